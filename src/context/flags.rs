@@ -1,0 +1,36 @@
+//! The bits of `lam_flags`: what was odd about a row, 0 when nothing was.
+
+/// At least one slot of the context had no value (NULL or NaN).
+pub const INPUT_MISSING: i32 = 1 << 0;
+/// Every BP coefficient of the context was missing.
+pub const BP_MISSING: i32 = 1 << 1;
+/// Every RP coefficient of the context was missing.
+pub const RP_MISSING: i32 = 1 << 2;
+/// An input was infinite; it was treated as missing.
+pub const INPUT_NON_FINITE: i32 = 1 << 3;
+/// An input lies more than [`RANGE_SIGMA`] standard deviations from the training set's median.
+pub const OUT_OF_RANGE: i32 = 1 << 4;
+/// The `xp` list had another length than the model's coefficients; the results are NULL.
+pub const WRONG_LENGTH: i32 = 1 << 5;
+/// Nothing usable was left in the context; the results are NULL.
+pub const NO_INPUT: i32 = 1 << 6;
+/// The model's answer was not finite; that result is NULL.
+pub const OUTPUT_NON_FINITE: i32 = 1 << 7;
+/// The model has random weights: the results mean nothing.
+pub const UNTRAINED: i32 = 1 << 8;
+
+/// How far from the training median an input may lie, in the token's robust standard deviations.
+pub const RANGE_SIGMA: f32 = 20.0;
+
+/// Every bit with its name and meaning, for documentation.
+pub const ALL: [(i32, &str, &str); 9] = [
+    (INPUT_MISSING, "input_missing", "at least one slot of the context had no value"),
+    (BP_MISSING, "bp_missing", "every BP coefficient of the context was missing"),
+    (RP_MISSING, "rp_missing", "every RP coefficient of the context was missing"),
+    (INPUT_NON_FINITE, "input_non_finite", "an input was infinite and treated as missing"),
+    (OUT_OF_RANGE, "out_of_range", "an input lies more than 20 standard deviations from the training median"),
+    (WRONG_LENGTH, "wrong_length", "the xp list has the wrong length; results are NULL"),
+    (NO_INPUT, "no_input", "nothing usable in the context; results are NULL"),
+    (OUTPUT_NON_FINITE, "output_non_finite", "the model's answer was not finite; that result is NULL"),
+    (UNTRAINED, "untrained", "the model has random weights: results mean nothing"),
+];

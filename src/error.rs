@@ -1,0 +1,145 @@
+//! One error type for the whole crate: what kind, what happened, where, and what to do about it.
+
+use std::fmt;
+
+use datafusion::error::DataFusionError;
+
+/// What sort of thing went wrong; decides the exit code and whether a retry can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A model file or checkpoint cannot be used.
+    Model,
+    /// A SQL call names something that does not exist or has the wrong shape.
+    Plan,
+    /// Input data cannot be read or does not have the promised shape.
+    Input,
+    /// The inference device failed.
+    Device,
+    /// A setting or an argument is wrong.
+    Config,
+    /// A file or an object store could not be read or written.
+    Io,
+}
+
+impl ErrorKind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Plan => "plan",
+            Self::Input => "input",
+            Self::Device => "device",
+            Self::Config => "config",
+            Self::Io => "io",
+        }
+    }
+}
+
+/// An error with its kind, the place it concerns, its cause and a hint.
+///
+/// `Display` prints the message, then the place in parentheses, then the cause, then the hint on a line of its own.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    place: Vec<(&'static str, String)>,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The crate's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A new error of `kind` with a one-line message.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: Vec::new(), hint: None, source: None }
+    }
+
+    /// Adds where it happened, e.g. `("file", path)`, `("row group", 3)`, `("column", name)`.
+    #[must_use]
+    pub fn at(mut self, what: &'static str, value: impl fmt::Display) -> Self {
+        self.place.push((what, value.to_string()));
+        self
+    }
+
+    /// Adds what the user can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the underlying cause.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The kind of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for (i, (what, value)) in self.place.iter().enumerate() {
+            let open = if i == 0 { " (" } else { ", " };
+            write!(f, "{open}{what} {value}")?;
+        }
+        if !self.place.is_empty() {
+            f.write_str(")")?;
+        }
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(e: candle_core::Error) -> Self {
+        Self::new(ErrorKind::Device, "tensor operation failed").source(e)
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(e: Error) -> Self {
+        match e.kind {
+            ErrorKind::Plan => Self::Plan(e.to_string()),
+            ErrorKind::Config => Self::Configuration(e.to_string()),
+            kind => Self::Context(format!("lamcat {} error", kind.label()), Box::new(Self::External(Box::new(e)))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_place_cause_and_hint() {
+        let e = Error::new(ErrorKind::Input, "cannot read coefficients")
+            .at("file", "a.parquet")
+            .at("column", "bp")
+            .source("short read")
+            .hint("check the file");
+        assert_eq!(
+            e.to_string(),
+            "cannot read coefficients (file a.parquet, column bp): short read\nhint: check the file"
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! What a device must be able to do.
+
+use crate::{context::Packed, error::Result, model::Model, schema::TokenId};
+
+/// What is asked of every row of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Tokens to predict.
+    pub tokens: Vec<TokenId>,
+    /// Whether the embedding is wanted.
+    pub embedding: bool,
+}
+
+/// The answers, row-major, in physical units.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answers {
+    /// Predicted mean: `rows * requests`.
+    pub mean: Vec<f32>,
+    /// Predicted 1-sigma error: `rows * requests`.
+    pub sigma: Vec<f32>,
+    /// Mean perception over the real tokens: `rows * width`; empty unless asked for.
+    pub embedding: Vec<f32>,
+}
+
+/// Computes answers for packed contexts. Row order is kept; a row's answer does not depend on the other rows.
+pub trait Backend: Send {
+    /// A short name for messages and metrics.
+    fn name(&self) -> &str;
+
+    /// Answers `requests` for every row of `batch`.
+    ///
+    /// # Errors
+    /// If the device fails; a row with odd values never is a reason.
+    fn infer(&mut self, model: &Model, batch: &Packed, requests: &Requests) -> Result<Answers>;
+}

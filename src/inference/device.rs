@@ -1,0 +1,183 @@
+//! One thread owns the backend; everyone else reaches it through a bounded queue.
+//!
+//! The queue gives backpressure: a submitter waits while it is full. A job whose submitter has gone away (a cancelled
+//! query) is dropped unrun. A panic in the backend becomes an error of that job; the thread lives on.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::backend::{Answers, Backend, Requests};
+use crate::{
+    context::Packed,
+    error::{Error, ErrorKind, Result},
+    model::Model,
+};
+
+/// Jobs that may wait in the queue beside the one that runs.
+const QUEUE_JOBS: usize = 2;
+
+/// A finished job.
+#[derive(Debug)]
+pub struct Completed {
+    /// The answers.
+    pub answers: Answers,
+    /// Time the job waited for the device.
+    pub queue_wait: Duration,
+    /// Time the device worked on it.
+    pub device_time: Duration,
+}
+
+struct Job {
+    model: Arc<Model>,
+    batch: Packed,
+    requests: Arc<Requests>,
+    queued: Instant,
+    reply: oneshot::Sender<Result<Completed>>,
+}
+
+/// Handle to a device thread; clones share it. The thread ends with the last handle.
+#[derive(Debug, Clone)]
+pub struct Device {
+    name: Arc<str>,
+    queue: mpsc::Sender<Job>,
+}
+
+impl Device {
+    /// Starts the thread that owns `backend`.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn start(mut backend: Box<dyn Backend>) -> Result<Self> {
+        let name: Arc<str> = backend.name().into();
+        let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE_JOBS);
+        thread::Builder::new()
+            .name(format!("lamcat-{name}"))
+            .spawn(move || {
+                while let Some(job) = jobs.blocking_recv() {
+                    run(backend.as_mut(), job);
+                }
+            })
+            .map_err(|e| Error::new(ErrorKind::Device, "cannot start the device thread").source(e))?;
+        Ok(Self { name, queue })
+    }
+
+    /// The backend's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs one batch; waits while the queue is full. Dropping the future cancels the job.
+    ///
+    /// # Errors
+    /// If the backend fails or panics.
+    pub async fn infer(&self, model: Arc<Model>, batch: Packed, requests: Arc<Requests>) -> Result<Completed> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { model, batch, requests, queued: Instant::now(), reply };
+        self.queue.send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// As [`Device::infer`], for callers outside async code.
+    ///
+    /// # Errors
+    /// As [`Device::infer`].
+    pub fn infer_blocking(&self, model: Arc<Model>, batch: Packed, requests: Arc<Requests>) -> Result<Completed> {
+        futures::executor::block_on(self.infer(model, batch, requests))
+    }
+}
+
+fn run(backend: &mut dyn Backend, job: Job) {
+    if job.reply.is_closed() {
+        return;
+    }
+    let queue_wait = job.queued.elapsed();
+    let started = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| backend.infer(&job.model, &job.batch, &job.requests)))
+        .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    let completed = result.map(|answers| Completed { answers, queue_wait, device_time: started.elapsed() });
+    // A submitter that went away meanwhile needs no answer.
+    let _ = job.reply.send(completed);
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let what = panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Error::new(ErrorKind::Device, format!("the inference backend panicked: {what}"))
+        .hint("this is a bug in lamcat; the query failed but the device goes on")
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Device, "the inference device has stopped")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::model::init;
+
+    /// Reports each job's row count, waits for a go, and panics at 13 rows.
+    struct Scripted {
+        started: Sender<usize>,
+        go: Receiver<()>,
+    }
+
+    impl Backend for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+
+        fn infer(&mut self, _: &Model, batch: &Packed, _: &Requests) -> Result<Answers> {
+            self.started.send(batch.rows).unwrap();
+            self.go.recv().unwrap();
+            assert_ne!(batch.rows, 13, "unlucky");
+            Ok(Answers { mean: vec![batch.rows as f32], ..Answers::default() })
+        }
+    }
+
+    fn rows(n: usize) -> Packed {
+        Packed { rows: n, context_length: 1, tokens: vec![0; n], values: vec![0.0; n] }
+    }
+
+    #[tokio::test]
+    async fn cancelled_jobs_do_not_run_and_panics_do_not_end_the_thread() {
+        let (started, seen) = channel();
+        let (go, wait) = channel();
+        let device = Device::start(Box::new(Scripted { started, go: wait })).unwrap();
+        let model = Arc::new(init::untrained_demo().unwrap());
+        let submit = |n| Box::pin(device.infer(model.clone(), rows(n), Arc::default()));
+
+        let mut first = submit(1);
+        assert!(first.as_mut().now_or_never().is_none());
+        assert_eq!(seen.recv().unwrap(), 1);
+        let mut cancelled = submit(2);
+        assert!(cancelled.as_mut().now_or_never().is_none());
+        let mut panics = submit(13);
+        assert!(panics.as_mut().now_or_never().is_none());
+        let mut blocked = submit(3);
+        assert!(blocked.as_mut().now_or_never().is_none(), "the queue is full");
+        drop(cancelled);
+
+        go.send(()).unwrap();
+        assert_eq!(first.await.unwrap().answers.mean, [1.0]);
+        assert_eq!(seen.recv().unwrap(), 13, "the cancelled job never started");
+        go.send(()).unwrap();
+        let e = panics.await.unwrap_err().to_string();
+        assert!(e.contains("panicked") && e.contains("unlucky"), "{e}");
+        go.send(()).unwrap();
+        assert_eq!(blocked.await.unwrap().answers.mean, [3.0]);
+    }
+}

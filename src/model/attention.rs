@@ -1,0 +1,59 @@
+//! Multi-head attention with one learned extra key and value, as PyTorch's `MultiheadAttention` with
+//! `add_bias_kv`: `softmax(Q K^T / sqrt(d) + mask) V`, projected. The extra key is never masked, so a row whose
+//! every token is padding still has something to attend to.
+
+use candle_core::{D, Result, Tensor};
+use candle_nn::{Linear, Module, VarBuilder, linear, ops::softmax_last_dim};
+
+/// One attention layer.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    extra_key: Tensor,
+    extra_value: Tensor,
+    output: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    /// Loads `in_proj_weight` `(3 width, width)`, `in_proj_bias`, `bias_k`, `bias_v` `(1, 1, width)` and `out_proj`.
+    pub fn load(vb: &VarBuilder, width: usize, heads: usize) -> Result<Self> {
+        let weight = vb.get((3 * width, width), "in_proj_weight")?;
+        let bias = vb.get(3 * width, "in_proj_bias")?;
+        let projection = |i: usize| -> Result<Linear> {
+            Ok(Linear::new(weight.narrow(0, i * width, width)?, Some(bias.narrow(0, i * width, width)?)))
+        };
+        Ok(Self {
+            query: projection(0)?,
+            key: projection(1)?,
+            value: projection(2)?,
+            extra_key: vb.get((1, 1, width), "bias_k")?,
+            extra_value: vb.get((1, 1, width), "bias_v")?,
+            output: linear(width, width, vb.pp("out_proj"))?,
+            heads,
+        })
+    }
+
+    /// Attends from `query` `(rows, n, width)` to `memory` `(rows, m, width)`; returns `(rows, n, width)`.
+    ///
+    /// `mask` `(rows, 1, 1, m + 1)` is added to the scores: 0 keeps a key, minus infinity hides it.
+    pub fn forward(&self, query: &Tensor, memory: &Tensor, mask: &Tensor) -> Result<Tensor> {
+        let (rows, n, width) = query.dims3()?;
+        let head = width / self.heads;
+        let with_extra = |x: Tensor, extra: &Tensor| Tensor::cat(&[&x, &extra.broadcast_as((rows, 1, width))?], 1);
+        let q = self.split(&(self.query.forward(query)? * (1.0 / (head as f64).sqrt()))?)?;
+        let k = self.split(&with_extra(self.key.forward(memory)?, &self.extra_key)?)?;
+        let v = self.split(&with_extra(self.value.forward(memory)?, &self.extra_value)?)?;
+        let scores = q.matmul(&k.transpose(D::Minus1, D::Minus2)?)?.broadcast_add(mask)?;
+        let mixed = softmax_last_dim(&scores)?.matmul(&v)?;
+        self.output.forward(&mixed.transpose(1, 2)?.reshape((rows, n, width))?)
+    }
+
+    /// `(rows, n, width)` -> `(rows, heads, n, width / heads)`.
+    fn split(&self, x: &Tensor) -> Result<Tensor> {
+        let (rows, n, width) = x.dims3()?;
+        x.reshape((rows, n, self.heads, width / self.heads))?.transpose(1, 2)?.contiguous()
+    }
+}

@@ -1,0 +1,91 @@
+//! The sizes of a model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Sizes of the Transformer; the published model is [`Architecture::leung_bovy_2023`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Slots of the context.
+    pub context_length: usize,
+    /// Width of an embedded token.
+    pub width: usize,
+    /// Attention heads of the first encoder block; the second has half.
+    pub encoder_heads: usize,
+    /// Width of the first encoder block's dense layer; the second's is half.
+    pub encoder_dense: usize,
+    /// Attention heads of the first decoder block; each following has half of the one before.
+    pub decoder_heads: usize,
+    /// Width of the first decoder block's dense layer; each following has half of the one before.
+    pub decoder_dense: usize,
+}
+
+impl Architecture {
+    /// Encoder blocks.
+    pub const ENCODER_BLOCKS: usize = 2;
+    /// Decoder blocks.
+    pub const DECODER_BLOCKS: usize = 3;
+    /// Dense layers of the decoder's head before the two outputs.
+    pub const HEAD_LAYERS: usize = 4;
+
+    /// The published sizes: 8,845,529 parameters with the 118-token vocabulary.
+    #[must_use]
+    pub fn leung_bovy_2023() -> Self {
+        Self {
+            context_length: 64,
+            width: 128,
+            encoder_heads: 16,
+            encoder_dense: 1024,
+            decoder_heads: 16,
+            decoder_dense: 3096,
+        }
+    }
+
+    /// Checks that every block's width divides into its heads and every size is positive.
+    ///
+    /// # Errors
+    /// Names the size that does not fit.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |what: &str, value: usize| {
+            Err(Error::new(ErrorKind::Model, format!("the model's {what} is unusable: {value}"))
+                .hint("the width must be a multiple of every block's head count, and no size may be zero"))
+        };
+        if self.context_length == 0 || self.context_length > 4096 {
+            return bad("context length", self.context_length);
+        }
+        if self.width == 0 || self.width > 1 << 16 {
+            return bad("width", self.width);
+        }
+        let blocks = (0..Self::ENCODER_BLOCKS).map(|i| (self.encoder_heads >> i, self.encoder_dense >> i)).chain(
+            (0..Self::HEAD_LAYERS).map(|i| {
+                let heads = if i < Self::DECODER_BLOCKS { self.decoder_heads >> i } else { 1 };
+                (heads, self.decoder_dense >> i)
+            }),
+        );
+        for (heads, dense) in blocks {
+            if heads == 0 || !self.width.is_multiple_of(heads) {
+                return bad("head count", heads);
+            }
+            if dense == 0 || dense > 1 << 20 {
+                return bad("dense width", dense);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_sizes_are_valid_and_odd_ones_are_not() {
+        let a = Architecture::leung_bovy_2023();
+        a.validate().unwrap();
+        assert!(Architecture { width: 100, ..a.clone() }.validate().is_err());
+        assert!(Architecture { context_length: 0, ..a.clone() }.validate().is_err());
+        assert!(Architecture { decoder_dense: 4, ..a }.validate().is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! The decoder: three cross-attention blocks from the request to the perception, then four dense layers with gelu
+//! and two linear outputs, the mean and the log variance. Requests do not see each other, so any number of them
+//! shares one pass over the keys and values of the perception.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Linear, Module, VarBuilder, linear};
+
+use super::{block::Block, config::Architecture};
+
+/// Perception and requests to mean and log variance.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    blocks: Vec<Block>,
+    head: Vec<Linear>,
+    mean: Linear,
+    log_variance: Linear,
+}
+
+impl Decoder {
+    /// Loads the blocks `decoder_transformer_block_1..3`, the dense layers `decoder_dense_3..6` and both outputs.
+    pub fn load(vb: &VarBuilder, a: &Architecture) -> Result<Self> {
+        let blocks = (0..Architecture::DECODER_BLOCKS)
+            .map(|i| {
+                let vb = vb.pp(format!("decoder_transformer_block_{}", i + 1));
+                Block::load(&vb, a.width, a.decoder_heads >> i, a.decoder_dense >> i)
+            })
+            .collect::<Result<_>>()?;
+        let mut head = Vec::with_capacity(Architecture::HEAD_LAYERS);
+        let mut width = a.width;
+        for i in 0..Architecture::HEAD_LAYERS {
+            let out = a.decoder_dense >> i;
+            head.push(linear(width, out, vb.pp(format!("decoder_dense_{}", i + 3)))?);
+            width = out;
+        }
+        Ok(Self {
+            blocks,
+            head,
+            mean: linear(width, 1, vb.pp("decoder_out"))?,
+            log_variance: linear(width, 1, vb.pp("decoder_logvar_out"))?,
+        })
+    }
+
+    /// Embedded `requests` `(rows, n, width)` of a `perception` `(rows, context, width)` to the standardised mean and
+    /// the log variance, each `(rows, n)`.
+    pub fn forward(&self, requests: &Tensor, perception: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
+        let mut x = requests.clone();
+        for block in &self.blocks {
+            x = block.forward(&x, perception, mask)?;
+        }
+        for dense in &self.head {
+            x = dense.forward(&x)?.gelu_erf()?;
+        }
+        Ok((self.mean.forward(&x)?.squeeze(2)?, self.log_variance.forward(&x)?.squeeze(2)?))
+    }
+}

@@ -1,0 +1,39 @@
+//! Token embedding: `gelu(E[t] x + b[t])` for an input token `t` with standardised value `x`, `E[t]` for a request
+//! (Leung & Bovy 2023, section 3.1). Row 0 of `E` and `b` is zero, so padding embeds to zero.
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// The non-linear embedding of values and requests.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    embeddings: Tensor,
+    bias: Tensor,
+}
+
+impl Embedding {
+    /// Loads `embeddings` and `bias`, both `(vocabulary + 1, width)`.
+    pub fn load(vb: &VarBuilder, tokens: usize, width: usize) -> Result<Self> {
+        Ok(Self { embeddings: vb.get((tokens + 1, width), "embeddings")?, bias: vb.get((tokens + 1, width), "bias")? })
+    }
+
+    /// Embeds standardised `values` of `tokens`, both `(rows, context)`, to `(rows, context, width)`.
+    pub fn forward(&self, tokens: &Tensor, values: &Tensor) -> Result<Tensor> {
+        let (rows, context) = tokens.dims2()?;
+        let width = self.embeddings.dim(1)?;
+        let ids = tokens.flatten_all()?;
+        let scale = self.embeddings.index_select(&ids, 0)?;
+        let bias = self.bias.index_select(&ids, 0)?;
+        scale
+            .broadcast_mul(&values.reshape((rows * context, 1))?)?
+            .add(&bias)?
+            .gelu_erf()?
+            .reshape((rows, context, width))
+    }
+
+    /// Embeds requested `tokens` `(rows, requests)` to `(rows, requests, width)`.
+    pub fn request(&self, tokens: &Tensor) -> Result<Tensor> {
+        let (rows, requests) = tokens.dims2()?;
+        self.embeddings.index_select(&tokens.flatten_all()?, 0)?.reshape((rows, requests, ()))
+    }
+}

@@ -1,0 +1,264 @@
+//! Model files: one safetensors file whose metadata key `lamcat` holds a JSON header with the architecture, the
+//! vocabulary with its normalisation, the provenance and the content hash. The hash covers the architecture, the
+//! vocabulary and every tensor, so a flipped bit is found at load and a plan can name the exact model it was made for.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{config::Architecture, transformer::Transformer};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    schema::Vocabulary,
+};
+
+/// Version of the header this crate writes and reads.
+const FORMAT_VERSION: u32 = 1;
+const HEADER_KEY: &str = "lamcat";
+
+/// Where a model's weights come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// False for random weights: every output of such a model is meaningless and says so.
+    pub trained: bool,
+    /// One line: imported from what, initialised with which seed, trained on what.
+    pub origin: String,
+    /// Software that wrote the file.
+    pub created_by: String,
+}
+
+impl Provenance {
+    /// Provenance written by this version of lamcat.
+    #[must_use]
+    pub fn new(trained: bool, origin: impl Into<String>) -> Self {
+        Self { trained, origin: origin.into(), created_by: concat!("lamcat ", env!("CARGO_PKG_VERSION")).to_owned() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    name: String,
+    architecture: Architecture,
+    vocabulary: Vocabulary,
+    provenance: Provenance,
+    hash: String,
+}
+
+/// A named model with its weights on the host, ready to run.
+#[derive(Debug, Clone)]
+pub struct Model {
+    name: String,
+    architecture: Architecture,
+    vocabulary: Vocabulary,
+    provenance: Provenance,
+    hash: String,
+    tensors: BTreeMap<String, Tensor>,
+    network: Transformer,
+}
+
+impl Model {
+    /// Builds a model from its parts and computes its hash.
+    ///
+    /// # Errors
+    /// If a size is unusable, or a weight is missing or of the wrong shape.
+    pub fn new(
+        name: impl Into<String>,
+        architecture: Architecture,
+        vocabulary: Vocabulary,
+        provenance: Provenance,
+        tensors: BTreeMap<String, Tensor>,
+    ) -> Result<Self> {
+        architecture.validate()?;
+        let network = network(&architecture, &vocabulary, &tensors)?;
+        let hash = content_hash(&architecture, &vocabulary, &tensors)?;
+        Ok(Self { name: name.into(), architecture, vocabulary, provenance, hash, tensors, network })
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a model file, or its content does not match its hash.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|e| {
+            Error::new(ErrorKind::Io, "cannot read the model file").at("file", path.display()).source(e)
+        })?;
+        Self::from_bytes(&bytes).map_err(|e| e.at("file", path.display()))
+    }
+
+    /// Reads a model from the bytes of a model file.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let header = read_header(bytes)?;
+        header.architecture.validate()?;
+        let tensors: BTreeMap<_, _> = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
+            .map_err(|e| damaged("its tensors cannot be read").source(e))?
+            .into_iter()
+            .collect();
+        let model = Self::new(header.name, header.architecture, header.vocabulary, header.provenance, tensors)?;
+        if model.hash != header.hash {
+            return Err(damaged("its content does not match its hash")
+                .at("expected", &header.hash)
+                .at("found", &model.hash));
+        }
+        Ok(model)
+    }
+
+    /// The bytes of the model file; the same model always gives the same bytes.
+    ///
+    /// # Errors
+    /// If a tensor cannot be serialised.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let header = Header {
+            format: FORMAT_VERSION,
+            name: self.name.clone(),
+            architecture: self.architecture.clone(),
+            vocabulary: self.vocabulary.clone(),
+            provenance: self.provenance.clone(),
+            hash: self.hash.clone(),
+        };
+        let json = serde_json::to_string(&header).map_err(cannot_write)?;
+        let metadata = HashMap::from([(HEADER_KEY.to_owned(), json)]);
+        safetensors::serialize(self.tensors.iter().map(|(k, v)| (k, v)), Some(metadata)).map_err(cannot_write)
+    }
+
+    /// Writes the model file: to a temporary name, then renamed, so that a reader never sees half of it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes()?;
+        let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+        std::fs::write(&temporary, bytes)
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .map_err(|e| Error::new(ErrorKind::Io, "cannot write the model file").at("file", path.display()).source(e))
+    }
+
+    /// The name SQL knows it by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Its sizes.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Its tokens and their normalisation.
+    #[must_use]
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// Where its weights come from.
+    #[must_use]
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// SHA-256 of architecture, vocabulary and weights, in hex.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The network on the host.
+    #[must_use]
+    pub fn network(&self) -> &Transformer {
+        &self.network
+    }
+
+    /// Number of weights.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.tensors.values().map(Tensor::elem_count).sum()
+    }
+
+    /// How outputs name the model: its name, and that it is untrained if so.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.provenance.trained {
+            self.name.clone()
+        } else {
+            format!("{} (untrained: random weights, results are meaningless)", self.name)
+        }
+    }
+}
+
+fn network(
+    architecture: &Architecture,
+    vocabulary: &Vocabulary,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<Transformer> {
+    let map: HashMap<_, _> = tensors.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let vb = VarBuilder::from_tensors(map, DType::F32, &Device::Cpu);
+    Transformer::load(&vb, architecture, vocabulary.len())
+        .map_err(|e| damaged("a weight is missing or has another shape than its architecture says").source(e))
+}
+
+fn read_header(bytes: &[u8]) -> Result<Header> {
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| damaged("it is not a complete safetensors file").source(e))?;
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(HEADER_KEY))
+        .ok_or_else(|| damaged("it has no lamcat header"))?;
+    let header: Header =
+        serde_json::from_str(json).map_err(|e| damaged("its lamcat header cannot be read").source(e))?;
+    if header.format != FORMAT_VERSION {
+        return Err(Error::new(ErrorKind::Model, "the model file has another format version")
+            .at("format", header.format)
+            .hint(format!("this lamcat reads format {FORMAT_VERSION}; use the lamcat that wrote the file")));
+    }
+    Ok(header)
+}
+
+fn content_hash(
+    architecture: &Architecture,
+    vocabulary: &Vocabulary,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<String> {
+    let mut hasher = Sha256::new();
+    hasher.update(serde_json::to_vec(&(architecture, vocabulary)).map_err(cannot_write)?);
+    for (name, tensor) in tensors {
+        hasher.update(name.as_bytes());
+        for dim in tensor.dims() {
+            hasher.update((*dim as u64).to_le_bytes());
+        }
+        for value in tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()? {
+            hasher.update(value.to_le_bytes());
+        }
+    }
+    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+fn damaged(why: &str) -> Error {
+    Error::new(ErrorKind::Model, format!("this is not a usable model file: {why}")).hint(
+        "copy the file again; `lamcat model import` makes one from a published checkpoint, `lamcat model init` a random one",
+    )
+}
+
+fn cannot_write(e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Model, "the model cannot be serialised").source(e)
+}

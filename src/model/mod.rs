@@ -1,0 +1,23 @@
+//! The Transformer of Leung & Bovy (2023): architecture, weights, files. Built on candle alone.
+//!
+//! A row of the sky is a *context*: up to `context_length` pairs of a token id and a standardised value. The
+//! [`Encoder`] turns it into a *perception* `(rows, context, width)`; the [`Decoder`] answers *requests*, token ids,
+//! with a mean and a log variance each. [`Transformer`] holds both; [`Model`] adds vocabulary, provenance and the
+//! content hash; [`file`] reads and writes them; [`import`] reads the authors' checkpoint.
+
+mod attention;
+mod block;
+mod config;
+mod decoder;
+mod embedding;
+mod encoder;
+pub mod file;
+pub mod import;
+pub mod init;
+mod transformer;
+
+pub use config::Architecture;
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+pub use file::{Model, Provenance};
+pub use transformer::{Perception, Prediction, Transformer};

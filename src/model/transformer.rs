@@ -1,0 +1,101 @@
+//! The whole network on one device.
+
+use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::VarBuilder;
+
+use super::{config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder};
+
+/// What the encoder made of a batch, ready to answer requests.
+#[derive(Debug, Clone)]
+pub struct Perception {
+    /// `(rows, context, width)`.
+    pub tokens: Tensor,
+    /// 1 where a slot holds a token, 0 where it is padding: `(rows, context)`.
+    pub present: Tensor,
+    mask: Tensor,
+}
+
+impl Perception {
+    /// Mean of the perception over the slots that hold a token: `(rows, width)`; zero where none does.
+    pub fn mean(&self) -> Result<Tensor> {
+        let weight = self.present.unsqueeze(2)?;
+        let sum = self.tokens.broadcast_mul(&weight)?.sum(1)?;
+        sum.broadcast_div(&self.present.sum_keepdim(1)?.maximum(1.0)?)
+    }
+}
+
+/// Standardised answers to a batch of requests.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// Mean, standardised: `(rows, requests)`.
+    pub mean: Tensor,
+    /// Natural logarithm of the variance, standardised: `(rows, requests)`.
+    pub log_variance: Tensor,
+}
+
+/// Embedding, encoder and decoder.
+#[derive(Debug, Clone)]
+pub struct Transformer {
+    embedding: Embedding,
+    encoder: Encoder,
+    decoder: Decoder,
+    device: Device,
+    context_length: usize,
+}
+
+impl Transformer {
+    /// Loads the network for a vocabulary of `tokens` tokens; names follow the published checkpoint.
+    pub fn load(vb: &VarBuilder, architecture: &Architecture, tokens: usize) -> Result<Self> {
+        Ok(Self {
+            embedding: Embedding::load(&vb.pp("embedding_layer"), tokens, architecture.width)?,
+            encoder: Encoder::load(&vb.pp("torch_encoder"), architecture)?,
+            decoder: Decoder::load(&vb.pp("torch_decoder"), architecture)?,
+            device: vb.device().clone(),
+            context_length: architecture.context_length,
+        })
+    }
+
+    /// Encodes `rows` contexts given row-major: `tokens` (0 = padding) and standardised `values`, each
+    /// `rows * context_length` long.
+    pub fn perceive(&self, tokens: &[u32], values: &[f32]) -> Result<Perception> {
+        let context = self.context_length;
+        let shape = (tokens.len() / context, context);
+        let tokens = Tensor::from_slice(tokens, shape, &self.device)?;
+        let values = Tensor::from_slice(values, shape, &self.device)?;
+        let present = tokens.ne(0u32)?.to_dtype(DType::F32)?;
+        let mask = attention_mask(&tokens)?;
+        let embedded = self.embedding.forward(&tokens, &values)?;
+        let tokens = self.encoder.forward(&embedded, &mask)?;
+        Ok(Perception { tokens, present, mask })
+    }
+
+    /// Answers the same `requests` (token ids) for every row: `(rows, requests)`.
+    pub fn request(&self, perception: &Perception, requests: &[u32]) -> Result<Prediction> {
+        let (rows, _, _) = perception.tokens.dims3()?;
+        let tokens = Tensor::from_slice(requests, (1, requests.len()), &self.device)?;
+        let embedded = self.embedding.request(&tokens)?;
+        let (_, n, width) = embedded.dims3()?;
+        self.decode(perception, &embedded.broadcast_as((rows, n, width))?.contiguous()?)
+    }
+
+    /// Answers each row's own requests, `tokens` `(rows, requests)`.
+    pub fn request_per_row(&self, perception: &Perception, tokens: &Tensor) -> Result<Prediction> {
+        self.decode(perception, &self.embedding.request(tokens)?)
+    }
+
+    fn decode(&self, perception: &Perception, requests: &Tensor) -> Result<Prediction> {
+        let (mean, log_variance) = self.decoder.forward(requests, &perception.tokens, &perception.mask)?;
+        Ok(Prediction { mean, log_variance })
+    }
+}
+
+/// Additive mask `(rows, 1, 1, context + 1)`: minus infinity where the token is padding, 0 elsewhere and for the
+/// learned extra key.
+fn attention_mask(tokens: &Tensor) -> Result<Tensor> {
+    let (rows, context) = tokens.dims2()?;
+    let hidden = Tensor::full(f32::NEG_INFINITY, (rows, context), tokens.device())?;
+    let shown = Tensor::zeros((rows, context), DType::F32, tokens.device())?;
+    let mask = tokens.eq(0u32)?.where_cond(&hidden, &shown)?;
+    let extra = Tensor::zeros((rows, 1), DType::F32, tokens.device())?;
+    Tensor::cat(&[&mask, &extra], 1)?.reshape((rows, 1, 1, context + 1))
+}

@@ -1,0 +1,5 @@
+//! Integration tests, one binary.
+
+mod npz;
+mod parity;
+mod shared;
