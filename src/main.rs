@@ -1,1 +1,7 @@
-fn main() {}
+//! The `lamcat` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lamcat::cli::main()
+}

@@ -61,6 +61,12 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Whether the context holds an `xp` list.
+    #[must_use]
+    pub fn has_xp(&self) -> bool {
+        self.has_xp
+    }
+
     fn add_fields(&mut self, fields: &Fields, vocabulary: &Vocabulary) -> Result<()> {
         let scalars = fields.iter().filter(|f| f.name() != XP_FIELD).count();
         if scalars > self.context_length || fields.is_empty() {

@@ -111,6 +111,23 @@ impl Layout {
         Ok(PackedRows { packed, index, flags })
     }
 
+    /// The measured coefficients of the context's `xp` list, NaN where missing: `rows * xp_len`.
+    ///
+    /// # Errors
+    /// If the column is not of the type the layout was made for.
+    pub fn measured(&self, context: &ArrayRef) -> Result<Vec<f32>> {
+        let columns = Columns::new(self, context)?;
+        let mut all = vec![f32::NAN; context.len() * self.xp_len];
+        for (row, values) in all.chunks_exact_mut(self.xp_len.max(1)).enumerate() {
+            if let (true, Ok(Some(start))) = (context.is_valid(row), columns.xp(row, self.xp_len)) {
+                for (i, value) in values.iter_mut().enumerate() {
+                    *value = columns.coefficient(start + i);
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags.
     fn read_row(&self, columns: &Columns, row: usize, slots: &mut Vec<(TokenId, f32)>) -> i32 {
         if columns.context.is_null(row) {

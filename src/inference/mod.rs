@@ -1,12 +1,17 @@
 //! Running models: a [`Backend`] computes, a [`Device`] owns it on a thread of its own behind a bounded queue, and an
-//! [`Engine`] holds the device and the registered models.
+//! [`Engine`] holds the device and the registered models. A [`Program`] is what one query asks of one context column:
+//! it prepares batches for the device and turns the answers into columns.
 
 mod backend;
 mod candle;
 mod device;
 mod engine;
+mod output;
+mod program;
 
 pub use backend::{Answers, Backend, Requests};
 pub use candle::CandleBackend;
 pub use device::{Completed, Device};
 pub use engine::{Engine, EngineOptions};
+pub use output::{MODEL_KEY, Output};
+pub use program::{Prepared, Program};

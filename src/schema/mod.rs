@@ -1,7 +1,9 @@
 //! The names of things: tokens and their normalisation, and the catalogue's columns. No I/O.
 
 mod column;
+mod photometry;
 mod vocabulary;
 
 pub use column::{ColumnMeta, ERROR_SUFFIX, column_meta};
+pub use photometry::g_flux;
 pub use vocabulary::{PADDING, Token, TokenId, Vocabulary, XpBand};

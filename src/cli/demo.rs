@@ -1,0 +1,60 @@
+//! `lamcat demo`: the whole way on the simulated sample.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Args;
+use datafusion::parquet::arrow::ArrowWriter;
+
+use super::{session_args::SessionArgs, sql::Display};
+use crate::sources::sample;
+
+/// The query of the demonstration.
+const QUERY: &str = include_str!("../../sql/demo.sql");
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Folder for the sample and the catalogue.
+    #[arg(long, default_value = "lamcat-demo", value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
+    let session = args.session.open()?;
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make {}", args.dir.display()))?;
+    let stars = args.dir.join("stars.parquet");
+    let catalogue = args.dir.join("catalogue.parquet");
+    write_sample(&stars)?;
+    eprintln!("simulated sample: {}\n", stars.display());
+    eprintln!("{}", QUERY.trim());
+    let quoted = |path: &Path| path.display().to_string().replace('\'', "''");
+    let display = Display { format: None, max_rows: 10, quiet: false };
+    let setup = format!("CREATE EXTERNAL TABLE stars STORED AS PARQUET LOCATION '{}'", quoted(&stars));
+    session.sql(&setup).await?.collect().await?;
+    let query = QUERY.trim().trim_end_matches(';');
+    if catalogue.exists() {
+        std::fs::remove_file(&catalogue).with_context(|| format!("cannot replace {}", catalogue.display()))?;
+    }
+    let copy = format!("COPY ({query}\n) TO '{}'", quoted(&catalogue));
+    session.sql(&copy).await?.collect().await?;
+    for statement in session.parse(&format!("SELECT * FROM '{}'", quoted(&catalogue)))? {
+        display.show(&session, statement).await?;
+    }
+    let model = session.engine().model(None)?;
+    eprintln!("catalogue: {}\nmodel: {}", catalogue.display(), model.label());
+    Ok(())
+}
+
+fn write_sample(path: &Path) -> anyhow::Result<()> {
+    let batch = sample()?;
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
+    writer.write(&batch)?;
+    writer.close()?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The command line: data to stdout, everything else to stderr.
+
+mod demo;
+mod functions;
+mod ingest;
+mod model;
+mod progress;
+mod repl;
+mod rows;
+mod session_args;
+mod sql;
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
+#[derive(Debug, Parser)]
+#[command(name = "lamcat", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Try `lamcat demo` first, then `lamcat sql --help`.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole way on a small simulated sample: Parquet in, SQL, catalogue out.
+    Demo(demo::DemoArgs),
+    /// Run SQL with the model's functions; a prompt if no statement is given.
+    Sql(sql::SqlArgs),
+    /// Print the reference of the SQL functions as Markdown.
+    Functions,
+    /// Import, inspect and make model files.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Convert a FITS table to Parquet.
+    Ingest(ingest::IngestArgs),
+}
+
+/// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("LAMCAT_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {}", describe(&e));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Sql(args) => sql::run(args).await,
+        Command::Functions => functions::run(),
+        Command::Model(command) => model::run(command),
+        Command::Ingest(args) => ingest::run(&args),
+    }
+}
+
+/// The error in words: the outermost message, and lamcat's own error at the root where there is one.
+fn describe(error: &anyhow::Error) -> String {
+    let own = error.chain().find_map(|e| e.downcast_ref::<crate::error::Error>());
+    match own {
+        Some(own) => own.to_string(),
+        None => format!("{error:#}"),
+    }
+}
+
+/// Whether whoever read our output has gone, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

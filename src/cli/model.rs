@@ -1,0 +1,157 @@
+//! `lamcat model`.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{
+    model::{Architecture, Model, import, init},
+    schema::Vocabulary,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelCommand {
+    /// Make a model file from the authors' published checkpoint (config.json and weights.pt).
+    Import(ImportArgs),
+    /// Say what a model file holds.
+    Info(InfoArgs),
+    /// Make a model file with random weights, for benchmarks.
+    Init(InitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Folder with config.json and weights.pt.
+    folder: PathBuf,
+    /// The model file to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Name of the model in SQL [default: the folder's name].
+    #[arg(long)]
+    name: Option<String>,
+    /// The checkpoint's weights are random: outputs will say so.
+    #[arg(long)]
+    untrained: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InfoArgs {
+    /// The model file; the embedded model if not given.
+    file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The model file to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Seed of the random weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Name of the model in SQL.
+    #[arg(long, default_value = "untrained-random")]
+    name: String,
+    /// Slots of the context.
+    #[arg(long, default_value_t = 64)]
+    context_length: usize,
+    /// Width of a token.
+    #[arg(long, default_value_t = 128)]
+    width: usize,
+    /// Attention heads of the first encoder block.
+    #[arg(long, default_value_t = 16)]
+    encoder_heads: usize,
+    /// Dense width of the first encoder block.
+    #[arg(long, default_value_t = 1024)]
+    encoder_dense: usize,
+    /// Attention heads of the first decoder block.
+    #[arg(long, default_value_t = 16)]
+    decoder_heads: usize,
+    /// Dense width of the first decoder block.
+    #[arg(long, default_value_t = 3096)]
+    decoder_dense: usize,
+}
+
+pub(super) fn run(command: ModelCommand) -> anyhow::Result<()> {
+    match command {
+        ModelCommand::Import(args) => {
+            let folder_name = args.folder.file_name().map(|n| n.to_string_lossy().into_owned());
+            let Some(name) = args.name.or(folder_name) else { bail!("the folder has no name; give one with --name") };
+            let model = import::import(&args.folder, &name, !args.untrained)?;
+            model.save(&args.output)?;
+            eprintln!("wrote {} ({})", args.output.display(), model.label());
+            Ok(())
+        }
+        ModelCommand::Info(args) => info(&args),
+        ModelCommand::Init(args) => {
+            let architecture = Architecture {
+                context_length: args.context_length,
+                width: args.width,
+                encoder_heads: args.encoder_heads,
+                encoder_dense: args.encoder_dense,
+                decoder_heads: args.decoder_heads,
+                decoder_dense: args.decoder_dense,
+            };
+            let model = init::random(&args.name, architecture, Vocabulary::leung_bovy_2023(), args.seed)?;
+            model.save(&args.output)?;
+            eprintln!("wrote {} ({})", args.output.display(), model.label());
+            Ok(())
+        }
+    }
+}
+
+fn info(args: &InfoArgs) -> anyhow::Result<()> {
+    let model = match &args.file {
+        Some(path) => Model::open(path)?,
+        None => init::untrained_demo()?,
+    };
+    let text = if args.json { as_json(&model) } else { as_text(&model) };
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+fn as_json(model: &Model) -> String {
+    json!({
+        "name": model.name(),
+        "trained": model.provenance().trained,
+        "origin": model.provenance().origin,
+        "created_by": model.provenance().created_by,
+        "hash": model.hash(),
+        "parameters": model.parameters(),
+        "architecture": model.architecture(),
+        "tokens": model.vocabulary().tokens().iter().map(|t| &t.name).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+fn as_text(model: &Model) -> String {
+    let a = model.architecture();
+    let v = model.vocabulary();
+    let xp: Vec<_> = v.xp_tokens().collect();
+    let others: Vec<&str> =
+        (1..=v.len() as u32).filter(|id| !xp.contains(id)).map(|id| v.token(id).name.as_str()).collect();
+    format!(
+        "model        {}\ntrained      {}\norigin       {}\nwritten by   {}\nhash         {}\nparameters   {}\n\
+         context      {} tokens of width {}\nencoder      {} blocks, {} heads, dense {}, halved block by block\n\
+         decoder      {} blocks, {} heads, dense {}, halved block by block\ntokens       {} XP coefficients, {}",
+        model.label(),
+        if model.provenance().trained { "yes" } else { "no: random weights, every result is meaningless" },
+        model.provenance().origin,
+        model.provenance().created_by,
+        model.hash(),
+        model.parameters(),
+        a.context_length,
+        a.width,
+        Architecture::ENCODER_BLOCKS,
+        a.encoder_heads,
+        a.encoder_dense,
+        Architecture::DECODER_BLOCKS,
+        a.decoder_heads,
+        a.decoder_dense,
+        xp.len(),
+        others.join(", "),
+    )
+}

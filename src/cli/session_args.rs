@@ -1,0 +1,91 @@
+//! Options every command with a session has.
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::{
+    model::Model,
+    planner::LamcatOptions,
+    session::{Session, SessionOptions},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct SessionArgs {
+    /// A model file to register, `FILE` or `NAME=FILE`; the first one becomes the default model. Repeatable.
+    #[arg(long = "model", value_name = "[NAME=]FILE", env = "LAMCAT_MODEL", value_delimiter = ',')]
+    models: Vec<String>,
+    /// Partitions that a query is split into [default: one per core].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Memory that queries may hold, e.g. 800MB or 4GB [default: no limit].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory: Option<usize>,
+    /// Rows gathered for the inference device at once.
+    #[arg(long, value_name = "N")]
+    batch_rows: Option<usize>,
+}
+
+impl SessionArgs {
+    pub(super) fn open(&self) -> anyhow::Result<Session> {
+        if self.threads == Some(0) || self.batch_rows == Some(0) {
+            bail!("--threads and --batch-rows must be at least 1");
+        }
+        let options = SessionOptions { partitions: self.threads, memory_bytes: self.memory };
+        let session = Session::new(&options)?;
+        if let Some(rows) = self.batch_rows {
+            let state = session.context().state_ref();
+            let mut state = state.write();
+            if let Some(lamcat) = state.config_mut().options_mut().extensions.get_mut::<LamcatOptions>() {
+                lamcat.batch_rows = rows;
+            }
+        }
+        for (i, spec) in self.models.iter().enumerate() {
+            let model = open_model(spec)?;
+            if i == 0 {
+                session.engine().set_default_model(model);
+            } else {
+                session.engine().register_model(model);
+            }
+        }
+        Ok(session)
+    }
+}
+
+fn open_model(spec: &str) -> anyhow::Result<Model> {
+    match spec.split_once('=') {
+        Some((name, path)) => Ok(Model::open(path)?.with_name(name)),
+        None => Ok(Model::open(spec)?),
+    }
+}
+
+fn parse_bytes(text: &str) -> anyhow::Result<usize> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1.0,
+        "K" | "KB" => 1e3,
+        "M" | "MB" => 1e6,
+        "G" | "GB" => 1e9,
+        "KIB" => 1024.0,
+        "MIB" => 1024.0 * 1024.0,
+        "GIB" => 1024.0 * 1024.0 * 1024.0,
+        other => bail!("'{other}' is not a unit of memory; use MB, GB, MiB or GiB"),
+    };
+    let value: f64 = digits.trim().parse().context("memory is a number with a unit, e.g. 4GB")?;
+    if value <= 0.0 {
+        bail!("memory must be positive");
+    }
+    Ok((value * unit) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_has_units() {
+        assert_eq!(parse_bytes("800MB").unwrap(), 800_000_000);
+        assert_eq!(parse_bytes("1.5GiB").unwrap(), 1_610_612_736);
+        assert!(parse_bytes("3 parsecs").is_err());
+        assert!(parse_bytes("-1GB").is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! `lamcat sql`.
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use datafusion::{
+    config::TableParquetOptions,
+    dataframe::DataFrame,
+    datasource::file_format::{
+        FileFormatFactory, arrow::ArrowFormatFactory, csv::CsvFormatFactory, format_as_file_type,
+        json::JsonFormatFactory, parquet::ParquetFormatFactory,
+    },
+    logical_expr::LogicalPlanBuilder,
+    physical_plan::execute_stream,
+    sql::parser::Statement,
+};
+use futures::StreamExt;
+
+use super::{
+    progress::{QueryProgress, inferred_rows},
+    repl,
+    rows::{Format, RowWriter},
+    session_args::SessionArgs,
+};
+use crate::{inference::MODEL_KEY, session::Session};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lamcat sql -c \"SELECT source_id, lam_infer(xp(bp_coefficients, rp_coefficients, phot_g_mean_mag), 'teff') AS teff FROM 'stars/*.parquet'\"
+  lamcat sql -f query.sql -o labels.parquet
+  lamcat sql --model lam.safetensors -c \"SELECT … FROM 's3://bucket/xp/*.parquet'\" -o s3://bucket/labels.parquet
+Settings: SET lamcat.batch_rows = 1024; SET lamcat.unplaced_calls = false; SHOW ALL lists the rest.")]
+pub(super) struct SqlArgs {
+    /// SQL to run; several statements are separated by semicolons. Repeatable.
+    #[arg(short, long = "command", value_name = "SQL")]
+    command: Vec<String>,
+    /// File with SQL to run. Repeatable.
+    #[arg(short, long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Format of the rows on stdout [default: table].
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write the rows to a file or an object-store URL instead; the name's extension chooses the format.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<String>,
+    /// Rows that a table shows.
+    #[arg(long, default_value_t = 40, value_name = "N")]
+    max_rows: usize,
+    /// No progress line and no closing remarks.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
+    let session = args.session.open()?;
+    let mut text: Vec<String> = args.command.clone();
+    for path in &args.file {
+        text.push(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    let display = Display { format: args.format, max_rows: args.max_rows, quiet: args.quiet };
+    if text.is_empty() {
+        return repl::run(&session, &display).await;
+    }
+    let mut statements = Vec::new();
+    for sql in &text {
+        statements.extend(session.parse(sql)?);
+    }
+    let Some(last) = statements.pop() else { bail!("there is no SQL statement in what was given") };
+    for statement in statements {
+        display.show(&session, statement).await?;
+    }
+    match &args.output {
+        Some(path) => display.write_to(&session, last, path).await,
+        None => display.show(&session, last).await,
+    }
+}
+
+/// How results are shown.
+pub(super) struct Display {
+    pub(super) format: Option<Format>,
+    pub(super) max_rows: usize,
+    pub(super) quiet: bool,
+}
+
+impl Display {
+    /// Runs a statement and writes its rows to stdout.
+    pub(super) async fn show(&self, session: &Session, statement: Statement) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let frame = session.plan(statement).await?;
+        let labels = untrained_labels(&frame);
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        if schema.fields().is_empty() {
+            frame.collect().await?;
+            return Ok(());
+        }
+        let mut writer = RowWriter::new(self.format.unwrap_or(Format::Table), &schema, self.max_rows)?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await?;
+        let progress = (!self.quiet).then(|| QueryProgress::start(plan.clone()));
+        let mut rows = execute_stream(plan.clone(), task)?;
+        let mut total = 0;
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            total += batch.num_rows();
+            writer.write(&batch)?;
+        }
+        drop(progress);
+        let hidden = writer.finish()?;
+        if hidden > 0 {
+            eprintln!("… {hidden} more rows; --max-rows shows more, -o FILE writes all");
+        }
+        self.remark(&labels, total, inferred_rows(plan.as_ref()), started);
+        Ok(())
+    }
+
+    /// Runs a query and writes its rows to a file or URL.
+    async fn write_to(&self, session: &Session, statement: Statement, path: &str) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let format = Format::from_path(path).or(self.format);
+        let factory: Arc<dyn FileFormatFactory> = match format {
+            Some(Format::Csv) => Arc::new(CsvFormatFactory::new()),
+            Some(Format::Json) => Arc::new(JsonFormatFactory::new()),
+            Some(Format::Parquet) => Arc::new(ParquetFormatFactory::new_with_options(TableParquetOptions {
+                global: session.context().state().config_options().execution.parquet.clone(),
+                ..TableParquetOptions::default()
+            })),
+            Some(Format::Arrow) => Arc::new(ArrowFormatFactory::new()),
+            _ => bail!("'{path}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow"),
+        };
+        let frame = session.plan(statement).await?;
+        let labels = untrained_labels(&frame);
+        let (state, plan) = frame.into_parts();
+        let copy = LogicalPlanBuilder::copy_to(
+            plan,
+            path.to_owned(),
+            format_as_file_type(factory),
+            std::collections::HashMap::new(),
+            Vec::new(),
+        )?
+        .build()?;
+        let plan = DataFrame::new(state, copy).create_physical_plan().await?;
+        let progress = (!self.quiet).then(|| QueryProgress::start(plan.clone()));
+        let written = datafusion::physical_plan::collect(plan.clone(), session.context().task_ctx()).await?;
+        drop(progress);
+        let rows = written_rows(&written);
+        self.remark(&labels, rows, inferred_rows(plan.as_ref()), started);
+        if !self.quiet {
+            eprintln!("wrote {path}");
+        }
+        Ok(())
+    }
+
+    fn remark(&self, labels: &[String], rows: usize, inferred: usize, started: Instant) {
+        for label in labels {
+            eprintln!("warning: model {label}");
+        }
+        if self.quiet {
+            return;
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let rate = inferred as f64 / seconds.max(1e-3);
+        match inferred {
+            0 => eprintln!("{rows} rows in {seconds:.2} s"),
+            _ => eprintln!("{rows} rows in {seconds:.2} s; {inferred} rows inferred, {rate:.0} rows/s"),
+        }
+    }
+}
+
+fn written_rows(batches: &[arrow::array::RecordBatch]) -> usize {
+    use arrow::{array::AsArray, datatypes::UInt64Type};
+    let counts = batches.iter().filter_map(|b| b.columns().first()?.as_primitive_opt::<UInt64Type>());
+    counts.flat_map(|c| c.values().iter()).sum::<u64>() as usize
+}
+
+/// Labels of the untrained models that made columns of a result.
+fn untrained_labels(frame: &DataFrame) -> Vec<String> {
+    let mut labels: Vec<String> = frame
+        .schema()
+        .fields()
+        .iter()
+        .filter_map(|f| f.metadata().get(MODEL_KEY))
+        .filter(|label| label.contains("untrained"))
+        .cloned()
+        .collect();
+    labels.sort();
+    labels.dedup();
+    labels
+}

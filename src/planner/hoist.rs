@@ -1,0 +1,206 @@
+//! The analyzer rule that moves `lam_*` calls into [`LamInfer`] nodes.
+
+use std::{any::Any, sync::Arc};
+
+use datafusion::{
+    common::{
+        Column, DFSchema, Result,
+        config::ConfigOptions,
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    },
+    functions::core::named_struct,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, expr::ScalarFunction, expr_rewriter::NamePreserver, lit},
+    optimizer::AnalyzerRule,
+};
+
+use super::{
+    node::{LamInfer, NamedOutput},
+    options::LamcatOptions,
+    share::{Names, Wanted, share},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    functions::{Ask, Call, LamUdf},
+    inference::Output,
+    model::Model,
+    schema::ERROR_SUFFIX,
+};
+
+/// The rule; it must run after type coercion.
+#[derive(Debug, Default)]
+pub struct Hoist;
+
+impl AnalyzerRule for Hoist {
+    fn name(&self) -> &'static str {
+        "lam_hoist"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let mut names = Names::after(&plan)?;
+        let plan = plan.transform_up_with_subqueries(|node| hoist(node, &mut names))?.data;
+        let keep_unplaced = config.extensions.get::<LamcatOptions>().is_none_or(|o| o.unplaced_calls);
+        if !keep_unplaced {
+            refuse_unplaced(&plan)?;
+        }
+        Ok(plan)
+    }
+}
+
+/// A call found in an expression.
+struct Site {
+    expr: Expr,
+    context: Expr,
+    call: Call,
+}
+
+/// Moves every call of one plan node below it.
+fn hoist(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan>> {
+    if matches!(node, LogicalPlan::Extension(_) | LogicalPlan::TableScan(_)) {
+        return Ok(Transformed::no(node));
+    }
+    let mut exprs = node.expressions();
+    if !exprs.iter().any(has_call) {
+        return Ok(Transformed::no(node));
+    }
+    let mut inputs: Vec<LogicalPlan> = node.inputs().into_iter().cloned().collect();
+    let preserver = NamePreserver::new(&node);
+    let saved: Vec<_> = exprs.iter().map(|e| preserver.save(e)).collect();
+    let mut unplaced = Vec::new();
+    let mut moved = false;
+    while let Some(site) = innermost(&exprs, &unplaced)? {
+        match place(&site, &mut inputs, names)? {
+            Some(replacement) => {
+                exprs = replace(exprs, &site.expr, &replacement)?;
+                moved = true;
+            }
+            None => unplaced.push(site.expr),
+        }
+    }
+    if !moved {
+        return Ok(Transformed::no(node));
+    }
+    let exprs = exprs.into_iter().zip(saved).map(|(e, name)| name.restore(e)).collect();
+    let rebuilt = node.with_new_exprs(exprs, inputs)?;
+    Ok(Transformed::yes(restore_columns(rebuilt, node.schema())?))
+}
+
+/// The first call whose context holds no other call that could still be placed.
+fn innermost(exprs: &[Expr], unplaced: &[Expr]) -> Result<Option<Site>> {
+    let mut found = None;
+    for expr in exprs {
+        expr.apply(|e| {
+            let Some((udf, args)) = as_call(e) else { return Ok(TreeNodeRecursion::Continue) };
+            if unplaced.contains(e) || args[0].exists(|a| Ok(as_call(a).is_some() && !unplaced.contains(a)))? {
+                return Ok(TreeNodeRecursion::Continue);
+            }
+            found = Some(Site { expr: e.clone(), context: args[0].clone(), call: udf.resolve(args)? });
+            Ok(TreeNodeRecursion::Stop)
+        })?;
+        if found.is_some() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Puts a call's outputs below one of the inputs; gives the expression that stands for the call, or `None` if no
+/// single input has all the columns of its context.
+fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<Option<Expr>> {
+    if site.context.is_volatile() || site.context.contains_outer() || has_call(&site.context) {
+        return Ok(None);
+    }
+    let Some(input) = inputs.iter_mut().find(|i| has_columns(&site.context, i.schema())) else {
+        return Ok(None);
+    };
+    let model = &site.call.model;
+    let mut columns = Vec::new();
+    for output in site.call.outputs() {
+        let wanted = Wanted { context: site.context.clone(), model, output };
+        let (plan, column) = match share(input, &wanted, names)? {
+            Some(found) => found,
+            None => add_node(input, wanted, names)?,
+        };
+        *input = plan;
+        columns.push(column);
+    }
+    Ok(Some(result(&site.call, columns)))
+}
+
+fn add_node(input: &LogicalPlan, wanted: Wanted, names: &mut Names) -> Result<(LogicalPlan, Column)> {
+    let name = names.fresh();
+    let column = Column::new_unqualified(&name);
+    let outputs = vec![NamedOutput { output: wanted.output, name }];
+    let node = LamInfer::try_new(input.clone(), wanted.context, wanted.model.clone(), outputs)?;
+    Ok((node.into_plan(), column))
+}
+
+/// The expression over output columns that gives a call's result.
+fn result(call: &Call, columns: Vec<Column>) -> Expr {
+    let mut columns = columns.into_iter().map(Expr::Column);
+    match &call.ask {
+        Ask::One(_) => columns.next().unwrap_or_else(|| lit(datafusion::common::ScalarValue::Null)),
+        Ask::Predict(_) => {
+            let args = call.outputs().into_iter().zip(columns).flat_map(|(o, c)| [lit(field(o, &call.model)), c]);
+            Expr::ScalarFunction(ScalarFunction::new_udf(named_struct(), args.collect()))
+        }
+    }
+}
+
+/// The name of an output inside a `lam_predict` struct.
+fn field(output: Output, model: &Model) -> String {
+    match output {
+        Output::Error(token) => format!("{}{ERROR_SUFFIX}", model.vocabulary().token(token).name),
+        other => other.label(model),
+    }
+}
+
+fn replace(exprs: Vec<Expr>, call: &Expr, replacement: &Expr) -> Result<Vec<Expr>> {
+    exprs
+        .into_iter()
+        .map(|e| {
+            let replaced = e.transform_up(|x| {
+                Ok(if x == *call { Transformed::yes(replacement.clone()) } else { Transformed::no(x) })
+            })?;
+            Ok(replaced.data)
+        })
+        .collect()
+}
+
+/// A node that passes its input's columns through now has some too many: projects them away.
+fn restore_columns(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> {
+    if plan.schema().fields().len() == schema.fields().len() {
+        return Ok(plan);
+    }
+    LogicalPlanBuilder::from(plan).project(schema.iter().map(|f| Expr::Column(Column::from(f))))?.build()
+}
+
+fn as_call(expr: &Expr) -> Option<(&LamUdf, &[Expr])> {
+    let Expr::ScalarFunction(f) = expr else { return None };
+    let udf: &dyn Any = f.func.inner().as_ref();
+    Some((udf.downcast_ref::<LamUdf>()?, f.args.as_slice())).filter(|(_, args)| !args.is_empty())
+}
+
+fn has_call(expr: &Expr) -> bool {
+    expr.exists(|e| Ok(as_call(e).is_some())).unwrap_or(false)
+}
+
+fn has_columns(expr: &Expr, schema: &Arc<DFSchema>) -> bool {
+    expr.column_refs().into_iter().all(|c| schema.has_column(c))
+}
+
+fn refuse_unplaced(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        for expr in node.expressions() {
+            if has_call(&expr) {
+                return Err(Error::new(ErrorKind::Plan, format!("the call in {expr} cannot be batched"))
+                    .hint(
+                        "its context needs columns of more than one table: build the context in a subquery first, or \
+                         SET lamcat.unplaced_calls = true",
+                    )
+                    .into());
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! How `lam_*` calls become one operator.
+//!
+//! [`Hoist`], an analyzer rule, moves every call of a plan node into a [`LamInfer`] node below it; calls on the same
+//! context and model share one node, so each row is inferred once however often SQL mentions it. [`Prune`] drops
+//! outputs that nobody reads. [`LamPlanner`] turns the node into a [`LamInferExec`], which batches rows for the device.
+
+mod exec;
+mod hoist;
+mod infer_stream;
+mod node;
+mod options;
+mod physical;
+mod prune;
+mod share;
+
+pub use exec::LamInferExec;
+pub use hoist::Hoist;
+pub use node::LamInfer;
+pub use options::LamcatOptions;
+pub use physical::{LamPlanner, LamQueryPlanner};
+pub use prune::Prune;

@@ -1,0 +1,20 @@
+//! Settings that SQL reaches as `SET lamcat.…`.
+
+use datafusion::{common::config::ConfigExtension, common::extensions_options};
+
+extensions_options! {
+    /// Settings of the inference operator.
+    pub struct LamcatOptions {
+        /// Rows the operator gathers for the device at once, whatever the scan's batch size.
+        pub batch_rows: usize, default = 512
+        /// Batches of one partition that may be in flight at once; more hides more latency and takes more memory.
+        pub batches_in_flight: usize, default = 2
+        /// Whether calls that cannot be hoisted (a context that spans both sides of a join) run row group by row
+        /// group in place; false makes them a planning error.
+        pub unplaced_calls: bool, default = true
+    }
+}
+
+impl ConfigExtension for LamcatOptions {
+    const PREFIX: &'static str = "lamcat";
+}

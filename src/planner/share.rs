@@ -1,0 +1,137 @@
+//! Finding, below a plan node, a [`LamInfer`] that already runs the wanted model on the wanted context.
+
+use std::{collections::HashMap, sync::Arc};
+
+use datafusion::{
+    common::{
+        Column, Result,
+        tree_node::{Transformed, TreeNode},
+    },
+    logical_expr::{Expr, Filter, LogicalPlan, Projection, Sort, SubqueryAlias},
+};
+
+use super::node::{LamInfer, NamedOutput};
+use crate::{inference::Output, model::Model};
+
+/// An output wanted of a context.
+pub(super) struct Wanted<'a> {
+    pub(super) context: Expr,
+    pub(super) model: &'a Arc<Model>,
+    pub(super) output: Output,
+}
+
+/// A plan that computes a wanted output, and the column that holds it.
+pub(super) type Found = (LogicalPlan, Column);
+
+/// Gives out names for output columns, unique within one plan.
+#[derive(Debug)]
+pub(super) struct Names {
+    next: usize,
+}
+
+const PREFIX: &str = "__lam_";
+
+impl Names {
+    /// Starts behind the names that `plan` already uses.
+    pub(super) fn after(plan: &LogicalPlan) -> Result<Self> {
+        use datafusion::common::tree_node::TreeNodeRecursion;
+        let mut next = 0;
+        plan.apply_with_subqueries(|p| {
+            for o in LamInfer::of(p).map(LamInfer::outputs).unwrap_or_default() {
+                let used = o.name.strip_prefix(PREFIX).and_then(|n| n.parse::<usize>().ok());
+                next = next.max(used.map_or(0, |n| n + 1));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(Self { next })
+    }
+
+    pub(super) fn fresh(&mut self) -> String {
+        self.next += 1;
+        format!("{PREFIX}{}", self.next - 1)
+    }
+}
+
+/// Looks through filters, sorts, projections and aliases below `plan` for a node to share, and adds the output to it.
+/// `None` if there is none.
+pub(super) fn share(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
+    if let Some(node) = LamInfer::of(plan) {
+        return share_node(node, wanted, names);
+    }
+    match plan {
+        LogicalPlan::Filter(f) => below(&f.input, wanted, names, |input| {
+            Ok(LogicalPlan::Filter(Filter::try_new(f.predicate.clone(), input)?))
+        }),
+        LogicalPlan::Sort(s) => below(&s.input, wanted, names, |input| {
+            Ok(LogicalPlan::Sort(Sort { expr: s.expr.clone(), input, fetch: s.fetch }))
+        }),
+        LogicalPlan::Projection(p) => share_projection(p, wanted, names),
+        LogicalPlan::SubqueryAlias(a) => share_alias(a, wanted, names),
+        _ => Ok(None),
+    }
+}
+
+/// Shares below a node that passes its input's columns through.
+fn below(
+    input: &LogicalPlan,
+    wanted: &Wanted,
+    names: &mut Names,
+    rebuild: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>,
+) -> Result<Option<Found>> {
+    let Some((plan, column)) = share(input, wanted, names)? else { return Ok(None) };
+    Ok(Some((rebuild(Arc::new(plan))?, column)))
+}
+
+fn share_node(node: &LamInfer, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
+    if *node.context() != wanted.context || node.model().hash() != wanted.model.hash() {
+        let Some((input, column)) = share(node.input(), wanted, names)? else { return Ok(None) };
+        return Ok(Some((node.with_input(input)?.into_plan(), column)));
+    }
+    if let Some(column) = node.column(wanted.output) {
+        return Ok(Some((node.clone().into_plan(), column)));
+    }
+    let name = names.fresh();
+    let column = Column::new_unqualified(&name);
+    let mut outputs = node.outputs().to_vec();
+    outputs.push(NamedOutput { output: wanted.output, name });
+    Ok(Some((node.with_outputs(outputs)?.into_plan(), column)))
+}
+
+fn share_projection(p: &Projection, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
+    let sources = p.schema.iter().zip(&p.expr).filter_map(|((q, f), e)| match e.clone().unalias() {
+        Expr::Column(source) => Some((Column::from((q, f)), source)),
+        _ => None,
+    });
+    let Some(context) = rename(&wanted.context, &sources.collect())? else { return Ok(None) };
+    let Some((input, column)) = share(&p.input, &Wanted { context, ..*wanted }, names)? else { return Ok(None) };
+    let mut exprs = p.expr.clone();
+    if !exprs.iter().any(|e| matches!(e, Expr::Column(c) if *c == column)) {
+        exprs.push(Expr::Column(column.clone()));
+    }
+    Ok(Some((LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input))?), column)))
+}
+
+fn share_alias(a: &SubqueryAlias, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
+    let inner = a.input.schema().iter().map(Column::from);
+    let sources = a.schema.iter().map(Column::from).zip(inner).collect();
+    let Some(context) = rename(&wanted.context, &sources)? else { return Ok(None) };
+    let Some((input, column)) = share(&a.input, &Wanted { context, ..*wanted }, names)? else { return Ok(None) };
+    let plan = LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), a.alias.clone())?);
+    Ok(Some((plan, Column::new(Some(a.alias.clone()), column.name))))
+}
+
+/// Writes an expression over a node's output in terms of its input; `None` if a column has no source there.
+fn rename(expr: &Expr, sources: &HashMap<Column, Column>) -> Result<Option<Expr>> {
+    let mut complete = true;
+    let renamed = expr.clone().transform(|e| match &e {
+        Expr::Column(c) => match sources.get(c) {
+            Some(source) => Ok(Transformed::yes(Expr::Column(source.clone()))),
+            None => {
+                complete = false;
+                Ok(Transformed::no(e))
+            }
+        },
+        _ => Ok(Transformed::no(e)),
+    })?;
+    Ok(complete.then_some(renamed.data))
+}

@@ -1,0 +1,146 @@
+//! The one builder of a DataFusion session, used by every front.
+//!
+//! A [`Session`] has lamcat's functions and operator, every object store by URL ([`LazyStores`]), and quoted paths as
+//! tables (`FROM 'dir/*.parquet'`).
+
+mod array_literal;
+mod named_arguments;
+mod stores;
+
+use std::sync::Arc;
+
+use datafusion::{
+    dataframe::DataFrame,
+    error::Result,
+    execution::{
+        SessionStateBuilder,
+        memory_pool::{FairSpillPool, TrackConsumersPool},
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::{SessionConfig, SessionContext},
+    sql::parser::{DFParserBuilder, Statement},
+};
+
+pub use stores::LazyStores;
+
+use crate::{
+    functions,
+    inference::{Engine, EngineOptions},
+    planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
+};
+
+/// Settings of a session, resolved.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// Partitions a query is split into; one per core if `None`.
+    pub partitions: Option<usize>,
+    /// Bytes that queries may hold before they spill or fail; unlimited if `None`.
+    pub memory_bytes: Option<usize>,
+}
+
+/// A SQL session with an inference engine.
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+    engine: Arc<Engine>,
+}
+
+/// Consumers named in an out-of-memory error.
+const REPORTED_CONSUMERS: usize = 5;
+
+impl Session {
+    /// A session on a fresh engine.
+    ///
+    /// # Errors
+    /// If the engine cannot be started.
+    pub fn new(options: &SessionOptions) -> Result<Self> {
+        Self::with_engine(options, Engine::start(EngineOptions::default())?)
+    }
+
+    /// A session on `engine`.
+    ///
+    /// # Errors
+    /// If a function cannot be registered.
+    pub fn with_engine(options: &SessionOptions, engine: Arc<Engine>) -> Result<Self> {
+        let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(LazyStores::default()));
+        if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
+            runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
+        }
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(config(options))
+            .with_runtime_env(runtime.build_arc()?)
+            .with_analyzer_rule(Arc::new(Hoist))
+            .with_optimizer_rule(Arc::new(Prune))
+            .with_query_planner(Arc::new(LamQueryPlanner::new(engine.clone())))
+            .build();
+        let mut state = state;
+        let planners = state.expr_planners().to_vec();
+        state = SessionStateBuilder::from(state)
+            .with_expr_planners(std::iter::once(array_literal::planner()).chain(planners).collect())
+            .build();
+        let context = SessionContext::new_with_state(state).enable_url_table();
+        for function in functions::all(&engine) {
+            context.register_udf(function);
+        }
+        Ok(Self { context, engine })
+    }
+
+    /// The DataFusion context, for the DataFrame API and for registering tables.
+    #[must_use]
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Plans one SQL statement; the rows come when the frame is collected or streamed.
+    ///
+    /// # Errors
+    /// If the statement cannot be parsed or planned, or there is more than one.
+    pub async fn sql(&self, text: &str) -> Result<DataFrame> {
+        let mut statements = self.parse(text)?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(statement), true) => self.plan(statement).await,
+            (None, _) => datafusion::common::plan_err!("there is no SQL statement"),
+            _ => datafusion::common::plan_err!("one SQL statement at a time, please"),
+        }
+    }
+
+    /// Splits SQL text into statements.
+    ///
+    /// # Errors
+    /// If it cannot be parsed.
+    pub fn parse(&self, text: &str) -> Result<Vec<Statement>> {
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let dialect = sqlparser::dialect::dialect_from_str(dialect)
+            .unwrap_or_else(|| Box::new(sqlparser::dialect::GenericDialect {}));
+        let statements = DFParserBuilder::new(text).with_dialect(dialect.as_ref()).build()?.parse_statements()?;
+        Ok(statements.into())
+    }
+
+    /// Plans a parsed statement.
+    ///
+    /// # Errors
+    /// If it cannot be planned.
+    pub async fn plan(&self, mut statement: Statement) -> Result<DataFrame> {
+        named_arguments::rewrite(&mut statement)?;
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        self.context.execute_logical_plan(plan).await
+    }
+}
+
+fn config(options: &SessionOptions) -> SessionConfig {
+    let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(LamcatOptions::default());
+    if let Some(n) = options.partitions {
+        config = config.with_target_partitions(n);
+    }
+    // String views are unknown to most readers of the catalogues we write.
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    config
+}
