@@ -7,7 +7,9 @@ use datafusion::{
     common::Result,
     execution::{SendableRecordBatchStream, memory_pool::MemoryReservation},
     physical_expr::PhysicalExpr,
-    physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, RatioMetrics, Time},
+    physical_plan::metrics::{
+        BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, RatioMetrics, RecordOutput, Time,
+    },
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
@@ -77,7 +79,7 @@ pub(super) fn infer_stream(
         })
         .buffered(options.batches_in_flight.max(1))
         .inspect_ok(move |batch| {
-            baseline.record_output(batch.num_rows());
+            let _ = batch.record_output(&baseline);
         })
 }
 

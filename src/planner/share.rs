@@ -7,7 +7,7 @@ use datafusion::{
         Column, Result,
         tree_node::{Transformed, TreeNode},
     },
-    logical_expr::{Expr, Filter, LogicalPlan, Projection, Sort, SubqueryAlias},
+    logical_expr::{Expr, JoinType, LogicalPlan, Projection, SubqueryAlias},
 };
 
 use super::node::{LamInfer, NamedOutput};
@@ -52,34 +52,49 @@ impl Names {
     }
 }
 
-/// Looks through filters, sorts, projections and aliases below `plan` for a node to share, and adds the output to it.
+/// Looks through filters, sorts, windows, joins, projections and aliases below `plan` for a node to share, and adds the output to it.
 /// `None` if there is none.
 pub(super) fn share(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
     if let Some(node) = LamInfer::of(plan) {
         return share_node(node, wanted, names);
     }
     match plan {
-        LogicalPlan::Filter(f) => below(&f.input, wanted, names, |input| {
-            Ok(LogicalPlan::Filter(Filter::try_new(f.predicate.clone(), input)?))
-        }),
-        LogicalPlan::Sort(s) => below(&s.input, wanted, names, |input| {
-            Ok(LogicalPlan::Sort(Sort { expr: s.expr.clone(), input, fetch: s.fetch }))
-        }),
         LogicalPlan::Projection(p) => share_projection(p, wanted, names),
         LogicalPlan::SubqueryAlias(a) => share_alias(a, wanted, names),
-        _ => Ok(None),
+        _ => share_below(plan, wanted, names),
     }
 }
 
-/// Shares below a node that passes its input's columns through.
-fn below(
-    input: &LogicalPlan,
-    wanted: &Wanted,
-    names: &mut Names,
-    rebuild: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>,
-) -> Result<Option<Found>> {
-    let Some((plan, column)) = share(input, wanted, names)? else { return Ok(None) };
-    Ok(Some((rebuild(Arc::new(plan))?, column)))
+/// Shares below a node that passes its input's columns, and for each row of it the whole row, through.
+fn share_below(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
+    let inputs = plan.inputs();
+    for side in transparent_inputs(plan) {
+        let here = wanted.context.column_refs().into_iter().all(|c| inputs[*side].schema().has_column(c));
+        if !here {
+            continue;
+        }
+        if let Some((input, column)) = share(inputs[*side], wanted, names)? {
+            let mut rebuilt: Vec<LogicalPlan> = inputs.iter().map(|i| (*i).clone()).collect();
+            rebuilt[*side] = input;
+            return Ok(Some((plan.with_new_exprs(plan.expressions(), rebuilt)?, column)));
+        }
+    }
+    Ok(None)
+}
+
+/// The inputs whose rows a node passes on unchanged. A join's side that may be padded with NULLs is not one of them: a
+/// context could be there without it.
+fn transparent_inputs(plan: &LogicalPlan) -> &'static [usize] {
+    match plan {
+        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_) => &[0],
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::Inner => &[0, 1],
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => &[0],
+            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => &[1],
+            JoinType::Full => &[],
+        },
+        _ => &[],
+    }
 }
 
 fn share_node(node: &LamInfer, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
