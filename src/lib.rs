@@ -1,4 +1,77 @@
-//! lamcat
+//! Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
+//!
+//! lamcat registers the Transformer of Leung & Bovy (2023, arXiv:2308.10944) in DataFusion, so that
+//!
+//! ```sql
+//! SELECT source_id, lam_infer(xp, 'teff'), lam_error(xp, 'teff') FROM 's3://bucket/xp/*.parquet'
+//! ```
+//!
+//! streams any number of rows through batched inference. One model answers everything: labels with errors from
+//! spectra, spectra from labels, missing coefficients, embeddings.
+//!
+//! # The flow
+//!
+//! ```text
+//!  sources ──> context ──> inference ──> catalogue
+//!  (FITS,      (tokens,    (device        (Parquet through
+//!   Parquet)    packed)     thread)        any object store)
+//!        driven by SQL: functions ──> planner ──> session ──> cli
+//! ```
+//!
+//! Each module imports only from modules to its left in this list, or above it:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 0 | [`schema`], [`error`] |
+//! | 1 | [`sources`], [`context`], [`model`], [`xp`]; these never import each other |
+//! | 2 | [`inference`] |
+//! | 3 | [`functions`] |
+//! | 4 | [`planner`] |
+//! | 5 | [`session`] |
+//! | 6 | [`cli`] |
+//!
+//! # Glossary
+//!
+//! - **token**: a quantity the model knows (`teff`, `bp0`), with its normalisation; together the *vocabulary*.
+//! - **context**: what is known of a star, as tokens and values, in a fixed number of slots; missing values are padding.
+//! - **perception**: what the encoder makes of a context.
+//! - **request**: a token the decoder is asked for; the answer is a mean and a 1-sigma error.
+//! - **coefficients**: a BP/RP spectrum in Gaia's basis functions; an `xp` list is all of them over the G flux.
+//! - **device batch**: rows that go to the inference device together, gathered across the scan's batches.
+//! - **hoist**: moving the calls of a query into one operator.
+//!
+//! # Example
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! use lamcat::session::{Session, SessionOptions};
+//!
+//! let session = Session::new(&SessionOptions::default())?;
+//! let frame = session.sql("SELECT lam_infer(named_struct('teff', 4700, 'logg', 2.5), 'm_h') AS m_h").await?;
+//! let rows = frame.collect().await?;
+//! assert_eq!(rows[0].num_rows(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })
+//! # }
+//! ```
+//!
+//! # Recipes
+//!
+//! **Add a SQL function.** Write the computation as a plain function where it belongs (`xp`, `context`); write the
+//! adapter in a file of its name in `functions`, with its documentation; add it to [`functions::all`]; write its values,
+//! NULLs and errors in `tests/slt/functions.slt` and `errors.slt`.
+//!
+//! **Add an output of the model.** Add a variant to [`inference::Output`], its column in [`inference::Program`], and a
+//! function that asks for it. The planner needs nothing.
+//!
+//! **Add a token's unit and UCD.** [`schema::column_meta`].
+//!
+//! **Add a shipped query.** Put it in `sql/`; a test plans every file there.
+//!
+//! The reference of the SQL functions is [`functions::sql_reference`].
+
 pub mod cli;
 pub mod context;
 pub mod error;

@@ -80,7 +80,7 @@ impl Engine {
 fn totals(plan: &dyn ExecutionPlan) -> [usize; 3] {
     let mut sum = [0; 3];
     let own: &dyn std::any::Any = plan;
-    if let Some(metrics) = own.downcast_ref::<LamInferExec>().and_then(|e| e.metrics()) {
+    if let Some(metrics) = own.downcast_ref::<LamInferExec>().and_then(ExecutionPlan::metrics) {
         let metric = |name| metrics.sum_by_name(name).map_or(0, |v| v.as_usize());
         sum = [1, metric("inferred_rows"), metric("device_batches")];
     }
@@ -174,7 +174,9 @@ fn direct(model: &Model, stars: &RecordBatch) -> Result<RecordBatch> {
         let mut packed = Packed::with_capacity(1, 64);
         packed.push(vocabulary, ids.iter().map(|id| (*id, value(*id as usize - 1))))?;
         if packed.tokens.iter().all(|t| *t == 0) {
-            labels.iter_mut().for_each(|l| l.push(None));
+            for label in &mut labels {
+                label.push(None);
+            }
             continue;
         }
         let answers = CandleBackend.infer(model, &packed, &requests)?;
@@ -189,6 +191,7 @@ fn direct(model: &Model, stars: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
+#[expect(clippy::ptr_arg, reason = "the runner's own signature")]
 fn normalise(s: &String) -> String {
     s.split_whitespace().collect::<Vec<_>>().join(" ")
 }

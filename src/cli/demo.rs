@@ -32,21 +32,16 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     write_sample(&stars)?;
     eprintln!("simulated sample: {}\n", stars.display());
     eprintln!("{}", QUERY.trim());
-    let quoted = |path: &Path| path.display().to_string().replace('\'', "''");
     let display = Display { format: None, max_rows: 10, quiet: false };
-    let setup = format!("CREATE EXTERNAL TABLE stars STORED AS PARQUET LOCATION '{}'", quoted(&stars));
+    let location = |path: &Path| path.display().to_string().replace('\'', "''");
+    let setup = format!("CREATE EXTERNAL TABLE stars STORED AS PARQUET LOCATION '{}'", location(&stars));
     session.sql(&setup).await?.collect().await?;
-    let query = QUERY.trim().trim_end_matches(';');
-    if catalogue.exists() {
-        std::fs::remove_file(&catalogue).with_context(|| format!("cannot replace {}", catalogue.display()))?;
+    for query in session.parse(QUERY)? {
+        display.write_to(&session, query, &catalogue.display().to_string()).await?;
     }
-    let copy = format!("COPY ({query}\n) TO '{}'", quoted(&catalogue));
-    session.sql(&copy).await?.collect().await?;
-    for statement in session.parse(&format!("SELECT * FROM '{}'", quoted(&catalogue)))? {
+    for statement in session.parse(&format!("SELECT * FROM '{}'", location(&catalogue)))? {
         display.show(&session, statement).await?;
     }
-    let model = session.engine().model(None)?;
-    eprintln!("catalogue: {}\nmodel: {}", catalogue.display(), model.label());
     Ok(())
 }
 

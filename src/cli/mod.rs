@@ -13,6 +13,7 @@ mod sql;
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use datafusion::error::DataFusionError;
 use tracing_subscriber::EnvFilter;
 
 /// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
@@ -74,13 +75,26 @@ async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// The error in words: the outermost message, and lamcat's own error at the root where there is one.
+/// The error in words: lamcat's own error or DataFusion's message where there is one, else the whole chain.
 fn describe(error: &anyhow::Error) -> String {
-    let own = error.chain().find_map(|e| e.downcast_ref::<crate::error::Error>());
-    match own {
-        Some(own) => own.to_string(),
-        None => format!("{error:#}"),
+    if let Some(own) = error.chain().find_map(|e| e.downcast_ref::<crate::error::Error>()) {
+        return own.to_string();
     }
+    let Some(engine) = error.chain().find_map(|e| e.downcast_ref::<DataFusionError>()) else {
+        return format!("{error:#}");
+    };
+    let message = engine.strip_backtrace();
+    match missing_path(&message) {
+        Some(path) => format!("there is no table or file '{path}'\nhint: check the path; a glob must match a file"),
+        None => message,
+    }
+}
+
+/// The path in DataFusion's message about an unknown table, when the table's name is a path.
+fn missing_path(message: &str) -> Option<&str> {
+    let name = message.split_once("table '")?.1.split_once("' not found")?.0;
+    let name = name.strip_prefix("datafusion.public.").unwrap_or(name);
+    name.contains(['/', '.', '*']).then_some(name)
 }
 
 /// Whether whoever read our output has gone, as `head` does.

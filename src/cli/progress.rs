@@ -1,6 +1,6 @@
 //! Progress on a terminal, nothing elsewhere.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use datafusion::physical_plan::ExecutionPlan;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,9 +57,33 @@ impl Drop for QueryProgress {
 
 /// Rows inferred so far by every inference operator of a plan.
 pub(super) fn inferred_rows(plan: &dyn ExecutionPlan) -> usize {
-    let own = (plan as &dyn std::any::Any).downcast_ref::<LamInferExec>().and_then(|e| e.metrics());
-    let own = own.and_then(|m| m.sum_by_name("inferred_rows")).map_or(0, |v| v.as_usize());
-    own + plan.children().iter().map(|c| inferred_rows(c.as_ref())).sum::<usize>()
+    let mut rows = 0;
+    visit(plan, &mut |exec| {
+        let metric = exec.metrics().and_then(|m| m.sum_by_name("inferred_rows"));
+        rows += metric.map_or(0, |v| v.as_usize());
+    });
+    rows
+}
+
+/// Labels of the models with random weights that a plan runs, each once.
+pub(super) fn untrained_models(plan: &dyn ExecutionPlan) -> BTreeSet<String> {
+    let mut labels = BTreeSet::new();
+    visit(plan, &mut |exec| {
+        if !exec.model().provenance().trained {
+            labels.insert(exec.model().label());
+        }
+    });
+    labels
+}
+
+fn visit(plan: &dyn ExecutionPlan, f: &mut impl FnMut(&LamInferExec)) {
+    let any: &dyn std::any::Any = plan;
+    if let Some(exec) = any.downcast_ref::<LamInferExec>() {
+        f(exec);
+    }
+    for child in plan.children() {
+        visit(child.as_ref(), f);
+    }
 }
 
 fn message(plan: &dyn ExecutionPlan, elapsed: Duration) -> String {

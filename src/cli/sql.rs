@@ -12,18 +12,18 @@ use datafusion::{
         json::JsonFormatFactory, parquet::ParquetFormatFactory,
     },
     logical_expr::LogicalPlanBuilder,
-    physical_plan::execute_stream,
+    physical_plan::{ExecutionPlan, execute_stream},
     sql::parser::Statement,
 };
 use futures::StreamExt;
 
 use super::{
-    progress::{QueryProgress, inferred_rows},
+    progress::{QueryProgress, inferred_rows, untrained_models},
     repl,
     rows::{Format, RowWriter},
     session_args::SessionArgs,
 };
-use crate::{inference::MODEL_KEY, session::Session};
+use crate::session::Session;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -91,7 +91,6 @@ impl Display {
     pub(super) async fn show(&self, session: &Session, statement: Statement) -> anyhow::Result<()> {
         let started = Instant::now();
         let frame = session.plan(statement).await?;
-        let labels = untrained_labels(&frame);
         let schema = Arc::new(frame.schema().as_arrow().clone());
         if schema.fields().is_empty() {
             frame.collect().await?;
@@ -113,12 +112,12 @@ impl Display {
         if hidden > 0 {
             eprintln!("… {hidden} more rows; --max-rows shows more, -o FILE writes all");
         }
-        self.remark(&labels, total, inferred_rows(plan.as_ref()), started);
+        self.remark(plan.as_ref(), total, started);
         Ok(())
     }
 
     /// Runs a query and writes its rows to a file or URL.
-    async fn write_to(&self, session: &Session, statement: Statement, path: &str) -> anyhow::Result<()> {
+    pub(super) async fn write_to(&self, session: &Session, statement: Statement, path: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         let format = Format::from_path(path).or(self.format);
         let factory: Arc<dyn FileFormatFactory> = match format {
@@ -132,7 +131,6 @@ impl Display {
             _ => bail!("'{path}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow"),
         };
         let frame = session.plan(statement).await?;
-        let labels = untrained_labels(&frame);
         let (state, plan) = frame.into_parts();
         let copy = LogicalPlanBuilder::copy_to(
             plan,
@@ -147,17 +145,19 @@ impl Display {
         let written = datafusion::physical_plan::collect(plan.clone(), session.context().task_ctx()).await?;
         drop(progress);
         let rows = written_rows(&written);
-        self.remark(&labels, rows, inferred_rows(plan.as_ref()), started);
+        self.remark(plan.as_ref(), rows, started);
         if !self.quiet {
             eprintln!("wrote {path}");
         }
         Ok(())
     }
 
-    fn remark(&self, labels: &[String], rows: usize, inferred: usize, started: Instant) {
-        for label in labels {
+    /// Says on stderr what the result is worth and how long it took.
+    fn remark(&self, plan: &dyn ExecutionPlan, rows: usize, started: Instant) {
+        for label in untrained_models(plan) {
             eprintln!("warning: model {label}");
         }
+        let inferred = inferred_rows(plan);
         if self.quiet {
             return;
         }
@@ -174,19 +174,4 @@ fn written_rows(batches: &[arrow::array::RecordBatch]) -> usize {
     use arrow::{array::AsArray, datatypes::UInt64Type};
     let counts = batches.iter().filter_map(|b| b.columns().first()?.as_primitive_opt::<UInt64Type>());
     counts.flat_map(|c| c.values().iter()).sum::<u64>() as usize
-}
-
-/// Labels of the untrained models that made columns of a result.
-fn untrained_labels(frame: &DataFrame) -> Vec<String> {
-    let mut labels: Vec<String> = frame
-        .schema()
-        .fields()
-        .iter()
-        .filter_map(|f| f.metadata().get(MODEL_KEY))
-        .filter(|label| label.contains("untrained"))
-        .cloned()
-        .collect();
-    labels.sort();
-    labels.dedup();
-    labels
 }

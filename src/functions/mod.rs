@@ -43,3 +43,6 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
         .chain([ScalarUDF::from(lam_context::LamContext::new()), ScalarUDF::from(xp::Xp::new())])
         .collect()
 }
+
+#[doc = include_str!("sql_reference.md")]
+pub mod sql_reference {}

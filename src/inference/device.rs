@@ -122,7 +122,7 @@ fn gone() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use futures::FutureExt;
 
@@ -131,7 +131,7 @@ mod tests {
 
     /// Reports each job's row count, waits for a go, and panics at 13 rows.
     struct Scripted {
-        started: Sender<usize>,
+        started: SyncSender<usize>,
         go: Receiver<()>,
     }
 
@@ -154,8 +154,8 @@ mod tests {
 
     #[tokio::test]
     async fn cancelled_jobs_do_not_run_and_panics_do_not_end_the_thread() {
-        let (started, seen) = channel();
-        let (go, wait) = channel();
+        let (started, seen) = sync_channel(8);
+        let (go, wait) = sync_channel(8);
         let device = Device::start(Box::new(Scripted { started, go: wait })).unwrap();
         let model = Arc::new(init::untrained_demo().unwrap());
         let submit = |n| Box::pin(device.infer(model.clone(), rows(n), Arc::default()));

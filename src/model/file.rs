@@ -129,7 +129,7 @@ impl Model {
         };
         let json = serde_json::to_string(&header).map_err(cannot_write)?;
         let metadata = HashMap::from([(HEADER_KEY.to_owned(), json)]);
-        safetensors::serialize(self.tensors.iter().map(|(k, v)| (k, v)), Some(metadata)).map_err(cannot_write)
+        safetensors::serialize(&self.tensors, Some(metadata)).map_err(cannot_write)
     }
 
     /// Writes the model file: to a temporary name, then renamed, so that a reader never sees half of it.
@@ -250,7 +250,7 @@ fn content_hash(
             hasher.update(value.to_le_bytes());
         }
     }
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(format!("{:x}", hasher.finalize()))
 }
 
 fn damaged(why: &str) -> Error {

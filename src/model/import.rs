@@ -1,7 +1,10 @@
 //! Import of the authors' published format: `config.json` with vocabulary and normalisation beside `weights.pt`, a
 //! PyTorch checkpoint with the weights under `model_state_dict`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use candle_core::{DType, Tensor, pickle::PthTensors};
 use serde::Deserialize;
@@ -15,9 +18,12 @@ use crate::{
 /// The parts of the authors' `config.json` that define a model; the rest concerns training.
 #[derive(Deserialize)]
 struct Checkpoint {
-    nn_config: Network,
-    tokenizer_config: Tokenizer,
-    norm_config: Normalisation,
+    #[serde(rename = "nn_config")]
+    network: Network,
+    #[serde(rename = "tokenizer_config")]
+    tokenizer: Tokenizer,
+    #[serde(rename = "norm_config")]
+    normalisation: Normalisation,
 }
 
 #[derive(Deserialize)]
@@ -67,8 +73,8 @@ pub fn import(folder: &Path, name: &str, trained: bool) -> Result<Model> {
             .at("file", config_path.display())
             .source(e)
     })?;
-    let architecture = architecture(&config.nn_config)?;
-    let vocabulary = vocabulary(config.tokenizer_config, &config.norm_config)?;
+    let architecture = architecture(&config.network)?;
+    let vocabulary = vocabulary(config.tokenizer, &config.normalisation)?;
     let tensors = state_dict(&folder.join("weights.pt"))?;
     let origin = format!("imported from the checkpoint '{}'", file_name(folder));
     Model::new(name, architecture, vocabulary, Provenance::new(trained, origin), tensors)
@@ -126,7 +132,8 @@ fn state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     };
     let checkpoint = PthTensors::new(path, Some("model_state_dict")).map_err(unreadable)?;
     let mut tensors = BTreeMap::new();
-    for name in checkpoint.tensor_infos().keys() {
+    let names: BTreeSet<&String> = checkpoint.tensor_infos().keys().collect();
+    for name in names {
         if let Some(tensor) = checkpoint.get(name).map_err(unreadable)? {
             let tensor = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous()).map_err(unreadable)?;
             tensors.insert(name.clone(), tensor);

@@ -23,7 +23,10 @@ use super::{
     node::{NamedOutput, output_list},
     options::LamcatOptions,
 };
-use crate::inference::{Engine, Program};
+use crate::{
+    inference::{Engine, Program},
+    model::Model,
+};
 
 /// Appends a model's outputs to its input's rows; keeps their order and partitions.
 ///
@@ -61,6 +64,12 @@ impl LamInferExec {
             input.properties().boundedness,
         ));
         Self { input, context, program, outputs, engine, properties, metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// The model it runs.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        self.program.model()
     }
 }
 

@@ -94,12 +94,11 @@ fn gather(input: SendableRecordBatchStream, batch_rows: usize) -> impl Stream<It
             if done {
                 return Ok(None);
             }
-            match input.next().await.transpose()? {
-                Some(batch) => coalescer.push_batch(batch)?,
-                None => {
-                    coalescer.finish_buffered_batch()?;
-                    done = true;
-                }
+            if let Some(batch) = input.next().await.transpose()? {
+                coalescer.push_batch(batch)?;
+            } else {
+                coalescer.finish_buffered_batch()?;
+                done = true;
             }
         }
     })

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use datafusion::{
     common::{
         Column, Result,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{Expr, JoinType, LogicalPlan, Projection, SubqueryAlias},
 };
@@ -34,7 +34,6 @@ const PREFIX: &str = "__lam_";
 impl Names {
     /// Starts behind the names that `plan` already uses.
     pub(super) fn after(plan: &LogicalPlan) -> Result<Self> {
-        use datafusion::common::tree_node::TreeNodeRecursion;
         let mut next = 0;
         plan.apply_with_subqueries(|p| {
             for o in LamInfer::of(p).map(LamInfer::outputs).unwrap_or_default() {
@@ -139,13 +138,13 @@ fn share_alias(a: &SubqueryAlias, wanted: &Wanted, names: &mut Names) -> Result<
 fn rename(expr: &Expr, sources: &HashMap<Column, Column>) -> Result<Option<Expr>> {
     let mut complete = true;
     let renamed = expr.clone().transform(|e| match &e {
-        Expr::Column(c) => match sources.get(c) {
-            Some(source) => Ok(Transformed::yes(Expr::Column(source.clone()))),
-            None => {
-                complete = false;
-                Ok(Transformed::no(e))
+        Expr::Column(c) => {
+            if let Some(source) = sources.get(c) {
+                return Ok(Transformed::yes(Expr::Column(source.clone())));
             }
-        },
+            complete = false;
+            Ok(Transformed::no(e))
+        }
         _ => Ok(Transformed::no(e)),
     })?;
     Ok(complete.then_some(renamed.data))

@@ -52,8 +52,9 @@ fn rewrite_call(call: &mut Function) -> Result<(), Error> {
     let mut args = Vec::with_capacity(list.args.len());
     for arg in std::mem::take(&mut list.args) {
         match arg {
-            FunctionArg::Named { name, arg, .. } => push_pair(&mut args, &name, arg),
-            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => push_pair(&mut args, &name, arg),
+            FunctionArg::Named { name, arg, .. } | FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => {
+                push_pair(&mut args, &name, arg)
+            }
             FunctionArg::ExprNamed { name, .. } => {
                 return Err(Error::new(ErrorKind::Plan, format!("'{name}' is not a token name"))
                     .hint("write e.g. lam_context(xp, bprp => bp_rp)"));

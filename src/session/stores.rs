@@ -19,7 +19,7 @@ use url::{Position, Url};
 use crate::error::{Error, ErrorKind};
 
 /// How long a request may be retried before the query fails.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_RETRIES: usize = 5;
 
 /// Registry of file, s3, gs, az and http stores.

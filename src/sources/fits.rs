@@ -73,6 +73,10 @@ struct Scaling {
     zero: f64,
 }
 
+impl Scaling {
+    const NONE: Self = Self { scale: 1.0, zero: 0.0 };
+}
+
 #[derive(Debug, Clone)]
 struct Column {
     field: Field,
@@ -202,16 +206,17 @@ fn column(header: &Header<BinTable>, i: usize, name: String, offset: usize) -> R
     let digits = form.bytes().take_while(u8::is_ascii_digit).count();
     let repeat = if digits == 0 { 1 } else { form[..digits].parse().map_err(|_| unsupported())? };
     let element = form.as_bytes().get(digits).and_then(|c| Element::from_code(*c)).ok_or_else(unsupported)?;
-    let scale = number(header, &format!("TSCAL{i}")).unwrap_or(1.0);
-    let zero = number(header, &format!("TZERO{i}")).unwrap_or(0.0);
-    let scaling = (scale != 1.0 || zero != 0.0).then_some(Scaling { scale, zero });
+    let scaling = Scaling {
+        scale: number(header, &format!("TSCAL{i}")).unwrap_or(Scaling::NONE.scale),
+        zero: number(header, &format!("TZERO{i}")).unwrap_or(Scaling::NONE.zero),
+    };
     let mut column = Column {
         field: Field::new(&name, DataType::Null, true),
         element,
         repeat,
         offset,
         null: integer(header, &format!("TNULL{i}")),
-        scaling,
+        scaling: (scaling != Scaling::NONE).then_some(scaling),
     };
     let metadata = [("unit", "TUNIT"), ("ucd", "TUCD"), ("description", "TCOMM")]
         .into_iter()
