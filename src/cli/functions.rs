@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::stdout::out;
 use crate::{
     functions::reference,
     inference::{Engine, EngineOptions},
@@ -9,6 +10,6 @@ use crate::{
 
 pub(super) fn run() -> anyhow::Result<()> {
     let engine = Engine::start(EngineOptions::default())?;
-    std::io::stdout().write_all(reference::markdown(&engine).as_bytes())?;
+    out().write_all(reference::markdown(&engine).as_bytes())?;
     Ok(())
 }

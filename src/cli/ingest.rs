@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +16,7 @@ use datafusion::parquet::{
 };
 use indicatif::ProgressBar;
 
-use super::progress;
+use super::{progress, stdout::out};
 use crate::sources::{FitsTable, Fold};
 
 #[derive(Debug, Args)]
@@ -44,9 +45,9 @@ pub(super) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let fold = if args.no_fold { None } else { Some(Fold::new(table.schema())) };
     let schema = fold.as_ref().map_or_else(|| table.schema().clone(), |f| f.schema().clone());
     if args.dry_run {
-        println!("{} rows", table.rows());
+        writeln!(out(), "{} rows", table.rows())?;
         for field in schema.fields() {
-            println!("{}: {}", field.name(), field.data_type());
+            writeln!(out(), "{}: {}", field.name(), field.data_type())?;
         }
         return Ok(());
     }

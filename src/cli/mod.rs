@@ -9,6 +9,7 @@ mod repl;
 mod rows;
 mod session_args;
 mod sql;
+mod stdout;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -44,7 +45,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("LAMCAT_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("LAMCAT_LOG").unwrap_or_else(|_| EnvFilter::new("warn,fitsrs=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -57,7 +58,7 @@ pub fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(run(cli.command)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(_) if stdout::reader_gone() => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {}", describe(&e));
             ExitCode::FAILURE
@@ -83,21 +84,5 @@ fn describe(error: &anyhow::Error) -> String {
     let Some(engine) = error.chain().find_map(|e| e.downcast_ref::<DataFusionError>()) else {
         return format!("{error:#}");
     };
-    let message = engine.strip_backtrace();
-    match missing_path(&message) {
-        Some(path) => format!("there is no table or file '{path}'\nhint: check the path; a glob must match a file"),
-        None => message,
-    }
-}
-
-/// The path in DataFusion's message about an unknown table, when the table's name is a path.
-fn missing_path(message: &str) -> Option<&str> {
-    let name = message.split_once("table '")?.1.split_once("' not found")?.0;
-    let name = name.strip_prefix("datafusion.public.").unwrap_or(name);
-    name.contains(['/', '.', '*']).then_some(name)
-}
-
-/// Whether whoever read our output has gone, as `head` does.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    engine.strip_backtrace()
 }

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::stdout::out;
 use crate::{
     model::{Architecture, Model, import, init},
     schema::Vocabulary,
@@ -110,7 +111,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<()> {
         None => init::untrained_demo()?,
     };
     let text = if args.json { as_json(&model) } else { as_text(&model) };
-    Ok(writeln!(std::io::stdout(), "{text}")?)
+    Ok(writeln!(out(), "{text}")?)
 }
 
 fn as_json(model: &Model) -> String {

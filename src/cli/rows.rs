@@ -10,6 +10,8 @@ use arrow::{
 };
 use clap::ValueEnum;
 
+use super::stdout::{Out, out};
+
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -42,9 +44,9 @@ impl Format {
 /// Writes batches to stdout one by one.
 pub(super) enum RowWriter {
     Table { shown: Vec<RecordBatch>, room: usize, total: usize },
-    Csv(Box<arrow::csv::Writer<std::io::Stdout>>),
-    Json(Box<arrow::json::LineDelimitedWriter<std::io::Stdout>>),
-    Arrow(Box<arrow::ipc::writer::StreamWriter<std::io::Stdout>>),
+    Csv(Box<arrow::csv::Writer<Out>>),
+    Json(Box<arrow::json::LineDelimitedWriter<Out>>),
+    Arrow(Box<arrow::ipc::writer::StreamWriter<Out>>),
 }
 
 impl RowWriter {
@@ -60,11 +62,11 @@ impl RowWriter {
                         if f.data_type().is_list() { "list" } else { "struct" }
                     );
                 }
-                Self::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(std::io::stdout())))
+                Self::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(out())))
             }
-            Format::Json => Self::Json(Box::new(arrow::json::LineDelimitedWriter::new(std::io::stdout()))),
+            Format::Json => Self::Json(Box::new(arrow::json::LineDelimitedWriter::new(out()))),
             Format::Arrow => {
-                let writer = arrow::ipc::writer::StreamWriter::try_new(std::io::stdout(), schema)?;
+                let writer = arrow::ipc::writer::StreamWriter::try_new(out(), schema)?;
                 Self::Arrow(Box::new(writer))
             }
             Format::Parquet => bail!("Parquet cannot be written to stdout\nhint: name a file with -o FILE.parquet"),
@@ -90,7 +92,7 @@ impl RowWriter {
 
     /// Ends the output; gives the number of rows not shown.
     pub(super) fn finish(self) -> anyhow::Result<usize> {
-        let mut stdout = std::io::stdout();
+        let mut stdout = out();
         match self {
             Self::Table { shown, total, .. } => {
                 let options = FormatOptions::default().with_null("NULL").with_display_error(true);

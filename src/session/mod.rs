@@ -5,6 +5,7 @@
 
 mod array_literal;
 mod named_arguments;
+mod path_tables;
 mod stores;
 
 use std::sync::Arc;
@@ -73,12 +74,9 @@ impl Session {
             .with_optimizer_rule(Arc::new(Prune))
             .with_query_planner(Arc::new(LamQueryPlanner::new(engine.clone())))
             .build();
-        let mut state = state;
-        let planners = state.expr_planners().to_vec();
-        state = SessionStateBuilder::from(state)
-            .with_expr_planners(std::iter::once(array_literal::planner()).chain(planners).collect())
-            .build();
-        let context = SessionContext::new_with_state(state).enable_url_table();
+        let planners = std::iter::once(array_literal::planner()).chain(state.expr_planners().to_vec()).collect();
+        let state = SessionStateBuilder::from(state).with_expr_planners(planners).build();
+        let context = path_tables::enable(&SessionContext::new_with_state(state));
         for function in functions::all(&engine) {
             context.register_udf(function);
         }

@@ -1,5 +1,17 @@
 //! Integration tests, one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
+mod cli;
+mod field_stars;
+mod fits;
+mod formats;
+mod layers;
+mod memory;
+mod model_files;
 mod npz;
+mod object_store;
 mod parity;
+mod program;
+mod readme;
 mod shared;
+mod shipped_sql;

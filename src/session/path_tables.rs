@@ -1,0 +1,144 @@
+//! Quoted paths as tables: `FROM 'stars/*.parquet'`, `FROM 's3://bucket/xp/*.parquet'`.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
+    common::Result,
+    datasource::listing::{ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
+    error::DataFusionError,
+    execution::{SessionState, SessionStateBuilder},
+    prelude::SessionContext,
+};
+use glob::Pattern;
+use url::Url;
+
+use crate::error::{Error, ErrorKind};
+
+const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
+
+/// A context like `context` in which a table name that is a path or URL is the files there.
+pub(super) fn enable(context: &SessionContext) -> SessionContext {
+    let factory = Arc::new(PathTables::default());
+    let state = context.state();
+    let catalogs = DynamicFileCatalog::new(state.catalog_list().clone(), factory.clone());
+    let context: SessionContext = SessionStateBuilder::from(state).with_catalog_list(Arc::new(catalogs)).build().into();
+    // Weak, since the state holds the catalogs and they hold the factory.
+    let weak = context.state_weak_ref();
+    let current: CurrentState = Box::new(move || weak.upgrade().map(|state| state.read().clone()));
+    // The factory is new: nobody has set it before.
+    let _ = factory.state.set(current);
+    context
+}
+
+type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
+
+#[derive(Default)]
+struct PathTables {
+    state: OnceLock<CurrentState>,
+}
+
+impl fmt::Debug for PathTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PathTables")
+    }
+}
+
+#[async_trait]
+impl UrlTableFactory for PathTables {
+    async fn try_new(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(state) = self.state.get().and_then(|current| current()).filter(|_| is_path(name)) else {
+            return Ok(None);
+        };
+        let unreadable = |e| unreadable(name, &e);
+        let url = table_url(name).map_err(unreadable)?;
+        let config = ListingTableConfig::new(url).infer_options(&state).await.map_err(unreadable)?;
+        let config = config.infer_partitions_from_path(&state).await.map_err(unreadable)?;
+        let config = config.infer_schema(&state).await.map_err(unreadable)?;
+        Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+    }
+}
+
+fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
+    let name = without_secrets(name);
+    if let DataFusionError::External(own) = e.find_root()
+        && let Some(own) = own.downcast_ref::<Error>()
+    {
+        return Error::new(ErrorKind::Plan, own.to_string()).into();
+    }
+    let cause = without_secrets(&e.strip_backtrace());
+    let error = if cause.contains("No files for table") {
+        Error::new(ErrorKind::Plan, format!("no file matches '{name}'")).hint("check the path")
+    } else {
+        Error::new(ErrorKind::Plan, format!("cannot read '{name}' as a table"))
+            .source(cause)
+            .hint("check the path, and that it is Parquet, CSV, JSON lines or Arrow")
+    };
+    error.into()
+}
+
+/// Whether a name that is no table was meant as a path: it has a separator, a glob or a file's extension.
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
+}
+
+/// The files a path or URL stands for. DataFusion reads globs in paths alone; here URLs of object stores may have them
+/// too. In http a question mark begins the query, so there only `*` and `[` are globs.
+fn table_url(name: &str) -> Result<ListingTableUrl> {
+    let Ok(url) = Url::parse(name) else { return ListingTableUrl::parse(name) };
+    let globs = if url.scheme().starts_with("http") { &['*', '['][..] } else { &GLOB_CHARACTERS[..] };
+    let base_end = name.find(globs).and_then(|at| name[..at].rfind('/'));
+    let Some(base_end) = base_end.filter(|_| url.has_host()) else { return ListingTableUrl::parse(name) };
+    let (base, pattern) = name.split_at(base_end + 1);
+    let bad = |e: String| Error::new(ErrorKind::Plan, format!("'{pattern}' is not a glob")).source(e);
+    let pattern = Pattern::new(pattern).map_err(|e| bad(e.to_string()))?;
+    let base = Url::parse(base).map_err(|e| bad(e.to_string()))?;
+    ListingTableUrl::try_new(base, Some(pattern))
+}
+
+/// A message without the user information and the queries of URLs in it, which may hold passwords and signatures.
+fn without_secrets(text: &str) -> String {
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| {
+            let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
+            let host_end = rest.find('/').unwrap_or(rest.len());
+            let host = rest[..host_end].rsplit_once('@').map_or(&rest[..host_end], |(_, host)| host);
+            let path = rest[host_end..].split_once('?').map_or(&rest[host_end..], |(path, _)| path);
+            format!("{before}://{host}{path}")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_work_in_urls_and_paths() {
+        let url = table_url("s3://bucket/xp/part-*.parquet").unwrap();
+        assert_eq!(url.prefix().as_ref(), "xp");
+        assert!(url.contains(&"xp/part-7.parquet".into(), true));
+        assert!(!url.contains(&"xp/other.parquet".into(), true));
+        assert!(table_url("s3://bucket/*.parquet").unwrap().contains(&"a.parquet".into(), true));
+        assert_eq!(table_url("s3://bucket/xp/a.parquet").unwrap().prefix().as_ref(), "xp/a.parquet");
+        assert!(table_url("some/*.parquet").is_ok());
+        assert!(table_url("s3://bucket/[a.parquet").is_err());
+    }
+
+    #[test]
+    fn names_of_tables_are_not_paths() {
+        assert!(!is_path("stars"));
+        assert!(is_path("stars.parquet") && is_path("dir/") && is_path("s3://b/x") && is_path("*"));
+    }
+
+    #[test]
+    fn messages_lose_passwords_and_signatures() {
+        let text = "cannot read https://me:secret@example.org/a.parquet?sig=123 now";
+        assert_eq!(without_secrets(text), "cannot read https://example.org/a.parquet now");
+    }
+}

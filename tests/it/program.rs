@@ -1,0 +1,36 @@
+//! Running the `lamcat` program as a user does.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// The program, in `folder`, without settings from the environment.
+pub fn lamcat(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lamcat"));
+    command.current_dir(folder).env_remove("LAMCAT_MODEL").env("RUST_BACKTRACE", "0").env("COLUMNS", "100");
+    command
+}
+
+/// Runs a command that must succeed; gives what it wrote to stdout and stderr.
+pub fn run(command: &mut Command) -> (String, String) {
+    let output = command.output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert!(output.status.success(), "{command:?} failed:\n{stdout}\n{stderr}");
+    (stdout, stderr)
+}
+
+/// Runs a command that must fail with exit code 1; gives what it wrote to stderr.
+pub fn fail(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{command:?} should fail:\n{stdout}\n{stderr}");
+    assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+fn text(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
