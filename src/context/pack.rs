@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Contexts ready for the model, row-major.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Packed {
     /// Number of rows.
     pub rows: usize,

@@ -64,10 +64,10 @@ impl LamUdf {
 
     fn evaluate(&self, call: &Call, context: &ArrayRef) -> Result<ArrayRef> {
         let program = Program::new(call.model.clone(), context.data_type(), call.outputs())?;
-        let prepared = program.prepare(context)?;
+        let mut prepared = program.prepare(context)?;
         let answers = if program.needs_device() && prepared.packed.rows > 0 {
             let (model, requests) = (program.model().clone(), program.requests().clone());
-            self.engine.device().infer_blocking(model, prepared.packed.clone(), requests)?.answers
+            self.engine.device().infer_blocking(model, std::mem::take(&mut prepared.packed), requests)?.answers
         } else {
             Answers::default()
         };

@@ -6,10 +6,14 @@ use datafusion::{
     common::{
         Column, DFSchema, Result,
         config::ConfigOptions,
+        internal_err,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     functions::core::named_struct,
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, expr::ScalarFunction, expr_rewriter::NamePreserver, lit},
+    logical_expr::{
+        Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, expr::ScalarFunction,
+        expr_rewriter::NamePreserver, lit,
+    },
     optimizer::AnalyzerRule,
 };
 
@@ -80,8 +84,22 @@ fn hoist(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan
         return Ok(Transformed::no(node));
     }
     let exprs = exprs.into_iter().zip(saved).map(|(e, name)| name.restore(e)).collect();
-    let rebuilt = node.with_new_exprs(exprs, inputs)?;
+    let rebuilt = rebuild(&node, exprs, inputs)?;
     Ok(Transformed::yes(restore_columns(rebuilt, node.schema())?))
+}
+
+/// The node with other expressions and inputs. DataFusion's own way does not take the sort order of DISTINCT ON.
+fn rebuild(node: &LogicalPlan, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
+    let LogicalPlan::Distinct(Distinct::On(distinct)) = node else { return node.with_new_exprs(exprs, inputs) };
+    let Some(input) = inputs.pop() else { return internal_err!("DISTINCT ON has one input") };
+    let mut exprs = exprs.into_iter();
+    let on_expr = exprs.by_ref().take(distinct.on_expr.len()).map(Expr::unalias).collect();
+    let select_expr = exprs.by_ref().take(distinct.select_expr.len()).collect();
+    let sort_expr = distinct.sort_expr.as_ref().map(|sorts| {
+        sorts.iter().zip(exprs).map(|(sort, expr)| SortExpr { expr: expr.unalias(), ..sort.clone() }).collect()
+    });
+    let distinct = DistinctOn::try_new(on_expr, select_expr, sort_expr, Arc::new(input))?;
+    Ok(LogicalPlan::Distinct(Distinct::On(distinct)))
 }
 
 /// The first call whose context holds no other call that could still be placed.

@@ -14,7 +14,10 @@ use datafusion::{
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::options::LamcatOptions;
-use crate::inference::{Answers, Device, Prepared, Program};
+use crate::{
+    context::Packed,
+    inference::{Answers, Device, Prepared, Program},
+};
 
 /// The operator's metrics of one partition.
 #[derive(Clone)]
@@ -106,14 +109,14 @@ fn gather(input: SendableRecordBatchStream, batch_rows: usize) -> impl Stream<It
 
 impl Batches {
     async fn infer(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let prepared = self.pack(&batch)?;
+        let mut prepared = self.pack(&batch)?;
         let rows = batch.num_rows();
         let memory = self.memory.new_empty();
         let packed_bytes = prepared.packed.tokens.len() * (size_of::<u32>() + size_of::<f32>());
         memory.try_grow(batch.get_array_memory_size() + packed_bytes + self.program.answer_bytes(rows))?;
 
         self.gauges.null_rows.add(prepared.null_rows());
-        let answers = self.ask(&prepared).await?;
+        let answers = self.ask(std::mem::take(&mut prepared.packed)).await?;
         let mut columns = batch.columns().to_vec();
         columns.extend(self.program.assemble(&prepared, &answers));
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
@@ -126,13 +129,13 @@ impl Batches {
         Ok(self.program.prepare(&context)?)
     }
 
-    async fn ask(&self, prepared: &Prepared) -> Result<Answers> {
-        let rows = prepared.packed.rows;
+    async fn ask(&self, packed: Packed) -> Result<Answers> {
+        let rows = packed.rows;
         if rows == 0 || !self.program.needs_device() {
             return Ok(Answers::default());
         }
         let (model, requests) = (self.program.model().clone(), self.program.requests().clone());
-        let done = self.device.infer(model, prepared.packed.clone(), requests).await?;
+        let done = self.device.infer(model, packed, requests).await?;
         self.gauges.inferred_rows.add(rows);
         self.gauges.device_batches.add(1);
         self.gauges.batch_fill.add_part(rows);
