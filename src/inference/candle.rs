@@ -1,9 +1,12 @@
 //! The readable reference backend: candle on the CPU.
 
+use rayon::prelude::*;
+
 use super::backend::{Answers, Backend, Requests};
 use crate::{context::Packed, error::Result, model::Model};
 
-/// Rows that go through the network at once; small enough for the activations of one layer to stay near the cores.
+/// Rows that go through the network at once, each tile on one core; small enough for a layer's activations to stay near
+/// it, large enough to hide the cost of an operation's call.
 const TILE_ROWS: usize = 64;
 
 /// candle on the CPU.
@@ -16,22 +19,29 @@ impl Backend for CandleBackend {
     }
 
     fn infer(&mut self, model: &Model, batch: &Packed, requests: &Requests) -> Result<Answers> {
+        let tiles = batch.rows.div_ceil(TILE_ROWS);
+        let parts = (0..tiles).into_par_iter().map(|i| {
+            let rows = i * TILE_ROWS..((i + 1) * TILE_ROWS).min(batch.rows);
+            tile(model, batch.slice(rows), requests)
+        });
         let mut answers = Answers::default();
-        for start in (0..batch.rows).step_by(TILE_ROWS) {
-            let end = (start + TILE_ROWS).min(batch.rows);
-            tile(model, batch.slice(start..end), requests, &mut answers)?;
+        for part in parts.collect::<Result<Vec<_>>>()? {
+            answers.mean.extend(part.mean);
+            answers.sigma.extend(part.sigma);
+            answers.embedding.extend(part.embedding);
         }
         Ok(answers)
     }
 }
 
-fn tile(model: &Model, (tokens, values): (&[u32], &[f32]), requests: &Requests, answers: &mut Answers) -> Result<()> {
+fn tile(model: &Model, (tokens, values): (&[u32], &[f32]), requests: &Requests) -> Result<Answers> {
+    let mut answers = Answers::default();
     let perception = model.network().perceive(tokens, values)?;
     if requests.embedding {
-        answers.embedding.extend(perception.mean()?.flatten_all()?.to_vec1::<f32>()?);
+        answers.embedding = perception.mean()?.flatten_all()?.to_vec1()?;
     }
     if requests.tokens.is_empty() {
-        return Ok(());
+        return Ok(answers);
     }
     let prediction = model.network().request(&perception, &requests.tokens)?;
     let mean = prediction.mean.flatten_all()?.to_vec1::<f32>()?;
@@ -42,5 +52,5 @@ fn tile(model: &Model, (tokens, values): (&[u32], &[f32]), requests: &Requests, 
         answers.mean.push(vocabulary.destandardise(token, mean));
         answers.sigma.push((f64::from(log_variance / 2.0).exp() * vocabulary.token(token).scale) as f32);
     }
-    Ok(())
+    Ok(answers)
 }

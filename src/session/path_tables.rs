@@ -103,15 +103,14 @@ fn table_url(name: &str) -> Result<ListingTableUrl> {
 
 /// A message without the user information and the queries of URLs in it, which may hold passwords and signatures.
 fn without_secrets(text: &str) -> String {
-    text.split_inclusive(char::is_whitespace)
-        .map(|word| {
-            let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
-            let host_end = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..host_end].rsplit_once('@').map_or(&rest[..host_end], |(_, host)| host);
-            let path = rest[host_end..].split_once('?').map_or(&rest[host_end..], |(path, _)| path);
-            format!("{before}://{host}{path}")
-        })
-        .collect()
+    let words = text.split(' ').map(|word| {
+        let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        format!("{before}://{host}{path}")
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

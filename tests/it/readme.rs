@@ -24,7 +24,8 @@ fn shown(readme: &str) -> Vec<Shown> {
                 continue;
             };
             let mut command = first.to_owned();
-            while command.ends_with('\\') {
+            // A command goes on while a quote is open.
+            while command.matches('"').count() % 2 == 1 {
                 command.push('\n');
                 command += lines.next().unwrap_or_default();
             }
