@@ -3,7 +3,7 @@
 //! A row of the sky is a *context*: up to `context_length` pairs of a token id and a standardised value. The
 //! [`Encoder`] turns it into a *perception* `(rows, context, width)`; the [`Decoder`] answers *requests*, token ids,
 //! with a mean and a log variance each. [`Transformer`] holds both; [`Model`] adds vocabulary, provenance and the
-//! content hash; [`file`] reads and writes them; [`import`] reads the authors' checkpoint.
+//! content hash; [`mod@file`] reads and writes them; [`import`] reads the authors' checkpoint.
 
 mod attention;
 mod block;

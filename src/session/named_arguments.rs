@@ -53,7 +53,7 @@ fn rewrite_call(call: &mut Function) -> Result<(), Error> {
     for arg in std::mem::take(&mut list.args) {
         match arg {
             FunctionArg::Named { name, arg, .. } | FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => {
-                push_pair(&mut args, &name, arg)
+                push_pair(&mut args, &name, arg);
             }
             FunctionArg::ExprNamed { name, .. } => {
                 return Err(Error::new(ErrorKind::Plan, format!("'{name}' is not a token name"))

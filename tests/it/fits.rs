@@ -36,8 +36,10 @@ fn the_field_stars_read_as_astropy_reads_them() {
     }
 }
 
+#[expect(clippy::unreadable_literal, reason = "as astropy prints them")]
 const EXPECTED_IDS: (i64, i64, i64) = (4295806720, 38655544960, 659367674908032);
 const EXPECTED_RELEVANT: (i16, i16, i16) = (3, 12, 5);
+#[expect(clippy::unreadable_literal, reason = "as astropy prints them")]
 const EXPECTED_COEFFICIENTS: [(&str, usize, usize, f32); 5] = [
     ("bp_coeff", 0, 0, 102.93399),
     ("bp_coeff", 1999, 54, -0.016797926),
