@@ -25,7 +25,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    let session = args.session.open()?;
+    let session = args.session.open().await?;
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make {}", args.dir.display()))?;
     let stars = args.dir.join("stars.parquet");
     let catalogue = args.dir.join("catalogue.parquet");

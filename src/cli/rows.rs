@@ -62,7 +62,10 @@ impl RowWriter {
                         if f.data_type().is_list() { "list" } else { "struct" }
                     );
                 }
-                Self::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(out())))
+                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out());
+                // The header comes with the first batch, and there may be none.
+                writer.write(&RecordBatch::new_empty(schema.clone()))?;
+                Self::Csv(Box::new(writer))
             }
             Format::Json => Self::Json(Box::new(arrow::json::LineDelimitedWriter::new(out()))),
             Format::Arrow => {

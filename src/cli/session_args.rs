@@ -1,17 +1,19 @@
 //! Options every command with a session has.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::{
     model::Model,
     planner::LamcatOptions,
-    session::{Session, SessionOptions},
+    session::{Session, SessionOptions, without_secrets},
 };
 
 #[derive(Debug, Args)]
 pub(super) struct SessionArgs {
-    /// A model file to register, `FILE` or `NAME=FILE`; the first one becomes the default model. Repeatable.
+    /// A model file to register, path or URL, `FILE` or `NAME=FILE`; the first one becomes the default model. Repeatable.
     #[arg(long = "model", value_name = "[NAME=]FILE", env = "LAMCAT_MODEL", value_delimiter = ',')]
     models: Vec<String>,
     /// Partitions that a query is split into [default: one per core].
@@ -26,7 +28,7 @@ pub(super) struct SessionArgs {
 }
 
 impl SessionArgs {
-    pub(super) fn open(&self) -> anyhow::Result<Session> {
+    pub(super) async fn open(&self) -> anyhow::Result<Session> {
         if self.threads == Some(0) || self.batch_rows == Some(0) {
             bail!("--threads and --batch-rows must be at least 1");
         }
@@ -40,7 +42,7 @@ impl SessionArgs {
             }
         }
         for (i, spec) in self.models.iter().enumerate() {
-            let model = open_model(spec)?;
+            let model = open_model(&session, spec).await?;
             if i == 0 {
                 session.engine().set_default_model(model);
             } else {
@@ -51,11 +53,18 @@ impl SessionArgs {
     }
 }
 
-fn open_model(spec: &str) -> anyhow::Result<Model> {
-    match spec.split_once('=') {
-        Some((name, path)) => Ok(Model::open(path)?.with_name(name)),
-        None => Ok(Model::open(spec)?),
-    }
+async fn open_model(session: &Session, spec: &str) -> anyhow::Result<Model> {
+    // A path may hold an equals sign too.
+    let (name, path) = match spec.split_once('=').filter(|_| !Path::new(spec).exists()) {
+        Some((name, path)) if !name.contains(['/', ':', '?', '.']) => (Some(name), path),
+        _ => (None, spec),
+    };
+    let file = session.read(path).await?;
+    let model = Model::from_bytes(&file).map_err(|e| e.at("file", without_secrets(path)))?;
+    Ok(match name {
+        Some(name) => model.with_name(name),
+        None => model,
+    })
 }
 
 fn parse_bytes(text: &str) -> anyhow::Result<usize> {

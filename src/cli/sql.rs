@@ -23,7 +23,7 @@ use super::{
     rows::{Format, RowWriter},
     session_args::SessionArgs,
 };
-use crate::session::Session;
+use crate::session::{Session, without_secrets};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -56,7 +56,7 @@ pub(super) struct SqlArgs {
 }
 
 pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
-    let session = args.session.open()?;
+    let session = args.session.open().await?;
     let mut text: Vec<String> = args.command.clone();
     for path in &args.file {
         text.push(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?);
@@ -128,7 +128,10 @@ impl Display {
                 ..TableParquetOptions::default()
             })),
             Some(Format::Arrow) => Arc::new(ArrowFormatFactory::new()),
-            _ => bail!("'{path}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow"),
+            _ => bail!(
+                "'{}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow",
+                without_secrets(path)
+            ),
         };
         let frame = session.plan(statement).await?;
         let (state, plan) = frame.into_parts();
@@ -147,7 +150,7 @@ impl Display {
         let rows = written_rows(&written);
         self.remark(plan.as_ref(), rows, started);
         if !self.quiet {
-            eprintln!("wrote {path}");
+            eprintln!("wrote {}", without_secrets(path));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub const OUT_OF_RANGE: i32 = 1 << 4;
 pub const WRONG_LENGTH: i32 = 1 << 5;
 /// Nothing usable was left in the context; the results are NULL.
 pub const NO_INPUT: i32 = 1 << 6;
-/// The model's answer was not finite; that result is NULL.
+/// An answer of the model was not finite; that value, or element of a list, is NULL.
 pub const OUTPUT_NON_FINITE: i32 = 1 << 7;
 /// The model has random weights: the results mean nothing.
 pub const UNTRAINED: i32 = 1 << 8;
@@ -31,6 +31,6 @@ pub const ALL: [(i32, &str, &str); 9] = [
     (OUT_OF_RANGE, "out_of_range", "an input lies more than 20 standard deviations from the training median"),
     (WRONG_LENGTH, "wrong_length", "the xp list has the wrong length; results are NULL"),
     (NO_INPUT, "no_input", "nothing usable in the context; results are NULL"),
-    (OUTPUT_NON_FINITE, "output_non_finite", "the model's answer was not finite; that result is NULL"),
+    (OUTPUT_NON_FINITE, "output_non_finite", "an answer was not finite; that value, or element of a list, is NULL"),
     (UNTRAINED, "untrained", "the model has random weights: results mean nothing"),
 ];

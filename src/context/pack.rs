@@ -130,12 +130,10 @@ impl Layout {
 
     /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags.
     fn read_row(&self, columns: &Columns, row: usize, slots: &mut Vec<(TokenId, f32)>) -> i32 {
-        if columns.context.is_null(row) {
-            return 0;
-        }
         let mut flag = 0;
+        let given = columns.context.is_valid(row);
         let xp = match columns.xp(row, self.xp_len) {
-            Ok(xp) => xp,
+            Ok(xp) => xp.filter(|_| given),
             Err(WrongLength) => return flags::WRONG_LENGTH,
         };
         let mut present = [0usize; 2];
@@ -143,7 +141,8 @@ impl Layout {
         for slot in &self.slots {
             let mut value = match slot.source {
                 Source::Xp(i) => xp.map_or(f32::NAN, |start| columns.coefficient(start + i)),
-                Source::Field(i) => columns.field(i, row),
+                Source::Field(i) if given => columns.field(i, row),
+                Source::Field(_) => f32::NAN,
             };
             if value.is_infinite() {
                 flag |= flags::INPUT_NON_FINITE;

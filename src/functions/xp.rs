@@ -70,6 +70,14 @@ impl ScalarUDFImpl for Xp {
                     .hint("FITS tables with one column per coefficient: `lamcat ingest` folds them into lists")
                     .into());
             }
+            if let DataType::FixedSizeList(_, n) = t
+                && *n as usize > COEFFICIENTS_PER_BAND
+            {
+                let message = format!("{name} has {n} coefficients; a band has {COEFFICIENTS_PER_BAND}");
+                return Err(Error::new(ErrorKind::Plan, message)
+                    .hint("give one band's coefficients to each argument: xp(bp_coefficients, rp_coefficients)")
+                    .into());
+            }
         }
         if let Some(t) = types[2..].iter().find(|t| !number(t)) {
             return Err(Error::new(ErrorKind::Plan, format!("an argument of xp must be a number, not {t}")).into());
@@ -102,8 +110,8 @@ fn xp_column(rows: usize, arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let mut out = [f32::NAN; XP_LEN];
     let (mut bp_row, mut rp_row) = (Vec::new(), Vec::new());
     for row in 0..rows {
-        let bp = bp.read(row, &mut bp_row)?;
-        let rp = rp.read(row, &mut rp_row)?;
+        let bp = bp.read(row, &mut bp_row);
+        let rp = rp.read(row, &mut rp_row);
         let mag = mag.as_ref().filter(|a| a.is_valid(row)).map(|a| a.as_primitive::<Float64Type>().value(row));
         let relevant = [0, 1].map(|i| {
             let array = relevant[i].as_ref().filter(|a| a.is_valid(row))?;
@@ -134,22 +142,16 @@ impl BandLists {
         Ok(Self { lists: Some(cast(array, &DataType::LargeList(item))?) })
     }
 
-    /// Reads a row's coefficients into `buffer`, NULL elements as NaN; `None` where the list is NULL or empty.
-    fn read<'b>(&self, row: usize, buffer: &'b mut Vec<f64>) -> Result<Option<&'b [f64]>> {
-        let Some(lists) = self.lists.as_ref().filter(|l| l.is_valid(row)) else { return Ok(None) };
+    /// Reads a row's coefficients into `buffer`, NULL elements as NaN; `None` where the list is NULL, empty or too long.
+    fn read<'b>(&self, row: usize, buffer: &'b mut Vec<f64>) -> Option<&'b [f64]> {
+        let lists = self.lists.as_ref().filter(|l| l.is_valid(row))?;
         let list = lists.as_list::<i64>().value(row);
         if list.len() > COEFFICIENTS_PER_BAND {
-            return Err(Error::new(
-                ErrorKind::Input,
-                format!("a band has {} coefficients; xp knows {COEFFICIENTS_PER_BAND}", list.len()),
-            )
-            .at("row of batch", row)
-            .hint("give one band's coefficients to each argument: xp(bp_coefficients, rp_coefficients)")
-            .into());
+            return None;
         }
         buffer.clear();
         buffer.extend(list.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN)));
-        Ok((!buffer.is_empty()).then_some(buffer.as_slice()))
+        (!buffer.is_empty()).then_some(buffer.as_slice())
     }
 }
 
@@ -158,7 +160,7 @@ fn documentation() -> Documentation {
         SECTION_XP,
         "The XP coefficients of a source as the model wants them: 55 BP, then 55 RP, over the G flux in e-/s. \
          Coefficients beyond bp_n_relevant_bases and rp_n_relevant_bases are NULL, and so are those of a band that is \
-         NULL. Without a magnitude, G follows from the coefficients by synthetic photometry; where that is impossible \
+         NULL or has more than 55. Without a magnitude, G follows from the coefficients by synthetic photometry; where that is impossible \
          the result is NULL. FixedSizeList of 110 Float32.",
         "xp(bp_coefficients, rp_coefficients [, phot_g_mean_mag [, bp_n_relevant_bases, rp_n_relevant_bases]])",
     )

@@ -1,16 +1,18 @@
 //! One thread owns the backend; everyone else reaches it through a bounded queue.
 //!
-//! The queue gives backpressure: a submitter waits while it is full. A job whose submitter has gone away (a cancelled
+//! The queue gives backpressure: a submitter waits while it is full. Waiting submitters hold no place in it, so one that
+//! is not polled for a while, as the streams of a query may be, keeps nobody else out. A job whose submitter has gone away (a cancelled
 //! query) is dropped unrun. A panic in the backend becomes an error of that job; the thread lives on.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, mpsc::error::TrySendError, oneshot};
 
 use super::backend::{Answers, Backend, Requests};
 use crate::{
@@ -46,6 +48,8 @@ struct Job {
 pub struct Device {
     name: Arc<str>,
     queue: mpsc::Sender<Job>,
+    /// Told whenever the thread has taken a job.
+    room: Arc<Notify>,
 }
 
 impl Device {
@@ -56,15 +60,18 @@ impl Device {
     pub fn start(mut backend: Box<dyn Backend>) -> Result<Self> {
         let name: Arc<str> = backend.name().into();
         let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE_JOBS);
+        let room = Arc::new(Notify::new());
+        let taken = room.clone();
         thread::Builder::new()
             .name(format!("lamcat-{name}"))
             .spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
+                    taken.notify_waiters();
                     run(backend.as_mut(), job);
                 }
             })
             .map_err(|e| Error::new(ErrorKind::Device, "cannot start the device thread").source(e))?;
-        Ok(Self { name, queue })
+        Ok(Self { name, queue, room })
     }
 
     /// The backend's name.
@@ -80,8 +87,22 @@ impl Device {
     pub async fn infer(&self, model: Arc<Model>, batch: Packed, requests: Arc<Requests>) -> Result<Completed> {
         let (reply, answer) = oneshot::channel();
         let job = Job { model, batch, requests, queued: Instant::now(), reply };
-        self.queue.send(job).await.map_err(|_| gone())?;
+        self.enqueue(job).await?;
         answer.await.map_err(|_| gone())?
+    }
+
+    async fn enqueue(&self, mut job: Job) -> Result<()> {
+        loop {
+            // Listening begins before the attempt, so that no room is missed in between.
+            let mut room = pin!(self.room.notified());
+            room.as_mut().enable();
+            match self.queue.try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(back)) => job = back,
+                Err(TrySendError::Closed(_)) => return Err(gone()),
+            }
+            room.await;
+        }
     }
 
     /// As [`Device::infer`], for callers outside async code.

@@ -147,8 +147,10 @@ impl Program {
         let untrained = if self.model.provenance().trained { 0 } else { flags::UNTRAINED };
         let stride = self.requests.tokens.len();
         let odd = |packed: u32| {
-            let row = packed as usize * stride..(packed as usize + 1) * stride;
-            answers.mean[row.clone()].iter().chain(&answers.sigma[row]).any(|v| !v.is_finite())
+            let row = |width: usize| packed as usize * width..(packed as usize + 1) * width;
+            let embedding = answers.embedding.get(row(self.model.architecture().width)).unwrap_or_default();
+            let labels = answers.mean[row(stride)].iter().chain(&answers.sigma[row(stride)]);
+            labels.chain(embedding).any(|v| !v.is_finite())
         };
         prepared
             .flags

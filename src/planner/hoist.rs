@@ -11,7 +11,7 @@ use datafusion::{
     },
     functions::core::named_struct,
     logical_expr::{
-        Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, expr::ScalarFunction,
+        Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, WriteOp, expr::ScalarFunction,
         expr_rewriter::NamePreserver, lit,
     },
     optimizer::AnalyzerRule,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Ask, Call, LamUdf},
+    functions::{Ask, Call, LAM_CONTEXT, LamUdf},
     inference::Output,
     model::Model,
     schema::ERROR_SUFFIX,
@@ -40,6 +40,10 @@ impl AnalyzerRule for Hoist {
     }
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        if matches!(&plan, LogicalPlan::Dml(dml) if matches!(dml.op, WriteOp::Update | WriteOp::Delete)) {
+            // The table evaluates these expressions itself, on its own columns.
+            return Ok(plan);
+        }
         let mut names = Names::after(&plan)?;
         let plan = plan.transform_up_with_subqueries(|node| hoist(node, &mut names))?.data;
         let keep_unplaced = config.extensions.get::<LamcatOptions>().is_none_or(|o| o.unplaced_calls);
@@ -63,13 +67,13 @@ fn hoist(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan
         return Ok(Transformed::no(node));
     }
     let mut exprs = node.expressions();
-    if !exprs.iter().any(has_call) {
+    if !exprs.iter().any(has_call) || exprs.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
         return Ok(Transformed::no(node));
     }
     let mut inputs: Vec<LogicalPlan> = node.inputs().into_iter().cloned().collect();
     let preserver = NamePreserver::new(&node);
     let saved: Vec<_> = exprs.iter().map(|e| preserver.save(e)).collect();
-    let mut unplaced = Vec::new();
+    let mut unplaced = guarded_calls(&exprs)?;
     let mut moved = false;
     while let Some(site) = innermost(&exprs, &unplaced)? {
         match place(&site, &mut inputs, names)? {
@@ -124,7 +128,7 @@ fn innermost(exprs: &[Expr], unplaced: &[Expr]) -> Result<Option<Site>> {
 /// Puts a call's outputs below one of the inputs; gives the expression that stands for the call, or `None` if no
 /// single input has all the columns of its context.
 fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<Option<Expr>> {
-    if site.context.is_volatile() || site.context.contains_outer() || has_call(&site.context) {
+    if !is_movable(&site.context) {
         return Ok(None);
     }
     let Some(input) = inputs.iter_mut().find(|i| has_columns(&site.context, i.schema())) else {
@@ -136,7 +140,10 @@ fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<O
         let wanted = Wanted { context: site.context.clone(), model, output };
         let (plan, column) = match share(input, &wanted, names)? {
             Some(found) => found,
-            None => add_node(input, wanted, names)?,
+            None => match add_node(input, wanted, names)? {
+                Some(added) => added,
+                None => return Ok(None),
+            },
         };
         *input = plan;
         columns.push(column);
@@ -144,12 +151,19 @@ fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<O
     Ok(Some(result(&site.call, columns)))
 }
 
-fn add_node(input: &LogicalPlan, wanted: Wanted, names: &mut Names) -> Result<(LogicalPlan, Column)> {
+/// Puts a new node on `input`, or below the filters of a correlated subquery, which DataFusion must be able to lift out;
+/// `None` if neither can be.
+fn add_node(input: &LogicalPlan, wanted: Wanted, names: &mut Names) -> Result<Option<(LogicalPlan, Column)>> {
+    if !input.all_out_ref_exprs().is_empty() {
+        let LogicalPlan::Filter(filter) = input else { return Ok(None) };
+        let Some((below, column)) = add_node(&filter.input, wanted, names)? else { return Ok(None) };
+        return Ok(Some((input.with_new_exprs(input.expressions(), vec![below])?, column)));
+    }
     let name = names.fresh();
     let column = Column::new_unqualified(&name);
     let outputs = vec![NamedOutput { output: wanted.output, name }];
     let node = LamInfer::try_new(input.clone(), wanted.context, wanted.model.clone(), outputs)?;
-    Ok((node.into_plan(), column))
+    Ok(Some((node.into_plan(), column)))
 }
 
 /// The expression over output columns that gives a call's result.
@@ -190,6 +204,58 @@ fn restore_columns(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> 
         return Ok(plan);
     }
     LogicalPlanBuilder::from(plan).project(schema.iter().map(|f| Expr::Column(Column::from(f))))?.build()
+}
+
+/// Whether a context means the same below its node: it gives one value a row from the row's own columns.
+fn is_movable(context: &Expr) -> bool {
+    let bound = |e: &Expr| {
+        matches!(
+            e,
+            Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+                | Expr::LambdaVariable(_)
+        )
+    };
+    let holds_bound = context.exists(|e| Ok(bound(e))).unwrap_or(true);
+    !(context.is_volatile() || context.contains_outer() || has_call(context) || holds_bound)
+}
+
+/// Calls under CASE, COALESCE and the like whose context might fail on rows that the condition keeps away from it.
+fn guarded_calls(exprs: &[Expr]) -> Result<Vec<Expr>> {
+    let mut calls = Vec::new();
+    for expr in exprs {
+        expr.apply(|guard| {
+            let guards = match guard {
+                Expr::Case(_) => true,
+                Expr::ScalarFunction(f) => f.func.short_circuits(),
+                _ => false,
+            };
+            if guards {
+                guard.apply(|e| {
+                    if as_call(e).is_some_and(|(_, args)| !cannot_fail(&args[0])) {
+                        calls.push(e.clone());
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(calls)
+}
+
+/// Whether an expression gives a value or NULL for every row.
+fn cannot_fail(expr: &Expr) -> bool {
+    let harmless = |e: &Expr| match e {
+        Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_) => true,
+        Expr::ScalarFunction(f) => {
+            as_call(e).is_some() || ["xp", "named_struct", "get_field", LAM_CONTEXT].contains(&f.func.name())
+        }
+        _ => false,
+    };
+    !expr.exists(|e| Ok(!harmless(e))).unwrap_or(true)
 }
 
 fn as_call(expr: &Expr) -> Option<(&LamUdf, &[Expr])> {

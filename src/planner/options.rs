@@ -9,8 +9,8 @@ extensions_options! {
         pub batch_rows: usize, default = 512
         /// Batches of one partition that may be in flight at once; more hides more latency and takes more memory.
         pub batches_in_flight: usize, default = 2
-        /// Whether calls that cannot be hoisted (a context that spans both sides of a join) run row group by row
-        /// group in place; false makes them a planning error.
+        /// Whether calls that cannot be hoisted (a context that spans both sides of a join) run in place, batch by
+        /// batch of the scan; false makes them a planning error.
         pub unplaced_calls: bool, default = true
     }
 }

@@ -32,10 +32,15 @@ impl OptimizerRule for Prune {
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let read = names_read(&plan)?;
         let unread = |node: &LamInfer| node.outputs().iter().any(|o| !read.contains(&o.name));
-        if !plan.exists(|p| Ok(LamInfer::of(p).is_some_and(unread)))? {
+        let mut any = false;
+        plan.apply_with_subqueries(|p| {
+            any |= LamInfer::of(p).is_some_and(unread);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        if !any {
             return Ok(Transformed::no(plan));
         }
-        plan.transform_up(|node| prune(node, &read))
+        plan.transform_up_with_subqueries(|node| prune(node, &read))
     }
 }
 
@@ -51,8 +56,14 @@ fn names_read(plan: &LogicalPlan) -> Result<HashSet<String>> {
                 Ok(TreeNodeRecursion::Continue)
             })
         })?;
-        // These compare or align whole rows of their input without naming the columns.
-        if matches!(node, LogicalPlan::Union(_) | LogicalPlan::Distinct(_) | LogicalPlan::RecursiveQuery(_)) {
+        // These compare, align or give whole rows of their input without naming the columns.
+        if matches!(
+            node,
+            LogicalPlan::Union(_)
+                | LogicalPlan::Distinct(_)
+                | LogicalPlan::RecursiveQuery(_)
+                | LogicalPlan::Subquery(_)
+        ) {
             for input in node.inputs() {
                 read.extend(input.schema().fields().iter().map(|f| f.name().clone()));
             }

@@ -10,8 +10,10 @@ mod stores;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::{
     dataframe::DataFrame,
+    datasource::listing::ListingTableUrl,
     error::Result,
     execution::{
         SessionStateBuilder,
@@ -22,9 +24,12 @@ use datafusion::{
     sql::parser::{DFParserBuilder, Statement},
 };
 
+use object_store::ObjectStoreExt;
+pub use path_tables::without_secrets;
 pub use stores::LazyStores;
 
 use crate::{
+    error::{Error, ErrorKind},
     functions,
     inference::{Engine, EngineOptions},
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
@@ -93,6 +98,19 @@ impl Session {
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// The bytes of a file by path or URL, from the store that queries would use.
+    ///
+    /// # Errors
+    /// If the store cannot be opened or the file cannot be read.
+    pub async fn read(&self, path: &str) -> Result<Bytes> {
+        let url = ListingTableUrl::parse(path)?;
+        let store = self.context.runtime_env().object_store(&url)?;
+        let unreadable =
+            |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", without_secrets(path)).source(e);
+        let object = store.get(url.prefix()).await.map_err(unreadable)?;
+        Ok(object.bytes().await.map_err(unreadable)?)
     }
 
     /// Plans one SQL statement; the rows come when the frame is collected or streamed.

@@ -102,7 +102,8 @@ fn table_url(name: &str) -> Result<ListingTableUrl> {
 }
 
 /// A message without the user information and the queries of URLs in it, which may hold passwords and signatures.
-fn without_secrets(text: &str) -> String {
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

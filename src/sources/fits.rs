@@ -13,7 +13,7 @@ use std::{
 use arrow::{
     array::{
         ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-        RecordBatch, StringArray,
+        RecordBatch, StringArray, UInt64Array,
     },
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
@@ -56,6 +56,17 @@ impl Element {
         })
     }
 
+    /// TZERO by which the standard stores unsigned integers, or signed bytes, in this type (section 5.2.5).
+    fn unsigned_offset(self) -> Option<f64> {
+        match self {
+            Self::Byte => Some(-128.0),
+            Self::Short => Some(32_768.0),
+            Self::Int => Some(2_147_483_648.0),
+            Self::Long => Some(9_223_372_036_854_775_808.0),
+            _ => None,
+        }
+    }
+
     fn bytes(self) -> usize {
         match self {
             Self::Logical | Self::Byte | Self::Char => 1,
@@ -84,6 +95,8 @@ struct Column {
     repeat: usize,
     offset: usize,
     null: Option<i64>,
+    /// Stored with the standard's offset for integers of the other signedness.
+    unsigned: bool,
     scaling: Option<Scaling>,
 }
 
@@ -210,13 +223,19 @@ fn column(header: &Header<BinTable>, i: usize, name: String, offset: usize) -> R
         scale: number(header, &format!("TSCAL{i}")).unwrap_or(Scaling::NONE.scale),
         zero: number(header, &format!("TZERO{i}")).unwrap_or(Scaling::NONE.zero),
     };
+    let unsigned = element.unsigned_offset().is_some_and(|zero| scaling == Scaling { scale: 1.0, zero });
+    let numeric = !matches!(element, Element::Logical | Element::Char);
+    if repeat == 0 {
+        return Err(unsupported());
+    }
     let mut column = Column {
         field: Field::new(&name, DataType::Null, true),
         element,
         repeat,
         offset,
         null: integer(header, &format!("TNULL{i}")),
-        scaling: (scaling != Scaling::NONE).then_some(scaling),
+        unsigned,
+        scaling: (numeric && !unsigned && scaling != Scaling::NONE).then_some(scaling),
     };
     let metadata = [("unit", "TUNIT"), ("ucd", "TUCD"), ("description", "TCOMM")]
         .into_iter()
@@ -238,6 +257,9 @@ impl Column {
             (Element::Char, _) => DataType::Utf8,
             (Element::Double, _) | (_, Some(_)) => DataType::Float64,
             (Element::Float, None) => DataType::Float32,
+            (Element::Long, None) if self.unsigned => DataType::UInt64,
+            (Element::Int, None) if self.unsigned => DataType::Int64,
+            (Element::Short, None) if self.unsigned => DataType::Int32,
             (Element::Byte | Element::Short, None) => DataType::Int16,
             (Element::Int, None) => DataType::Int32,
             (Element::Long, None) => DataType::Int64,
@@ -286,6 +308,10 @@ impl Column {
             DataType::Int16 => Arc::new(items.map(|b| self.integer(b).map(|v| v as i16)).collect::<Int16Array>()),
             DataType::Int32 => Arc::new(items.map(|b| self.integer(b).map(|v| v as i32)).collect::<Int32Array>()),
             DataType::Int64 => Arc::new(items.map(|b| self.integer(b)).collect::<Int64Array>()),
+            // Adding 2^63 to a stored integer flips its sign bit.
+            DataType::UInt64 => {
+                Arc::new(items.map(|b| self.integer(b).map(|v| v as u64 ^ (1 << 63))).collect::<UInt64Array>())
+            }
             DataType::Float32 => Arc::new(items.map(|b| self.stored(b).map(|v| v as f32)).collect::<Float32Array>()),
             _ => Arc::new(items.map(|b| self.stored(b)).collect::<Float64Array>()),
         }
@@ -299,7 +325,14 @@ impl Column {
             (Element::Long, bytes) => i64::from_be_bytes(bytes.try_into().ok()?),
             (_, bytes) => i64::from(*bytes.first()?),
         };
-        (Some(value) != self.null).then_some(value)
+        if Some(value) == self.null {
+            return None;
+        }
+        let offset = match self.element.unsigned_offset() {
+            Some(zero) if self.unsigned && self.element != Element::Long => zero as i64,
+            _ => 0,
+        };
+        Some(value + offset)
     }
 
     /// The stored number; `None` where it is NaN or the column's TNULL.

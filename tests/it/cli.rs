@@ -43,6 +43,24 @@ fn a_model_from_a_seed_is_the_same_every_time_and_can_be_named() {
 }
 
 #[test]
+fn a_path_with_an_equals_sign_is_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("run=3")).unwrap();
+    let model = lamcat::model::init::untrained_demo().unwrap().with_name("three");
+    model.save(folder.path().join("run=3/m.safetensors")).unwrap();
+    let sql = "SELECT lam_infer(named_struct('teff', 4700), 'logg', model => 'three') IS NOT NULL AS ok";
+    let args = ["sql", "--model", "run=3/m.safetensors", "--format", "csv", "-c", sql];
+    assert_eq!(run(lamcat(folder.path()).args(args)).0, "ok\ntrue\n");
+}
+
+#[test]
+fn an_empty_result_still_has_its_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["sql", "-q", "--format", "csv", "-c", "SELECT 1 AS a, 2 AS b WHERE false"];
+    assert_eq!(run(lamcat(folder.path()).args(args)).0, "a,b\n");
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let sql = |text: &str| fail(lamcat(folder.path()).args(["sql", "-c", text]));

@@ -92,3 +92,69 @@ fn ingest_says_what_it_would_do_and_does_not_overwrite() {
     run(&mut ingest(&["--overwrite"]));
     assert_eq!(first, fs::read(folder.path().join("out.parquet")).unwrap(), "the same bytes again");
 }
+
+/// A FITS file with one binary table of these (TFORM, TZERO) columns and this data.
+fn table(columns: &[(&str, &str)], row_bytes: usize, data: &[u8]) -> Vec<u8> {
+    let card = |text: String| format!("{text:<80}");
+    let pad = |mut block: Vec<u8>, with: u8| {
+        block.resize(block.len().next_multiple_of(2880), with);
+        block
+    };
+    let primary = [
+        "SIMPLE  =                    T",
+        "BITPIX  =                    8",
+        "NAXIS   =                    0",
+        "EXTEND  =                    T",
+        "END",
+    ];
+    let primary: String = primary.map(|c| card(c.to_owned())).concat();
+    let mut cards = vec![
+        "XTENSION= 'BINTABLE'".to_owned(),
+        "BITPIX  =                    8".to_owned(),
+        "NAXIS   =                    2".to_owned(),
+        format!("NAXIS1  = {row_bytes:>20}"),
+        format!("NAXIS2  = {:>20}", data.len() / row_bytes),
+        "PCOUNT  =                    0".to_owned(),
+        "GCOUNT  =                    1".to_owned(),
+        format!("TFIELDS = {:>20}", columns.len()),
+    ];
+    for (i, (form, zero)) in (1..).zip(columns) {
+        cards.push(format!("{:<8}= 'c{i}'", format!("TTYPE{i}")));
+        cards.push(format!("{:<8}= '{form}'", format!("TFORM{i}")));
+        if !zero.is_empty() {
+            cards.push(format!("{:<8}= {zero:>20}", format!("TZERO{i}")));
+        }
+    }
+    cards.push("END".to_owned());
+    let header: String = cards.into_iter().map(card).collect();
+    [pad(primary.into_bytes(), b' '), pad(header.into_bytes(), b' '), pad(data.to_vec(), 0)].concat()
+}
+
+#[test]
+fn unsigned_integers_keep_every_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("u.fits");
+    let id = 4_345_775_217_221_821_313u64;
+    let mut row = (id ^ (1 << 63)).to_be_bytes().to_vec();
+    row.extend((4_000_000_001u32 ^ (1 << 31)).to_be_bytes());
+    row.extend((65_535u16 ^ (1 << 15)).to_be_bytes());
+    row.push(b'T');
+    let columns = [("K", "9223372036854775808"), ("J", "2147483648"), ("I", "32768"), ("L", "")];
+    fs::write(&path, table(&columns, row.len(), &row)).unwrap();
+    let batch = FitsTable::open(&path).unwrap().next().unwrap().unwrap();
+    assert_eq!(batch.column(0).as_primitive::<arrow::datatypes::UInt64Type>().value(0), id);
+    assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 4_000_000_001);
+    assert_eq!(batch.column(2).as_primitive::<arrow::datatypes::Int32Type>().value(0), 65_535);
+    assert!(batch.column(3).as_boolean().value(0));
+}
+
+#[test]
+fn columns_of_unsupported_types_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for form in ["1PE(3)", "C", "0E"] {
+        let path = folder.path().join("odd.fits");
+        fs::write(&path, table(&[(form, "")], 8, &[0; 8])).unwrap();
+        let e = FitsTable::open(&path).unwrap_err().to_string();
+        assert!(e.contains("does not read") && e.contains("column c1") && e.contains(form), "{form}: {e}");
+    }
+}

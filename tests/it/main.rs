@@ -12,6 +12,7 @@ mod npz;
 mod object_store;
 mod parity;
 mod program;
+mod queue;
 mod readme;
 mod shared;
 mod shipped_sql;

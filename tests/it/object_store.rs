@@ -125,6 +125,10 @@ fn queries_read_from_and_write_to_s3() {
     assert_eq!(back.lines().count(), 1001);
     assert_eq!(back, csv(&labels("lamcat-demo/stars.parquet")));
 
+    // A model that is not there is an error that names it.
+    let e = fail(&mut s3(&["sql", "--model", "s3://stars/models/absent.safetensors", "-c", "SELECT 1"]));
+    assert!(e.contains("cannot read the file (file s3://stars/models/absent.safetensors)"), "{e}");
+
     // Credentials stay out of plans and errors.
     let plan = csv(&format!("EXPLAIN VERBOSE {remote}"));
     let e = fail(&mut s3(&["sql", "-c", "SELECT * FROM 's3://nowhere/in/absent.parquet'"]));
