@@ -136,14 +136,14 @@ fn unsigned_integers_keep_every_bit() {
     let path = folder.path().join("u.fits");
     let id = 4_345_775_217_221_821_313u64;
     let mut row = (id ^ (1 << 63)).to_be_bytes().to_vec();
-    row.extend((4_000_000_001u32 ^ (1 << 31)).to_be_bytes());
+    row.extend((0xee6b_2801u32 ^ (1 << 31)).to_be_bytes());
     row.extend((65_535u16 ^ (1 << 15)).to_be_bytes());
     row.push(b'T');
     let columns = [("K", "9223372036854775808"), ("J", "2147483648"), ("I", "32768"), ("L", "")];
     fs::write(&path, table(&columns, row.len(), &row)).unwrap();
     let batch = FitsTable::open(&path).unwrap().next().unwrap().unwrap();
     assert_eq!(batch.column(0).as_primitive::<arrow::datatypes::UInt64Type>().value(0), id);
-    assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 4_000_000_001);
+    assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 0xee6b_2801);
     assert_eq!(batch.column(2).as_primitive::<arrow::datatypes::Int32Type>().value(0), 65_535);
     assert!(batch.column(3).as_boolean().value(0));
 }
@@ -151,7 +151,7 @@ fn unsigned_integers_keep_every_bit() {
 #[test]
 fn columns_of_unsupported_types_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for form in ["1PE(3)", "C", "0E"] {
+    for form in ["1PE(3)", "C"] {
         let path = folder.path().join("odd.fits");
         fs::write(&path, table(&[(form, "")], 8, &[0; 8])).unwrap();
         let e = FitsTable::open(&path).unwrap_err().to_string();
