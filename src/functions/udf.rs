@@ -17,11 +17,7 @@ use datafusion::{
 };
 
 use super::call::{Ask, Call, Spec};
-use crate::{
-    inference::{Answers, Engine, Program},
-    model::Model,
-    schema::{ERROR_SUFFIX, TokenId},
-};
+use crate::inference::{Answers, Engine, Program};
 
 /// Name of the optional argument that picks a registered model.
 pub const MODEL_ARGUMENT: &str = "model";
@@ -74,9 +70,7 @@ impl LamUdf {
         let columns = program.assemble(&prepared, &answers);
         match &call.ask {
             Ask::One(_) => Ok(columns[0].clone()),
-            Ask::Predict(tokens) => {
-                Ok(Arc::new(StructArray::try_new(predict_fields(&call.model, tokens), columns, None)?))
-            }
+            Ask::Predict(_) => Ok(Arc::new(StructArray::try_new(predict_fields(call), columns, None)?)),
         }
     }
 }
@@ -91,15 +85,8 @@ fn literal(expr: &Expr) -> Option<ScalarValue> {
 }
 
 /// The fields of a `lam_predict` struct: value and error of each token.
-fn predict_fields(model: &Model, tokens: &[TokenId]) -> Fields {
-    tokens
-        .iter()
-        .flat_map(|t| {
-            let name = &model.vocabulary().token(*t).name;
-            [name.clone(), format!("{name}{ERROR_SUFFIX}")]
-        })
-        .map(|name| Field::new(name, DataType::Float32, true))
-        .collect()
+fn predict_fields(call: &Call) -> Fields {
+    call.outputs().iter().map(|o| Field::new(o.label(&call.model), o.data_type(&call.model), true)).collect()
 }
 
 impl ScalarUDFImpl for LamUdf {
@@ -121,9 +108,7 @@ impl ScalarUDFImpl for LamUdf {
         Program::new(call.model.clone(), context.data_type(), call.outputs())?;
         Ok(Arc::new(match &call.ask {
             Ask::One(output) => output.field(self.spec.name, &call.model),
-            Ask::Predict(tokens) => {
-                Field::new(self.spec.name, DataType::Struct(predict_fields(&call.model, tokens)), true)
-            }
+            Ask::Predict(_) => Field::new(self.spec.name, DataType::Struct(predict_fields(&call)), true),
         }))
     }
 

@@ -25,9 +25,6 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     functions::{Ask, Call, LAM_CONTEXT, LamUdf},
-    inference::Output,
-    model::Model,
-    schema::ERROR_SUFFIX,
 };
 
 /// The rule; it must run after type coercion.
@@ -172,17 +169,9 @@ fn result(call: &Call, columns: Vec<Column>) -> Expr {
     match &call.ask {
         Ask::One(_) => columns.next().unwrap_or_else(|| lit(datafusion::common::ScalarValue::Null)),
         Ask::Predict(_) => {
-            let args = call.outputs().into_iter().zip(columns).flat_map(|(o, c)| [lit(field(o, &call.model)), c]);
+            let args = call.outputs().into_iter().zip(columns).flat_map(|(o, c)| [lit(o.label(&call.model)), c]);
             Expr::ScalarFunction(ScalarFunction::new_udf(named_struct(), args.collect()))
         }
-    }
-}
-
-/// The name of an output inside a `lam_predict` struct.
-fn field(output: Output, model: &Model) -> String {
-    match output {
-        Output::Error(token) => format!("{}{ERROR_SUFFIX}", model.vocabulary().token(token).name),
-        other => other.label(model),
     }
 }
 
