@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use datafusion::error::DataFusionError;
-
 /// What sort of thing went wrong; decides the exit code and whether a retry can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,7 +21,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Model => "model",
             Self::Plan => "plan",
@@ -107,22 +105,6 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|e| e as _)
-    }
-}
-
-impl From<candle_core::Error> for Error {
-    fn from(e: candle_core::Error) -> Self {
-        Self::new(ErrorKind::Device, "tensor operation failed").source(e)
-    }
-}
-
-impl From<Error> for DataFusionError {
-    fn from(e: Error) -> Self {
-        match e.kind {
-            ErrorKind::Plan => Self::Plan(e.to_string()),
-            ErrorKind::Config => Self::Configuration(e.to_string()),
-            kind => Self::Context(format!("lamcat {} error", kind.label()), Box::new(Self::External(Box::new(e)))),
-        }
     }
 }
 

@@ -1,0 +1,34 @@
+"""Prints gaia_dr3_columns.csv from the headers of archive files in ECSV.
+
+    python gaia_dr3_columns.py gaia_source.ecsv xp_continuous.ecsv > gaia_dr3_columns.csv
+
+Types, units and UCDs of the Gaia DR3 data model (ESA/Gaia/DPAC) as the archive writes them; no descriptions.
+"""
+
+import sys
+
+import yaml
+
+
+class Loader(yaml.SafeLoader):
+    """Tags of astropy's own are of no interest here."""
+
+
+Loader.add_constructor("!astropy.units.Unit", lambda loader, node: loader.construct_mapping(node)["unit"])
+Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+Loader.add_multi_constructor("tag:yaml.org,2002:omap", lambda loader, suffix, node: None)
+
+print("# Printed by gaia_dr3_columns.py from headers of the Gaia archive (Gaia DR3 data model, ESA/Gaia/DPAC).")
+print("name,type,unit,ucd")
+seen = set()
+for path in sys.argv[1:]:
+    lines = []
+    for line in open(path):
+        if not line.startswith("#"):
+            break
+        lines.append(line[2:])
+    for column in yaml.load("".join(lines[1:]), Loader)["datatype"]:
+        name, kind = column["name"], column.get("subtype") or column["datatype"]
+        if name.islower() and name not in seen and kind != "object":
+            seen.add(name)
+            print(f"{name},{kind},{column.get('unit') or ''},{(column.get('meta') or {}).get('ucd') or ''}")

@@ -1,0 +1,260 @@
+//! A stream of text cut into chunks of whole records, so that memory stays flat and chunks are parsed side by side.
+
+use std::io::{BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes of a chunk, unless one record is longer.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Longest record that is read. A record of the XP continuous table has 35 kB.
+const RECORD_BYTES: usize = 64 << 20;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Whole records of a table, and where they began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Number of the first line in the file, from 1.
+    pub first_line: u64,
+    /// The records with their line ends.
+    pub text: Vec<u8>,
+}
+
+/// Cuts a text into chunks; gzip, of one or several members, is recognised and inflated.
+pub struct Chunks {
+    text: Box<dyn BufRead + Send>,
+    /// What was read beyond the last chunk.
+    carry: Vec<u8>,
+    line: u64,
+    chunk_bytes: usize,
+    record_bytes: usize,
+    done: bool,
+}
+
+impl std::fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chunks").field("line", &self.line).finish_non_exhaustive()
+    }
+}
+
+impl Chunks {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If the first bytes cannot be read.
+    pub fn new(bytes: impl Read + Send + 'static) -> Result<Self> {
+        let mut bytes = BufReader::with_capacity(CHUNK_BYTES, bytes);
+        let head = bytes.fill_buf().map_err(|e| unreadable(&e, 1))?;
+        let text: Box<dyn BufRead + Send> = if head.starts_with(&GZIP_MAGIC) {
+            Box::new(BufReader::with_capacity(CHUNK_BYTES / 4, MultiGzDecoder::new(bytes)))
+        } else {
+            Box::new(bytes)
+        };
+        let (chunk_bytes, record_bytes) = (CHUNK_BYTES, RECORD_BYTES);
+        Ok(Self { text, carry: Vec::new(), line: 1, chunk_bytes, record_bytes, done: false })
+    }
+
+    #[cfg(test)]
+    fn with_sizes(mut self, chunk_bytes: usize, record_bytes: usize) -> Self {
+        (self.chunk_bytes, self.record_bytes) = (chunk_bytes, record_bytes);
+        self
+    }
+
+    /// The next line as far as it is text, without its end; `None` at the end. For the header, before any chunk.
+    pub(super) fn header_line(&mut self) -> Result<Option<String>> {
+        let mut line = Vec::new();
+        let limit = self.record_bytes as u64;
+        let read = self.text.as_mut().take(limit).read_until(b'\n', &mut line);
+        let read = read.map_err(|e| unreadable(&e, self.line))?;
+        if read as u64 == limit {
+            return Err(self.too_long());
+        }
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.contains(&0) {
+            return Err(bad_header("it holds NUL bytes", self.line - 1));
+        }
+        let line = std::str::from_utf8(line).map_err(|_| bad_header("it is not UTF-8 text", self.line - 1))?;
+        Ok(Some(line.to_owned()))
+    }
+
+    /// The next line's number.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Puts a chunk back that was taken to look at.
+    pub(super) fn put_back(&mut self, chunk: Chunk) {
+        self.line = chunk.first_line;
+        let later = std::mem::replace(&mut self.carry, chunk.text);
+        self.carry.extend_from_slice(&later);
+    }
+
+    fn too_long(&self) -> Error {
+        let message = format!("a record is longer than {} MiB", self.record_bytes >> 20);
+        Error::new(ErrorKind::Input, message)
+            .at("line", self.line)
+            .hint("a quote that is never closed makes one record of the rest of the file; is this a table of text?")
+    }
+
+    fn read_chunk(&mut self) -> Result<Option<Chunk>> {
+        let mut text = std::mem::take(&mut self.carry);
+        let mut ends = RecordEnds::default();
+        ends.scan(&text);
+        loop {
+            if text.len() >= self.chunk_bytes && ends.last > 0 {
+                break;
+            }
+            if text.len() - ends.last > self.record_bytes {
+                return Err(self.too_long());
+            }
+            let more = self.text.fill_buf().map_err(|e| unreadable(&e, self.line + ends.lines))?;
+            if more.is_empty() {
+                if ends.quoted {
+                    return Err(Error::new(ErrorKind::Input, "a quote is not closed before the file ends")
+                        .at("line", self.line + ends.lines)
+                        .hint("the file is truncated: fetch it again"));
+                }
+                ends.last = text.len();
+                break;
+            }
+            let used = more.len();
+            text.extend_from_slice(more);
+            self.text.consume(used);
+            ends.scan(&text);
+        }
+        self.carry = text.split_off(ends.last);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let first_line = self.line;
+        self.line += memchr::memchr_iter(b'\n', &text).count() as u64;
+        Ok(Some(Chunk { first_line, text }))
+    }
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let chunk = self.read_chunk().transpose();
+        self.done = !matches!(chunk, Some(Ok(_)));
+        chunk
+    }
+}
+
+/// Where records end: at line ends outside quotes.
+#[derive(Debug, Default)]
+struct RecordEnds {
+    scanned: usize,
+    quoted: bool,
+    /// Behind the last record that is whole.
+    last: usize,
+    /// Lines of the whole records.
+    lines: u64,
+    /// Lines since.
+    pending: u64,
+}
+
+impl RecordEnds {
+    fn scan(&mut self, text: &[u8]) {
+        for i in memchr::memchr2_iter(b'"', b'\n', &text[self.scanned..]) {
+            let at = self.scanned + i;
+            if text[at] == b'"' {
+                self.quoted = !self.quoted;
+                continue;
+            }
+            self.pending += 1;
+            if !self.quoted {
+                self.last = at + 1;
+                self.lines += std::mem::take(&mut self.pending);
+            }
+        }
+        self.scanned = text.len();
+    }
+}
+
+pub(super) fn bad_header(why: &str, line: u64) -> Error {
+    Error::new(ErrorKind::Input, format!("the table's header cannot be read: {why}")).at("line", line)
+}
+
+fn unreadable(e: &std::io::Error, line: u64) -> Error {
+    use std::io::ErrorKind as Io;
+    let (what, hint) = match e.kind() {
+        Io::UnexpectedEof => ("the compressed file ends too early", "it is truncated: fetch it again"),
+        Io::InvalidInput | Io::InvalidData => ("the compressed file is damaged", "fetch it again and check its sum"),
+        _ => ("the file cannot be read", "check that it is there and readable"),
+    };
+    Error::new(ErrorKind::Input, what).at("line", line).source(e.to_string()).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn chunks(text: &[u8], size: usize) -> Vec<Chunk> {
+        let chunks = Chunks::new(std::io::Cursor::new(text.to_vec())).unwrap().with_sizes(size, 1 << 16);
+        chunks.collect::<Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn line_ends_in_quotes_do_not_end_records() {
+        let text = b"a,\"x\ny\"\nb,c\n\"\"\"\n\",d";
+        let found = chunks(text, 1);
+        let texts: Vec<&[u8]> = found.iter().map(|c| &*c.text).collect();
+        assert_eq!(texts.concat(), text);
+        assert!(found.iter().all(|c| c.text.iter().filter(|b| **b == b'"').count() % 2 == 0));
+    }
+
+    #[test]
+    fn members_of_gzip_are_read_one_after_the_other() {
+        let gzip = |text: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let bytes = [gzip(b"1,2\n3,"), gzip(b"4\n")].concat();
+        assert_eq!(chunks(&bytes, 1 << 20)[0].text, b"1,2\n3,4\n");
+        let cut = bytes[..bytes.len() - 9].to_vec();
+        let result: Result<Vec<_>> = Chunks::new(std::io::Cursor::new(cut)).unwrap().collect();
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("ends too early") && message.contains("fetch it again"), "{message}");
+    }
+
+    #[test]
+    fn an_open_quote_and_an_endless_record_are_errors() {
+        let read = |text: Vec<u8>| {
+            let chunks = Chunks::new(std::io::Cursor::new(text)).unwrap().with_sizes(64, 1 << 20);
+            chunks.collect::<Result<Vec<_>>>().unwrap_err().to_string()
+        };
+        assert!(read(b"a,b\nc,\"d\n".to_vec()).contains("a quote is not closed before the file ends (line 2)"));
+        assert!(read(vec![b'1'; 3 << 20]).contains("a record is longer than 1 MiB (line 1)"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_wherever_the_text_is_cut(text in "[a,\"\n]{0,200}", size in 1usize..64) {
+            prop_assume!(text.bytes().filter(|b| *b == b'"').count() % 2 == 0);
+            let found = chunks(text.as_bytes(), size);
+            let mut line = 1;
+            for chunk in &found {
+                prop_assert_eq!(chunk.first_line, line);
+                line += chunk.text.iter().filter(|b| **b == b'\n').count() as u64;
+            }
+            prop_assert_eq!(found.into_iter().flat_map(|c| c.text).collect::<Vec<_>>(), text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The header of an ECSV table (Enhanced Character-Separated Values 1.0, Astropy Proposal for Enhancement 6): YAML in
+//! comment lines, then a line of names.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow::datatypes::{DataType, Field};
+use yaml_rust2::{Yaml, YamlLoader};
+
+use super::{
+    chunks::{Chunks, bad_header},
+    scan::split,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    schema::gaia_column,
+    sources::cells::list_of,
+};
+
+/// Longest YAML part that is read.
+const YAML_BYTES: usize = 16 << 20;
+
+/// What stands before the records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// Between the cells: a comma or a space.
+    pub delimiter: u8,
+    /// Names of the columns, in order.
+    pub names: Vec<String>,
+    /// The columns as the header describes them; `None` for plain CSV.
+    pub fields: Option<Vec<Field>>,
+}
+
+impl Header {
+    /// Reads the header and leaves `chunks` at the first record.
+    ///
+    /// # Errors
+    /// If there is no line of names, or the YAML part cannot be read or does not fit the names.
+    pub fn read(chunks: &mut Chunks) -> Result<Self> {
+        let mut yaml = String::new();
+        let names = loop {
+            let Some(line) = chunks.header_line()? else {
+                return Err(bad_header("the file ends before the line of column names", chunks.line())
+                    .hint("the file is empty or truncated: fetch it again"));
+            };
+            match line.strip_prefix('#') {
+                Some(comment) => {
+                    yaml.push_str(comment.strip_prefix(' ').unwrap_or(comment));
+                    yaml.push('\n');
+                }
+                None if line.trim().is_empty() => {}
+                None => break line,
+            }
+            if yaml.len() > YAML_BYTES {
+                return Err(bad_header("it is longer than 16 MiB", chunks.line()));
+            }
+        };
+        let line = chunks.line() - 1;
+        match yaml.strip_prefix("%ECSV") {
+            Some(rest) => ecsv(rest, &names, line),
+            None => Ok(Self { delimiter: b',', names: unique(split(&names, b','), line)?, fields: None }),
+        }
+    }
+}
+
+fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
+    let bad = |why: &str| bad_header(why, 1).hint("see the ECSV description, Astropy Proposal for Enhancement 6");
+    let yaml = version_and_yaml.split_once('\n').map_or("", |(_, yaml)| yaml);
+    let documents = YamlLoader::load_from_str(yaml).map_err(|e| bad("its YAML is not well formed").source(e))?;
+    let document = documents.first().ok_or_else(|| bad("it has no YAML part"))?;
+    let delimiter = match document["delimiter"].as_str() {
+        None | Some(" ") => b' ',
+        Some(",") => b',',
+        Some(other) => return Err(bad(&format!("the delimiter is '{other}'; ECSV has ',' or ' '"))),
+    };
+    let columns = document["datatype"].as_vec().ok_or_else(|| bad("it has no list 'datatype' of columns"))?;
+    let fields = columns.iter().map(field).collect::<Result<Vec<_>>>()?;
+    let names = unique(split(names, delimiter), line)?;
+    let described: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
+    if described != names {
+        let at = described.iter().zip(&names).take_while(|(d, n)| **d == n.as_str()).count();
+        let name = |list: &[&str]| list.get(at).map_or_else(|| "nothing".to_owned(), |n| format!("'{n}'"));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let why = format!("column {} is {} in the YAML part and {} here", at + 1, name(&described), name(&names));
+        return Err(bad_header(&why, line));
+    }
+    Ok(Header { delimiter, names, fields: Some(fields) })
+}
+
+fn unique(names: Vec<String>, line: u64) -> Result<Vec<String>> {
+    let mut seen = std::collections::HashSet::new();
+    match names.iter().find(|n| !seen.insert(n.as_str())) {
+        Some(name) => Err(bad_header(&format!("two columns are named '{name}'"), line)),
+        None => Ok(names),
+    }
+}
+
+fn field(column: &Yaml) -> Result<Field> {
+    let bad = |why: &str| bad_header(why, 1);
+    let name = scalar(&column["name"]).ok_or_else(|| bad("a column has no name"))?;
+    let datatype = scalar(&column["datatype"]).ok_or_else(|| bad(&format!("column '{name}' has no datatype")))?;
+    let subtype = scalar(&column["subtype"]);
+    let data_type = data_type(&datatype, subtype.as_deref()).ok_or_else(|| {
+        Error::new(ErrorKind::Input, format!("the column has a type lamcat does not read: {datatype}"))
+            .at("line", 1)
+            .at("column", &name)
+            .hint("types are bool, int8 to int64, uint8 to uint64, float16 to float128 and string")
+    })?;
+    let unit = scalar(&column["unit"]).or_else(|| scalar(&column["unit"]["unit"]));
+    let metadata: HashMap<String, String> = [
+        ("unit", unit),
+        ("ucd", meta(&column["meta"], "ucd")),
+        ("description", scalar(&column["description"]).map(|d| d.trim().to_owned())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value.filter(|v| !v.is_empty())?)))
+    .collect();
+    Ok(Field::new(name, data_type, true).with_metadata(metadata))
+}
+
+/// A column of the Gaia archive, by its name.
+pub(super) fn archive_field(name: &str) -> Option<Field> {
+    let column = gaia_column(name)?;
+    let data_type = list(column.type_name).or_else(|| scalar_type(column.type_name))?;
+    let metadata = [("unit", column.unit), ("ucd", column.ucd)].into_iter().filter(|(_, value)| !value.is_empty());
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    Some(Field::new(name, data_type, true).with_metadata(metadata))
+}
+
+fn scalar(yaml: &Yaml) -> Option<String> {
+    match yaml {
+        Yaml::String(s) | Yaml::Real(s) => Some(s.clone()),
+        Yaml::Integer(i) => Some(i.to_string()),
+        Yaml::Boolean(b) => Some(b.to_string()),
+        _ => None,
+    }
+}
+
+/// An entry of a mapping or of a list of one-entry mappings (`!!omap`), by its name in any case.
+fn meta(yaml: &Yaml, name: &str) -> Option<String> {
+    if let Some(list) = yaml.as_vec() {
+        return list.iter().find_map(|entry| meta(entry, name));
+    }
+    let entries = yaml.as_hash()?;
+    let entry = entries.iter().find(|(key, _)| key.as_str().is_some_and(|k| k.eq_ignore_ascii_case(name)))?;
+    scalar(entry.1)
+}
+
+fn data_type(datatype: &str, subtype: Option<&str>) -> Option<DataType> {
+    match (datatype, subtype) {
+        ("string", Some(subtype)) => Some(list(subtype).unwrap_or(DataType::Utf8)),
+        _ => scalar_type(datatype),
+    }
+}
+
+/// The type of `float64[null]` (any length) or `float64[55]`; other shapes stay text.
+fn list(subtype: &str) -> Option<DataType> {
+    let (item, shape) = subtype.strip_suffix(']')?.split_once('[')?;
+    let item = scalar_type(item).filter(DataType::is_numeric)?;
+    if shape == "null" {
+        return Some(list_of(item));
+    }
+    let length: i32 = shape.parse().ok().filter(|n| *n > 0)?;
+    Some(DataType::FixedSizeList(Arc::new(Field::new_list_field(item, true)), length))
+}
+
+fn scalar_type(name: &str) -> Option<DataType> {
+    Some(match name {
+        "bool" => DataType::Boolean,
+        "int8" => DataType::Int8,
+        "int16" => DataType::Int16,
+        "int32" => DataType::Int32,
+        "int64" => DataType::Int64,
+        "uint8" => DataType::UInt8,
+        "uint16" => DataType::UInt16,
+        "uint32" => DataType::UInt32,
+        "uint64" => DataType::UInt64,
+        "float16" | "float32" => DataType::Float32,
+        "float64" | "float128" => DataType::Float64,
+        "string" => DataType::Utf8,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> Result<Header> {
+        Header::read(&mut Chunks::new(std::io::Cursor::new(text.as_bytes().to_vec())).unwrap())
+    }
+
+    const TABLE: &str = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n\
+        # - {name: id, datatype: int64, meta: {ucd: meta.id}}\n\
+        # - name: x\n#   datatype: string\n#   subtype: 'float32[null]'\n#   unit: mas\n#   description: |\n#     Some\n\
+        # - {name: y, datatype: string, subtype: 'float64[3]', meta: !!omap [{UCD: pos}]}\n\
+        # - {name: s, datatype: string, subtype: json}\n\
+        # meta: !!omap\n# - {anything: 1}\n";
+
+    #[test]
+    fn types_units_and_ucds_are_read() {
+        let header = header(&format!("{TABLE}id,x,y,s\n1,,,\n")).unwrap();
+        let fields = header.fields.unwrap();
+        let types: Vec<_> = fields.iter().map(|f| f.data_type().to_string()).collect();
+        assert_eq!(types[0], "Int64");
+        assert_eq!(fields[1].data_type(), &list_of(DataType::Float32));
+        assert!(matches!(fields[2].data_type(), DataType::FixedSizeList(_, 3)));
+        assert_eq!(fields[3].data_type(), &DataType::Utf8);
+        assert_eq!(fields[0].metadata()["ucd"], "meta.id");
+        assert_eq!(fields[1].metadata()["unit"], "mas");
+        assert_eq!(fields[1].metadata()["description"], "Some");
+        assert_eq!(fields[2].metadata()["ucd"], "pos");
+    }
+
+    #[test]
+    fn bad_headers_say_what_is_wrong() {
+        let message = |text: &str| header(text).unwrap_err().to_string();
+        assert!(message("").contains("ends before the line of column names"));
+        assert!(message("# %ECSV 1.0\n# ---\n").contains("ends before the line of column names"));
+        assert!(message("# %ECSV 1.0\n# ---\n# datatype: [\nid\n").contains("not well formed"));
+        assert!(message("# %ECSV 1.0\n# ---\n# delimiter: ','\nid\n").contains("no list 'datatype'"));
+        assert!(message("# %ECSV 1.0\n# ---\n# delimiter: ';'\nid\n").contains("the delimiter is ';'"));
+        assert!(
+            message(&format!("{TABLE}id,x,z,s\n")).contains("column 3 is 'y' in the YAML part and 'z' here (line ")
+        );
+        assert!(message(&format!("{TABLE}id,x,y\n")).contains("column 4 is 's' in the YAML part and nothing here"));
+        let complex = TABLE.replace("int64", "complex64");
+        assert!(message(&format!("{complex}id,x,y,s\n")).contains("does not read: complex64"));
+        assert!(message("a,b,a\n").contains("two columns are named 'a'"));
+        assert!(message("a\0b\n").contains("NUL bytes (line 1)"));
+    }
+}
