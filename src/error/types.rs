@@ -61,6 +61,15 @@ impl Error {
         self
     }
 
+    /// Adds the wider place it happened in, before the others, unless it is known.
+    #[must_use]
+    pub fn within(mut self, what: &'static str, value: impl fmt::Display) -> Self {
+        if self.place.iter().all(|(known, _)| *known != what) {
+            self.place.insert(0, (what, value.to_string()));
+        }
+        self
+    }
+
     /// Adds what the user can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -3,7 +3,9 @@
 //! A [`Session`] has lamcat's functions and operator, every object store by URL ([`LazyStores`]), and quoted paths as
 //! tables (`FROM 'dir/*.parquet'`).
 
+mod archive_formats;
 mod array_literal;
+mod hats;
 mod named_arguments;
 mod path_tables;
 mod stores;
@@ -80,7 +82,8 @@ impl Session {
             .with_query_planner(Arc::new(LamQueryPlanner::new(engine.clone())))
             .build();
         let planners = std::iter::once(array_literal::planner()).chain(state.expr_planners().to_vec()).collect();
-        let state = SessionStateBuilder::from(state).with_expr_planners(planners).build();
+        let mut state = SessionStateBuilder::from(state).with_expr_planners(planners).build();
+        archive_formats::register(&mut state)?;
         let context = path_tables::enable(&SessionContext::new_with_state(state));
         for function in functions::all(&engine) {
             context.register_udf(function);

@@ -10,15 +10,21 @@ use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
     common::Result,
-    datasource::listing::{ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
+    datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder},
     prelude::SessionContext,
 };
+use futures::StreamExt;
 use glob::Pattern;
+use object_store::ObjectStore;
 use url::Url;
 
-use crate::error::{Error, ErrorKind};
+use super::{archive_formats, hats};
+use crate::{
+    error::{Error, ErrorKind},
+    sources::{ArchiveFileFormat, ArchiveFormat, is_archive_csv},
+};
 
 const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
 
@@ -55,13 +61,41 @@ impl UrlTableFactory for PathTables {
         let Some(state) = self.state.get().and_then(|current| current()).filter(|_| is_path(name)) else {
             return Ok(None);
         };
-        let unreadable = |e| unreadable(name, &e);
-        let url = table_url(name).map_err(unreadable)?;
-        let config = ListingTableConfig::new(url).infer_options(&state).await.map_err(unreadable)?;
-        let config = config.infer_partitions_from_path(&state).await.map_err(unreadable)?;
-        let config = config.infer_schema(&state).await.map_err(unreadable)?;
+        let config = async { listing(&state, table_url(name)?).await?.infer_schema(&state).await };
+        let config = config.await.map_err(|e| unreadable(name, &e))?;
         Ok(Some(Arc::new(ListingTable::try_new(config)?)))
     }
+}
+
+/// Which files a table has, and in which format.
+async fn listing(state: &SessionState, url: ListingTableUrl) -> Result<ListingTableConfig> {
+    let store = state.runtime_env().object_store(&url)?;
+    let url = hats::dataset(&store, &url).await?.unwrap_or(url);
+    if let Some(options) = archive_options(state, &store, &url).await? {
+        return Ok(ListingTableConfig::new(url).with_listing_options(options));
+    }
+    let is_hats = hats::is_dataset(&url);
+    let config = ListingTableConfig::new(url).infer_options(state).await?;
+    // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
+    if is_hats { Ok(config) } else { config.infer_partitions_from_path(state).await }
+}
+
+/// How to read the archive's formats, if the first file is in one of them.
+async fn archive_options(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    url: &ListingTableUrl,
+) -> Result<Option<ListingOptions>> {
+    let Some(first) = url.list_all_files(state, store.as_ref(), "").await?.next().await.transpose()? else {
+        return Ok(None);
+    };
+    let Some((format, ending)) = ArchiveFormat::of_name(first.location.as_ref()) else { return Ok(None) };
+    if ending.to_lowercase().starts_with(".csv") && !is_archive_csv(store, &first).await? {
+        return Ok(None);
+    }
+    let format = ArchiveFileFormat::new(format, archive_formats::on_error(state)?);
+    let options = ListingOptions::new(Arc::new(format)).with_file_extension(ending);
+    Ok(Some(options))
 }
 
 fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
@@ -77,7 +111,7 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
     } else {
         Error::new(ErrorKind::Plan, format!("cannot read '{name}' as a table"))
             .source(cause)
-            .hint("check the path, and that it is Parquet, CSV, JSON lines or Arrow")
+            .hint("check the path, and that it is Parquet, HATS, ECSV, CSV, FITS, VOTable, JSON lines or Arrow")
     };
     error.into()
 }

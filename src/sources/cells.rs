@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanBuilder, FixedSizeListArray, ListArray, PrimitiveArray, StringBuilder},
+    array::{ArrayRef, BooleanBuilder, FixedSizeListArray, ListArray, PrimitiveArray, StringBuilder},
     buffer::{BooleanBuffer, NullBuffer, OffsetBuffer},
     datatypes::{
         ArrowPrimitiveType, DataType, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -332,7 +332,7 @@ pub fn list_of(item: DataType) -> DataType {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::AsArray;
+    use arrow::array::{Array, AsArray};
 
     use super::*;
 

@@ -1,13 +1,19 @@
 //! Files in the field's formats to Arrow tables.
 
+mod archive;
+mod big_endian;
 mod cells;
 pub mod ecsv;
 mod fits;
 mod fold;
+mod inflate;
 mod on_error;
 mod sample;
+mod votable;
 
+pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, is_archive_csv};
 pub use fits::FitsTable;
 pub use fold::Fold;
 pub use on_error::OnError;
 pub use sample::{SAMPLE_ROWS, sample, sample_with};
+pub use votable::VoTable;

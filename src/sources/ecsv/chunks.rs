@@ -1,16 +1,16 @@
 //! A stream of text cut into chunks of whole records, so that memory stays flat and chunks are parsed side by side.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 
-use flate2::bufread::MultiGzDecoder;
-
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sources::inflate::inflated,
+};
 
 /// Bytes of a chunk, unless one record is longer.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Longest record that is read. A record of the XP continuous table has 35 kB.
 const RECORD_BYTES: usize = 64 << 20;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Whole records of a table, and where they began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +44,7 @@ impl Chunks {
     /// # Errors
     /// If the first bytes cannot be read.
     pub fn new(bytes: impl Read + Send + 'static) -> Result<Self> {
-        let mut bytes = BufReader::with_capacity(CHUNK_BYTES, bytes);
-        let head = bytes.fill_buf().map_err(|e| unreadable(&e, 1))?;
-        let text: Box<dyn BufRead + Send> = if head.starts_with(&GZIP_MAGIC) {
-            Box::new(BufReader::with_capacity(CHUNK_BYTES / 4, MultiGzDecoder::new(bytes)))
-        } else {
-            Box::new(bytes)
-        };
+        let text = inflated(bytes).map_err(|e| unreadable(&e, 1))?;
         let (chunk_bytes, record_bytes) = (CHUNK_BYTES, RECORD_BYTES);
         Ok(Self { text, carry: Vec::new(), line: 1, chunk_bytes, record_bytes, done: false })
     }

@@ -1,0 +1,70 @@
+//! The archive's formats in `CREATE EXTERNAL TABLE … STORED AS`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use datafusion::{
+    catalog::Session,
+    common::{GetExt, Result},
+    datasource::file_format::{FileFormat, FileFormatFactory},
+    execution::SessionState,
+};
+
+use crate::{
+    error::{Error, ErrorKind},
+    planner::LamcatOptions,
+    sources::{ArchiveFileFormat, ArchiveFormat, OnError},
+};
+
+/// Makes a format from a table's options.
+#[derive(Debug)]
+struct Factory {
+    format: ArchiveFormat,
+    /// What it is called after `STORED AS`.
+    name: &'static str,
+}
+
+impl GetExt for Factory {
+    fn get_ext(&self) -> String {
+        self.name.to_owned()
+    }
+}
+
+impl FileFormatFactory for Factory {
+    fn create(&self, state: &dyn Session, options: &HashMap<String, String>) -> Result<Arc<dyn FileFormat>> {
+        let mut setting = on_error(state)?;
+        for (key, value) in options {
+            // DataFusion puts "format." before keys without a prefix.
+            match key.strip_prefix("format.").unwrap_or(key) {
+                "on_error" => setting = value.to_lowercase().parse()?,
+                other => {
+                    let message = format!("'{other}' is not an option of tables stored as {}", self.name);
+                    return Err(Error::new(ErrorKind::Config, message)
+                        .hint("there is on_error: 'fail', 'null'")
+                        .into());
+                }
+            }
+        }
+        Ok(Arc::new(ArchiveFileFormat::new(self.format, setting)))
+    }
+
+    fn default(&self) -> Arc<dyn FileFormat> {
+        Arc::new(ArchiveFileFormat::new(self.format, OnError::Fail))
+    }
+}
+
+/// What becomes of malformed values in this session.
+pub(super) fn on_error(state: &dyn Session) -> Result<OnError> {
+    let options = state.config().options().extensions.get::<LamcatOptions>();
+    Ok(options.map_or(Ok(OnError::Fail), |o| o.on_error.parse())?)
+}
+
+/// Adds the formats to a session.
+pub(super) fn register(state: &mut SessionState) -> Result<()> {
+    for (format, name) in ArchiveFormat::ENDINGS {
+        // DataFusion's own reader keeps STORED AS CSV.
+        if name != "csv" {
+            state.register_file_format(Arc::new(Factory { format, name }), true)?;
+        }
+    }
+    Ok(())
+}

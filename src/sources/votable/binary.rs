@@ -1,0 +1,139 @@
+//! The BINARY and BINARY2 serialisations (VOTable 1.4, sections 5.2 and 5.3): rows of cells, each its elements' bytes;
+//! a length before a cell of variable length; in BINARY2 a bit per column for NULL before each row.
+
+use std::{
+    io::{BufRead, Read},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{Array, ArrayRef, BooleanArray, FixedSizeListArray, ListArray, StringArray},
+    buffer::{NullBuffer, OffsetBuffer},
+    compute::nullif,
+    datatypes::Field,
+};
+
+use super::header::{Shape, VoField};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest cell that is read.
+const CELL_BYTES: usize = 64 << 20;
+
+/// The characters of base64 text up to the next tag, without white space.
+pub(super) struct Base64Text<R>(pub(super) R);
+
+impl<R: BufRead> Read for Base64Text<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let text = self.0.fill_buf()?;
+            let (mut used, mut given) = (0, 0);
+            for b in text.iter().take_while(|b| **b != b'<') {
+                if given == out.len() {
+                    break;
+                }
+                if !b.is_ascii_whitespace() {
+                    out[given] = *b;
+                    given += 1;
+                }
+                used += 1;
+            }
+            self.0.consume(used);
+            if given > 0 || used == 0 {
+                return Ok(given);
+            }
+        }
+    }
+}
+
+/// The cells of a column, as bytes, until they become an array.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+    nulls: Vec<bool>,
+}
+
+impl Cells {
+    /// Reads a cell.
+    pub(super) fn read(&mut self, field: &VoField, null: bool, stream: &mut impl Read) -> Result<()> {
+        let elements = match field.shape {
+            Shape::One => 1,
+            Shape::Fixed(n) => n,
+            Shape::Variable => {
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).map_err(|e| short(&e))?;
+                u32::from_be_bytes(length) as usize
+            }
+        };
+        let bytes = elements.saturating_mul(field.width());
+        if bytes > CELL_BYTES {
+            let message = format!("a cell claims to have {elements} elements");
+            return Err(Error::new(ErrorKind::Input, message).hint("the file is damaged: fetch it again"));
+        }
+        let read = stream.take(bytes as u64).read_to_end(&mut self.bytes).map_err(|e| short(&e))?;
+        if read < bytes {
+            return Err(short(&std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.lengths.push(elements);
+        self.nulls.push(null);
+        Ok(())
+    }
+
+    /// Forgets the cells.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.lengths.clear();
+        self.nulls.clear();
+    }
+
+    /// Bytes held.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The column so far; the cells begin anew.
+    pub(super) fn finish(&mut self, field: &VoField) -> Result<ArrayRef> {
+        let cells = std::mem::take(self);
+        if field.is_text() {
+            return Ok(Arc::new(cells.strings(field)));
+        }
+        let items = field.elements.items(cells.bytes.chunks_exact(field.width()));
+        let item = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+        let nulls = || Some(NullBuffer::from(cells.nulls.iter().map(|n| !n).collect::<Vec<_>>()));
+        let bad = |e| Error::new(ErrorKind::Input, "the column cannot be read").at("column", &field.name).source(e);
+        match field.shape {
+            Shape::One => nullif(&items, &BooleanArray::from(cells.nulls)).map_err(bad),
+            Shape::Fixed(n) => Ok(Arc::new(FixedSizeListArray::try_new(item, n as i32, items, nulls()).map_err(bad)?)),
+            Shape::Variable => {
+                let offsets = OffsetBuffer::from_lengths(cells.lengths.iter().copied());
+                Ok(Arc::new(ListArray::try_new(item, offsets, items, nulls()).map_err(bad)?))
+            }
+        }
+    }
+
+    fn strings(&self, field: &VoField) -> StringArray {
+        let mut at = 0;
+        let texts = self.lengths.iter().zip(&self.nulls).map(|(elements, null)| {
+            let cell = &self.bytes[at..at + elements * field.width()];
+            at += cell.len();
+            (!null).then(|| text(cell, field.wide)).filter(|s| !s.is_empty())
+        });
+        texts.collect()
+    }
+}
+
+/// A string of a cell's bytes up to the first NUL.
+fn text(cell: &[u8], wide: bool) -> String {
+    let text = if wide {
+        let units: Vec<u16> = cell.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect();
+        String::from_utf16_lossy(&units)
+    } else {
+        String::from_utf8_lossy(cell).into_owned()
+    };
+    text.split('\0').next().unwrap_or_default().trim_end().to_owned()
+}
+
+pub(super) fn short(e: &std::io::Error) -> Error {
+    let message = "the VOTable's binary stream ends within a row, or is not base64";
+    Error::new(ErrorKind::Input, message).source(e.to_string()).hint("the file is truncated or damaged: fetch it again")
+}

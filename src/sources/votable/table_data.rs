@@ -1,0 +1,140 @@
+//! The TABLEDATA serialisation (VOTable 1.4, section 5.1): rows and cells as elements with text.
+
+use arrow::array::ArrayRef;
+use quick_xml::{Reader, escape::resolve_predefined_entity, events::Event};
+
+use super::{
+    BATCH_BYTES, BATCH_ROWS, Text, bad,
+    header::{VoField, malformed},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sources::{
+        cells::{CellBuilder, cell_builder},
+        on_error::OnError,
+    },
+};
+
+/// The rows of a TABLEDATA element.
+pub(super) struct TableData {
+    xml: Reader<Text>,
+    buffer: Vec<u8>,
+    cell: String,
+}
+
+impl TableData {
+    /// Rows from a reader that has just read the TABLEDATA tag.
+    pub(super) fn new(xml: Reader<Text>) -> Self {
+        Self { xml, buffer: Vec::new(), cell: String::new() }
+    }
+
+    /// Reads the next rows: how many, and the columns that were asked for.
+    pub(super) fn read_rows(
+        &mut self,
+        fields: &[VoField],
+        wanted: &[bool],
+        on_error: OnError,
+        malformed: &mut usize,
+    ) -> Result<(usize, Vec<ArrayRef>)> {
+        let builder = |(field, wanted): (&VoField, &bool)| wanted.then(|| cell_builder(field.field().data_type()))?;
+        let mut builders: Vec<_> = fields.iter().zip(wanted).map(builder).collect();
+        let begin = self.xml.buffer_position();
+        let mut rows = 0;
+        while rows < BATCH_ROWS
+            && self.xml.buffer_position() - begin < BATCH_BYTES as u64
+            && self.read_row(fields, &mut builders, on_error, malformed)?
+        {
+            rows += 1;
+        }
+        Ok((rows, builders.iter_mut().flatten().map(|b| b.finish()).collect()))
+    }
+
+    /// Reads a row; false at the end of the table.
+    fn read_row(
+        &mut self,
+        fields: &[VoField],
+        builders: &mut [Option<Box<dyn CellBuilder>>],
+        on_error: OnError,
+        bad_cells: &mut usize,
+    ) -> Result<bool> {
+        let (mut column, mut in_cell) = (0, false);
+        loop {
+            self.buffer.clear();
+            let event = self.xml.read_event_into(&mut self.buffer).map_err(|e| malformed(&self.xml, &e))?;
+            match &event {
+                Event::Start(tag) if tag.local_name().as_ref() == b"TD" => {
+                    in_cell = true;
+                    self.cell.clear();
+                }
+                Event::Empty(tag) if tag.local_name().as_ref() == b"TD" => {
+                    append(fields, builders, column, "", on_error, bad_cells)?;
+                    column += 1;
+                }
+                Event::End(tag) if tag.local_name().as_ref() == b"TD" => {
+                    in_cell = false;
+                    append(fields, builders, column, &self.cell, on_error, bad_cells)?;
+                    column += 1;
+                }
+                Event::End(tag) if tag.local_name().as_ref() == b"TR" => {
+                    if column == fields.len() {
+                        return Ok(true);
+                    }
+                    let message = format!("the row has {column} values, the table {} columns", fields.len());
+                    return Err(Error::new(ErrorKind::Input, message).hint("the file is damaged: fetch it again"));
+                }
+                Event::End(tag) if tag.local_name().as_ref() == b"TABLEDATA" => return Ok(false),
+                Event::Eof => {
+                    return Err(bad("the file ends within it").hint("it is truncated: fetch it again"));
+                }
+                other if in_cell => append_text(&mut self.cell, other)?,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Appends a cell's text to its column.
+fn append(
+    fields: &[VoField],
+    builders: &mut [Option<Box<dyn CellBuilder>>],
+    column: usize,
+    cell: &str,
+    on_error: OnError,
+    bad_cells: &mut usize,
+) -> Result<()> {
+    let Some(Some(builder)) = builders.get_mut(column) else { return Ok(()) };
+    let field = &fields[column];
+    if field.elements.null.is_some_and(|null| cell.trim().parse() == Ok(null)) {
+        builder.append_null();
+    } else if builder.append(cell.as_bytes()).is_err() {
+        if on_error == OnError::Fail {
+            let shown: String = cell.trim().chars().take(40).collect();
+            let message = format!("'{shown}' is not a value of type {}", field.field().data_type());
+            return Err(Error::new(ErrorKind::Input, message)
+                .at("column", &field.name)
+                .hint("the file is damaged: fetch it again; or make such values NULL with on_error = 'null'"));
+        }
+        builder.append_null();
+        *bad_cells += 1;
+    }
+    Ok(())
+}
+
+/// Appends what an event says as text: characters, references, CDATA.
+pub(super) fn append_text(text: &mut String, event: &Event) -> Result<()> {
+    let unreadable = |e: quick_xml::Error| bad("its text cannot be decoded").source(e.to_string());
+    match event {
+        Event::Text(t) => text.push_str(&t.xml_content().map_err(|e| unreadable(e.into()))?),
+        Event::CData(t) => text.push_str(&t.decode().map_err(|e| unreadable(e.into()))?),
+        Event::GeneralRef(r) => match r.resolve_char_ref().map_err(unreadable)? {
+            Some(c) => text.push(c),
+            None => {
+                let name = r.decode().map_err(|e| unreadable(e.into()))?;
+                let known = resolve_predefined_entity(&name);
+                text.push_str(known.ok_or_else(|| bad(&format!("it refers to '{name}', which XML does not define")))?);
+            }
+        },
+        _ => {}
+    }
+    Ok(())
+}
