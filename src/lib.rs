@@ -28,7 +28,8 @@
 //! | 3 | [`functions`] |
 //! | 4 | [`planner`] |
 //! | 5 | [`session`] |
-//! | 6 | [`cli`] |
+//! | 6 | [`ingest`] |
+//! | 7 | [`cli`] |
 //!
 //! # Glossary
 //!
@@ -77,6 +78,7 @@ pub mod context;
 pub mod error;
 pub mod functions;
 pub mod inference;
+pub mod ingest;
 pub mod model;
 pub mod planner;
 pub mod schema;

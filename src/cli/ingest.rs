@@ -1,89 +1,245 @@
-//! `lamcat ingest`: a FITS table to Parquet.
+//! `lamcat ingest`.
 
-use std::{
-    fs::File,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, sync::Arc, thread::available_parallelism, time::Instant};
 
-use anyhow::{Context, bail};
-use arrow::array::RecordBatch;
+use anyhow::bail;
 use clap::Args;
-use datafusion::parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
-use indicatif::ProgressBar;
+use datafusion::common::runtime::SpawnedTask;
+use futures::StreamExt;
+use indicatif::HumanBytes;
 
-use super::{progress, stdout::out};
-use crate::sources::{FitsTable, Fold};
+use super::{progress::IngestProgress, stdout::out};
+use crate::{
+    ingest::{Done, FileJob, IngestOptions, Status, ingest_file, plan_jobs},
+    planner::LamcatOptions,
+    session::{Session, SessionOptions},
+    sources::OnError,
+};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Reads ECSV and CSV (plain or gzip), FITS, VOTable, Parquet, HATS catalogues and folders of any of them, local or by URL.
+Each file becomes one Parquet file of the same name: lists of fixed size, rows in order of source_id, units and UCDs kept.
+A run that was interrupted, or killed, goes on when it is started again; what was written stays. _MD5SUM.txt beside the
+files is checked.
+
+Examples:
+  lamcat ingest stars.fits -o stars.parquet
+  lamcat ingest 'Gaia/Spectroscopy/xp_continuous_mean_spectrum/*.csv.gz' -o xp/ --join Gaia/gaia_source/
+  lamcat ingest xp/*.ecsv -o xp/ --columns source_id,bp_coefficients,rp_coefficients --where 'bp_n_relevant_bases > 3'")]
 pub(super) struct IngestArgs {
-    /// The FITS file; its first binary table is read.
-    input: PathBuf,
-    /// The Parquet file to write.
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    /// Files, folders, globs or URLs to read.
+    #[arg(required = true)]
+    input: Vec<String>,
+    /// Folder or URL to write to; with one input file, also the name of a .parquet file.
+    #[arg(short, long, value_name = "PLACE")]
+    output: String,
+    /// Columns to keep; all by default. The name of a numbered series (bp_coeff for bp_coeff_0, …) stands for all of it.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Keep the rows that meet this SQL condition.
+    #[arg(long = "where", value_name = "SQL")]
+    condition: Option<String>,
+    /// Join columns of gaia_source by source_id: a folder of files cut as the input (the same suffix, as in
+    /// GaiaSource_000000-003111.csv.gz), or one file. Sources that are not there get NULLs, and are counted.
+    #[arg(long, value_name = "PLACE")]
+    join: Option<String>,
+    /// Columns to take from there [default: positions, parallax, photometry and what their corrections need].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "join")]
+    join_columns: Vec<String>,
+    /// What becomes of malformed values: `fail` stops at the first and says where, `null` makes them NULL and counts them.
+    #[arg(long, value_name = "FATE", default_value = "fail", value_parser = ["fail", "null"])]
+    on_error: String,
     /// Keep numbered columns (bp_coeff_0, bp_coeff_1, …) instead of folding each series into one list column.
     #[arg(long)]
     no_fold: bool,
-    /// Replace the output if it exists.
+    /// Do not compare MD5 sums.
+    #[arg(long)]
+    no_verify: bool,
+    /// Write outputs anew that exist.
     #[arg(long)]
     overwrite: bool,
+    /// Files converted at the same time [default: one per core].
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Level of zstd compression, 1 (fast) to 22 (small).
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    compression_level: i32,
     /// Only say what would be written.
     #[arg(long)]
     dry_run: bool,
+    /// Write a line of JSON to stdout for each file.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) fn run(args: &IngestArgs) -> anyhow::Result<()> {
-    if args.output.exists() && !args.overwrite && !args.dry_run {
-        bail!("{} exists\nhint: --overwrite replaces it", args.output.display());
-    }
-    let table = FitsTable::open(&args.input)?;
-    let fold = if args.no_fold { None } else { Some(Fold::new(table.schema())) };
-    let schema = fold.as_ref().map_or_else(|| table.schema().clone(), |f| f.schema().clone());
-    if args.dry_run {
-        writeln!(out(), "{} rows", table.rows())?;
-        for field in schema.fields() {
-            writeln!(out(), "{}: {}", field.name(), field.data_type())?;
-        }
-        return Ok(());
-    }
-    let bar = progress::bar(table.rows() as u64, "rows");
-    let temporary = args.output.with_extension(format!("tmp-{}", std::process::id()));
-    let rows = table.rows();
-    let batches = table.map(|batch| -> anyhow::Result<RecordBatch> {
-        let batch = batch?;
-        Ok(fold.as_ref().map_or_else(|| Ok(batch.clone()), |f| f.apply(&batch))?)
+pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let session = session(&args)?;
+    let options = Arc::new(IngestOptions {
+        columns: args.columns.clone(),
+        condition: args.condition.clone(),
+        join: args.join.clone(),
+        join_columns: args.join_columns.clone(),
+        no_fold: args.no_fold,
+        overwrite: args.overwrite,
+        no_verify: args.no_verify,
+        compression_level: args.compression_level,
     });
-    let written = write(&temporary, schema, batches, &bar);
-    if let Err(e) = written {
-        // What was begun is of no use to anyone; the error is what matters.
-        let _ = std::fs::remove_file(&temporary);
-        return Err(e);
+    let jobs = plan_jobs(&session, &args.input, &args.output, &options).await?;
+    if args.dry_run {
+        return dry_run(&session, &jobs).await;
     }
-    std::fs::rename(&temporary, &args.output).with_context(|| format!("cannot write {}", args.output.display()))?;
-    bar.finish_and_clear();
-    eprintln!("wrote {rows} rows to {}", args.output.display());
+    let at_once = args.jobs.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)).max(1);
+    let progress = IngestProgress::start(jobs.iter().map(|j| j.input.object.size).collect());
+    let counters = progress.files().to_vec();
+    let mut total = Total::default();
+    let mut results = futures::stream::iter(jobs.into_iter().enumerate())
+        .map(|(i, job)| {
+            let (session, options, progress) = (session.clone(), options.clone(), counters[i].clone());
+            async move {
+                let task = job.clone();
+                let converted =
+                    SpawnedTask::spawn(async move { ingest_file(&session, &task, &options, &progress).await });
+                (job, converted.join().await.map_err(anyhow::Error::from).and_then(|done| done))
+            }
+        })
+        .buffer_unordered(at_once);
+    loop {
+        tokio::select! {
+            result = results.next() => match result {
+                Some((job, result)) => total.add(&args, &progress, &job, result)?,
+                None => break,
+            },
+            _ = tokio::signal::ctrl_c() => {
+                drop(results);
+                drop(progress);
+                bail!("interrupted; {} files are done\nhint: the same command goes on from here", total.files());
+            }
+        }
+    }
+    drop(results);
+    drop(progress);
+    total.report(started)
+}
+
+fn session(args: &IngestArgs) -> anyhow::Result<Session> {
+    let on_error: OnError = args.on_error.parse()?;
+    // One partition a file keeps its rows in order; files are what runs side by side.
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() })?;
+    let state = session.context().state_ref();
+    if let Some(lamcat) = state.write().config_mut().options_mut().extensions.get_mut::<LamcatOptions>()
+        && on_error == OnError::Null
+    {
+        "null".clone_into(&mut lamcat.on_error);
+    }
+    Ok(session)
+}
+
+async fn dry_run(session: &Session, jobs: &[FileJob]) -> anyhow::Result<()> {
+    let mut out = out();
+    for job in jobs {
+        let size = HumanBytes(job.input.object.size);
+        let join = job.partner.as_ref().map(|p| format!(" joined with {}", p.url)).unwrap_or_default();
+        let sum = if job.md5.is_some() { ", MD5 sum known" } else { "" };
+        writeln!(out, "{} ({size}{sum}){join} -> {}", job.input.url, job.output_name)?;
+    }
+    if let Some(job) = jobs.first() {
+        let frame = session.sql(&format!("SELECT * FROM '{}'", job.input.url.replace('\'', "''"))).await?;
+        writeln!(out, "columns of the first:")?;
+        for field in frame.schema().fields() {
+            writeln!(out, "  {}: {}", field.name(), field.data_type())?;
+        }
+    }
     Ok(())
 }
 
-fn write(
-    path: &Path,
-    schema: arrow::datatypes::SchemaRef,
-    batches: impl Iterator<Item = anyhow::Result<RecordBatch>>,
-    bar: &ProgressBar,
-) -> anyhow::Result<()> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let mut writer = ArrowWriter::try_new(file, schema, Some(properties))?;
-    for batch in batches {
-        let batch = batch?;
-        writer.write(&batch)?;
-        bar.inc(batch.num_rows() as u64);
+/// What was done.
+#[derive(Debug, Default)]
+struct Total {
+    written: usize,
+    skipped: usize,
+    failed: usize,
+    rows: u64,
+    bytes: u64,
+    malformed: u64,
+    unmatched: u64,
+}
+
+impl Total {
+    fn files(&self) -> usize {
+        self.written + self.skipped
     }
-    writer.close()?;
-    Ok(())
+
+    fn add(
+        &mut self,
+        args: &IngestArgs,
+        progress: &IngestProgress,
+        job: &FileJob,
+        result: anyhow::Result<Done>,
+    ) -> anyhow::Result<()> {
+        progress.finish_file();
+        let done = match result {
+            Ok(done) => done,
+            Err(e) => {
+                self.failed += 1;
+                if args.json {
+                    let line = serde_json::json!({"input": job.input.url, "error": super::describe(&e)});
+                    writeln!(out(), "{line}")?;
+                }
+                progress.say(&format!("error: {}", super::describe(&e)));
+                return Ok(());
+            }
+        };
+        let status = match done.status {
+            Status::Written => "written",
+            Status::Skipped => "skipped",
+        };
+        if done.status == Status::Written {
+            self.written += 1;
+            self.rows += done.rows;
+            self.bytes += done.bytes;
+        } else {
+            self.skipped += 1;
+        }
+        self.malformed += done.malformed;
+        self.unmatched += done.unmatched;
+        if args.json {
+            let line = serde_json::json!({
+                "input": job.input.url, "output": job.output_name, "status": status, "rows": done.rows,
+                "bytes": done.bytes, "malformed_values": done.malformed, "unmatched_rows": done.unmatched,
+                "seconds": done.elapsed.as_secs_f64(),
+            });
+            writeln!(out(), "{line}")?;
+        } else if done.status == Status::Written {
+            progress.say(&format!("wrote {} rows to {}", done.rows, job.output_name));
+        }
+        Ok(())
+    }
+
+    fn report(&self, started: Instant) -> anyhow::Result<()> {
+        if self.skipped > 0 {
+            eprintln!("{} files were done before", self.skipped);
+        }
+        if self.malformed > 0 {
+            eprintln!("warning: {} malformed values became NULL", self.malformed);
+        }
+        if self.unmatched > 0 {
+            eprintln!("warning: {} rows found nothing to join; their joined columns are NULL", self.unmatched);
+        }
+        if self.written > 1 {
+            let (rows, seconds) = (self.rows, started.elapsed().as_secs_f64());
+            let rate = rows as f64 / seconds.max(1e-3);
+            eprintln!(
+                "{rows} rows in {} files, {} in {seconds:.1} s; {rate:.0} rows/s",
+                self.written,
+                HumanBytes(self.bytes)
+            );
+        }
+        if self.failed > 0 {
+            let hint = "hint: the others are written; once it is mended, the same command does what is missing";
+            bail!("{} of {} files failed, as said above\n{hint}", self.failed, self.failed + self.files());
+        }
+        Ok(())
+    }
 }

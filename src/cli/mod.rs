@@ -37,7 +37,7 @@ enum Command {
     /// Import, inspect and make model files.
     #[command(subcommand)]
     Model(model::ModelCommand),
-    /// Convert a FITS table to Parquet.
+    /// Convert files of the Gaia archive (ECSV, CSV, FITS, VOTable, HATS) to Parquet.
     Ingest(ingest::IngestArgs),
 }
 
@@ -72,7 +72,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Sql(args) => sql::run(args).await,
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command),
-        Command::Ingest(args) => ingest::run(&args),
+        Command::Ingest(args) => ingest::run(args).await,
     }
 }
 

@@ -1,42 +1,94 @@
 //! Progress on a terminal, nothing elsewhere.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::{common::runtime::SpawnedTask, physical_plan::ExecutionPlan};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::planner::LamInferExec;
+use crate::{ingest::Progress, planner::LamInferExec};
 
 /// How often the line is redrawn.
 const TICK: Duration = Duration::from_millis(250);
 /// Work shorter than this shows no line.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// A bar over `total` things; hidden when stderr is no terminal.
-pub(super) fn bar(total: u64, things: &str) -> ProgressBar {
-    let style = format!("{{wide_bar}} {{pos}}/{{len}} {things} {{per_sec}} eta {{eta}}");
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template(&style) {
-        bar.set_style(style);
+/// Shows how far the conversion of files is until dropped; a bar over their bytes.
+pub(super) struct IngestProgress {
+    bar: ProgressBar,
+    files: Arc<Vec<Arc<Progress>>>,
+    done: Arc<AtomicUsize>,
+    _ticker: SpawnedTask<()>,
+}
+
+impl IngestProgress {
+    /// Begins to show, for files of these sizes in bytes.
+    pub(super) fn start(sizes: Vec<u64>) -> Self {
+        let bar = ProgressBar::new(sizes.iter().sum());
+        let style = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        let files: Arc<Vec<_>> = Arc::new(sizes.iter().map(|_| Arc::new(Progress::default())).collect());
+        let done = Arc::new(AtomicUsize::new(0));
+        let (shown, watched, finished) = (bar.clone(), files.clone(), done.clone());
+        let ticker = SpawnedTask::spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            loop {
+                let bytes = watched.iter().zip(&sizes).map(|(file, size)| file.bytes().min(*size)).sum();
+                let rows: u64 = watched.iter().map(|file| file.rows()).sum();
+                let rate = rows as f64 / shown.elapsed().as_secs_f64().max(1e-3);
+                let done = finished.load(Ordering::Relaxed);
+                shown.set_position(bytes);
+                shown.set_message(format!("file {done}/{}, {rows} rows, {rate:.0} rows/s", sizes.len()));
+                tokio::time::sleep(TICK).await;
+            }
+        });
+        Self { bar, files, done, _ticker: ticker }
     }
-    bar
+
+    /// The files' counters.
+    pub(super) fn files(&self) -> &[Arc<Progress>] {
+        &self.files
+    }
+
+    /// One more file is done.
+    pub(super) fn finish_file(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes a line to stderr above the bar.
+    pub(super) fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+}
+
+impl Drop for IngestProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Shows a query's progress from the operators' metrics until dropped.
 pub(super) struct QueryProgress {
     bar: ProgressBar,
-    ticker: tokio::task::JoinHandle<()>,
+    _ticker: SpawnedTask<()>,
 }
 
 impl QueryProgress {
-    #[expect(clippy::disallowed_methods, reason = "the ticker is aborted on drop")]
     pub(super) fn start(plan: Arc<dyn ExecutionPlan>) -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
             bar.set_style(style);
         }
         let shown = bar.clone();
-        let ticker = tokio::spawn(async move {
+        let ticker = SpawnedTask::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             loop {
                 shown.set_message(message(plan.as_ref(), shown.elapsed()));
@@ -44,13 +96,12 @@ impl QueryProgress {
                 tokio::time::sleep(TICK).await;
             }
         });
-        Self { bar, ticker }
+        Self { bar, _ticker: ticker }
     }
 }
 
 impl Drop for QueryProgress {
     fn drop(&mut self) {
-        self.ticker.abort();
         self.bar.finish_and_clear();
     }
 }

@@ -5,6 +5,7 @@
 
 mod archive_formats;
 mod array_literal;
+mod files;
 mod hats;
 mod named_arguments;
 mod path_tables;
@@ -26,6 +27,7 @@ use datafusion::{
     sql::parser::{DFParserBuilder, Statement},
 };
 
+pub use files::{FoundFile, Place};
 use object_store::ObjectStoreExt;
 pub use path_tables::without_secrets;
 pub use stores::LazyStores;

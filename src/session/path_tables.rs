@@ -123,7 +123,7 @@ fn is_path(name: &str) -> bool {
 
 /// The files a path or URL stands for. DataFusion reads globs in paths alone; here URLs of object stores may have them
 /// too. In http a question mark begins the query, so there only `*` and `[` are globs.
-fn table_url(name: &str) -> Result<ListingTableUrl> {
+pub(super) fn table_url(name: &str) -> Result<ListingTableUrl> {
     let Ok(url) = Url::parse(name) else { return ListingTableUrl::parse(name) };
     let globs = if url.scheme().starts_with("http") { &['*', '['][..] } else { &GLOB_CHARACTERS[..] };
     let base_end = name.find(globs).and_then(|at| name[..at].rfind('/'));

@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 /// Modules by layer, lowest first; those of one row never import each other.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["schema", "error"],
     &["sources", "context", "model", "xp"],
     &["inference"],
     &["functions"],
     &["planner"],
     &["session"],
+    &["ingest"],
     &["cli"],
 ];
 

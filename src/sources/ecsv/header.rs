@@ -65,7 +65,8 @@ impl Header {
 fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
     let bad = |why: &str| bad_header(why, 1).hint("see the ECSV description, Astropy Proposal for Enhancement 6");
     let yaml = version_and_yaml.split_once('\n').map_or("", |(_, yaml)| yaml);
-    let documents = YamlLoader::load_from_str(yaml).map_err(|e| bad("its YAML is not well formed").source(e))?;
+    let documents =
+        YamlLoader::load_from_str(&table_part(yaml)).map_err(|e| bad("its YAML is not well formed").source(e))?;
     let document = documents.first().ok_or_else(|| bad("it has no YAML part"))?;
     let delimiter = match document["delimiter"].as_str() {
         None | Some(" ") => b' ',
@@ -84,6 +85,23 @@ fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
         return Err(bad_header(&why, line));
     }
     Ok(Header { delimiter, names, fields: Some(fields) })
+}
+
+/// The lines of the header that describe the columns. Its `meta` part is of no use here, and the Gaia archive puts
+/// queries there in YAML that not every reader takes.
+fn table_part(yaml: &str) -> String {
+    let mut wanted = true;
+    let mut part = String::with_capacity(yaml.len());
+    for line in yaml.lines() {
+        if line.starts_with(|c: char| c.is_ascii_alphabetic()) && line.contains(':') {
+            wanted = line.starts_with("delimiter:") || line.starts_with("datatype:");
+        }
+        if wanted {
+            part.push_str(line);
+            part.push('\n');
+        }
+    }
+    part
 }
 
 fn unique(names: Vec<String>, line: u64) -> Result<Vec<String>> {
@@ -194,7 +212,7 @@ mod tests {
         # - name: x\n#   datatype: string\n#   subtype: 'float32[null]'\n#   unit: mas\n#   description: |\n#     Some\n\
         # - {name: y, datatype: string, subtype: 'float64[3]', meta: !!omap [{UCD: pos}]}\n\
         # - {name: s, datatype: string, subtype: json}\n\
-        # meta: !!omap\n# - {anything: 1}\n";
+        # meta:\n#   QUERY: \n#   |\n#    SELECT: [\n";
 
     #[test]
     fn types_units_and_ucds_are_read() {

@@ -1,0 +1,161 @@
+//! What to do: each input file, its output, its partner of the join.
+
+use std::collections::HashMap;
+
+use super::checksums::Checksums;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    session::{FoundFile, Place, Session},
+    sources::ArchiveFormat,
+};
+
+/// How files are converted, the same for all.
+#[derive(Debug, Clone, Default)]
+pub struct IngestOptions {
+    /// Columns to keep, in order; all if empty.
+    pub columns: Vec<String>,
+    /// SQL condition that rows must meet.
+    pub condition: Option<String>,
+    /// Folder, glob or file whose columns are joined by `source_id`.
+    pub join: Option<String>,
+    /// Columns to take from there.
+    pub join_columns: Vec<String>,
+    /// Keep numbered columns instead of folding each series into a list.
+    pub no_fold: bool,
+    /// Write outputs anew that exist.
+    pub overwrite: bool,
+    /// Do not compare MD5 sums.
+    pub no_verify: bool,
+    /// Level of zstd, 1 to 22.
+    pub compression_level: i32,
+}
+
+/// One input file and what becomes of it.
+#[derive(Debug, Clone)]
+pub struct FileJob {
+    /// The file.
+    pub input: FoundFile,
+    /// Its partner in the join.
+    pub partner: Option<FoundFile>,
+    /// Its MD5 sum if the archive gives it.
+    pub md5: Option<String>,
+    /// Where the Parquet file goes.
+    pub output: Place,
+    /// The same as its user would write it.
+    pub output_name: String,
+}
+
+/// The files that `inputs` stand for, with their outputs in or at `output`.
+///
+/// # Errors
+/// If nothing is found, two files would become one, or a file has no partner in the join.
+pub async fn plan_jobs(
+    session: &Session,
+    inputs: &[String],
+    output: &str,
+    options: &IngestOptions,
+) -> Result<Vec<FileJob>> {
+    let mut found = Vec::new();
+    for input in inputs {
+        let files = session.files(input).await.map_err(|e| io("cannot list the input", input, &e))?;
+        let tables: Vec<_> = files.into_iter().filter(|f| is_table(&f.relative)).collect();
+        if tables.is_empty() {
+            return Err(Error::new(ErrorKind::Input, format!("no table is found at '{input}'")).hint(
+                "name a file, folder, glob or URL with .csv, .ecsv, .csv.gz, .fits, .vot, .xml or .parquet files",
+            ));
+        }
+        found.extend(tables);
+    }
+    let partners = partners(session, options).await?;
+    let single = found.len() == 1 && output.to_lowercase().ends_with(".parquet");
+    let mut sums: HashMap<String, Checksums> = HashMap::new();
+    let mut jobs: Vec<FileJob> = Vec::new();
+    for input in found {
+        let output_name = if single { output.to_owned() } else { output_below(output, &input.relative) };
+        let place = session.place(&output_name).map_err(|e| io("cannot open the output", &output_name, &e))?;
+        if let Some(other) = jobs.iter().find(|j| j.output.path == place.path) {
+            let message = format!("two inputs would become {output_name}: {} and {}", other.input.url, input.url);
+            return Err(Error::new(ErrorKind::Config, message).hint("ingest them to folders of their own"));
+        }
+        if place.path == input.object.location {
+            return Err(Error::new(ErrorKind::Config, format!("{output_name} is the input itself")));
+        }
+        let folder = input.url.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+        if !options.no_verify && !sums.contains_key(&folder) {
+            sums.insert(folder.clone(), Checksums::beside(&input).await?);
+        }
+        let md5 = sums.get(&folder).and_then(|s| s.of(&input)).map(str::to_owned);
+        let partner = partner(&partners, &input)?;
+        jobs.push(FileJob { input, partner, md5, output: place, output_name });
+    }
+    Ok(jobs)
+}
+
+fn io(what: &str, place: &str, e: &datafusion::error::DataFusionError) -> Error {
+    let place = crate::session::without_secrets(place);
+    Error::new(ErrorKind::Io, what).at("path", place).source(crate::session::without_secrets(&e.strip_backtrace()))
+}
+
+fn is_table(name: &str) -> bool {
+    let hidden = name.split('/').any(|part| part.starts_with(['_', '.']));
+    !hidden && (ArchiveFormat::of_name(name).is_some() || name.ends_with(".parquet"))
+}
+
+/// `dir/sub/name.csv.gz` as `sub/name.parquet` in the output folder.
+fn output_below(folder: &str, relative: &str) -> String {
+    let ending = ArchiveFormat::of_name(relative).map_or(".parquet".len(), |(_, ending)| ending.len());
+    let stem = &relative[..relative.len() - ending];
+    format!("{}/{stem}.parquet", folder.trim_end_matches('/'))
+}
+
+async fn partners(session: &Session, options: &IngestOptions) -> Result<Option<Vec<FoundFile>>> {
+    let Some(join) = &options.join else { return Ok(None) };
+    let files = session.files(join).await.map_err(|e| io("cannot list the files to join", join, &e))?;
+    let tables: Vec<_> = files.into_iter().filter(|f| is_table(&f.relative)).collect();
+    if tables.is_empty() {
+        return Err(Error::new(ErrorKind::Input, format!("no table to join is found at '{join}'")));
+    }
+    Ok(Some(tables))
+}
+
+/// The file to join with `input`: the only one there is, or the one of the same suffix.
+fn partner(partners: &Option<Vec<FoundFile>>, input: &FoundFile) -> Result<Option<FoundFile>> {
+    let Some(partners) = partners else { return Ok(None) };
+    if let [only] = partners.as_slice() {
+        return Ok(Some(only.clone()));
+    }
+    let wanted = suffix(&input.relative);
+    let mut same = partners.iter().filter(|p| suffix(&p.relative) == wanted);
+    match (same.next(), same.next()) {
+        (Some(one), None) => Ok(Some(one.clone())),
+        (None, _) => Err(Error::new(ErrorKind::Input, format!("no file to join has the suffix '{wanted}'"))
+            .at("file", &input.url)
+            .hint("the archive's tables are cut alike: fetch GaiaSource_… with the same suffix")),
+        (Some(a), Some(b)) => {
+            let message = format!("two files to join have the suffix '{wanted}': {} and {}", a.url, b.url);
+            Err(Error::new(ErrorKind::Input, message).at("file", &input.url))
+        }
+    }
+}
+
+/// `000000-003111` of `GaiaSource_000000-003111.csv.gz`; the whole stem where there is no underscore.
+fn suffix(name: &str) -> &str {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let stem = name.split('.').next().unwrap_or(name);
+    stem.rsplit('_').next().unwrap_or(stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_and_suffixes_follow_from_names() {
+        assert_eq!(output_below("out/", "a/Xp_000000-003111.csv.gz"), "out/a/Xp_000000-003111.parquet");
+        assert_eq!(output_below("s3://b/out", "x.parquet"), "s3://b/out/x.parquet");
+        assert_eq!(suffix("dir_x/GaiaSource_000000-003111.csv.gz"), "000000-003111");
+        assert_eq!(suffix("stars.fits"), "stars");
+        assert!(is_table("a.fits") && is_table("region=1/a.parquet"));
+        assert!(!is_table("_MD5SUM.txt") && !is_table("_a.parquet") && !is_table("readme.md"));
+    }
+}
