@@ -12,9 +12,22 @@ mod lam_infer;
 mod lam_inpaint;
 mod lam_predict;
 mod lam_spectrum;
+mod lists;
 pub mod reference;
 mod udf;
 mod xp;
+mod xp_calibrate;
+mod xp_calibrate_error;
+mod xp_convert;
+mod xp_convert_error;
+mod xp_parameters;
+mod xp_synth;
+mod xp_synth_flux;
+mod xp_synth_flux_error;
+mod xp_synth_mag;
+mod xp_synth_mag_error;
+mod xp_udf;
+mod xp_wavelength;
 
 use std::sync::Arc;
 
@@ -24,6 +37,7 @@ pub use call::{Ask, Call};
 pub use lam_context::NAME as LAM_CONTEXT;
 pub use udf::{LamUdf, MODEL_ARGUMENT};
 
+use self::xp_udf::{XpSpec, XpUdf};
 use crate::inference::Engine;
 
 /// Every function lamcat adds to SQL.
@@ -38,9 +52,22 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
         &lam_embed::SPEC,
         &lam_flags::SPEC,
     ];
+    let xp: [&'static XpSpec; 10] = [
+        &xp::SPEC,
+        &xp_calibrate::SPEC,
+        &xp_calibrate_error::SPEC,
+        &xp_wavelength::SPEC,
+        &xp_convert::SPEC,
+        &xp_convert_error::SPEC,
+        &xp_synth_mag::SPEC,
+        &xp_synth_mag_error::SPEC,
+        &xp_synth_flux::SPEC,
+        &xp_synth_flux_error::SPEC,
+    ];
     lam.into_iter()
         .map(|spec| ScalarUDF::from(LamUdf::new(spec, engine.clone())))
-        .chain([ScalarUDF::from(lam_context::LamContext::new()), ScalarUDF::from(xp::Xp::new())])
+        .chain([ScalarUDF::from(lam_context::LamContext::new())])
+        .chain(xp.into_iter().map(|spec| ScalarUDF::from(XpUdf::new(spec))))
         .collect()
 }
 

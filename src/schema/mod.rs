@@ -8,4 +8,5 @@ mod vocabulary;
 pub use column::{ColumnMeta, ERROR_SUFFIX, column_meta};
 pub use gaia_columns::{GaiaColumn, gaia_column};
 pub use photometry::g_flux;
+pub(crate) use vocabulary::nearest;
 pub use vocabulary::{PADDING, Token, TokenId, Vocabulary, XpBand};

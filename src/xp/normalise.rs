@@ -1,15 +1,13 @@
 //! Coefficients divided by the G flux, as the model wants them.
 
-use super::photometry::{Band, synthetic_mag};
+use super::{
+    bands::{COEFFICIENTS_PER_BAND, used},
+    passbands::gaia_g,
+    photometry::synthetic_mag,
+};
 use crate::schema::g_flux;
 
-/// Coefficients per band in Gaia DR3.
-pub const COEFFICIENTS_PER_BAND: usize = 55;
-
-/// Length of an `xp` list: all BP, then all RP coefficients.
-pub const XP_LEN: usize = 2 * COEFFICIENTS_PER_BAND;
-
-/// Fills `out` (length [`XP_LEN`]) with the coefficients over the G flux, NaN where there is none.
+/// Fills `out` (length [`XP_LEN`](super::XP_LEN)) with the coefficients over the G flux, NaN where there is none.
 ///
 /// A band that is `None`, and coefficients beyond the list or beyond its number of relevant bases, become NaN. Without
 /// a magnitude the G flux follows from the coefficients by synthetic photometry, which needs both bands complete:
@@ -25,13 +23,13 @@ pub fn normalise(
     out.fill(f32::NAN);
     let mag = phot_g_mean_mag
         .filter(|m| m.is_finite())
-        .or_else(|| Some(synthetic_mag(bp?, rp?, Band::G)))
+        .or_else(|| Some(synthetic_mag(bp?, rp?, gaia_g())))
         .filter(|m| m.is_finite());
     let Some(mag) = mag else { return false };
     let flux = g_flux(mag);
     for ((band, relevant), out) in [bp, rp].iter().zip(relevant).zip(out.chunks_exact_mut(COEFFICIENTS_PER_BAND)) {
-        let used = relevant.unwrap_or(COEFFICIENTS_PER_BAND);
-        for (o, c) in out.iter_mut().zip(band.unwrap_or_default()).take(used) {
+        let band = band.unwrap_or_default();
+        for (o, c) in out.iter_mut().zip(&band[..used(band.len(), relevant)]) {
             *o = (c / flux) as f32;
         }
     }
@@ -41,6 +39,7 @@ pub fn normalise(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xp::XP_LEN;
 
     #[test]
     fn missing_bands_truncation_and_short_lists_become_nan() {
@@ -62,7 +61,7 @@ mod tests {
         let mut bp = [0.0; 55];
         bp[0] = 1e5;
         assert!(normalise(Some(&bp), Some(&bp), None, [None, None], &mut out));
-        let mag = synthetic_mag(&bp, &bp, Band::G);
+        let mag = synthetic_mag(&bp, &bp, gaia_g());
         assert!((f64::from(out[0]) - 1e5 / g_flux(mag)).abs() < 1e-6);
     }
 }
