@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     schema::nearest,
-    xp::{Covariance, Passband, band, passband, passbands, synthetic_flux, synthetic_flux_error},
+    xp::{Covariance, Passband, band, passband, passbands},
 };
 
 /// Parameters of a flux or magnitude; [`FLUX_REQUIRED`] must be given.

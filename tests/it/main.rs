@@ -5,6 +5,7 @@ mod cli;
 mod field_stars;
 mod fits;
 mod formats;
+mod gaiaxpy;
 mod layers;
 mod memory;
 mod model_files;
