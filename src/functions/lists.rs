@@ -111,7 +111,7 @@ pub(super) fn fixed_lists(
     let mut values = vec![f64::NAN; rows * len];
     let valid: Vec<bool> =
         values.chunks_exact_mut(len).enumerate().map(|(row, out)| fill(row, out).is_some()).collect();
-    let elements = NullBuffer::from_iter(values.iter().map(|v| v.is_finite()));
+    let elements: NullBuffer = values.iter().map(|v| v.is_finite()).collect();
     let values = Float64Array::new(values.into(), Some(elements));
     let lists = FixedSizeListArray::try_new(item(), len as i32, Arc::new(values), Some(NullBuffer::from(valid)))?;
     Ok(ColumnarValue::Array(Arc::new(lists)))
@@ -119,7 +119,7 @@ pub(super) fn fixed_lists(
 
 /// A column of Float64 lists. `fill` adds a row's elements; `None` makes the row NULL, and it has then added nothing; a
 /// number that is not finite makes the element NULL.
-pub(super) fn lists(rows: usize, mut fill: impl FnMut(usize, &mut Vec<f64>) -> Option<()>) -> Result<ColumnarValue> {
+pub(super) fn lists(rows: usize, mut fill: impl FnMut(usize, &mut Vec<f64>) -> Option<()>) -> ColumnarValue {
     let mut builder = ListBuilder::new(PrimitiveBuilder::<Float64Type>::new()).with_field(item());
     let mut elements = Vec::new();
     for row in 0..rows {
@@ -128,7 +128,7 @@ pub(super) fn lists(rows: usize, mut fill: impl FnMut(usize, &mut Vec<f64>) -> O
         builder.values().extend(elements.iter().map(|v| v.is_finite().then_some(*v)));
         builder.append(valid);
     }
-    Ok(ColumnarValue::Array(Arc::new(builder.finish())))
+    ColumnarValue::Array(Arc::new(builder.finish()))
 }
 
 /// A column of Float64; `None` and what is not finite is NULL.

@@ -31,16 +31,22 @@ pub(super) const SPEC: XpSpec = XpSpec {
         RELEVANT,
     ],
     required: 3,
-    field: |literals| sampled_field(photometer(literals, 1)?, ["", "Internally calibrated spectrum"]),
+    field: |literals| {
+        Ok(sampled_field(
+            photometer(literals, 1)?,
+            ["phot.flux;em.opt.B", "phot.flux;em.opt.R"],
+            "Internally calibrated spectrum",
+        ))
+    },
     evaluate: |args| {
         let photometer = photometer(&args.literals(), 1)?;
         let (coefficients, sampling, relevant) = (args.lists(0)?, args.lists(2)?, args.counts(3)?);
         let mut sampled = Sampled::new(photometer);
-        lists(args.rows, |row, out| {
+        Ok(lists(args.rows, |row, out| {
             let coefficients = band(coefficients.row(row), relevant.row(row)).ok()??;
             out.extend(sampled.at(sampling.row(row)?).flux(coefficients));
             Some(())
-        })
+        }))
     },
 };
 
@@ -53,15 +59,9 @@ pub(super) fn photometer(literals: &Literals, at: usize) -> Result<Photometer, E
     }
 }
 
-/// Field of a list of fluxes or of their errors: what its UCD begins with, and its description.
-pub(super) fn sampled_field(photometer: Photometer, [ucd, description]: [&'static str; 2]) -> Result<Field, Error> {
-    let ucd = match (photometer, ucd) {
-        (Photometer::Bp, "") => "phot.flux;em.opt.B",
-        (Photometer::Rp, "") => "phot.flux;em.opt.R",
-        (Photometer::Bp, _) => "stat.error;phot.flux;em.opt.B",
-        (Photometer::Rp, _) => "stat.error;phot.flux;em.opt.R",
-    };
-    Ok(described(DataType::List(item()), "electron.s**-1", ucd, description))
+/// Field of a list of fluxes or of their errors; its UCD for either photometer.
+pub(super) fn sampled_field(photometer: Photometer, ucds: [&'static str; 2], description: &'static str) -> Field {
+    described(DataType::List(item()), "electron.s**-1", ucds[photometer as usize], description)
 }
 
 /// The bases at the sampling of the latest row, kept while rows have the same one.

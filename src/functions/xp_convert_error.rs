@@ -35,17 +35,18 @@ pub(super) const SPEC: XpSpec = XpSpec {
     required: 4,
     field: |literals| {
         let description = "1-sigma error of the internally calibrated spectrum";
-        sampled_field(photometer(literals, 2)?, ["stat.error", description])
+        let ucds = ["stat.error;phot.flux;em.opt.B", "stat.error;phot.flux;em.opt.R"];
+        Ok(sampled_field(photometer(literals, 2)?, ucds, description))
     },
     evaluate: |args| {
         let photometer = photometer(&args.literals(), 2)?;
         let (errors, correlations) = (args.lists(0)?, args.lists(1)?);
         let (sampling, relevant) = (args.lists(3)?, args.counts(4)?);
         let mut sampled = Sampled::new(photometer);
-        lists(args.rows, |row, out| {
+        Ok(lists(args.rows, |row, out| {
             let covariance = Covariance::new(errors.row(row), correlations.row(row), relevant.row(row)).ok()??;
             out.extend(sampled.at(sampling.row(row)?).error(covariance));
             Some(())
-        })
+        }))
     },
 };

@@ -67,7 +67,7 @@ pub(super) fn from_covariances(
             Covariance::new(bp_errors.row(row), bp_correlations.row(row), relevant[0]).ok()??,
             Covariance::new(rp_errors.row(row), rp_correlations.row(row), relevant[1]).ok()??,
         ];
-        let same_len = [bp.len(), rp.len()] == covariances.map(|c| c.len());
+        let same_len = [bp.len(), rp.len()] == covariances.map(|c| c.coefficients());
         same_len.then(|| value(bp, rp, covariances, passband))
     }))
 }
@@ -82,16 +82,16 @@ fn unknown(name: &str) -> Error {
     let names: Vec<String> = passbands().iter().map(Passband::name).collect();
     let mut candidates: Vec<&str> = names.iter().map(String::as_str).collect();
     candidates.extend(["G", "BP", "RP"]);
-    let mut hint = nearest(name, &candidates).map_or_else(String::new, |n| format!("did you mean '{n}'? "));
+    let near = nearest(name, &candidates).map_or_else(String::new, |n| format!("did you mean '{n}'? "));
     let system = name.split('_').next().unwrap_or_default();
     let bands: Vec<&Passband> = passbands().iter().filter(|p| p.system.eq_ignore_ascii_case(system)).collect();
-    if let Some(first) = bands.first() {
+    let known = if let Some(first) = bands.first() {
         let bands: Vec<&str> = bands.iter().map(|p| p.band).collect();
-        hint += &format!("bands of {0}, written {0}_band: {1}", first.system, bands.join(", "));
+        format!("bands of {0}, written {0}_band: {1}", first.system, bands.join(", "))
     } else {
         let mut systems: Vec<&str> = passbands().iter().map(|p| p.system).collect();
         systems.dedup();
-        hint += &format!("write G, BP, RP or system_band, e.g. JkcStd_V; systems: {}", systems.join(", "));
-    }
-    Error::new(ErrorKind::Plan, format!("unknown passband '{name}'")).hint(hint)
+        format!("write G, BP, RP or system_band, e.g. JkcStd_V; systems: {}", systems.join(", "))
+    };
+    Error::new(ErrorKind::Plan, format!("unknown passband '{name}'")).hint(near + &known)
 }

@@ -63,14 +63,19 @@ pub(super) struct XpSpec {
     pub(super) evaluate: fn(&Arguments) -> Result<ColumnarValue>,
 }
 
-/// The arguments that are literals.
-pub(super) struct Literals<'a>(Vec<Option<&'a ScalarValue>>);
+/// The arguments of a call that are literals.
+pub(super) struct Literals<'a> {
+    spec: &'static XpSpec,
+    values: Vec<Option<&'a ScalarValue>>,
+}
 
 impl Literals<'_> {
     /// The string of an argument.
     pub(super) fn name(&self, at: usize) -> Result<&str, Error> {
-        self.0.get(at).copied().flatten().and_then(text).ok_or_else(|| {
-            Error::new(ErrorKind::Plan, "the name must be a literal string").hint("a column cannot choose it per row")
+        self.values.get(at).copied().flatten().and_then(text).ok_or_else(|| {
+            let name = self.spec.parameters.get(at).map_or("", |p| p.name);
+            Error::new(ErrorKind::Plan, format!("{name} of {} must be a literal string", self.spec.name))
+                .hint(format!("write {}; a column cannot choose it per row", self.spec.syntax))
         })
     }
 }
@@ -79,15 +84,14 @@ impl Literals<'_> {
 pub(super) struct Arguments<'a> {
     /// Rows of the batch.
     pub(super) rows: usize,
+    spec: &'static XpSpec,
     values: &'a [ColumnarValue],
 }
 
 impl Arguments<'_> {
     pub(super) fn lists(&self, at: usize) -> Result<Lists> {
-        match self.values.get(at) {
-            Some(value) => Lists::new(value),
-            None => internal_err!("argument {at} is missing"),
-        }
+        let Some(value) = self.values.get(at) else { return internal_err!("argument {at} is missing") };
+        Lists::new(value)
     }
 
     pub(super) fn counts(&self, at: usize) -> Result<Counts> {
@@ -99,11 +103,11 @@ impl Arguments<'_> {
     }
 
     pub(super) fn literals(&self) -> Literals<'_> {
-        let literal = |value| match value {
-            &ColumnarValue::Scalar(ref scalar) => Some(scalar),
+        let literals = self.values.iter().map(|value| match value {
+            ColumnarValue::Scalar(scalar) => Some(scalar),
             ColumnarValue::Array(_) => None,
-        };
-        Literals(self.values.iter().map(literal).collect())
+        });
+        Literals { spec: self.spec, values: literals.collect() }
     }
 }
 
@@ -146,7 +150,11 @@ impl XpUdf {
         if (least..=most).contains(&given) {
             return Ok(());
         }
-        let count = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let count = match most - least {
+            0 => most.to_string(),
+            1 => format!("{least} or {most}"),
+            _ => format!("{least} to {most}"),
+        };
         Err(Error::new(ErrorKind::Plan, format!("{} takes {count} arguments, not {given}", self.spec.name))
             .hint(format!("write {}", self.spec.syntax)))
     }
@@ -180,7 +188,11 @@ fn number(t: &DataType) -> bool {
 
 fn list_of_numbers(t: &DataType) -> bool {
     match t {
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => number(item.data_type()),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => number(item.data_type()),
         t => t.is_null(),
     }
 }
@@ -213,7 +225,7 @@ impl ScalarUDFImpl for XpUdf {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = (self.spec.field)(&Literals(args.scalar_arguments.to_vec()))?;
+        let field = (self.spec.field)(&Literals { spec: self.spec, values: args.scalar_arguments.to_vec() })?;
         Ok(Arc::new(field.with_name(self.spec.name)))
     }
 
@@ -226,7 +238,7 @@ impl ScalarUDFImpl for XpUdf {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        (self.spec.evaluate)(&Arguments { rows: args.number_rows, values: &args.args })
+        (self.spec.evaluate)(&Arguments { rows: args.number_rows, spec: self.spec, values: &args.args })
     }
 
     fn documentation(&self) -> Option<&Documentation> {

@@ -74,7 +74,9 @@ pub fn calibrate_error(bp: Option<Covariance>, rp: Option<Covariance>, out: &mut
     sample(bands.map(|b| b.is_some()), out, |band, weight, sample| {
         weight * weight * bands[band].map_or(0.0, |c| c.variance(design(band, sample)))
     });
-    out.iter_mut().for_each(|v| *v = v.sqrt());
+    for v in out {
+        *v = v.sqrt();
+    }
 }
 
 #[cfg(test)]

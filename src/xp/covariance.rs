@@ -46,17 +46,12 @@ impl<'a> Covariance<'a> {
         }
     }
 
-    /// Number of coefficients.
+    /// Number of coefficients it is of.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn coefficients(&self) -> usize {
         self.errors.len()
     }
 
-    /// Whether there is no coefficient; never, for one that was made.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.errors.is_empty()
-    }
 
     /// Variance of the sum of the coefficients times `weights`, one for each coefficient or more.
     #[must_use]
@@ -99,14 +94,14 @@ mod tests {
 
     #[test]
     fn triangles_of_the_wrong_size_and_nan_are_refused() {
-        let new = |e: &[f64], c: Option<&[f64]>| Covariance::new(Some(e), c, None).map(|c| c.map(|c| c.len()));
+        let new = |e: &[f64], c: Option<&[f64]>| Covariance::new(Some(e), c, None).map(|c| c.map(|c| c.coefficients()));
         assert_eq!(new(&ERRORS, Some(&CORRELATIONS)), Ok(Some(3)));
         assert_eq!(new(&ERRORS, Some(&CORRELATIONS[..2])), Err(Malformed));
         assert_eq!(new(&ERRORS, None), Err(Malformed));
         assert_eq!(new(&ERRORS, Some(&[0.0, f64::NAN, 0.0])), Err(Malformed));
         assert_eq!(new(&[f64::NAN; 3], None), Ok(None));
         let nan_beyond = Covariance::new(Some(&ERRORS), Some(&[0.5, f64::NAN, 0.0]), Some(2));
-        assert_eq!(nan_beyond.unwrap().unwrap().len(), 2);
+        assert_eq!(nan_beyond.unwrap().unwrap().coefficients(), 2);
         assert!(is_triangle(0) && is_triangle(1485) && !is_triangle(1484) && !is_triangle(1540));
     }
 }
