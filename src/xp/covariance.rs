@@ -52,7 +52,6 @@ impl<'a> Covariance<'a> {
         self.errors.len()
     }
 
-
     /// Variance of the sum of the coefficients times `weights`, one for each coefficient or more.
     #[must_use]
     pub fn variance(&self, weights: &[f64]) -> f64 {

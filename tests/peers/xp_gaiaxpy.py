@@ -102,7 +102,8 @@ class Peers:
             groups = {"G, BP, RP": ["GaiaDr3Vega"], "JkcStd": ["JkcStd"], "SdssStd": ["SdssStd"]}
             groups |= {"Panstarrs1Std": ["Panstarrs1Std"], "Stromgren": ["Stromgren", "StromgrenStd"]}
             named = sum(groups.values(), [])
-            groups["23 other systems"] = [s.get_system_label() for s in SYSTEMS if s.get_system_label() not in named]
+            others = [s.get_system_label() for s in SYSTEMS if s.get_system_label() not in named]
+            groups[f"{len(others)} other systems"] = others
             for group, systems in groups.items():
                 bands = [(s, b) for s, b in BANDS if s in systems]
                 for quantity, call in functions.items():
