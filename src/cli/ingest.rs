@@ -10,7 +10,7 @@ use indicatif::HumanBytes;
 
 use super::{progress::IngestProgress, stdout::out};
 use crate::{
-    ingest::{Done, FileJob, IngestOptions, Status, ingest_file, plan_jobs},
+    ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, plan_jobs},
     planner::LamcatOptions,
     session::{Session, SessionOptions},
     sources::OnError,
@@ -88,7 +88,7 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
     });
     let jobs = plan_jobs(&session, &args.input, &args.output, &options).await?;
     if args.dry_run {
-        return dry_run(&session, &jobs).await;
+        return dry_run(&session, &jobs, &options).await;
     }
     let at_once = args.jobs.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)).max(1);
     let progress = IngestProgress::start(jobs.iter().map(|j| j.input.object.size).collect());
@@ -136,7 +136,7 @@ fn session(args: &IngestArgs) -> anyhow::Result<Session> {
     Ok(session)
 }
 
-async fn dry_run(session: &Session, jobs: &[FileJob]) -> anyhow::Result<()> {
+async fn dry_run(session: &Session, jobs: &[FileJob], options: &IngestOptions) -> anyhow::Result<()> {
     let mut out = out();
     for job in jobs {
         let size = HumanBytes(job.input.object.size);
@@ -145,9 +145,8 @@ async fn dry_run(session: &Session, jobs: &[FileJob]) -> anyhow::Result<()> {
         writeln!(out, "{} ({size}{sum}){join} -> {}", job.input.url, job.output_name)?;
     }
     if let Some(job) = jobs.first() {
-        let frame = session.sql(&format!("SELECT * FROM '{}'", job.input.url.replace('\'', "''"))).await?;
         writeln!(out, "columns of the first:")?;
-        for field in frame.schema().fields() {
+        for field in output_schema(session, job, options).await?.fields() {
             writeln!(out, "  {}: {}", field.name(), field.data_type())?;
         }
     }
@@ -219,7 +218,8 @@ impl Total {
 
     fn report(&self, started: Instant) -> anyhow::Result<()> {
         if self.skipped > 0 {
-            eprintln!("{} files were done before", self.skipped);
+            let (n, files) = (self.skipped, if self.skipped == 1 { "file was" } else { "files were" });
+            eprintln!("{n} {files} done before");
         }
         if self.malformed > 0 {
             eprintln!("warning: {} malformed values became NULL", self.malformed);

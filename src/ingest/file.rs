@@ -128,6 +128,23 @@ pub async fn ingest_file(
     Ok(Done { status: Status::Written, bytes: object.size, elapsed: started.elapsed(), ..done })
 }
 
+/// The columns of a file's output; lists that will be of fixed size are not yet so.
+///
+/// # Errors
+/// If the input cannot be read or lacks a column.
+pub async fn output_schema(session: &Session, job: &FileJob, options: &IngestOptions) -> anyhow::Result<Schema> {
+    let frame = query::plan(session, job, options, false).await?;
+    Ok(output_columns(frame.schema().as_arrow(), options).0)
+}
+
+/// The columns of the output and how to fold them.
+fn output_columns(schema: &Schema, options: &IngestOptions) -> (Schema, Option<Fold>) {
+    let fields: Vec<_> = schema.fields().iter().filter(|f| f.name() != UNMATCHED).cloned().collect();
+    let schema = Schema::new(fields);
+    let fold = (!options.no_fold).then(|| Fold::new(&schema));
+    (fold.as_ref().map_or(schema, |f| f.schema().as_ref().clone()), fold)
+}
+
 /// Tries to write the file with what is known of it; gives what turned out otherwise.
 async fn attempt(
     session: &Session,
@@ -211,10 +228,7 @@ struct Rows {
 impl Rows {
     fn new(stream: SendableRecordBatchStream, schema: &Schema, options: &IngestOptions) -> Self {
         let unmatched = schema.index_of(UNMATCHED).ok();
-        let fields: Vec<_> = schema.fields().iter().filter(|f| f.name() != UNMATCHED).cloned().collect();
-        let schema = Schema::new(fields);
-        let fold = (!options.no_fold).then(|| Fold::new(&schema));
-        let schema = fold.as_ref().map_or(schema, |f| f.schema().as_ref().clone());
+        let (schema, fold) = output_columns(schema, options);
         Self { stream, unmatched, fold, schema }
     }
 

@@ -80,6 +80,10 @@ pub async fn plan_jobs(
         if place.path == input.object.location {
             return Err(Error::new(ErrorKind::Config, format!("{output_name} is the input itself")));
         }
+        if input.object.size == 0 {
+            let error = Error::new(ErrorKind::Input, "the file is empty").at("file", &input.url);
+            return Err(error.hint("it was not fetched whole: fetch it again"));
+        }
         let folder = input.url.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
         if !options.no_verify && !sums.contains_key(&folder) {
             sums.insert(folder.clone(), Checksums::beside(&input).await?);

@@ -13,6 +13,6 @@ mod query;
 mod shape;
 
 pub use checksums::{Checksums, MD5SUM};
-pub use file::{Done, Progress, Status, ingest_file};
+pub use file::{Done, Progress, Status, ingest_file, output_schema};
 pub use job::{FileJob, IngestOptions, plan_jobs};
 pub use output::FINGERPRINT;

@@ -90,6 +90,13 @@ async fn archive_options(
         return Ok(None);
     };
     let Some((format, ending)) = ArchiveFormat::of_name(first.location.as_ref()) else { return Ok(None) };
+    if first.size == 0 {
+        let hint = "it was not fetched whole: fetch it again";
+        return Err(Error::new(ErrorKind::Input, "the file is empty")
+            .at("file", format!("/{}", first.location))
+            .hint(hint)
+            .into());
+    }
     if ending.to_lowercase().starts_with(".csv") && !is_archive_csv(store, &first).await? {
         return Ok(None);
     }

@@ -1,6 +1,7 @@
 //! Integration tests, one binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
+mod archive;
 mod cli;
 mod field_stars;
 mod fits;

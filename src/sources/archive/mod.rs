@@ -93,8 +93,8 @@ pub async fn is_archive_csv(store: &std::sync::Arc<dyn ObjectStore>, object: &Ob
         Ok(header.fields.is_some() || ecsv::infer_schema(&header, &mut chunks).is_ok_and(has_lists))
     };
     let looked: Result<bool> = bytes::blocking(look).await?;
-    // A file that this reader cannot read is left to the other, whose message will say why.
-    Ok(looked.unwrap_or(false))
+    // This reader's messages say more of a damaged file.
+    Ok(looked.unwrap_or(true))
 }
 
 #[cfg(test)]

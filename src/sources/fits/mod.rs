@@ -77,7 +77,10 @@ impl FitsTable {
             match hdus.next() {
                 Some(Ok(HDU::XBinaryTable(table))) => break table,
                 Some(Ok(_)) => {}
-                Some(Err(e)) => return Err(bad("it is not a FITS file, or its header is damaged").source(e)),
+                Some(Err(e)) => {
+                    let error = bad("it is not a FITS file, or its header is damaged").source(e);
+                    return Err(error.hint("the file is truncated or damaged: fetch it again"));
+                }
                 None => return Err(bad("it holds no binary table").hint("FITS images and ASCII tables are not read")),
             }
         };
@@ -89,7 +92,8 @@ impl FitsTable {
         drop(hdus);
         let declared = cards[0].unwrap_or(0);
         if declared != row_bytes as u64 {
-            return Err(bad(&format!("its columns take {row_bytes} bytes a row, its header says {declared}")));
+            let error = bad(&format!("its columns take {row_bytes} bytes a row, its header says {declared}"));
+            return Err(error.hint("the file is damaged: fetch it again"));
         }
         let heap_at = data_at + cards[1].unwrap_or((rows * row_bytes) as u64);
         let schema = schema_of(&columns);

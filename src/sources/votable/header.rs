@@ -142,7 +142,10 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>) -> Result<(Vec<VoField
         match &event {
             Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
                 b"VOTABLE" => root = true,
-                _ if !root => return Err(bad("its first element is not VOTABLE")),
+                _ if !root => {
+                    return Err(bad("its first element is not VOTABLE")
+                        .hint("is this an error page saved under the table's name?"));
+                }
                 b"TABLE" => in_table = true,
                 b"FIELD" if in_table => {
                     fields.push(VoField::new(tag, xml.decoder(), fields.len() + 1)?);
@@ -212,5 +215,8 @@ fn binary_stream(
 
 /// An error of the XML reader, with its place.
 pub(super) fn malformed<R>(xml: &Reader<R>, e: &quick_xml::Error) -> Error {
-    bad("its XML is not well formed").at("byte", xml.error_position()).source(e.to_string())
+    bad("its XML is not well formed")
+        .at("byte", xml.error_position())
+        .source(e.to_string())
+        .hint("the file is truncated or damaged: fetch it again")
 }

@@ -20,12 +20,13 @@ pub(super) struct TableData {
     xml: Reader<Text>,
     buffer: Vec<u8>,
     cell: String,
+    done: bool,
 }
 
 impl TableData {
     /// Rows from a reader that has just read the TABLEDATA tag.
     pub(super) fn new(xml: Reader<Text>) -> Self {
-        Self { xml, buffer: Vec::new(), cell: String::new() }
+        Self { xml, buffer: Vec::new(), cell: String::new(), done: false }
     }
 
     /// Reads the next rows: how many, and the columns that were asked for.
@@ -40,7 +41,8 @@ impl TableData {
         let mut builders: Vec<_> = fields.iter().zip(wanted).map(builder).collect();
         let begin = self.xml.buffer_position();
         let mut rows = 0;
-        while rows < BATCH_ROWS
+        while !self.done
+            && rows < BATCH_ROWS
             && self.xml.buffer_position() - begin < BATCH_BYTES as u64
             && self.read_row(fields, &mut builders, on_error, malformed)?
         {
@@ -82,7 +84,10 @@ impl TableData {
                     let message = format!("the row has {column} values, the table {} columns", fields.len());
                     return Err(Error::new(ErrorKind::Input, message).hint("the file is damaged: fetch it again"));
                 }
-                Event::End(tag) if tag.local_name().as_ref() == b"TABLEDATA" => return Ok(false),
+                Event::End(tag) if tag.local_name().as_ref() == b"TABLEDATA" => {
+                    self.done = true;
+                    return Ok(false);
+                }
                 Event::Eof => {
                     return Err(bad("the file ends within it").hint("it is truncated: fetch it again"));
                 }
