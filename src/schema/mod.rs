@@ -1,12 +1,18 @@
-//! The names of things: tokens and their normalisation, and the catalogue's columns. No I/O.
+//! The names of things: tokens and their normalisation, the catalogue's columns, and Gaia's scales of brightness,
+//! parallax and position. No I/O.
 
 mod column;
 mod gaia_columns;
-mod photometry;
+pub mod healpix;
+mod luminosity;
+mod parallax;
+pub mod photometry;
 mod vocabulary;
 
 pub use column::{ColumnMeta, ERROR_SUFFIX, column_meta};
 pub use gaia_columns::{GaiaColumn, gaia_column};
+pub use luminosity::{absmag, fakemag, fakemag_error};
+pub use parallax::parallax_zero_point;
 pub use photometry::g_flux;
 pub(crate) use vocabulary::nearest;
 pub use vocabulary::{PADDING, Token, TokenId, Vocabulary, XpBand};

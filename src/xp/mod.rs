@@ -8,6 +8,7 @@ mod bands;
 mod calibrate;
 mod convert;
 mod covariance;
+pub mod extinction;
 mod normalise;
 mod passbands;
 mod photometry;

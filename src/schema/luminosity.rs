@@ -1,0 +1,47 @@
+//! Luminosity from parallax and apparent magnitude.
+
+use std::f64::consts::LN_10;
+
+/// Pseudo-luminosity `parallax · 10^(0.2 mag)` (Leung & Bovy 2023, MNRAS 527, 1494; Anderson et al. 2018), parallax in
+/// mas: proportional to the square root of the inverse luminosity, and defined for negative parallaxes too.
+#[must_use]
+pub fn fakemag(parallax: f64, mag: f64) -> f64 {
+    parallax * 10f64.powf(0.2 * mag)
+}
+
+/// 1-sigma error of [`fakemag`] to first order, parallax and its error in mas, independent of the magnitude's error.
+#[must_use]
+pub fn fakemag_error(parallax: f64, parallax_error: f64, mag: f64, mag_error: f64) -> f64 {
+    fakemag(parallax_error, mag).hypot(0.2 * LN_10 * fakemag(parallax, mag) * mag_error)
+}
+
+/// Absolute magnitude `mag + 5 log10(parallax / 100 mas) − extinction`; NaN where the parallax is not positive.
+#[must_use]
+pub fn absmag(parallax: f64, mag: f64, extinction: f64) -> f64 {
+    if parallax > 0.0 { mag + 5.0 * (parallax / 100.0).log10() - extinction } else { f64::NAN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fakemag_is_the_distance_modulus_in_disguise() {
+        let (parallax, mag) = (2.5, 12.0);
+        let expected = 5.0 * (fakemag(parallax, mag) / 100.0).log10();
+        assert!((absmag(parallax, mag, 0.0) - expected).abs() < 1e-12);
+        assert!((absmag(parallax, mag, 0.3) - (expected - 0.3)).abs() < 1e-12);
+        assert!(absmag(100.0, 4.83, 0.0) - 4.83 == 0.0);
+        assert!(fakemag(-1.0, 10.0) == -100.0);
+        assert!(absmag(0.0, 1.0, 0.0).is_nan() && absmag(-1.0, 1.0, 0.0).is_nan());
+    }
+
+    #[test]
+    fn the_error_is_the_slope_of_fakemag() {
+        let (parallax, mag, step) = (1.7, 14.0, 1e-6);
+        let by_parallax = (fakemag(parallax + step, mag) - fakemag(parallax - step, mag)) / (2.0 * step);
+        let by_mag = (fakemag(parallax, mag + step) - fakemag(parallax, mag - step)) / (2.0 * step);
+        assert!((fakemag_error(parallax, 0.03, mag, 0.0) / (0.03 * by_parallax) - 1.0).abs() < 1e-8);
+        assert!((fakemag_error(-parallax, 0.0, mag, 0.01) / (0.01 * by_mag) - 1.0).abs() < 1e-8);
+    }
+}
