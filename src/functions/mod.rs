@@ -3,7 +3,17 @@
 //! The model's functions (`lam_*` with a context) are planned, not called: see [`crate::planner`]. Their adapter,
 //! [`LamUdf`], knows their types and errors, and has a body for the calls the planner cannot place.
 
+mod absmag;
 mod call;
+mod cone;
+mod cone_pixels;
+mod extinction_curve;
+mod fakemag;
+mod fakemag_error;
+mod flux_to_mag;
+mod gaia_healpix;
+mod healpix;
+mod healpix_29;
 mod lam_context;
 mod lam_embed;
 mod lam_error;
@@ -13,7 +23,11 @@ mod lam_inpaint;
 mod lam_predict;
 mod lam_spectrum;
 mod lists;
+mod mag_to_flux;
+mod numeric;
+mod parallax_zero_point;
 pub mod reference;
+mod sky_distance;
 mod udf;
 mod xp;
 mod xp_calibrate;
@@ -64,10 +78,26 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
         &xp_synth_flux::SPEC,
         &xp_synth_flux_error::SPEC,
     ];
+    let sky = [
+        &gaia_healpix::SPEC,
+        &healpix::SPEC,
+        &healpix_29::SPEC,
+        &cone::SPEC,
+        &sky_distance::SPEC,
+        &cone_pixels::SPEC,
+        &mag_to_flux::SPEC,
+        &flux_to_mag::SPEC,
+        &fakemag::SPEC,
+        &fakemag_error::SPEC,
+        &absmag::SPEC,
+        &parallax_zero_point::SPEC,
+        &extinction_curve::SPEC,
+    ];
     lam.into_iter()
         .map(|spec| ScalarUDF::from(LamUdf::new(spec, engine.clone())))
         .chain([ScalarUDF::from(lam_context::LamContext::new())])
         .chain(xp.into_iter().map(|spec| ScalarUDF::from(XpUdf::new(spec))))
+        .chain(sky.into_iter().map(|spec| ScalarUDF::from(numeric::Numeric::new(spec))))
         .collect()
 }
 

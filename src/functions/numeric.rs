@@ -63,11 +63,17 @@ pub(super) const fn word(name: &'static str, meaning: &'static str) -> Argument 
 pub(super) struct Row {
     floats: [Option<f64>; MAX_ARGUMENTS],
     integers: [Option<i64>; MAX_ARGUMENTS],
+    given: usize,
 }
 
 const MAX_ARGUMENTS: usize = 5;
 
 impl Row {
+    /// Whether argument `i` was written at all.
+    pub(super) fn given(&self, i: usize) -> bool {
+        i < self.given
+    }
+
     /// The number in argument `i`.
     pub(super) fn float(&self, i: usize) -> Option<f64> {
         self.floats[i]
@@ -207,7 +213,7 @@ impl Spec {
 
     fn evaluate(&self, rows: impl Iterator<Item = Row>, choice: Option<Choice>) -> Result<ArrayRef> {
         let finite = |v: Option<f64>| v.filter(|v| v.is_finite());
-        Ok(match (&self.kernel, choice) {
+        Ok(match (&self.kernel, &choice) {
             (Kernel::Float(f), _) | (Kernel::Chosen(_), Some(f)) => {
                 Arc::new(rows.map(|r| finite(f(&r))).collect::<Float64Array>())
             }
@@ -276,7 +282,7 @@ impl Column {
 }
 
 fn row(columns: &[Column], at: usize) -> Row {
-    let mut row = Row::default();
+    let mut row = Row { given: columns.len(), ..Row::default() };
     for (i, column) in columns.iter().enumerate() {
         row.floats[i] = column.float(at);
         row.integers[i] = column.integer(at);
@@ -312,11 +318,8 @@ impl ScalarUDFImpl for Numeric {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let literals: Vec<Option<&ScalarValue>> = args
-            .args
-            .iter()
-            .map(|a| if let ColumnarValue::Scalar(s) = a { Some(s) } else { None })
-            .collect();
+        let literals: Vec<Option<&ScalarValue>> =
+            args.args.iter().map(|a| if let ColumnarValue::Scalar(s) = a { Some(s) } else { None }).collect();
         let choice = self.spec.check(&literals)?;
         let columns =
             self.spec.arguments.iter().zip(&args.args).map(|(a, v)| Column::new(a, v)).collect::<Result<Vec<_>>>()?;

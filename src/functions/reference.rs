@@ -21,6 +21,15 @@ pub(super) const SECTION_XP: DocSection = DocSection {
     description: Some("Gaia BP/RP spectra as basis-function coefficients."),
 };
 
+pub(super) const SECTION_SKY: DocSection = DocSection {
+    include: true,
+    label: "Gaia and sky functions",
+    description: Some(
+        "Positions, pixels, brightness, parallax and extinction. Any numeric types are taken; where an argument is \
+         NULL, NaN or infinite the result is NULL.",
+    ),
+};
+
 pub(super) const CONTEXT_ARGUMENT: &str = "What is known of the star: an xp list (see xp), a struct whose fields are \
                                            tokens, e.g. named_struct('teff', 4700, 'logg', 2.5), or lam_context(...).";
 pub(super) const TOKEN_ARGUMENT: &str = "Literal name of the quantity, e.g. 'teff', 'logg', 'm_h', 'logebv', 'bp0'.";
@@ -42,7 +51,7 @@ pub fn markdown(engine: &Arc<Engine>) -> String {
     let mut text = String::from("# SQL functions of lamcat\n");
     let functions: Vec<(String, Documentation)> =
         all(engine).iter().filter_map(|f| Some((f.name().to_owned(), documentation(f)?))).collect();
-    for section in [SECTION_MODEL, SECTION_XP] {
+    for section in [SECTION_MODEL, SECTION_XP, SECTION_SKY] {
         let _ = write!(text, "\n## {}\n\n{}\n", section.label, section.description.unwrap_or_default());
         for (name, doc) in functions.iter().filter(|(_, d)| d.doc_section == section) {
             function(&mut text, name, doc);

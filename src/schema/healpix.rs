@@ -40,14 +40,26 @@ pub fn sky_distance(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> f64 {
     if !(-90.0..=90.0).contains(&dec1) || !(-90.0..=90.0).contains(&dec2) {
         return f64::NAN;
     }
-    let delta_ra = (((ra2 - ra1) % 360.0) * 0.5).to_radians();
-    separation(delta_ra.sin(), delta_ra.cos(), dec1.to_radians(), dec2.to_radians(), (dec2 - dec1).to_radians())
-        .to_degrees()
+    let half = (0.5 * delta_ra(ra1, ra2)).to_radians();
+    let cos = |dec: f64| (90.0 - dec.abs()).to_radians().sin();
+    let delta_dec = (dec2 - dec1).to_radians();
+    separation(half.sin(), half.cos(), (dec1.to_radians().sin(), cos(dec1)), cos(dec2), delta_dec).to_degrees()
 }
 
-/// From sine and cosine of half the difference in longitude, the latitudes and their difference, in radians.
-fn separation(half_sin: f64, half_cos: f64, lat1: f64, lat2: f64, delta_lat: f64) -> f64 {
-    let ((sin1, cos1), (cos2, half2)) = (lat1.sin_cos(), (lat2.cos(), half_sin * half_sin));
+/// Difference of two right ascensions, in [-180, 180]; across ra = 0 without the rounding of values near 360.
+fn delta_ra(ra1: f64, ra2: f64) -> f64 {
+    let turned = |ra: f64| {
+        let ra = ra % 360.0;
+        if ra.abs() > 180.0 { ra - 360f64.copysign(ra) } else { ra }
+    };
+    let direct = ra2 - ra1;
+    if direct.abs() <= 180.0 { direct } else { turned(turned(ra2) - turned(ra1)) }
+}
+
+/// From sine and cosine of half the difference in longitude and of the first latitude, the cosine of the second latitude
+/// and the difference of both; angles in radians.
+fn separation(half_sin: f64, half_cos: f64, (sin1, cos1): (f64, f64), cos2: f64, delta_lat: f64) -> f64 {
+    let half2 = half_sin * half_sin;
     let across = cos2 * 2.0 * half_sin * half_cos;
     let along = delta_lat.sin() + 2.0 * sin1 * cos2 * half2;
     across.hypot(along).atan2(delta_lat.cos() - 2.0 * cos1 * cos2 * half2)
@@ -103,7 +115,7 @@ pub fn cone_pixels(ra: f64, dec: f64, radius: f64, level: u8) -> Result<Option<V
 fn centre_distance(layer: &Layer, pixel: u64, lon: f64, lat: f64) -> f64 {
     let (lon2, lat2) = layer.center(pixel);
     let half = (lon2 - lon) * 0.5;
-    separation(half.sin(), half.cos(), lat, lat2, lat2 - lat)
+    separation(half.sin(), half.cos(), lat.sin_cos(), lat2.cos(), lat2 - lat)
 }
 
 /// Largest distance from the centre of a pixel to its corners over all pixels of a level, in radians: that of the pixel
@@ -113,7 +125,7 @@ fn pixel_radius(level: u8) -> f64 {
     let centre = (2f64 / 3.0).asin();
     let corner = (1.0 - (1.0 - 1.0 / sides).powi(2) / 3.0).asin();
     let half = std::f64::consts::FRAC_PI_8 / sides;
-    separation(half.sin(), half.cos(), centre, corner, corner - centre)
+    separation(half.sin(), half.cos(), centre.sin_cos(), corner.cos(), corner - centre)
 }
 
 /// Area of the cone, one pixel wider, over that of a pixel.

@@ -11,7 +11,7 @@ const MAGNITUDES: [f64; 13] = [6.0, 10.8, 11.2, 11.8, 12.2, 12.9, 13.1, 15.9, 16
 /// Powers (j of the colour's, k of the latitude's basis functions) of the columns of [`FIVE`].
 const FIVE_TERMS: [(usize, usize); 8] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (3, 0), (4, 0)];
 
-/// Table 9: coefficients of five-parameter solutions, µas.
+/// Table 9: coefficients of five-parameter solutions, µas; figures as in the authors' package gaiadr3-zeropoint 0.1.0.
 const FIVE: [[f64; 8]; 13] = [
     [-26.98, -9.62, 27.40, -25.1, 0.0, -1257.0, 0.0, 0.0],
     [-27.23, -3.07, 23.04, 35.3, 15.7, -1257.0, 0.0, 0.0],
@@ -31,7 +31,7 @@ const FIVE: [[f64; 8]; 13] = [
 /// Powers of the columns of [`SIX`].
 const SIX_TERMS: [(usize, usize); 7] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)];
 
-/// Table 10: coefficients of six-parameter solutions, µas.
+/// Table 10: coefficients of six-parameter solutions, µas; same source.
 const SIX: [[f64; 7]; 13] = [
     [-27.85, -7.78, 27.47, -32.1, 14.4, 9.5, -67.0],
     [-28.91, -3.57, 22.92, 7.7, 12.6, 1.6, -572.0],

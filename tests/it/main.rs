@@ -3,6 +3,7 @@
 
 mod archive;
 mod cli;
+mod crossmatch;
 mod field_stars;
 mod fits;
 mod formats;
@@ -18,3 +19,4 @@ mod queue;
 mod readme;
 mod shared;
 mod shipped_sql;
+mod sky_references;

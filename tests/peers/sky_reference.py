@@ -95,7 +95,7 @@ def zero_point_rows(rng):
 def extinction_rows():
     peers = {"CCM89": extinction.ccm89, "O94": extinction.odonnell94}
     grid = np.unique(np.concatenate([
-        np.arange(100.0, 3301.0, 12.5), [91.3, 95.0, 259.9, 260.1, 269.9, 270.1, 299.9, 300.1, 329.9, 330.1, 899.0, 901.0,
+        np.arange(100.0, 3301.0, 25.0), [91.3, 95.0, 259.9, 260.1, 269.9, 270.1, 299.9, 300.1, 329.9, 330.1, 899.0, 901.0,
                                          1099.0, 1101.0, 3333.0, 5000.0, 9800.0, 20000.0, 31900.0]]))
     for law in ("CCM89", "O94", "F99", "G23"):
         model = getattr(dust, law)

@@ -54,7 +54,5 @@ fn natural_spline<const N: usize>(xs: &[f64; N], ys: &[f64; N], x: f64) -> f64 {
     let width = xs[right] - xs[left];
     let (a, b) = ((xs[right] - x) / width, (x - xs[left]) / width);
     let cubic = |t: f64| t * t * t - t;
-    a * ys[left]
-        + b * ys[right]
-        + (cubic(a) * curvature[left] + cubic(b) * curvature[right]) * width * width / 6.0
+    a * ys[left] + b * ys[right] + (cubic(a) * curvature[left] + cubic(b) * curvature[right]) * width * width / 6.0
 }
