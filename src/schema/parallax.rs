@@ -11,7 +11,8 @@ const MAGNITUDES: [f64; 13] = [6.0, 10.8, 11.2, 11.8, 12.2, 12.9, 13.1, 15.9, 16
 /// Powers (j of the colour's, k of the latitude's basis functions) of the columns of [`FIVE`].
 const FIVE_TERMS: [(usize, usize); 8] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (3, 0), (4, 0)];
 
-/// Table 9: coefficients of five-parameter solutions, µas; figures as in the authors' package gaiadr3-zeropoint 0.1.0.
+/// Table 9: coefficients of five-parameter solutions, µas; figures as in the authors' package gaiadr3-zeropoint 0.1.0
+/// (see NOTICE.txt).
 const FIVE: [[f64; 8]; 13] = [
     [-26.98, -9.62, 27.40, -25.1, 0.0, -1257.0, 0.0, 0.0],
     [-27.23, -3.07, 23.04, 35.3, 15.7, -1257.0, 0.0, 0.0],
@@ -80,7 +81,7 @@ pub fn parallax_zero_point(
     Some(micro / 1000.0)
 }
 
-/// Equation A.3: sum of the interpolated coefficients times the basis functions of colour (A.4) and latitude (A.5).
+/// Sum of the interpolated coefficients times the basis functions of colour and latitude.
 fn sum<const N: usize>(
     table: &[[f64; N]; 13],
     terms: &[(usize, usize); N],

@@ -34,7 +34,7 @@ fn sky(radius: f64, rng: &mut ChaCha8Rng) -> Vec<Position> {
 }
 
 fn is_target(star: usize) -> bool {
-    star % 3 == 0
+    star.is_multiple_of(3)
 }
 
 fn table(stars: &[Position]) -> RecordBatch {
@@ -101,7 +101,7 @@ fn position() -> impl Strategy<Value = Position> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     /// A point at most `radius` from the centre, most often close to the rim, lies in a pixel of the cone.
     #[test]

@@ -1,7 +1,8 @@
-//! Gordon et al. (2023, ApJ 950, 86): (a(x) + b(x) (1/R(V) − 1/3.1)) / 0.9854, equations 4 to 14, Tables 2 to 4.
+//! Gordon et al. (2023, ApJ 950, 86): (a(x) + b(x) (1/R(V) − 1/3.1)) / 0.9854.
 //!
 //! Infrared, optical and ultraviolet shapes blend over 0.9-1.1 µm and 0.30-0.33 µm. The divisor corrects the offset
-//! between the law's ground-based and space-based data, as its authors' package `dust_extinction` does (BSD-3).
+//! between the law's ground-based and space-based data, as its authors' package `dust_extinction` does; the figures are
+//! those of that package (see NOTICE.txt).
 
 use super::{fitzpatrick_massa, polynomial};
 
