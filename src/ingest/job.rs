@@ -85,7 +85,7 @@ pub async fn plan_jobs(
             return Err(error.hint("it was not fetched whole: fetch it again"));
         }
         let folder = input.url.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-        if !options.no_verify && !sums.contains_key(&folder) {
+        if !sums.contains_key(&folder) {
             sums.insert(folder.clone(), Checksums::beside(&input).await?);
         }
         let md5 = sums.get(&folder).and_then(|s| s.of(&input)).map(str::to_owned);

@@ -42,11 +42,6 @@ pub(super) async fn dataset(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl)
     Ok(None)
 }
 
-/// Whether these are a catalogue's rows.
-pub(super) fn is_dataset(url: &ListingTableUrl) -> bool {
-    url.prefix().filename() == Some(DATASET)
-}
-
 async fn read(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<String>> {
     match store.get(path).await {
         Ok(got) => {

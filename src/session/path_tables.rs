@@ -70,11 +70,12 @@ impl UrlTableFactory for PathTables {
 /// Which files a table has, and in which format.
 async fn listing(state: &SessionState, url: ListingTableUrl) -> Result<ListingTableConfig> {
     let store = state.runtime_env().object_store(&url)?;
-    let url = hats::dataset(&store, &url).await?.unwrap_or(url);
+    let of_hats = hats::dataset(&store, &url).await?;
+    let is_hats = of_hats.is_some();
+    let url = of_hats.unwrap_or(url);
     if let Some(options) = archive_options(state, &store, &url).await? {
         return Ok(ListingTableConfig::new(url).with_listing_options(options));
     }
-    let is_hats = hats::is_dataset(&url);
     let config = ListingTableConfig::new(url).infer_options(state).await?;
     // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
     if is_hats { Ok(config) } else { config.infer_partitions_from_path(state).await }

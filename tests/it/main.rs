@@ -8,6 +8,7 @@ mod field_stars;
 mod fits;
 mod formats;
 mod gaiaxpy;
+mod ingest_files;
 mod layers;
 mod memory;
 mod model_files;

@@ -81,7 +81,8 @@ impl ArchiveFormat {
 }
 
 /// Whether a file whose name ends in `.csv` is one that this reader should read rather than a general reader of CSV:
-/// it has an ECSV header or cells that are arrays.
+/// it has an ECSV header, a column `source_id` (so that Gaia's columns get their types and units), or cells that are
+/// arrays.
 ///
 /// # Errors
 /// If the file cannot be opened.
@@ -90,7 +91,8 @@ pub async fn is_archive_csv(store: &std::sync::Arc<dyn ObjectStore>, object: &Ob
     let look = move || {
         let (header, mut chunks) = ecsv::open(bytes)?;
         let has_lists = |schema: Schema| schema.fields().iter().any(|f| f.data_type().is_list());
-        Ok(header.fields.is_some() || ecsv::infer_schema(&header, &mut chunks).is_ok_and(has_lists))
+        let of_gaia = header.fields.is_some() || header.names.iter().any(|n| n == "source_id");
+        Ok(of_gaia || ecsv::infer_schema(&header, &mut chunks).is_ok_and(has_lists))
     };
     let looked: Result<bool> = bytes::blocking(look).await?;
     // This reader's messages say more of a damaged file.
