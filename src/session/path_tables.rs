@@ -6,10 +6,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
     common::Result,
+    datasource::file_format::{FileFormat, parquet::ParquetFormat},
     datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder},
@@ -61,7 +63,8 @@ impl UrlTableFactory for PathTables {
         let Some(state) = self.state.get().and_then(|current| current()).filter(|_| is_path(name)) else {
             return Ok(None);
         };
-        let config = async { listing(&state, table_url(name)?).await?.infer_schema(&state).await };
+        let config =
+            async { with_units(&state, listing(&state, table_url(name)?).await?.infer_schema(&state).await?).await };
         let config = config.await.map_err(|e| unreadable(name, &e))?;
         Ok(Some(Arc::new(ListingTable::try_new(config)?)))
     }
@@ -104,6 +107,26 @@ async fn archive_options(
     let format = ArchiveFileFormat::new(format, archive_formats::on_error(state)?);
     let options = ListingOptions::new(Arc::new(format)).with_file_extension(ending);
     Ok(Some(options))
+}
+
+/// The table with the units, UCDs and descriptions of its first file's columns, which DataFusion drops of Parquet, as
+/// files might disagree on them.
+async fn with_units(state: &SessionState, config: ListingTableConfig) -> Result<ListingTableConfig> {
+    let (Some(schema), Some(url)) = (config.file_schema.clone(), config.table_paths.first()) else { return Ok(config) };
+    if !config.options.as_ref().is_some_and(|o| o.format.is::<ParquetFormat>()) {
+        return Ok(config);
+    }
+    let store = state.runtime_env().object_store(url)?;
+    let Some(first) = url.list_all_files(state, store.as_ref(), "").await?.next().await.transpose()? else {
+        return Ok(config);
+    };
+    let described = ParquetFormat::default().with_skip_metadata(false).infer_schema(state, &store, &[first]).await?;
+    let fields = schema.fields().iter().map(|field| match described.field_with_name(field.name()) {
+        Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
+        Err(_) => field.as_ref().clone(),
+    });
+    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
+    Ok(config.with_schema(Arc::new(schema)))
 }
 
 fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {

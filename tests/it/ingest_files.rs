@@ -238,7 +238,8 @@ fn hats_catalogues_and_regions_keep_their_folders() {
     run(&mut ingest(folder.path(), &["cat", "-o", "again"]));
     assert_eq!(parquet(folder.path().join("again/Norder=1/Dir=0/Npix=11.parquet")).num_rows(), 10);
     run(&mut ingest(folder.path(), &["dr4/dataset/", "-o", "dr4-again"]));
-    assert_eq!(parquet(folder.path().join("dr4-again/region=8/part-0.parquet")), parquet(leaf(1)));
+    let (again, first) = (parquet(folder.path().join("dr4-again/region=8/part-0.parquet")), parquet(leaf(1)));
+    assert_eq!((again.columns(), again.schema().fields()), (first.columns(), first.schema().fields()));
 }
 
 /// Kills runs at growing delays until one ends by itself; the outputs must be those of an undisturbed run.
