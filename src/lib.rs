@@ -13,9 +13,11 @@
 //!
 //! ```text
 //!  sources ──> context ──> inference ──> catalogue
-//!  (FITS,      (tokens,    (device        (Parquet through
-//!   Parquet)    packed)     thread)        any object store)
-//!        driven by SQL: functions ──> planner ──> session ──> cli
+//!  (ECSV,      (tokens,    (device        (Parquet through
+//!   FITS,       packed)     thread)        any object store)
+//!   VOTable,
+//!   HATS, Parquet)
+//!        driven by SQL: functions ──> planner ──> session ──> ingest, cli
 //! ```
 //!
 //! Each module imports only from modules to its left in this list, or above it:
@@ -70,6 +72,9 @@
 //! **Add a token's unit and UCD.** [`schema::column_meta`].
 //!
 //! **Add a shipped query.** Put it in `sql/`; a test plans every file there.
+//!
+//! **Add a file format.** Write a reader that gives Arrow batches in `sources`; add it to [`sources::ArchiveFormat`] with
+//! its endings: quoted paths, `STORED AS` and `lamcat ingest` follow.
 //!
 //! The reference of the SQL functions is [`functions::sql_reference`].
 

@@ -25,14 +25,15 @@ pub const FINGERPRINT: &str = "lamcat.ingest";
 const FORMAT: &str = "1";
 
 /// Bytes of rows, uncompressed, that a row group should have, and its bounds in rows.
-const ROW_GROUP_BYTES: usize = 128 << 20;
+const ROW_GROUP_BYTES: usize = 64 << 20;
 const ROW_GROUP_ROWS: (usize, usize) = (1024, 131_072);
 /// Bytes of rows that are encoded at once. Equal batches make equal files, however the rows arrived.
 const BATCH_BYTES: usize = 4 << 20;
 /// Elements a list of unknown length is reckoned with.
 const LIST_LENGTH: usize = 55;
-/// Bytes of a part of an upload.
-const PART_BYTES: usize = 16 << 20;
+/// Bytes of a part of an upload, and how many are under way at once.
+const PART_BYTES: usize = 8 << 20;
+const PARTS_AT_ONCE: usize = 2;
 
 /// What a file is made of and how, as a hash.
 pub(super) fn fingerprint(job: &FileJob, options: &IngestOptions) -> String {
@@ -140,7 +141,8 @@ pub(super) fn writer(
     fingerprint: String,
     compression_level: i32,
 ) -> Result<AsyncArrowWriter<BufWriter>, ParquetError> {
-    let upload = BufWriter::with_capacity(output.store.clone(), output.path.clone(), PART_BYTES);
+    let upload = BufWriter::with_capacity(output.store.clone(), output.path.clone(), PART_BYTES)
+        .with_max_concurrency(PARTS_AT_ONCE);
     let mut properties = properties(schema, compression_level)?;
     properties = properties.set_key_value_metadata(Some(vec![KeyValue::new(FINGERPRINT.to_owned(), fingerprint)]));
     AsyncArrowWriter::try_new(upload, schema.clone(), Some(properties.build()))

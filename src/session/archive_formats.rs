@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use datafusion::{
     catalog::Session,
     common::{GetExt, Result},
-    datasource::file_format::{FileFormat, FileFormatFactory},
+    datasource::{
+        file_format::{FileFormat, FileFormatFactory},
+        provider::DefaultTableFactory,
+    },
     execution::SessionState,
 };
 
@@ -64,6 +67,7 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
         // DataFusion's own reader keeps STORED AS CSV.
         if name != "csv" {
             state.register_file_format(Arc::new(Factory { format, name }), true)?;
+            state.table_factories_mut().insert(name.to_uppercase(), Arc::new(DefaultTableFactory::new()));
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Every `lamcat` command of the README runs and prints what the README shows.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, io::Write, path::Path, process::Command};
+
+use flate2::{Compression, write::GzEncoder};
 
 use crate::shared::shared;
 
@@ -51,12 +53,17 @@ fn the_readmes_commands_run_and_print_what_it_shows() {
     let real = shared("data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits");
     if let Some(fits) = &real {
         fs::copy(fits, folder.path().join("field_stars.fits")).unwrap();
+        let spectra = shared("data/xp_continuous/gaiaxpy/XP_CONTINUOUS_RAW.ecsv").unwrap();
+        let file = fs::File::create(folder.path().join("XpContinuousMeanSpectrum_000000-003111.csv.gz")).unwrap();
+        let mut zipped = GzEncoder::new(file, Compression::default());
+        zipped.write_all(&fs::read(spectra).unwrap()).unwrap();
+        zipped.finish().unwrap();
     }
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     let mut ran = 0;
     for Shown { command, output } in shown(&readme) {
         // Cargo itself runs the first two commands; CI does.
-        let needs_real = command.contains("field_stars");
+        let needs_real = ["field_stars", "XpContinuous", "labels"].iter().any(|name| command.contains(name));
         if command.starts_with("cargo ") || (needs_real && real.is_none()) {
             continue;
         }

@@ -2,15 +2,70 @@
 
 use std::{fs, path::Path};
 
+use arrow::{
+    array::{Array, AsArray},
+    compute::concat_batches,
+    datatypes::Int64Type,
+};
 use lamcat::{
     session::{Session, SessionOptions},
     sources::sample,
 };
 
-#[tokio::test]
-async fn every_shipped_query_plans() {
+/// The simulated sample as the archive's two tables.
+const ARCHIVE: [&str; 2] = [
+    "CREATE TABLE xp_continuous AS SELECT source_id, bp_coefficients, rp_coefficients, 30 AS bp_n_relevant_bases, \
+     40 AS rp_n_relevant_bases, array_repeat(0.5, 55) AS bp_coefficient_errors, array_repeat(0.5, 55) AS \
+     rp_coefficient_errors, array_repeat(0.0, 1485) AS bp_coefficient_correlations, array_repeat(0.0, 1485) AS \
+     rp_coefficient_correlations FROM stars",
+    "CREATE TABLE gaia_source AS SELECT source_id, ra, dec, phot_g_mean_mag, 0.8 AS bp_rp, 2.5 AS parallax, CASE WHEN \
+     source_id % 2 = 0 THEN 0.05 ELSE 0.5 END AS parallax_error, 1.0 AS ruwe, 1.5 AS nu_eff_used_in_astrometry, NULL AS \
+     pseudocolour, 10.0 AS ecl_lat, 31 AS astrometric_params_solved FROM stars",
+];
+
+async fn session() -> Session {
     let session = Session::new(&SessionOptions::default()).unwrap();
     session.context().register_batch("stars", sample().unwrap()).unwrap();
+    for table in ARCHIVE {
+        session.sql(table).await.unwrap().collect().await.unwrap();
+    }
+    session
+}
+
+fn shipped(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sql").join(name)).unwrap()
+}
+
+#[tokio::test]
+async fn the_view_of_tokens_feeds_the_model() {
+    let session = session().await;
+    session.sql(shipped("xp_tokens.sql").trim().trim_end_matches(';')).await.unwrap().collect().await.unwrap();
+    let query = "SELECT count(*) AS rows, count(lam_infer(context, 'teff')) AS inferred, \
+                 count(context['g_fakemag']) AS luminosities, sum(CAST(within_training_cuts AS INT)) AS inside FROM xp_tokens";
+    let rows = session.sql(query).await.unwrap().collect().await.unwrap();
+    let value = |c: &str| rows[0][c].as_primitive::<Int64Type>().value(0);
+    assert_eq!(value("rows"), 1000);
+    assert!(value("inferred") > 900 && value("inside") > 500, "{rows:?}");
+    assert!((1..1000).contains(&value("luminosities")), "{rows:?}");
+}
+
+#[tokio::test]
+async fn sampled_spectra_have_fluxes_and_errors() {
+    let session = session().await;
+    let rows = session.sql(shipped("sampled_spectra.sql").trim().trim_end_matches(';')).await.unwrap();
+    let batches = rows.collect().await.unwrap();
+    let batch = concat_batches(&batches[0].schema(), &batches).unwrap();
+    assert_eq!(batch.num_rows(), 1000);
+    for (column, unit) in [("flux", "W.m**-2.nm**-1"), ("flux_error", "W.m**-2.nm**-1"), ("g", "mag")] {
+        // Not every spectrum of the sample, whose coefficients are drawn at random, has a positive flux in G.
+        assert!(batch[column].null_count() < if column == "g" { 900 } else { 50 }, "{column}");
+        assert_eq!(batch.schema().field_with_name(column).unwrap().metadata()["unit"], unit);
+    }
+}
+
+#[tokio::test]
+async fn every_shipped_query_plans() {
+    let session = session().await;
     let mut planned = 0;
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("sql")).unwrap() {
         let path = entry.unwrap().path();
