@@ -27,6 +27,7 @@ Examples:
   lamcat ingest stars.fits -o stars.parquet
   lamcat ingest 'Gaia/Spectroscopy/xp_continuous_mean_spectrum/*.csv.gz' -o xp/ --join Gaia/gaia_source/
   lamcat ingest xp/*.ecsv -o xp/ --columns source_id,bp_coefficients,rp_coefficients --where 'bp_n_relevant_bases > 3'")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct IngestArgs {
     /// Files, folders, globs or URLs to read.
     #[arg(required = true)]

@@ -1,6 +1,6 @@
 //! The archive's list of MD5 sums beside its files.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
 use futures::StreamExt;
 use md5::{Digest, Md5};
@@ -38,7 +38,7 @@ impl Checksums {
     pub async fn beside(file: &FoundFile) -> Result<Self> {
         let folder: Vec<_> = file.object.location.parts().collect();
         let folder = &folder[..folder.len().saturating_sub(1)];
-        let path = object_store::path::Path::from_iter(folder.iter().cloned()).join(MD5SUM);
+        let path = folder.iter().cloned().collect::<object_store::path::Path>().join(MD5SUM);
         let unreadable =
             |e| Error::new(ErrorKind::Io, "the list of MD5 sums cannot be read").at("file", &path).source(e);
         match file.store.get(&path).await {
@@ -69,13 +69,22 @@ pub(super) async fn verify(file: &FoundFile, expected: &str) -> Result<()> {
     while let Some(part) = bytes.next().await {
         sum.update(&part.map_err(unreadable)?);
     }
-    let found = sum.finalize().iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let found = hex(&sum.finalize());
     if found == expected {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Input, format!("the MD5 sum is {found}, {MD5SUM} says {expected}"))
         .at("file", &file.url)
         .hint("the file is damaged or another version: fetch it again; --no-verify reads it all the same"))
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, b| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{b:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ pub async fn ingest_file(
         }
         _ => {}
     }
-    output::remove_leftovers(&job.output).await;
+    output::remove_leftovers(&job.output);
     if let Some(md5) = job.md5.as_ref().filter(|_| !options.no_verify) {
         checksums::verify(&job.input, md5).await?;
     }

@@ -89,7 +89,7 @@ pub async fn plan_jobs(
             sums.insert(folder.clone(), Checksums::beside(&input).await?);
         }
         let md5 = sums.get(&folder).and_then(|s| s.of(&input)).map(str::to_owned);
-        let partner = partner(&partners, &input)?;
+        let partner = partner(partners.as_deref(), &input)?;
         jobs.push(FileJob { input, partner, md5, output: place, output_name });
     }
     Ok(jobs)
@@ -123,9 +123,9 @@ async fn partners(session: &Session, options: &IngestOptions) -> Result<Option<V
 }
 
 /// The file to join with `input`: the only one there is, or the one of the same suffix.
-fn partner(partners: &Option<Vec<FoundFile>>, input: &FoundFile) -> Result<Option<FoundFile>> {
+fn partner(partners: Option<&[FoundFile]>, input: &FoundFile) -> Result<Option<FoundFile>> {
     let Some(partners) = partners else { return Ok(None) };
-    if let [only] = partners.as_slice() {
+    if let [only] = partners {
         return Ok(Some(only.clone()));
     }
     let wanted = suffix(&input.relative);

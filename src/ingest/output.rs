@@ -13,7 +13,10 @@ use datafusion::parquet::{
 use object_store::{ObjectMeta, ObjectStoreExt, buffered::BufWriter};
 use sha2::{Digest, Sha256};
 
-use super::job::{FileJob, IngestOptions};
+use super::{
+    checksums::hex,
+    job::{FileJob, IngestOptions},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     session::{FoundFile, Place},
@@ -55,7 +58,7 @@ pub(super) fn fingerprint(job: &FileJob, options: &IngestOptions) -> String {
         "no_fold": options.no_fold,
         "compression_level": options.compression_level,
     });
-    Sha256::digest(made.to_string()).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(made.to_string()))
 }
 
 /// What is under an output's name already.
@@ -100,7 +103,7 @@ async fn footer(output: &Place, object: &ObjectMeta) -> object_store::Result<Opt
 }
 
 /// Removes what a run that was killed left of an output on a local disk.
-pub(super) async fn remove_leftovers(output: &Place) {
+pub(super) fn remove_leftovers(output: &Place) {
     let Some(name) = output.path.filename() else { return };
     let folder: std::path::PathBuf = std::path::Path::new("/").join(output.path.as_ref());
     let Some(folder) = folder.parent().filter(|_| output.store.to_string().starts_with("LocalFileSystem")) else {

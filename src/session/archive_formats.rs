@@ -18,6 +18,9 @@ use crate::{
     sources::{ArchiveFileFormat, ArchiveFormat, OnError},
 };
 
+/// The one option of such tables.
+const ON_ERROR: &str = "on_error";
+
 /// Makes a format from a table's options.
 #[derive(Debug)]
 struct Factory {
@@ -35,17 +38,14 @@ impl GetExt for Factory {
 impl FileFormatFactory for Factory {
     fn create(&self, state: &dyn Session, options: &HashMap<String, String>) -> Result<Arc<dyn FileFormat>> {
         let mut setting = on_error(state)?;
-        for (key, value) in options {
-            // DataFusion puts "format." before keys without a prefix.
-            match key.strip_prefix("format.").unwrap_or(key) {
-                "on_error" => setting = value.to_lowercase().parse()?,
-                other => {
-                    let message = format!("'{other}' is not an option of tables stored as {}", self.name);
-                    return Err(Error::new(ErrorKind::Config, message)
-                        .hint("there is on_error: 'fail', 'null'")
-                        .into());
-                }
-            }
+        // DataFusion puts "format." before keys without a prefix.
+        let key = |key: &'_ str| key.strip_prefix("format.").unwrap_or(key).to_owned();
+        if let Some(other) = options.keys().map(|k| key(k)).filter(|k| k != ON_ERROR).min() {
+            let message = format!("'{other}' is not an option of tables stored as {}", self.name);
+            return Err(Error::new(ErrorKind::Config, message).hint("there is on_error: 'fail', 'null'").into());
+        }
+        if let Some(value) = options.values().next() {
+            setting = value.to_lowercase().parse()?;
         }
         Ok(Arc::new(ArchiveFileFormat::new(self.format, setting)))
     }

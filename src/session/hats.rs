@@ -30,7 +30,7 @@ pub(super) async fn dataset(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl)
                 .at("file", format!("{folder}/{COLLECTION}"))
                 .into()
         })?;
-        folder = Path::from_iter(folder.parts().chain(Path::from(primary).parts()));
+        folder = folder.parts().chain(Path::from(primary).parts()).collect();
     }
     for name in PROPERTIES {
         if read(store, &folder.clone().join(name)).await?.is_some() {

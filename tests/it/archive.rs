@@ -85,7 +85,7 @@ fn by_splitting(text: &str, column: &str) -> Vec<f64> {
     let mut cells = Vec::new();
     for (i, piece) in lines.next().unwrap().split('"').enumerate() {
         if i % 2 == 1 {
-            *cells.last_mut().unwrap() = piece.to_owned();
+            piece.clone_into(cells.last_mut().unwrap());
         } else {
             let mut plain: Vec<String> = piece.split(',').map(str::to_owned).collect();
             if i > 0 {
@@ -222,7 +222,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn damaged_files_say_where_they_are_damaged() {
     let corpus = Corpus::new();
-    let good = bulk(&[GOOD; 4000]);
+    let good = bulk(&vec![GOOD; 4000]);
     let zipped = gzip(good.as_bytes());
     let cases: [(&str, Vec<u8>, &str); 10] = [
         (

@@ -80,7 +80,7 @@ impl FileFormat for ArchiveFileFormat {
         store: &Arc<dyn ObjectStore>,
         objects: &[ObjectMeta],
     ) -> Result<SchemaRef> {
-        let read = objects.to_vec().into_iter().map(|object| {
+        let read = objects.iter().cloned().map(|object| {
             let (format, store) = (self.clone(), store.clone());
             async move { format.file_schema(&store, &object).await }
         });

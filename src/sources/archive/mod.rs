@@ -74,7 +74,7 @@ impl ArchiveFormat {
                 let (header, mut chunks) = ecsv::open(bytes)?;
                 ecsv::infer_schema(&header, &mut chunks)
             }
-            Self::Fits => Ok(FitsTable::read(bytes, path.to_owned())?.schema().as_ref().clone()),
+            Self::Fits => Ok(FitsTable::read(bytes, path)?.schema().as_ref().clone()),
             Self::VoTable => Ok(VoTable::read(bytes)?.on_error(on_error).schema().as_ref().clone()),
         }
     }

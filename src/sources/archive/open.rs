@@ -48,7 +48,7 @@ pub(super) async fn open(
     let path = display_path(store, object);
     let bytes = bytes::open(store, object, Some(read.bytes.clone())).await?;
     Ok(match read.format {
-        ArchiveFormat::Ecsv => records(read, path, bytes).boxed(),
+        ArchiveFormat::Ecsv => records(&read, path, bytes).boxed(),
         ArchiveFormat::Fits | ArchiveFormat::VoTable => table(read, path, bytes).boxed(),
     })
 }
@@ -75,7 +75,7 @@ fn produced<T: Send + 'static>(
 }
 
 /// The records of an ECSV table, parsed side by side and given in order.
-fn records(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = Result<RecordBatch>> {
+fn records(read: &FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = Result<RecordBatch>> + use<> {
     let (schema, on_error, malformed) = (read.schema.clone(), read.on_error, read.malformed.clone());
     let chunks = produced(move |sender| {
         let (header, chunks) = ecsv::open(bytes)?;
@@ -115,7 +115,7 @@ fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = R
             Ok::<_, Error>(sender.blocking_send(Ok(batch)).is_ok())
         };
         if format == ArchiveFormat::Fits {
-            for batch in FitsTable::read(bytes, name)?.select(wanted) {
+            for batch in FitsTable::read(bytes, &name)?.select(wanted) {
                 if !send(batch)? {
                     break;
                 }
@@ -123,7 +123,7 @@ fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = R
             return Ok(());
         }
         let mut table = VoTable::read(bytes)?.on_error(on_error).select(wanted);
-        while let Some(batch) = table.next() {
+        for batch in table.by_ref() {
             if !send(batch)? {
                 break;
             }

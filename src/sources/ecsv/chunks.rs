@@ -210,7 +210,7 @@ mod tests {
         let found = chunks(text, 1);
         let texts: Vec<&[u8]> = found.iter().map(|c| &*c.text).collect();
         assert_eq!(texts.concat(), text);
-        assert!(found.iter().all(|c| c.text.iter().filter(|b| **b == b'"').count() % 2 == 0));
+        assert!(found.iter().all(|c| memchr::memchr_iter(b'"', &c.text).count().is_multiple_of(2)));
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
             let mut line = 1;
             for chunk in &found {
                 prop_assert_eq!(chunk.first_line, line);
-                line += chunk.text.iter().filter(|b| **b == b'\n').count() as u64;
+                line += memchr::memchr_iter(b'\n', &chunk.text).count() as u64;
             }
             prop_assert_eq!(found.into_iter().flat_map(|c| c.text).collect::<Vec<_>>(), text.as_bytes());
         }

@@ -115,10 +115,10 @@ fn unique(names: Vec<String>, line: u64) -> Result<Vec<String>> {
 fn field(column: &Yaml) -> Result<Field> {
     let bad = |why: &str| bad_header(why, 1);
     let name = scalar(&column["name"]).ok_or_else(|| bad("a column has no name"))?;
-    let datatype = scalar(&column["datatype"]).ok_or_else(|| bad(&format!("column '{name}' has no datatype")))?;
+    let type_name = scalar(&column["datatype"]).ok_or_else(|| bad(&format!("column '{name}' has no datatype")))?;
     let subtype = scalar(&column["subtype"]);
-    let data_type = data_type(&datatype, subtype.as_deref()).ok_or_else(|| {
-        Error::new(ErrorKind::Input, format!("the column has a type lamcat does not read: {datatype}"))
+    let data_type = data_type(&type_name, subtype.as_deref()).ok_or_else(|| {
+        Error::new(ErrorKind::Input, format!("the column has a type lamcat does not read: {type_name}"))
             .at("line", 1)
             .at("column", &name)
             .hint("types are bool, int8 to int64, uint8 to uint64, float16 to float128 and string")

@@ -6,6 +6,7 @@ use memchr::{memchr, memchr2};
 
 /// A cell as it stands in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct RawCell<'a> {
     /// Between the quotes, or between the delimiters.
     text: &'a [u8],

@@ -60,15 +60,15 @@ impl FitsTable {
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| bad("the file cannot be opened").at("file", &name).source(e))?;
-        Self::read(file, name)
+        Self::read(file, &name)
     }
 
     /// Reads the header of the file `path` from its bytes.
     ///
     /// # Errors
     /// As [`FitsTable::open`].
-    pub fn read(bytes: impl ReadSeek + 'static, path: String) -> Result<Self> {
-        Self::read_header(Box::new(bytes), &path).map_err(|e| e.within("file", &path))
+    pub fn read(bytes: impl ReadSeek + 'static, path: &str) -> Result<Self> {
+        Self::read_header(Box::new(bytes), path).map_err(|e| e.within("file", path))
     }
 
     fn read_header(mut bytes: Box<dyn ReadSeek>, path: &str) -> Result<Self> {

@@ -37,9 +37,9 @@ type BinaryStream = BufReader<DecoderReader<'static, GeneralPurpose, Base64Text<
 
 /// How the rows are written, and where they come from.
 enum Rows {
-    TableData(TableData),
+    TableData(Box<TableData>),
     /// With a bit per column for NULL before each row, or without.
-    Binary(BinaryStream, bool),
+    Binary(Box<BinaryStream>, bool),
     None,
 }
 
@@ -71,10 +71,10 @@ impl VoTable {
         let mut xml = Reader::from_reader(text);
         let (fields, serialisation) = read_header(&mut xml)?;
         let rows = match serialisation {
-            Serialisation::TableData => Rows::TableData(TableData::new(xml)),
+            Serialisation::TableData => Rows::TableData(Box::new(TableData::new(xml))),
             Serialisation::Binary | Serialisation::Binary2 => {
                 let stream = BufReader::new(DecoderReader::new(Base64Text(xml.into_inner()), &STANDARD));
-                Rows::Binary(stream, serialisation == Serialisation::Binary2)
+                Rows::Binary(Box::new(stream), serialisation == Serialisation::Binary2)
             }
             Serialisation::Empty => Rows::None,
         };

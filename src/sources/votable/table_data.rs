@@ -131,14 +131,15 @@ pub(super) fn append_text(text: &mut String, event: &Event) -> Result<()> {
     match event {
         Event::Text(t) => text.push_str(&t.xml_content().map_err(|e| unreadable(e.into()))?),
         Event::CData(t) => text.push_str(&t.decode().map_err(|e| unreadable(e.into()))?),
-        Event::GeneralRef(r) => match r.resolve_char_ref().map_err(unreadable)? {
-            Some(c) => text.push(c),
-            None => {
+        Event::GeneralRef(r) => {
+            if let Some(c) = r.resolve_char_ref().map_err(unreadable)? {
+                text.push(c);
+            } else {
                 let name = r.decode().map_err(|e| unreadable(e.into()))?;
                 let known = resolve_predefined_entity(&name);
                 text.push_str(known.ok_or_else(|| bad(&format!("it refers to '{name}', which XML does not define")))?);
             }
-        },
+        }
         _ => {}
     }
     Ok(())
