@@ -28,10 +28,10 @@ pub const FINGERPRINT: &str = "lamcat.ingest";
 const FORMAT: &str = "1";
 
 /// Bytes of rows, uncompressed, that a row group should have, and its bounds in rows.
-const ROW_GROUP_BYTES: usize = 64 << 20;
+const ROW_GROUP_BYTES: usize = 32 << 20;
 const ROW_GROUP_ROWS: (usize, usize) = (1024, 131_072);
 /// Bytes of rows that are encoded at once. Equal batches make equal files, however the rows arrived.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// Elements a list of unknown length is reckoned with.
 const LIST_LENGTH: usize = 55;
 /// Bytes of a part of an upload, and how many are under way at once.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Bytes of a chunk, unless one record is longer.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 19;
 /// Longest record that is read. A record of the XP continuous table has 35 kB.
 const RECORD_BYTES: usize = 64 << 20;
 
