@@ -30,7 +30,7 @@
 //! | 3 | [`functions`] |
 //! | 4 | [`planner`] |
 //! | 5 | [`session`] |
-//! | 6 | [`ingest`] |
+//! | 6 | [`ingest`], [`train`] |
 //! | 7 | [`cli`] |
 //!
 //! # Glossary
@@ -89,4 +89,5 @@ pub mod planner;
 pub mod schema;
 pub mod session;
 pub mod sources;
+pub mod train;
 pub mod xp;

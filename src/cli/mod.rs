@@ -8,6 +8,7 @@ mod progress;
 mod repl;
 mod rows;
 mod session_args;
+mod simulate;
 mod sql;
 mod stdout;
 
@@ -39,6 +40,8 @@ enum Command {
     Model(model::ModelCommand),
     /// Convert files of the Gaia archive (ECSV, CSV, FITS, VOTable, HATS) to Parquet.
     Ingest(ingest::IngestArgs),
+    /// Simulate stars with spectra and labels, to train a model on.
+    Simulate(simulate::SimulateArgs),
 }
 
 /// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage.
@@ -73,6 +76,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command),
         Command::Ingest(args) => ingest::run(args).await,
+        Command::Simulate(args) => simulate::run(&args),
     }
 }
 

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 8] = [
     &["functions"],
     &["planner"],
     &["session"],
-    &["ingest"],
+    &["ingest", "train"],
     &["cli"],
 ];
 

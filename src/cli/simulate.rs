@@ -1,0 +1,87 @@
+//! `lamcat simulate`.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+use super::stdout::out;
+use crate::train::simulate::{DataFolder, SimulateOptions, Simulator, schema, simulate};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Makes stars with labels of APOGEE's distribution and the spectra, magnitudes and parallaxes that Gaia and 2MASS would
+give for them, as a training set: sql/train_simulated.sql says how. The stars are simulated; results of a model that
+learned from them are to be checked on real ones. The same seed gives the same file.
+
+Examples:
+  lamcat simulate --rows 1000000 --seed 1 -o stars.parquet
+  lamcat simulate --data gaia-data --rows 100 -o stars.parquet --dry-run")]
+pub(super) struct SimulateArgs {
+    /// Folder with the data the simulator is made of, in forward_model, labels and xp_continuous.
+    #[arg(long, value_name = "DIR", default_value = "../shared/data")]
+    data: PathBuf,
+    /// Stars to make.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    rows: u64,
+    /// Seed of the random numbers.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Name of the .parquet file.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Write the file anew if it exists.
+    #[arg(long)]
+    overwrite: bool,
+    /// Threads [default: one per core].
+    #[arg(short, long, value_name = "N")]
+    threads: Option<usize>,
+    /// Only read the data, and say what would be written.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
+    if args.output.exists() && !args.overwrite && !args.dry_run {
+        bail!("{} exists\nhint: --overwrite writes it anew", args.output.display());
+    }
+    let simulator = Simulator::load(&DataFolder::new(&args.data))?;
+    if args.dry_run {
+        return dry_run(args, &simulator);
+    }
+    let options = SimulateOptions { rows: args.rows, seed: args.seed, threads: args.threads };
+    let bar = ProgressBar::new(args.rows);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} stars, {per_sec}, eta {eta}") {
+        bar.set_style(style);
+    }
+    let started = Instant::now();
+    let result = simulate(&simulator, &options, &args.output, |rows| bar.set_position(rows));
+    bar.finish_and_clear();
+    result?;
+    report(&args.output, args.rows, started)
+}
+
+fn report(output: &Path, rows: u64, started: Instant) -> anyhow::Result<()> {
+    let bytes = HumanBytes(std::fs::metadata(output)?.len());
+    let seconds = started.elapsed().as_secs_f64();
+    let rate = rows as f64 / seconds.max(1e-3);
+    eprintln!("wrote {rows} simulated stars ({bytes}) to {} in {seconds:.1} s; {rate:.0} stars/s", output.display());
+    Ok(())
+}
+
+fn dry_run(args: &SimulateArgs, simulator: &Simulator) -> anyhow::Result<()> {
+    let mut out = out();
+    let labelled = simulator.population().len();
+    writeln!(out, "{} simulated stars with labels drawn from {labelled} -> {}", args.rows, args.output.display())?;
+    writeln!(out, "columns:")?;
+    for field in schema().fields() {
+        let unit = field.metadata().get("unit").map(|u| format!(" [{u}]")).unwrap_or_default();
+        writeln!(out, "  {}: {}{unit}", field.name(), field.data_type())?;
+    }
+    Ok(())
+}

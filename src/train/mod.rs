@@ -1,0 +1,3 @@
+//! What a model learns from, and how.
+
+pub mod simulate;

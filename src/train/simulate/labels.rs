@@ -1,0 +1,132 @@
+//! Labels of the stars to simulate.
+
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::data::{DataFolder, malformed, npy_rows};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    schema::Vocabulary,
+};
+
+const FOLDER: &str = "labels/spectrafm_apogee_dr17";
+const ORIGIN: &str = "https://github.com/NolanKoblischke/SpectraFM_NeurIPS";
+/// The tables' columns: Teff, logg, [O/Fe], [Mg/Fe], [Fe/H].
+const COLUMNS: [usize; 3] = [0, 1, 4];
+const WIDTH: usize = 5;
+
+/// Range of G in mag, that of the training set of Leung & Bovy (2023).
+const G_RANGE: (f64, f64) = (6.0, 17.5);
+/// ln E(B-V) of a star without dust, as in that training set.
+const NO_DUST: f64 = -7.0;
+
+/// What decides a spectrum: Teff in K, logg (cgs) and metallicity in dex.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Atmosphere {
+    /// Effective temperature in K.
+    pub teff: f32,
+    /// Logarithm of the surface gravity in cm s⁻².
+    pub logg: f32,
+    /// Metallicity relative to the Sun in dex.
+    pub m_h: f32,
+}
+
+impl Atmosphere {
+    /// Teff, logg, metallicity.
+    #[must_use]
+    pub fn values(self) -> [f32; 3] {
+        [self.teff, self.logg, self.m_h]
+    }
+
+    fn from_values([teff, logg, m_h]: [f32; 3]) -> Self {
+        Self { teff, logg, m_h }
+    }
+}
+
+/// Labels of one star: what it is, and what a survey says of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Labels {
+    /// What decides its spectrum.
+    pub truth: Atmosphere,
+    /// What APOGEE would measure.
+    pub measured: Atmosphere,
+    /// 1-sigma errors of the measured Teff, logg and metallicity.
+    pub errors: [f32; 3],
+    /// Natural logarithm of the colour excess E(B-V) in mag; at least -7, which stands for no dust.
+    pub logebv: f64,
+    /// G in mag, 6 to 17.5.
+    pub g: f64,
+}
+
+/// The stars of APOGEE DR17 (Abdurro'uf et al. 2022, ApJS 259, 35) that labels are drawn from: 128,428 rows, of which
+/// those with a metallicity count.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// Labels and their errors.
+    stars: Vec<([f32; 3], [f32; 3])>,
+    /// Mean and standard deviation of ln E(B-V).
+    logebv: (f64, f64),
+}
+
+impl Population {
+    /// Reads the tables; the distribution of dust is that of the vocabulary's `logebv`.
+    ///
+    /// # Errors
+    /// If a file is missing or malformed.
+    pub fn load(data: &DataFolder) -> Result<Self> {
+        let vocabulary = Vocabulary::leung_bovy_2023();
+        let token = vocabulary.token(vocabulary.require("logebv")?);
+        let mut stars = Vec::new();
+        for part in ["train", "test"] {
+            let table = |kind: &str| {
+                let path = data.file(&format!("{FOLDER}/{kind}_{part}.npy"), ORIGIN)?;
+                npy_rows(&path, WIDTH).map(|rows| (path, rows))
+            };
+            let ((_, labels), (path, errors)) = (table("labels")?, table("label_errs")?);
+            if labels.nrows() != errors.nrows() {
+                return Err(malformed(&path, "it has another number of rows than the labels"));
+            }
+            let rows = labels.rows().into_iter().zip(errors.rows());
+            let rows = rows.map(|(l, e)| (COLUMNS.map(|c| l[c]), COLUMNS.map(|c| e[c])));
+            stars.extend(rows.filter(|(l, e)| l.iter().all(|x| x.is_finite()) && e.iter().all(|x| *x > 0.0)));
+        }
+        if stars.is_empty() {
+            return Err(Error::new(ErrorKind::Input, "no star has all labels").at("folder", FOLDER));
+        }
+        Ok(Self { stars, logebv: (token.median, token.scale) })
+    }
+
+    /// Stars that have all labels.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stars.len()
+    }
+
+    /// Whether there is no star; never so for a population that was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stars.is_empty()
+    }
+
+    /// Labels of a star: those of one of APOGEE's, with the truth about it within its errors.
+    pub fn draw(&self, rng: &mut impl Rng) -> Labels {
+        let (measured, errors) = self.stars[rng.random_range(0..self.stars.len())];
+        let mut truth = measured;
+        for (value, error) in truth.iter_mut().zip(errors) {
+            *value += error * normal(rng) as f32;
+        }
+        let logebv = (self.logebv.0 + self.logebv.1 * normal(rng)).max(NO_DUST);
+        Labels {
+            truth: Atmosphere::from_values(truth),
+            measured: Atmosphere::from_values(measured),
+            errors,
+            logebv,
+            g: rng.random_range(G_RANGE.0..G_RANGE.1),
+        }
+    }
+}
+
+/// A draw from the normal distribution of mean 0 and standard deviation 1.
+pub(super) fn normal(rng: &mut impl Rng) -> f64 {
+    StandardNormal.sample(rng)
+}

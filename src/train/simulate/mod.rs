@@ -1,0 +1,46 @@
+//! Simulated stars: from labels to the spectra, magnitudes and parallaxes that Gaia and 2MASS would give.
+//!
+//! A star is made in these steps, each of published or measured material read from a folder at run time:
+//!
+//! 1. Teff, logg and [Fe/H] of a star of APOGEE DR17; E(B-V) from the distribution of the training set of Leung & Bovy
+//!    (2023, arXiv 2308.10944); G uniform from 6 to 17.5 ([`Labels`]).
+//! 2. Intrinsic spectrum on the 343 samples of a calibrated XP spectrum: a network trained on XP spectra near its
+//!    training labels ([`Payne`]), the ATLAS9 grid elsewhere ([`Ck04`]).
+//! 3. Absolute magnitude and colours without dust from the network of Green et al. (2020) ([`Green2020`]). The spectrum
+//!    is brought to its BP - RP: the network of step 2 is trained on stars behind dust.
+//! 4. Dust: Gordon et al. (2023) with R(V) 3.1 ([`Dust`]).
+//! 5. Coefficients from the samples by least squares with a Gaussian prior from real spectra ([`Inversion`]).
+//! 6. Noise: errors and numbers of relevant bases of real stars of like magnitude and colour ([`FieldStars`]); parallax
+//!    and magnitudes by the mission's published performance.
+//!
+//! The result is a simulation: noise is independent from coefficient to coefficient, binaries, peculiar stars, crowding
+//! and systematic errors are missing, and a star's distance is whatever its luminosity and G give.
+
+mod ck04;
+mod data;
+mod dust;
+mod field_stars;
+mod green;
+mod inversion;
+mod labels;
+mod matrix;
+mod noise;
+mod payne;
+mod simulator;
+mod star;
+mod table;
+mod write;
+
+pub use ck04::Ck04;
+pub use data::DataFolder;
+pub use dust::Dust;
+pub use field_stars::{FieldStar, FieldStars};
+pub use green::{Green2020, Photometry};
+pub use inversion::{Band, Inversion};
+pub use labels::{Atmosphere, Labels, Population};
+pub use noise::{magnitude_error, parallax_error, two_mass_error};
+pub use payne::Payne;
+pub use simulator::{Intrinsic, Simulator};
+pub use star::Star;
+pub use table::{is_test, schema};
+pub use write::{SimulateOptions, simulate};

@@ -1,0 +1,200 @@
+//! The simulator: everything that was read, and what is made of it star by star.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    ck04::Ck04,
+    data::DataFolder,
+    dust::Dust,
+    field_stars::FieldStars,
+    green::{Green2020, Photometry},
+    inversion::{Band, Inversion},
+    labels::{Atmosphere, Labels, Population, normal},
+    noise::{magnitude_error, parallax_error, two_mass_error},
+    payne::Payne,
+    star::{Star, source_id},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    schema::g_flux,
+};
+
+/// Scatter of the absolute magnitude at given labels in mag: that of giants of APOGEE in the test data of Green et al.
+/// (2020) is 0.11-0.26, errors of labels and parallaxes included.
+const LUMINOSITY_SCATTER: f64 = 0.15;
+/// Range of BP - RP in mag, that of the training set of Leung & Bovy (2023).
+const BP_RP_RANGE: (f64, f64) = (0.0, 4.0);
+/// Draws of labels for one star before giving up.
+const MOST_DRAWS: usize = 1000;
+
+/// E(B-V) that may be taken from a spectrum of the network (trained on stars behind dust) to meet the colour without dust.
+const PAYNE_DUST: (f64, f64) = (-0.4, 0.0);
+/// The same for the grid, whose errors go both ways.
+const CK04_DUST: (f64, f64) = (-0.2, 0.3);
+/// About E(BP-RP)/E(B-V), for the iteration that meets the colour.
+const COLOUR_SLOPE: f64 = 1.35;
+const COLOUR_STEPS: usize = 4;
+
+/// A star without dust.
+#[derive(Debug, Clone)]
+pub struct Intrinsic {
+    /// Spectrum at the wavelengths of a calibrated XP spectrum, scaled to 1 e⁻ s⁻¹ in G.
+    pub flux: Vec<f32>,
+    /// Magnitudes.
+    pub photometry: Photometry,
+    /// Whether the spectrum is of the network, not of the grid.
+    pub network: bool,
+    /// E(B-V) of the dust that was added (taken away if negative) so that BP - RP is that of the photometry.
+    pub adjustment: f64,
+}
+
+/// Makes stars.
+#[derive(Debug, Clone)]
+pub struct Simulator {
+    population: Population,
+    payne: Payne,
+    ck04: Ck04,
+    green: Green2020,
+    dust: Dust,
+    field: FieldStars,
+    inversion: Inversion,
+}
+
+impl Simulator {
+    /// Reads everything the simulator is made of.
+    ///
+    /// # Errors
+    /// If a file is missing or malformed; the error names it and where it is to be had.
+    pub fn load(data: &DataFolder) -> Result<Self> {
+        let field = FieldStars::load(data)?;
+        Ok(Self {
+            population: Population::load(data)?,
+            payne: Payne::load(data)?,
+            ck04: Ck04::load(data)?,
+            green: Green2020::load(data)?,
+            dust: Dust::new()?,
+            inversion: Inversion::new(field.stars())?,
+            field,
+        })
+    }
+
+    /// The inversion from spectra to coefficients.
+    #[must_use]
+    pub fn inversion(&self) -> &Inversion {
+        &self.inversion
+    }
+
+    /// The network for spectra.
+    #[must_use]
+    pub fn payne(&self) -> &Payne {
+        &self.payne
+    }
+
+    /// The dust before the stars.
+    #[must_use]
+    pub fn dust(&self) -> &Dust {
+        &self.dust
+    }
+
+    /// The stars whose labels are drawn.
+    #[must_use]
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
+    /// A star of these labels without dust; `None` where neither network nor grid reaches.
+    #[must_use]
+    pub fn intrinsic(&self, star: Atmosphere) -> Option<Intrinsic> {
+        let network = self.payne.has_seen(star);
+        let (mut flux, limits) =
+            if network { (self.payne.flux(star), PAYNE_DUST) } else { (self.ck04.flux(star)?, CK04_DUST) };
+        let photometry = self.green.photometry(star);
+        let mut adjustment = 0.0;
+        for _ in 0..COLOUR_STEPS {
+            if !self.inversion.to_unit_g(&mut flux) {
+                return None;
+            }
+            let missing = (photometry.bp_rp - self.bp_rp(&flux)) / COLOUR_SLOPE;
+            let step = (adjustment + missing).clamp(limits.0, limits.1) - adjustment;
+            if step.is_nan() {
+                return None;
+            }
+            self.dust.redden(&mut flux, step);
+            adjustment += step;
+        }
+        self.inversion.to_unit_g(&mut flux).then_some(Intrinsic { flux, photometry, network, adjustment })
+    }
+
+    fn bp_rp(&self, flux: &[f32]) -> f64 {
+        self.inversion.magnitude(Band::Bp, flux) - self.inversion.magnitude(Band::Rp, flux)
+    }
+
+    /// The star of a row of a simulation: the same for the same seed and row.
+    ///
+    /// # Errors
+    /// If no drawn labels are within reach of the spectra, which only unusual data can cause.
+    pub fn star(&self, seed: u64, row: u64) -> Result<Star> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(row);
+        let draws = (0..MOST_DRAWS).find_map(|_| {
+            let labels = self.population.draw(&mut rng);
+            self.observe(&labels, &mut rng)
+        });
+        let star = draws.ok_or_else(|| {
+            Error::new(ErrorKind::Input, "no labels are within reach of the spectra").at("row", row)
+        })?;
+        Ok(Star { source_id: source_id(row, &mut rng), ..star })
+    }
+
+    /// What Gaia and 2MASS see of a star; `None` if it has no spectrum or a colour outside the training set's range.
+    fn observe(&self, labels: &Labels, rng: &mut impl Rng) -> Option<Star> {
+        let Intrinsic { mut flux, photometry, .. } = self.intrinsic(labels.truth)?;
+        let ebv = labels.logebv.exp();
+        let before = self.inversion.relative_g(&flux);
+        self.dust.redden(&mut flux, ebv);
+        let a_g = -2.5 * f64::from(self.inversion.relative_g(&flux) / before).log10();
+        if !self.inversion.to_unit_g(&mut flux) {
+            return None;
+        }
+        // Magnitudes of a source of 1 e-/s in G, moved to the star's G.
+        let faint = labels.g - self.inversion.magnitude(Band::G, &flux);
+        let mag = |band: Band| self.inversion.magnitude(band, &flux) + faint;
+        let mags = [labels.g, mag(Band::Bp), mag(Band::Rp)];
+        let colour = mags[1] - mags[2];
+        if colour.is_nan() || colour <= BP_RP_RANGE.0 || colour >= BP_RP_RANGE.1 {
+            return None;
+        }
+        let two_mass = self.two_mass(&photometry, labels.g - a_g, ebv, rng);
+        let parallax_error = parallax_error(labels.g);
+        let modulus = labels.g - a_g - (photometry.m_g + LUMINOSITY_SCATTER * normal(rng));
+        let parallax = 100.0 * 10f64.powf(-0.2 * modulus) + parallax_error * normal(rng);
+        let mags = [(Band::G, mags[0]), (Band::Bp, mags[1]), (Band::Rp, mags[2])]
+            .map(|(band, mag)| mag + magnitude_error(band, labels.g) * normal(rng));
+        let real = self.field.like(labels.g, colour, rng.random_range(0..usize::MAX));
+        let g_flux = g_flux(labels.g);
+        let errors: Vec<f32> = real.errors.iter().map(|e| (f64::from(*e) * g_flux) as f32).collect();
+        let exact = self.inversion.coefficients(&flux).into_iter().map(|c| f64::from(c) * g_flux);
+        let coefficients = exact.zip(&errors).map(|(c, e)| (c + f64::from(*e) * normal(rng)) as f32).collect();
+        Some(Star {
+            source_id: 0,
+            labels: *labels,
+            coefficients,
+            errors,
+            relevant: real.relevant,
+            mags,
+            j_h: two_mass[0] - two_mass[1],
+            j_k: two_mass[0] - two_mass[2],
+            parallax,
+            parallax_error,
+        })
+    }
+
+    /// J, H and Ks with noise, of a star that has G `g` without dust.
+    fn two_mass(&self, photometry: &Photometry, g: f64, ebv: f64, rng: &mut impl Rng) -> [f64; 3] {
+        let dust = self.dust.two_mass(ebv);
+        let exact = [0, 1, 2].map(|i| g + photometry.two_mass_minus_g[i] + dust[i]);
+        let errors = two_mass_error(exact);
+        [0, 1, 2].map(|i| exact[i] + errors[i] * normal(rng))
+    }
+}

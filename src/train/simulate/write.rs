@@ -1,0 +1,101 @@
+//! A simulation to a Parquet file, made on all cores and written in order of rows.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use datafusion::parquet::{
+    arrow::{ArrowSchemaConverter, ArrowWriter},
+    basic::{Compression, Encoding, Type, ZstdLevel},
+    errors::ParquetError,
+    file::properties::WriterProperties,
+};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::{simulator::Simulator, table::{schema, table}};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Rows that are made and encoded at once. Equal batches make equal files, however many threads there are.
+const BATCH_ROWS: u64 = 1024;
+/// Batches in the making for each thread.
+const AHEAD: u64 = 4;
+/// Rows of a row group.
+const GROUP_ROWS: usize = 1 << 17;
+const ZSTD_LEVEL: i32 = 3;
+
+/// What to simulate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SimulateOptions {
+    /// Stars.
+    pub rows: u64,
+    /// Seed: equal seeds give equal stars, and of two simulations of one seed the shorter begins the longer.
+    pub seed: u64,
+    /// Threads; all cores if `None`.
+    pub threads: Option<usize>,
+}
+
+/// Simulates stars into a Parquet file at `output`, which appears under its name when it is whole; `progress` is called
+/// with the rows written so far.
+///
+/// # Errors
+/// If a star cannot be made or the file cannot be written.
+pub fn simulate(
+    simulator: &Simulator,
+    options: &SimulateOptions,
+    output: &Path,
+    mut progress: impl FnMut(u64) + Send,
+) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads.unwrap_or(0))
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Config, "the threads cannot be started").source(e))?;
+    let unfinished = unfinished(output);
+    let failed = |e: ParquetError| cannot_write(&unfinished, e);
+    let file = File::create(&unfinished).map_err(|e| cannot_write(&unfinished, e))?;
+    let properties = properties().map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(failed)?;
+    let window = BATCH_ROWS * AHEAD * pool.current_num_threads() as u64;
+    let mut done = 0;
+    while done < options.rows {
+        let end = options.rows.min(done + window);
+        let starts: Vec<u64> = (done..end).step_by(BATCH_ROWS as usize).collect();
+        let batch = |start: u64| {
+            let stars = (start..end.min(start + BATCH_ROWS)).map(|row| simulator.star(options.seed, row));
+            table(&stars.collect::<Result<Vec<_>>>()?)
+        };
+        let batches: Vec<_> = pool.install(|| starts.into_par_iter().map(batch).collect());
+        for batch in batches {
+            writer.write(&batch?).map_err(failed)?;
+        }
+        done = end;
+        progress(done);
+    }
+    writer.close().map_err(failed)?;
+    std::fs::rename(&unfinished, output).map_err(|e| cannot_write(output, e))
+}
+
+fn unfinished(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".unfinished");
+    name.into()
+}
+
+fn cannot_write(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Io, "cannot write the simulation").at("file", path.display()).source(e)
+}
+
+/// Floats split into streams of their bytes, which zstd presses better.
+fn properties() -> Result<WriterProperties, ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_created_by(format!("lamcat {}", env!("CARGO_PKG_VERSION")))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_dictionary_enabled(false);
+    for column in ArrowSchemaConverter::new().convert(&schema())?.columns() {
+        if matches!(column.physical_type(), Type::FLOAT | Type::DOUBLE) {
+            properties = properties.set_column_encoding(column.path().clone(), Encoding::BYTE_STREAM_SPLIT);
+        }
+    }
+    Ok(properties.build())
+}
