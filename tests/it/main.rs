@@ -20,4 +20,6 @@ mod queue;
 mod readme;
 mod shared;
 mod shipped_sql;
+mod simulate;
+mod simulate_parts;
 mod sky_references;

@@ -73,8 +73,7 @@ pub(super) struct Npz {
 
 impl Npz {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let reader =
-            NpzReader::new(open(path)?).map_err(|e| malformed(path, "it is not an .npz archive").source(e))?;
+        let reader = NpzReader::new(open(path)?).map_err(|e| malformed(path, "it is not an .npz archive").source(e))?;
         Ok(Self { path: path.to_owned(), reader })
     }
 

@@ -46,7 +46,8 @@ impl FieldStars {
         let columns = fits_floats(&path, |name| name != "source_id")?;
         let series = |prefix: &str| -> Result<Vec<&[f32]>> {
             let names = (0..XP_LEN).map(|i| {
-                let (band, order) = if i < COEFFICIENTS_PER_BAND { ("bp", i) } else { ("rp", i - COEFFICIENTS_PER_BAND) };
+                let (band, order) =
+                    if i < COEFFICIENTS_PER_BAND { ("bp", i) } else { ("rp", i - COEFFICIENTS_PER_BAND) };
                 format!("{prefix}{band}_coeff_{order}")
             });
             names.map(|name| column(&path, &columns, &name)).collect()

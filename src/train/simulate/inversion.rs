@@ -4,6 +4,9 @@
 //! from 343 samples without more: D is nearly singular. With a Gaussian prior for c (mean m and covariance V of real
 //! stars) and independent errors of the samples (variances N), the most probable coefficients are
 //! c = m + V Dᵀ (D V Dᵀ + N)⁻¹ (f − D m), a matrix product that is prepared once.
+//!
+//! The prior's stars all have the same G flux, which must not decide that of the spectrum: m mᵀ is added to their
+//! covariance, so that the scale is free.
 
 use super::{
     field_stars::FieldStar,
@@ -109,7 +112,7 @@ impl Inversion {
     }
 }
 
-/// Mean and covariance (row-major) of the stars' coefficients.
+/// Mean of the stars' coefficients, and their covariance (row-major) with a free scale.
 fn moments(stars: &[&FieldStar]) -> (Vec<f64>, Vec<f64>) {
     let count = stars.len() as f64;
     let mut mean = vec![0.0; XP_LEN];
@@ -123,6 +126,9 @@ fn moments(stars: &[&FieldStar]) -> (Vec<f64>, Vec<f64>) {
             let share = a / (count - 1.0);
             row.iter_mut().zip(&deviation).for_each(|(v, b)| *v += share * b);
         }
+    }
+    for (row, a) in covariance.chunks_exact_mut(XP_LEN).zip(&mean) {
+        row.iter_mut().zip(&mean).for_each(|(v, b)| *v += a * b);
     }
     (mean, covariance)
 }

@@ -7,7 +7,8 @@
 //! 2. Intrinsic spectrum on the 343 samples of a calibrated XP spectrum: a network trained on XP spectra near its
 //!    training labels ([`Payne`]), the ATLAS9 grid elsewhere ([`Ck04`]).
 //! 3. Absolute magnitude and colours without dust from the network of Green et al. (2020) ([`Green2020`]). The spectrum
-//!    is brought to its BP - RP: the network of step 2 is trained on stars behind dust.
+//!    of a giant is brought to its BP - RP by taking dust away: the giants that the network of step 2 is trained on are
+//!    behind some. A spectrum of the grid is brought to it either way.
 //! 4. Dust: Gordon et al. (2023) with R(V) 3.1 ([`Dust`]).
 //! 5. Coefficients from the samples by least squares with a Gaussian prior from real spectra ([`Inversion`]).
 //! 6. Noise: errors and numbers of relevant bases of real stars of like magnitude and colour ([`FieldStars`]); parallax

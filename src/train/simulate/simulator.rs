@@ -28,10 +28,14 @@ const BP_RP_RANGE: (f64, f64) = (0.0, 4.0);
 /// Draws of labels for one star before giving up.
 const MOST_DRAWS: usize = 1000;
 
-/// E(B-V) that may be taken from a spectrum of the network (trained on stars behind dust) to meet the colour without dust.
+/// E(B-V) that may be taken from a spectrum of the network to meet the colour without dust. The giants that it is trained
+/// on are far away and behind dust; dwarfs are near, and it has the colour of 18 Sco.
 const PAYNE_DUST: (f64, f64) = (-0.4, 0.0);
 /// The same for the grid, whose errors go both ways.
 const CK04_DUST: (f64, f64) = (-0.2, 0.3);
+/// logg from which the network's colours are kept, and to which those of Green et al. (2020) are met.
+const DWARFS_FROM: f32 = 4.0;
+const GIANTS_TO: f32 = 3.5;
 /// About E(BP-RP)/E(B-V), for the iteration that meets the colour.
 const COLOUR_SLOPE: f64 = 1.35;
 const COLOUR_STEPS: usize = 4;
@@ -45,7 +49,7 @@ pub struct Intrinsic {
     pub photometry: Photometry,
     /// Whether the spectrum is of the network, not of the grid.
     pub network: bool,
-    /// E(B-V) of the dust that was added (taken away if negative) so that BP - RP is that of the photometry.
+    /// E(B-V) of the dust that was added (taken away if negative) so that BP - RP is about that of the photometry.
     pub adjustment: f64,
 }
 
@@ -110,12 +114,18 @@ impl Simulator {
         let (mut flux, limits) =
             if network { (self.payne.flux(star), PAYNE_DUST) } else { (self.ck04.flux(star)?, CK04_DUST) };
         let photometry = self.green.photometry(star);
+        let share = if network { ((DWARFS_FROM - star.logg) / (DWARFS_FROM - GIANTS_TO)).clamp(0.0, 1.0) } else { 1.0 };
+        if !self.inversion.to_unit_g(&mut flux) {
+            return None;
+        }
+        let own = self.bp_rp(&flux);
+        let colour = own + f64::from(share) * (photometry.bp_rp - own);
         let mut adjustment = 0.0;
         for _ in 0..COLOUR_STEPS {
             if !self.inversion.to_unit_g(&mut flux) {
                 return None;
             }
-            let missing = (photometry.bp_rp - self.bp_rp(&flux)) / COLOUR_SLOPE;
+            let missing = (colour - self.bp_rp(&flux)) / COLOUR_SLOPE;
             let step = (adjustment + missing).clamp(limits.0, limits.1) - adjustment;
             if step.is_nan() {
                 return None;
@@ -141,9 +151,8 @@ impl Simulator {
             let labels = self.population.draw(&mut rng);
             self.observe(&labels, &mut rng)
         });
-        let star = draws.ok_or_else(|| {
-            Error::new(ErrorKind::Input, "no labels are within reach of the spectra").at("row", row)
-        })?;
+        let star = draws
+            .ok_or_else(|| Error::new(ErrorKind::Input, "no labels are within reach of the spectra").at("row", row))?;
         Ok(Star { source_id: source_id(row, &mut rng), ..star })
     }
 

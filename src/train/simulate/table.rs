@@ -89,9 +89,8 @@ pub(super) fn table(stars: &[Star]) -> Result<RecordBatch> {
     let float = |of: &dyn Fn(&Star) -> f64| -> ArrayRef {
         Arc::new(stars.iter().map(|s| Some(of(s) as f32)).collect::<Float32Array>())
     };
-    let short = |of: &dyn Fn(&Star) -> i16| -> ArrayRef {
-        Arc::new(stars.iter().map(|s| Some(of(s))).collect::<Int16Array>())
-    };
+    let short =
+        |of: &dyn Fn(&Star) -> i16| -> ArrayRef { Arc::new(stars.iter().map(|s| Some(of(s))).collect::<Int16Array>()) };
     let measured = |i: usize| float(&move |s| f64::from(s.labels.measured.values()[i]));
     let error = |i: usize| float(&move |s| f64::from(s.labels.errors[i]));
     let (bp, rp) = (0, COEFFICIENTS_PER_BAND);
@@ -126,7 +125,8 @@ pub(super) fn table(stars: &[Star]) -> Result<RecordBatch> {
 
 /// A band's lists, which begin at `start` in a star's 110 values.
 fn lists(stars: &[Star], start: usize, of: impl Fn(&Star) -> &Vec<f32>) -> Result<ArrayRef> {
-    let values: Float32Array = stars.iter().flat_map(|s| &of(s)[start..start + COEFFICIENTS_PER_BAND]).copied().collect();
+    let values: Float32Array =
+        stars.iter().flat_map(|s| &of(s)[start..start + COEFFICIENTS_PER_BAND]).copied().collect();
     let item = Arc::new(Field::new_list_field(DataType::Float32, true));
     let list = FixedSizeListArray::try_new(item, COEFFICIENTS_PER_BAND as i32, Arc::new(values), None);
     Ok(Arc::new(list.map_err(inconsistent)?))

@@ -13,7 +13,10 @@ use datafusion::parquet::{
 };
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::{simulator::Simulator, table::{schema, table}};
+use super::{
+    simulator::Simulator,
+    table::{schema, table},
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows that are made and encoded at once. Equal batches make equal files, however many threads there are.
