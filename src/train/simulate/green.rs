@@ -75,7 +75,9 @@ impl Green2020 {
         let mut x: Vec<f32> = (0..3).map(|i| (labels[i] - theta_med[i]) / theta_std[i]).collect();
         for layer in &self.layers[..2] {
             x = layer.forward(&x);
-            x.iter_mut().for_each(|v| *v = 1.0 / (1.0 + (-*v).exp()));
+            for v in &mut x {
+                *v = 1.0 / (1.0 + (-*v).exp());
+            }
         }
         let mags: Vec<f64> = self.layers[2].forward(&x).into_iter().map(f64::from).collect();
         Photometry { m_g: mags[0], bp_rp: mags[BP] - mags[RP], two_mass_minus_g: [mags[J], mags[J + 1], mags[J + 2]] }

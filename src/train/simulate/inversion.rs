@@ -85,7 +85,9 @@ impl Inversion {
         let scale = (target - g.offset) / dot(&g.weights, flux);
         let usable = scale.is_finite() && scale > 0.0;
         if usable {
-            flux.iter_mut().for_each(|f| *f *= scale);
+            for f in flux {
+                *f *= scale;
+            }
         }
         usable
     }

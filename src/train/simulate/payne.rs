@@ -69,7 +69,9 @@ impl Payne {
         let mut x: Vec<f32> = (0..3).map(|i| (labels[i] - low[i]) / reach[i] - 0.5).collect();
         for layer in &self.layers[..2] {
             x = layer.forward(&x);
-            x.iter_mut().for_each(|v| *v = v.max(0.01 * *v));
+            for v in &mut x {
+                *v = v.max(0.01 * *v);
+            }
         }
         self.layers[2].forward(&x)
     }

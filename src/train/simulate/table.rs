@@ -123,10 +123,9 @@ pub(super) fn table(stars: &[Star]) -> Result<RecordBatch> {
     RecordBatch::try_new(schema(), columns).map_err(inconsistent)
 }
 
-/// A band's lists, which begin at `start` in a star's 110 values.
-fn lists(stars: &[Star], start: usize, of: impl Fn(&Star) -> &Vec<f32>) -> Result<ArrayRef> {
-    let values: Float32Array =
-        stars.iter().flat_map(|s| &of(s)[start..start + COEFFICIENTS_PER_BAND]).copied().collect();
+/// A band's lists, which begin at `from` in a star's 110 values.
+fn lists(stars: &[Star], from: usize, of: impl Fn(&Star) -> &Vec<f32>) -> Result<ArrayRef> {
+    let values: Float32Array = stars.iter().flat_map(|s| &of(s)[from..from + COEFFICIENTS_PER_BAND]).copied().collect();
     let item = Arc::new(Field::new_list_field(DataType::Float32, true));
     let list = FixedSizeListArray::try_new(item, COEFFICIENTS_PER_BAND as i32, Arc::new(values), None);
     Ok(Arc::new(list.map_err(inconsistent)?))

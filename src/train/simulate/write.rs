@@ -47,35 +47,44 @@ pub fn simulate(
     simulator: &Simulator,
     options: &SimulateOptions,
     output: &Path,
-    mut progress: impl FnMut(u64) + Send,
+    progress: impl FnMut(u64),
 ) -> Result<()> {
+    let unfinished = unfinished(output);
+    let written = write(simulator, options, &unfinished, progress)
+        .and_then(|()| std::fs::rename(&unfinished, output).map_err(|e| cannot_write(output, e)));
+    if written.is_err() {
+        // What is there of it is of no use; that there may be nothing is no second error.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn write(simulator: &Simulator, options: &SimulateOptions, path: &Path, mut progress: impl FnMut(u64)) -> Result<()> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(|e| Error::new(ErrorKind::Config, "the threads cannot be started").source(e))?;
-    let unfinished = unfinished(output);
-    let failed = |e: ParquetError| cannot_write(&unfinished, e);
-    let file = File::create(&unfinished).map_err(|e| cannot_write(&unfinished, e))?;
+    let failed = |e: ParquetError| cannot_write(path, e);
+    let file = File::create(path).map_err(|e| cannot_write(path, e))?;
     let properties = properties().map_err(failed)?;
     let mut writer = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(failed)?;
     let window = BATCH_ROWS * AHEAD * pool.current_num_threads() as u64;
     let mut done = 0;
     while done < options.rows {
         let end = options.rows.min(done + window);
-        let starts: Vec<u64> = (done..end).step_by(BATCH_ROWS as usize).collect();
-        let batch = |start: u64| {
-            let stars = (start..end.min(start + BATCH_ROWS)).map(|row| simulator.star(options.seed, row));
+        let first_rows: Vec<u64> = (done..end).step_by(BATCH_ROWS as usize).collect();
+        let batch = |first: u64| {
+            let stars = (first..end.min(first + BATCH_ROWS)).map(|row| simulator.star(options.seed, row));
             table(&stars.collect::<Result<Vec<_>>>()?)
         };
-        let batches: Vec<_> = pool.install(|| starts.into_par_iter().map(batch).collect());
+        let batches: Vec<_> = pool.install(|| first_rows.into_par_iter().map(batch).collect());
         for batch in batches {
             writer.write(&batch?).map_err(failed)?;
         }
         done = end;
         progress(done);
     }
-    writer.close().map_err(failed)?;
-    std::fs::rename(&unfinished, output).map_err(|e| cannot_write(output, e))
+    writer.close().map(|_| ()).map_err(failed)
 }
 
 fn unfinished(output: &Path) -> PathBuf {
