@@ -9,7 +9,7 @@ use arrow::{
 use lamcat::{
     session::{Session, SessionOptions},
     sources::FitsTable,
-    train::simulate::{Atmosphere, Band, DataFolder, FieldStar, FieldStars, Inversion, Simulator},
+    train::simulate::{Atmosphere, Band, DataFolder, FieldStar, FieldStars, Inversion, Simulator, parallax_error},
     xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
 };
 
@@ -243,4 +243,21 @@ fn giants_of_apogee_have_their_colours() {
         adjusted.1, adjusted.0, network.0
     );
     assert!(adjusted.1 > 80 && adjusted.0.abs() < 0.06 && adjusted.0.abs() < network.0.abs());
+}
+
+#[test]
+fn parallax_errors_are_those_of_real_stars() {
+    let Some(path) = shared("data/gaia_source/vivek_gaia_sample.csv") else { return };
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let column = |name: &str| header.iter().position(|c| *c == name).unwrap();
+    let (g, error) = (column("phot_g_mean_mag"), column("parallax_error"));
+    let stars: Vec<[f64; 2]> = lines.map(|l| [g, error].map(|i| l[i].parse().unwrap())).collect();
+    for bin in 9..18 {
+        let inside = stars.iter().filter(|[g, _]| (f64::from(bin)..f64::from(bin + 1)).contains(g));
+        let ratio = median(inside.map(|[g, error]| error / parallax_error(*g)));
+        println!("G {bin:>2}-{:<2} real parallax error over simulated: {ratio:.2}", bin + 1);
+        assert!((0.9..1.2).contains(&ratio), "{bin}: {ratio}");
+    }
 }

@@ -3,12 +3,16 @@
 use super::inversion::Band;
 
 /// 1-sigma error in mas of a parallax of Gaia DR3 at G in mag: sqrt(40 + 800 z + 30 z²) µas with
-/// z = 10^(0.4 (max(G, 13) − 15)), as in ESA's page on Gaia's science performance and in the package PyGaia.
+/// z = 10^(0.4 (G − 15)), as in ESA's page on Gaia's science performance and in the package PyGaia; but at least 18 µas,
+/// the median of real bright stars (G 9 to 14), where that formula stops at 13.
 #[must_use]
 pub fn parallax_error(g: f64) -> f64 {
-    let z = 10f64.powf(0.4 * (g.max(13.0) - 15.0));
-    1e-3 * (40.0 + 800.0 * z + 30.0 * z * z).sqrt()
+    let z = 10f64.powf(0.4 * (g - 15.0));
+    (1e-3 * (40.0 + 800.0 * z + 30.0 * z * z).sqrt()).max(BRIGHT_PARALLAX_ERROR)
 }
+
+/// Smallest error of a parallax in mas.
+const BRIGHT_PARALLAX_ERROR: f64 = 0.018;
 
 /// G at which the typical errors of magnitudes are given in Gaia Collaboration, Brown et al. (2021, A&A 649, A1), table 1.
 const G_POINTS: [f64; 3] = [13.0, 17.0, 20.0];
