@@ -60,9 +60,9 @@ pub(super) struct IngestArgs {
     /// Write outputs anew that exist.
     #[arg(long)]
     overwrite: bool,
-    /// Files converted at the same time [default: one per core].
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<usize>,
+    /// Files converted at the same time, up to 64 [default: one per core].
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: Option<u8>,
     /// Level of zstd compression, 1 (fast) to 22 (small).
     #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     compression_level: i32,
@@ -78,20 +78,21 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
     let started = Instant::now();
     let session = session(&args)?;
     let options = Arc::new(IngestOptions {
-        columns: args.columns.clone(),
+        columns: args.columns.iter().map(|c| c.trim().to_owned()).collect(),
         condition: args.condition.clone(),
         join: args.join.clone(),
-        join_columns: args.join_columns.clone(),
+        join_columns: args.join_columns.iter().map(|c| c.trim().to_owned()).collect(),
         no_fold: args.no_fold,
         overwrite: args.overwrite,
         no_verify: args.no_verify,
+        on_error: args.on_error.parse()?,
         compression_level: args.compression_level,
     });
     let jobs = plan_jobs(&session, &args.input, &args.output, &options).await?;
     if args.dry_run {
         return dry_run(&session, &jobs, &options).await;
     }
-    let at_once = args.jobs.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)).max(1);
+    let at_once = args.jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let progress = IngestProgress::start(jobs.iter().map(|j| j.input.object.size).collect());
     let counters = progress.files().to_vec();
     let mut total = Total::default();
@@ -141,9 +142,9 @@ async fn dry_run(session: &Session, jobs: &[FileJob], options: &IngestOptions) -
     let mut out = out();
     for job in jobs {
         let size = HumanBytes(job.input.object.size);
-        let join = job.partner.as_ref().map(|p| format!(" joined with {}", p.url)).unwrap_or_default();
+        let join = job.partner.as_ref().map(|p| format!(" joined with {}", p.shown)).unwrap_or_default();
         let sum = if job.md5.is_some() { ", MD5 sum known" } else { "" };
-        writeln!(out, "{} ({size}{sum}){join} -> {}", job.input.url, job.output_name)?;
+        writeln!(out, "{} ({size}{sum}){join} -> {}", job.input.shown, job.output_name)?;
     }
     if let Some(job) = jobs.first() {
         writeln!(out, "columns of the first:")?;
@@ -184,7 +185,7 @@ impl Total {
             Err(e) => {
                 self.failed += 1;
                 if args.json {
-                    let line = serde_json::json!({"input": job.input.url, "error": super::describe(&e)});
+                    let line = serde_json::json!({"input": job.input.shown, "error": super::describe(&e)});
                     writeln!(out(), "{line}")?;
                 }
                 progress.say(&format!("error: {}", super::describe(&e)));
@@ -206,7 +207,7 @@ impl Total {
         self.unmatched += done.unmatched;
         if args.json {
             let line = serde_json::json!({
-                "input": job.input.url, "output": job.output_name, "status": status, "rows": done.rows,
+                "input": job.input.shown, "output": job.output_name, "status": status, "rows": done.rows,
                 "bytes": done.bytes, "malformed_values": done.malformed, "unmatched_rows": done.unmatched,
                 "seconds": done.elapsed.as_secs_f64(),
             });

@@ -18,6 +18,8 @@ use clap::{Parser, Subcommand};
 use datafusion::error::DataFusionError;
 use tracing_subscriber::EnvFilter;
 
+use crate::session::without_secrets;
+
 /// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
 #[derive(Debug, Parser)]
 #[command(name = "lamcat", version, propagate_version = true, max_term_width = 110)]
@@ -83,10 +85,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
 /// The error in words: lamcat's own error or DataFusion's message where there is one, else the whole chain.
 fn describe(error: &anyhow::Error) -> String {
     if let Some(own) = error.chain().find_map(|e| e.downcast_ref::<crate::error::Error>()) {
-        return own.to_string();
+        return without_secrets(&own.to_string());
     }
     let Some(engine) = error.chain().find_map(|e| e.downcast_ref::<DataFusionError>()) else {
-        return format!("{error:#}");
+        return without_secrets(&format!("{error:#}"));
     };
-    engine.strip_backtrace()
+    without_secrets(&engine.strip_backtrace())
 }

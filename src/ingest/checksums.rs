@@ -47,6 +47,11 @@ impl Checksums {
                 Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(Self::default()),
+            // Who may read but not list is told so of files that are not there.
+            Err(e @ (object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })) => {
+                tracing::warn!("{MD5SUM} cannot be read, so sums are not checked: {e}");
+                Ok(Self::default())
+            }
             Err(e) => Err(unreadable(e)),
         }
     }
@@ -63,7 +68,7 @@ impl Checksums {
 /// # Errors
 /// If it cannot be read or its sum is another.
 pub(super) async fn verify(file: &FoundFile, expected: &str) -> Result<()> {
-    let unreadable = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", &file.url).source(e);
+    let unreadable = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", &file.shown).source(e);
     let mut bytes = file.store.get(&file.object.location).await.map_err(unreadable)?.into_stream();
     let mut sum = Md5::new();
     while let Some(part) = bytes.next().await {
@@ -74,7 +79,7 @@ pub(super) async fn verify(file: &FoundFile, expected: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Input, format!("the MD5 sum is {found}, {MD5SUM} says {expected}"))
-        .at("file", &file.url)
+        .at("file", &file.shown)
         .hint("the file is damaged or another version: fetch it again; --no-verify reads it all the same"))
 }
 

@@ -161,7 +161,7 @@ async fn attempt(
     let rows = execute_stream(plan.clone(), task)?;
     let mut rows = Rows::new(rows, plan.schema().as_ref(), options);
     let (first, lengths) = rows.peek().await?;
-    let mut shape = Shape::new(&rows.schema, &lengths, learnt);
+    let mut shape = Shape::new(&rows.schema, &lengths, learnt, job.partner.is_some());
     let schema = shape.schema().clone();
     let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
     let writer = output::writer(&job.output, &schema, fingerprint.to_owned(), options.compression_level)?;
@@ -169,7 +169,7 @@ async fn attempt(
     progress.rows.store(0, Ordering::Relaxed);
     let mut batches = std::pin::pin!(futures::stream::iter(first.into_iter().map(Ok)).chain(rows.stream()));
     let mut coalescer = BatchCoalescer::new(schema.clone(), output::batch_rows(&schema));
-    while let Some(batch) = batches.next().await {
+    'rows: while let Some(batch) = batches.next().await {
         let (batch, unmatched) = batch?;
         done.unmatched += unmatched;
         progress.bytes.store(scanned(plan.as_ref()), Ordering::Relaxed);
@@ -180,7 +180,7 @@ async fn attempt(
         }
         while let Some(batch) = coalescer.next_completed_batch() {
             if sender.send(Some(batch)).await.is_err() {
-                break;
+                break 'rows;
             }
         }
     }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::checksums::Checksums;
 use crate::{
     error::{Error, ErrorKind, Result},
-    session::{FoundFile, Place, Session},
-    sources::ArchiveFormat,
+    session::{FoundFile, Place, Session, without_secrets},
+    sources::{ArchiveFormat, OnError},
 };
 
 /// How files are converted, the same for all.
@@ -26,6 +26,8 @@ pub struct IngestOptions {
     pub overwrite: bool,
     /// Do not compare MD5 sums.
     pub no_verify: bool,
+    /// What becomes of malformed values; the session reads them so.
+    pub on_error: OnError,
     /// Level of zstd, 1 to 22.
     pub compression_level: i32,
 }
@@ -70,18 +72,21 @@ pub async fn plan_jobs(
     let single = found.len() == 1 && output.to_lowercase().ends_with(".parquet");
     let mut sums: HashMap<String, Checksums> = HashMap::new();
     let mut jobs: Vec<FileJob> = Vec::new();
-    for input in found {
+    for input in found.iter().cloned() {
         let output_name = if single { output.to_owned() } else { output_below(output, &input.relative) };
+        let shown = without_secrets(&output_name);
         let place = session.place(&output_name).map_err(|e| io("cannot open the output", &output_name, &e))?;
         if let Some(other) = jobs.iter().find(|j| j.output.path == place.path) {
-            let message = format!("two inputs would become {output_name}: {} and {}", other.input.url, input.url);
+            let message = format!("two inputs would become {shown}: {} and {}", other.input.shown, input.shown);
             return Err(Error::new(ErrorKind::Config, message).hint("ingest them to folders of their own"));
         }
-        if place.path == input.object.location {
-            return Err(Error::new(ErrorKind::Config, format!("{output_name} is the input itself")));
+        // Reading what is being written would lose it.
+        let read = found.iter().chain(partners.iter().flatten());
+        if read.into_iter().any(|f| f.object.location == place.path && f.store.to_string() == place.store.to_string()) {
+            return Err(Error::new(ErrorKind::Config, format!("{shown} is an input too")));
         }
         if input.object.size == 0 {
-            let error = Error::new(ErrorKind::Input, "the file is empty").at("file", &input.url);
+            let error = Error::new(ErrorKind::Input, "the file is empty").at("file", &input.shown);
             return Err(error.hint("it was not fetched whole: fetch it again"));
         }
         let folder = input.url.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
@@ -90,14 +95,13 @@ pub async fn plan_jobs(
         }
         let md5 = sums.get(&folder).and_then(|s| s.of(&input)).map(str::to_owned);
         let partner = partner(partners.as_deref(), &input)?;
-        jobs.push(FileJob { input, partner, md5, output: place, output_name });
+        jobs.push(FileJob { input, partner, md5, output: place, output_name: shown });
     }
     Ok(jobs)
 }
 
 fn io(what: &str, place: &str, e: &datafusion::error::DataFusionError) -> Error {
-    let place = crate::session::without_secrets(place);
-    Error::new(ErrorKind::Io, what).at("path", place).source(crate::session::without_secrets(&e.strip_backtrace()))
+    Error::new(ErrorKind::Io, what).at("path", without_secrets(place)).source(without_secrets(&e.strip_backtrace()))
 }
 
 fn is_table(name: &str) -> bool {
@@ -133,11 +137,11 @@ fn partner(partners: Option<&[FoundFile]>, input: &FoundFile) -> Result<Option<F
     match (same.next(), same.next()) {
         (Some(one), None) => Ok(Some(one.clone())),
         (None, _) => Err(Error::new(ErrorKind::Input, format!("no file to join has the suffix '{wanted}'"))
-            .at("file", &input.url)
+            .at("file", &input.shown)
             .hint("the archive's tables are cut alike: fetch GaiaSource_… with the same suffix")),
         (Some(a), Some(b)) => {
-            let message = format!("two files to join have the suffix '{wanted}': {} and {}", a.url, b.url);
-            Err(Error::new(ErrorKind::Input, message).at("file", &input.url))
+            let message = format!("two files to join have the suffix '{wanted}': {} and {}", a.shown, b.shown);
+            Err(Error::new(ErrorKind::Input, message).at("file", &input.shown))
         }
     }
 }

@@ -44,18 +44,16 @@ pub(super) fn fingerprint(job: &FileJob, options: &IngestOptions) -> String {
         let object = &file.object;
         serde_json::json!([object.location.filename(), object.size, object.last_modified.timestamp_micros()])
     };
-    let input = match &job.md5 {
-        Some(md5) => serde_json::json!([job.input.object.location.filename(), md5]),
-        None => identity(&job.input),
-    };
     let made = serde_json::json!({
         "format": FORMAT,
-        "input": input,
+        "input": identity(&job.input),
+        "md5": job.md5,
         "partner": job.partner.as_ref().map(identity),
         "columns": options.columns,
         "condition": options.condition,
         "join_columns": options.join_columns,
         "no_fold": options.no_fold,
+        "on_error": format!("{:?}", options.on_error),
         "compression_level": options.compression_level,
     });
     hex(&Sha256::digest(made.to_string()))
@@ -113,7 +111,8 @@ pub(super) fn remove_leftovers(output: &Place) {
     for entry in entries.flatten() {
         let file = entry.file_name();
         let rest = file.to_str().and_then(|f| f.strip_prefix(name)).and_then(|f| f.strip_prefix('#'));
-        if rest.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())) {
+        let staged = rest.is_some_and(|n| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
+        if staged && entry.file_type().is_ok_and(|t| t.is_file()) {
             // Somebody else may have done so at the same time.
             let _ = std::fs::remove_file(entry.path());
         }

@@ -79,7 +79,7 @@ fn sql(
         chosen.push(UNMATCHED.to_owned());
     }
     let chosen: Vec<_> = chosen.iter().map(|c| quoted(c)).collect();
-    let condition = options.condition.as_ref().map(|c| format!(" WHERE ({c})")).unwrap_or_default();
+    let condition = options.condition.as_ref().map(|c| format!(" WHERE ({c}\n)")).unwrap_or_default();
     let order = if sorted { format!(" ORDER BY {KEY}") } else { String::new() };
     Ok(format!("SELECT {} FROM ({inner}) AS t{condition}{order}", chosen.join(", ")))
 }
@@ -91,6 +91,9 @@ fn chosen_columns(columns: &[String], options: &IngestOptions) -> Result<Vec<Str
     }
     let mut chosen = Vec::new();
     for wanted in &options.columns {
+        if chosen.contains(wanted) {
+            return Err(Error::new(ErrorKind::Config, format!("column '{wanted}' is asked for twice")));
+        }
         if columns.contains(wanted) {
             chosen.push(wanted.clone());
             continue;
@@ -111,8 +114,8 @@ fn chosen_columns(columns: &[String], options: &IngestOptions) -> Result<Vec<Str
 
 fn joined_columns(input: &Schema, partner: &Schema, options: &IngestOptions) -> Result<Vec<String>, Error> {
     for (schema, what) in [(input, "the input"), (partner, "the table to join")] {
-        if schema.index_of(KEY).is_err() {
-            let message = format!("{what} has no column {KEY} to join by");
+        if !schema.field_with_name(KEY).is_ok_and(|f| f.data_type().is_integer()) {
+            let message = format!("{what} has no column {KEY} of integers to join by");
             return Err(Error::new(ErrorKind::Input, message).hint("leave --join out"));
         }
     }
@@ -133,8 +136,10 @@ fn no_column(wanted: &str, columns: &[String]) -> Error {
     Error::new(ErrorKind::Config, format!("there is no column '{wanted}'")).hint(near)
 }
 
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+/// A path as a table's name, its characters taken as they are.
+pub(super) fn literal(path: &str) -> String {
+    let plain = |c: char| if "[?*".contains(c) { format!("[{c}]") } else { c.to_string() };
+    format!("'{}'", path.chars().map(plain).collect::<String>().replace('\'', "''"))
 }
 
 fn quoted(name: &str) -> String {
@@ -148,7 +153,8 @@ mod tests {
     use super::*;
 
     fn schema(names: &[&str]) -> Schema {
-        Schema::new(names.iter().map(|n| Field::new(*n, DataType::Float64, true)).collect::<Vec<_>>())
+        let data_type = |n: &str| if n == KEY { DataType::Int64 } else { DataType::Float64 };
+        Schema::new(names.iter().map(|n| Field::new(*n, data_type(n), true)).collect::<Vec<_>>())
     }
 
     #[test]
@@ -166,7 +172,7 @@ mod tests {
             "SELECT \"source_id\", \"bp_coeff_0\", \"bp_coeff_1\", \"ra\", \"__lamcat_unmatched\" FROM (SELECT \
              x.\"source_id\", x.\"bp_coeff_0\", x.\"bp_coeff_1\", x.\"bp_coeff_x\", g.\"ra\", g.\"dec\", g.source_id IS \
              NULL AS __lamcat_unmatched FROM 'g.csv' AS g RIGHT JOIN '/a''b.fits' AS x ON g.source_id = x.source_id) \
-             AS t WHERE (ra > 1) ORDER BY source_id"
+             AS t WHERE (ra > 1\n) ORDER BY source_id"
         );
     }
 

@@ -56,21 +56,24 @@ pub(super) struct Shape {
     schema: SchemaRef,
     key: Option<usize>,
     last_key: Option<i64>,
+    /// A key that comes twice is an error: a join has made two rows of one.
+    unique: bool,
 }
 
 impl Shape {
     /// The form of rows of `schema`, whose lists have these lengths.
-    pub(super) fn new(schema: &Schema, lengths: &[Option<i32>], learnt: &Learnt) -> Self {
+    pub(super) fn new(schema: &Schema, lengths: &[Option<i32>], learnt: &Learnt, unique: bool) -> Self {
         let fields = schema.fields().iter().zip(lengths).map(|(field, length)| match (field.data_type(), length) {
             (DataType::List(item), Some(length)) if !learnt.variable.contains(field.name()) => {
                 let data_type = DataType::FixedSizeList(item.clone(), *length);
-                Arc::new(field.as_ref().clone().with_data_type(data_type))
+                // Where a list is empty, there is none.
+                Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
             }
             _ => field.clone(),
         });
         let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<FieldRef>>(), schema.metadata().clone()));
         let key = schema.index_of(KEY).ok().filter(|i| schema.field(*i).data_type() == &DataType::Int64);
-        Self { schema, key, last_key: None }
+        Self { schema, key, last_key: None, unique }
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -80,7 +83,7 @@ impl Shape {
     /// The batch in the output's form, or what is surprising of it.
     pub(super) fn apply(&mut self, batch: &RecordBatch) -> Result<Result<RecordBatch, Surprise>> {
         if let Some(key) = self.key
-            && !self.ascends(batch.column(key))
+            && !self.ascends(batch.column(key))?
         {
             return Ok(Err(Surprise::Unsorted));
         }
@@ -96,15 +99,20 @@ impl Shape {
     }
 
     /// Whether the keys go on ascending; rows without one come last.
-    fn ascends(&mut self, keys: &ArrayRef) -> bool {
+    fn ascends(&mut self, keys: &ArrayRef) -> Result<bool> {
         for key in keys.as_primitive::<Int64Type>() {
             let key = key.unwrap_or(i64::MAX);
             if self.last_key.is_some_and(|last| key < last) {
-                return false;
+                return Ok(false);
+            }
+            if self.unique && self.last_key == Some(key) && key != i64::MAX {
+                return Err(Error::new(ErrorKind::Input, format!("{KEY} {key} comes twice after the join")).hint(
+                    "it is twice in the input or in the file to join: leave --join out, or make it unique first",
+                ));
             }
             self.last_key = Some(key);
         }
-        true
+        Ok(true)
     }
 }
 
@@ -156,7 +164,7 @@ mod tests {
         let mut known = vec![None; 2];
         lengths(&batch, &mut known);
         assert_eq!(known, [None, Some(2)]);
-        let mut shape = Shape::new(batch.schema().as_ref(), &known, &Learnt::default());
+        let mut shape = Shape::new(batch.schema().as_ref(), &known, &Learnt::default(), false);
         let shaped = shape.apply(&batch).unwrap().unwrap();
         let lists = shaped.column(1).as_fixed_size_list();
         assert!(lists.is_null(0) && lists.is_null(1));
@@ -171,14 +179,14 @@ mod tests {
         let mut known = vec![None; 2];
         lengths(&first, &mut known);
         let mut learnt = Learnt::default();
-        let mut shape = Shape::new(first.schema().as_ref(), &known, &learnt);
+        let mut shape = Shape::new(first.schema().as_ref(), &known, &learnt, false);
         shape.apply(&first).unwrap().unwrap();
         let back = shape.apply(&batch(vec![4], vec![list(2)])).unwrap();
         assert_eq!(back, Err(Surprise::Unsorted));
         let longer = shape.apply(&batch(vec![7], vec![list(3)])).unwrap().unwrap_err();
         assert_eq!(longer, Surprise::Variable("c".to_owned()));
         learnt.learn(longer);
-        let mut shape = Shape::new(first.schema().as_ref(), &known, &learnt);
+        let mut shape = Shape::new(first.schema().as_ref(), &known, &learnt, false);
         assert!(shape.apply(&batch(vec![7], vec![list(3)])).unwrap().is_ok());
     }
 }

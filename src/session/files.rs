@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::{common::Result, datasource::listing::ListingTableUrl};
+use datafusion::common::Result;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::{Session, hats, path_tables::table_url};
+use url::Url;
+
+use super::{
+    Session, hats,
+    path_tables::{table_url, without_secrets},
+};
+use crate::error::{Error, ErrorKind};
 
 /// A file in a store.
 #[derive(Debug, Clone)]
@@ -15,8 +21,10 @@ pub struct FoundFile {
     pub store: Arc<dyn ObjectStore>,
     /// Place, size, time of last change.
     pub object: ObjectMeta,
-    /// Absolute path or URL, as queries take it.
+    /// Absolute path or URL.
     pub url: String,
+    /// The same without passwords and signatures, for messages.
+    pub shown: String,
     /// Path below the folder that was searched; the name alone for a file that was named.
     pub relative: String,
 }
@@ -38,19 +46,27 @@ impl Session {
     pub async fn files(&self, name: &str) -> Result<Vec<FoundFile>> {
         let url = table_url(name)?;
         let store = self.context().runtime_env().object_store(&url)?;
-        let url = hats::dataset(&store, &url).await?.unwrap_or(url);
         let state = self.context().state();
-        let mut objects: Vec<ObjectMeta> = url.list_all_files(&state, store.as_ref(), "").await?.try_collect().await?;
+        let (folder, urls) = match hats::leaves(&store, &url).await? {
+            Some(leaves) => (leaves.folder, leaves.orders),
+            None => (url.prefix().clone(), vec![url.clone()]),
+        };
+        let mut objects: Vec<ObjectMeta> = Vec::new();
+        for url in &urls {
+            let listed = url.list_all_files(&state, store.as_ref(), "").await?;
+            objects.extend(listed.try_collect::<Vec<_>>().await?);
+        }
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         let root = url.object_store();
         // ListingTableUrl writes local stores as file:///.
         let root = root.as_str().strip_prefix("file://").unwrap_or(root.as_str());
         let found = objects.into_iter().map(|object| {
-            let below = object.location.prefix_match(url.prefix());
+            let below = object.location.prefix_match(&folder);
             let relative = below.map(|parts| parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
             let relative = relative.filter(|r| !r.is_empty());
             let relative = relative.or_else(|| object.location.filename().map(str::to_owned)).unwrap_or_default();
-            FoundFile { store: store.clone(), url: format!("{root}{}", object.location), relative, object }
+            let url = format!("{root}{}", object.location);
+            FoundFile { store: store.clone(), shown: without_secrets(&url), url, relative, object }
         });
         Ok(found.collect())
     }
@@ -60,8 +76,17 @@ impl Session {
     /// # Errors
     /// If the store cannot be opened.
     pub fn place(&self, name: &str) -> Result<Place> {
-        let url = ListingTableUrl::parse(name)?;
-        let store = self.context().runtime_env().object_store(&url)?;
-        Ok(Place { store, path: url.prefix().clone() })
+        let bad =
+            |e: String| Error::new(ErrorKind::Config, format!("'{}' is no place", without_secrets(name))).source(e);
+        let url = match Url::parse(name) {
+            Ok(url) if url.has_host() || url.scheme() == "file" => url,
+            _ => {
+                let path = std::path::absolute(name).map_err(|e| bad(e.to_string()))?;
+                Url::from_file_path(path).map_err(|()| bad("its path cannot be made absolute".to_owned()))?
+            }
+        };
+        let store = self.context().runtime_env().object_store_registry.get_store(&url)?;
+        let path = object_store::path::Path::from_url_path(url.path()).map_err(|e| bad(e.to_string()))?;
+        Ok(Place { store, path })
     }
 }

@@ -17,8 +17,17 @@ const COLLECTION: &str = "collection.properties";
 const PRIMARY: &str = "hats_primary_table_url";
 const DATASET: &str = "dataset";
 
-/// The rows of a catalogue or collection; `None` if the folder is neither.
-pub(super) async fn dataset(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Option<ListingTableUrl>> {
+/// The leaves of a catalogue.
+#[derive(Debug)]
+pub(super) struct Leaves {
+    /// The folder `dataset`.
+    pub(super) folder: Path,
+    /// Its folders of leaves, one per order. What else lies there, as the thumbnail, repeats some rows.
+    pub(super) orders: Vec<ListingTableUrl>,
+}
+
+/// The leaves of a catalogue or collection; `None` if the folder is neither.
+pub(super) async fn leaves(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Option<Leaves>> {
     let is_file = url.prefix().filename().is_some_and(|name| name.contains('.'));
     if url.get_glob().is_some() || (is_file && !url.is_collection()) || url.scheme().starts_with("http") {
         return Ok(None);
@@ -34,12 +43,31 @@ pub(super) async fn dataset(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl)
     }
     for name in PROPERTIES {
         if read(store, &folder.clone().join(name)).await?.is_some() {
-            let mut of_dataset = url.get_url().clone();
-            of_dataset.set_path(&format!("/{folder}/{DATASET}/"));
-            return ListingTableUrl::try_new(of_dataset, None).map(Some);
+            let dataset = folder.clone().join(DATASET);
+            let orders = orders(store, url, &dataset).await?;
+            return Ok(Some(Leaves { folder: dataset, orders }));
         }
     }
     Ok(None)
+}
+
+/// The folders `Norder=k` of a dataset.
+async fn orders(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl, dataset: &Path) -> Result<Vec<ListingTableUrl>> {
+    let listed = store.list_with_delimiter(Some(dataset)).await;
+    let listed = listed.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
+    let mut folders = listed.common_prefixes;
+    folders.retain(|folder| folder.filename().is_some_and(|name| name.starts_with("Norder=")));
+    folders.sort();
+    if folders.is_empty() {
+        let error = Error::new(ErrorKind::Input, "the catalogue has no leaves").at("folder", dataset);
+        return Err(error.hint("a HATS catalogue has its rows in dataset/Norder=…: fetch it again").into());
+    }
+    let url_of = |folder: Path| {
+        let mut of_order = url.get_url().clone();
+        of_order.set_path(&format!("/{folder}/"));
+        ListingTableUrl::try_new(of_order, None)
+    };
+    folders.into_iter().map(url_of).collect()
 }
 
 async fn read(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<String>> {

@@ -17,9 +17,9 @@ use datafusion::{
     execution::{SessionState, SessionStateBuilder},
     prelude::SessionContext,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use glob::Pattern;
-use object_store::ObjectStore;
+use object_store::{ObjectMeta, ObjectStore};
 use url::Url;
 
 use super::{archive_formats, hats};
@@ -73,15 +73,23 @@ impl UrlTableFactory for PathTables {
 /// Which files a table has, and in which format.
 async fn listing(state: &SessionState, url: ListingTableUrl) -> Result<ListingTableConfig> {
     let store = state.runtime_env().object_store(&url)?;
-    let of_hats = hats::dataset(&store, &url).await?;
-    let is_hats = of_hats.is_some();
-    let url = of_hats.unwrap_or(url);
+    // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
+    if let Some(leaves) = hats::leaves(&store, &url).await? {
+        return ListingTableConfig::new_with_multi_paths(leaves.orders).infer_options(state).await;
+    }
     if let Some(options) = archive_options(state, &store, &url).await? {
         return Ok(ListingTableConfig::new(url).with_listing_options(options));
     }
     let config = ListingTableConfig::new(url).infer_options(state).await?;
-    // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
-    if is_hats { Ok(config) } else { config.infer_partitions_from_path(state).await }
+    config.infer_partitions_from_path(state).await
+}
+
+/// Whether a file holds rows, by its name.
+fn is_data(path: &object_store::path::Path) -> bool {
+    const OTHERS: [&str; 4] = [".parquet", ".json", ".arrow", ".avro"];
+    let name = path.filename().unwrap_or_default();
+    let hidden = name.starts_with(['_', '.']);
+    !hidden && (ArchiveFormat::of_name(name).is_some() || OTHERS.iter().any(|ending| name.ends_with(ending)))
 }
 
 /// How to read the archive's formats, if the first file is in one of them.
@@ -90,18 +98,25 @@ async fn archive_options(
     store: &Arc<dyn ObjectStore>,
     url: &ListingTableUrl,
 ) -> Result<Option<ListingOptions>> {
-    let Some(first) = url.list_all_files(state, store.as_ref(), "").await?.next().await.transpose()? else {
-        return Ok(None);
-    };
+    let mut files: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
+    files.retain(|f| is_data(&f.location));
+    files.sort_by(|a, b| a.location.cmp(&b.location));
+    let Some(first) = files.first() else { return Ok(None) };
     let Some((format, ending)) = ArchiveFormat::of_name(first.location.as_ref()) else { return Ok(None) };
-    if first.size == 0 {
+    if let Some(other) = files.iter().find(|f| !f.location.as_ref().ends_with(&ending)) {
+        let message = format!("the files are not of one format: {} and {}", first.location, other.location);
+        return Err(Error::new(ErrorKind::Plan, message)
+            .hint("name one of them with a glob, e.g. 'folder/*.csv.gz'")
+            .into());
+    }
+    if let Some(first) = files.iter().find(|f| f.size == 0) {
         let hint = "it was not fetched whole: fetch it again";
         return Err(Error::new(ErrorKind::Input, "the file is empty")
             .at("file", format!("/{}", first.location))
             .hint(hint)
             .into());
     }
-    if ending.to_lowercase().starts_with(".csv") && !is_archive_csv(store, &first).await? {
+    if ending.to_lowercase().starts_with(".csv") && !is_archive_csv(store, first).await? {
         return Ok(None);
     }
     let format = ArchiveFileFormat::new(format, archive_formats::on_error(state)?);
@@ -169,14 +184,19 @@ pub(super) fn table_url(name: &str) -> Result<ListingTableUrl> {
 /// A message without the user information and the queries of URLs in it, which may hold passwords and signatures.
 #[must_use]
 pub fn without_secrets(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        let path = path.split_once('?').map_or(path, |(path, _)| path);
-        format!("{before}://{host}{path}")
-    });
-    words.collect::<Vec<_>>().join(" ")
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = url.find(|c: char| c.is_whitespace() || "\"'`,;()<>".contains(c)).unwrap_or(url.len());
+        let (url, after) = url.split_at(end);
+        let (host, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
+        shown.push_str(host.rsplit_once('@').map_or(host, |(_, host)| host));
+        shown.push_str(path.split(['?', '#']).next().unwrap_or_default());
+        rest = after;
+    }
+    shown + rest
 }
 
 #[cfg(test)]
@@ -205,5 +225,6 @@ mod tests {
     fn messages_lose_passwords_and_signatures() {
         let text = "cannot read https://me:secret@example.org/a.parquet?sig=123 now";
         assert_eq!(without_secrets(text), "cannot read https://example.org/a.parquet now");
+        assert_eq!(without_secrets("(s3://k:s@b/x),\nhttp://u:p@h?sig=1"), "(s3://b/x),\nhttp://h");
     }
 }

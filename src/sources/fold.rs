@@ -32,8 +32,9 @@ impl Fold {
         while at < schema.fields().len() {
             let length = series(schema, at);
             let field = schema.field(at);
-            if length >= SHORTEST_SERIES {
-                let name = field.name().trim_end_matches("_0");
+            let name = field.name().strip_suffix("_0").unwrap_or(field.name());
+            let taken = schema.index_of(name).is_ok() || fields.iter().any(|f: &Field| f.name() == name);
+            if length >= SHORTEST_SERIES && !taken {
                 let item = Arc::new(Field::new_list_field(field.data_type().clone(), true));
                 fields.push(
                     Field::new(name, DataType::FixedSizeList(item, length as i32), true)

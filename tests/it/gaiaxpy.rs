@@ -12,12 +12,14 @@ use lamcat::session::{Session, SessionOptions};
 use crate::shared::shared;
 
 const FOLDER: &str = "data/xp_continuous/gaiaxpy";
+/// Errors and correlations are float32 here, and the digits that were printed of them in GaiaXPy.
+const SINGLE: f64 = 2e-7;
 const ERRORS: &str =
     "bp_coefficient_errors, bp_coefficient_correlations, rp_coefficient_errors, rp_coefficient_correlations";
 
-/// A column that the archive's CSV writes as `"(a, b, …)"`, as a list of numbers.
+/// A column that the archive's CSV writes as `"(a, b, …)"`.
 fn list(column: &str) -> String {
-    format!("arrow_cast(string_to_array(btrim({column}, '()'), ', '), 'List(Float64)') AS {column}")
+    format!("arrow_cast({column}, 'List(Float64)') AS {column}")
 }
 
 async fn execute(session: &Session, sql: &str) {
@@ -82,7 +84,7 @@ async fn calibrated_as(file: &str, arguments: &str, relative: f64) {
         format!("SELECT xp_calibrate(bp_coefficients, rp_coefficients {arguments}) FROM stars ORDER BY source_id");
     assert_close(&lists(&session, &flux).await, &expected(&session, &path, "flux", "").await, relative);
     let error = format!("SELECT xp_calibrate_error({ERRORS} {arguments}) FROM stars ORDER BY source_id");
-    assert_close(&lists(&session, &error).await, &expected(&session, &path, "flux_error", "").await, relative);
+    assert_close(&lists(&session, &error).await, &expected(&session, &path, "flux_error", "").await, SINGLE);
 }
 
 #[tokio::test]
@@ -114,7 +116,7 @@ async fn without_bp_a_calibrated_spectrum_is_that_of_rp() {
         }
         // From 643 nm on there is no BP in the full spectrum.
         let red = |rows: &[Vec<f64>]| -> Vec<Vec<f64>> { rows.iter().map(|r| r[154..].to_vec()).collect() };
-        assert_close(&red(&got), &red(&wanted), 1e-9);
+        assert_close(&red(&got), &red(&wanted), SINGLE);
     }
     let count = "SELECT [count(f[150]), count(f[151]), count(f[343])] FROM \
                  (SELECT xp_calibrate(bp_coefficients, rp_coefficients) AS f FROM stars)";
@@ -137,7 +139,7 @@ async fn internally_calibrated_spectra_and_their_errors() {
         let (flux, error) = (lists(&session, &flux).await, lists(&session, &error).await);
         let solution = folder.join("expected/converter_solution_0_60_481.csv");
         assert_close(&flux, &expected(&session, &solution, "flux", &filter).await, 1e-8);
-        assert_close(&error, &expected(&session, &solution, "flux_error", &filter).await, 1e-8);
+        assert_close(&error, &expected(&session, &solution, "flux_error", &filter).await, SINGLE);
         // What Gaia's own pipeline gives, with a standard deviation of fewer digits.
         let pipeline = folder.join("expected/SampledMeanSpectrum.csv");
         assert_close(&flux, &expected(&session, &pipeline, "flux", &filter).await, 1e-8);

@@ -2,14 +2,18 @@
 
 use arrow::{
     array::{RecordBatch, RecordBatchOptions, new_null_array},
-    compute::cast,
+    compute::{CastOptions, cast_with_options},
     datatypes::SchemaRef,
 };
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sources::OnError,
+};
 
-/// The columns of `schema` by name: cast where the file's type differs, NULL where the file lacks them.
-pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// The columns of `schema` by name: cast where the file's type differs, NULL where the file lacks them. A value that
+/// does not fit is an error or NULL.
+pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef, on_error: OnError) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let columns = schema.fields().iter().map(|field| {
         let Some(column) = batch.column_by_name(field.name()) else {
@@ -18,7 +22,8 @@ pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
         if column.data_type() == field.data_type() {
             return Ok(column.clone());
         }
-        cast(column, field.data_type()).map_err(|e| {
+        let options = CastOptions { safe: on_error == OnError::Null, ..CastOptions::default() };
+        cast_with_options(column, field.data_type(), &options).map_err(|e| {
             let message = format!("the column is {} here and {} in the table", column.data_type(), field.data_type());
             Error::new(ErrorKind::Input, message).at("column", field.name()).source(e)
         })

@@ -1,8 +1,8 @@
 //! The adapter to DataFusion's file formats: schema and plan.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::Session,
@@ -59,6 +59,21 @@ pub(super) fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) ->
     format!("{root}{}", object.location)
 }
 
+/// The schemas with a column of floats wherever another file has one: which of the two a file seems to have depends on
+/// its values where no header says it.
+fn widened(schemas: Vec<Schema>) -> Vec<Schema> {
+    let of_type = |t: DataType| {
+        let fields = schemas.iter().flat_map(|s| s.fields().iter()).filter(|f| f.data_type() == &t);
+        fields.map(|f| f.name().clone()).collect::<HashSet<_>>()
+    };
+    let both: HashSet<_> = of_type(DataType::Float64).intersection(&of_type(DataType::Int64)).cloned().collect();
+    let widen = |field: &FieldRef| {
+        let wide = both.contains(field.name()) && field.data_type() == &DataType::Int64;
+        if wide { Arc::new(field.as_ref().clone().with_data_type(DataType::Float64)) } else { field.clone() }
+    };
+    schemas.iter().map(|s| Schema::new(s.fields().iter().map(widen).collect::<Vec<_>>())).collect()
+}
+
 #[async_trait]
 impl FileFormat for ArchiveFileFormat {
     fn get_ext(&self) -> String {
@@ -85,7 +100,7 @@ impl FileFormat for ArchiveFileFormat {
             async move { format.file_schema(&store, &object).await }
         });
         let schemas: Vec<Schema> = stream::iter(read).buffered(HEADERS_AT_ONCE).try_collect().await?;
-        let merged = Schema::try_merge(schemas).map_err(|e| -> DataFusionError {
+        let merged = Schema::try_merge(widened(schemas)).map_err(|e| -> DataFusionError {
             Error::new(ErrorKind::Input, "the files' columns differ")
                 .source(e)
                 .hint("read them one by one, or declare the columns: CREATE EXTERNAL TABLE stars (source_id BIGINT, …)")

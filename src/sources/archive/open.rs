@@ -111,7 +111,7 @@ fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = R
     let batches = produced(move |sender| {
         let wanted = |column: &str| schema.index_of(column).is_ok();
         let send = |batch: OwnResult<RecordBatch>| {
-            let batch = batch.and_then(|batch| conform(&batch, &schema))?;
+            let batch = batch.and_then(|batch| conform(&batch, &schema, on_error))?;
             Ok::<_, Error>(sender.blocking_send(Ok(batch)).is_ok())
         };
         if format == ArchiveFormat::Fits {

@@ -150,6 +150,8 @@ impl Iterator for Chunks {
 struct RecordEnds {
     scanned: usize,
     quoted: bool,
+    /// Where a quote closed last.
+    closed: Option<usize>,
     /// Behind the last record that is whole.
     last: usize,
     /// Lines of the whole records.
@@ -163,7 +165,13 @@ impl RecordEnds {
         for i in memchr::memchr2_iter(b'"', b'\n', &text[self.scanned..]) {
             let at = self.scanned + i;
             if text[at] == b'"' {
-                self.quoted = !self.quoted;
+                // A quote opens a cell at its begin alone; two in a row close and open again.
+                let before = at.checked_sub(1);
+                let begins = before.is_none_or(|i| matches!(text[i], b'\n' | b',' | b' ') || self.closed == before);
+                if self.quoted {
+                    self.closed = Some(at);
+                }
+                self.quoted = !self.quoted && begins;
                 continue;
             }
             self.pending += 1;
@@ -241,7 +249,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_wherever_the_text_is_cut(text in "[a,\"\n]{0,200}", size in 1usize..64) {
-            prop_assume!(text.bytes().filter(|b| *b == b'"').count() % 2 == 0);
+            let whole = Chunks::new(std::io::Cursor::new(text.clone())).unwrap().collect::<Result<Vec<_>>>();
+            prop_assume!(whole.is_ok());
             let found = chunks(text.as_bytes(), size);
             let mut line = 1;
             for chunk in &found {

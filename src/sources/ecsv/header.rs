@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use yaml_rust2::{Yaml, YamlLoader};
 
 use super::{
-    chunks::{Chunks, bad_header},
+    chunks::{Chunk, Chunks, bad_header},
     scan::split,
 };
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 
 /// Longest YAML part that is read.
 const YAML_BYTES: usize = 16 << 20;
+/// Longest lists of fixed length that are read as lists; longer ones stay text.
+const LIST_LENGTH: i32 = 1 << 20;
 
 /// What stands before the records.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +40,9 @@ impl Header {
     pub fn read(chunks: &mut Chunks) -> Result<Self> {
         let mut yaml = String::new();
         let names = loop {
-            let Some(line) = chunks.header_line()? else {
+            let first = chunks.line() == 1;
+            let line = chunks.header_line()?;
+            let Some(line) = line.map(|l| if first { l.trim_start_matches('\u{feff}').to_owned() } else { l }) else {
                 return Err(bad_header("the file ends before the line of column names", chunks.line())
                     .hint("the file is empty or truncated: fetch it again"));
             };
@@ -57,9 +61,22 @@ impl Header {
         let line = chunks.line() - 1;
         match yaml.strip_prefix("%ECSV") {
             Some(rest) => ecsv(rest, &names, line),
-            None => Ok(Self { delimiter: b',', names: unique(split(&names, b','), line)?, fields: None }),
+            None => plain(&yaml, names, line, chunks),
         }
     }
+}
+
+/// The header of plain CSV: a line of names, which some programs write as a comment.
+fn plain(comments: &str, line: String, number: u64, chunks: &mut Chunks) -> Result<Header> {
+    let mut names = split(&line, b',');
+    if let Some(comment) = comments.lines().last().map(|c| split(c.trim(), b','))
+        && comment.len() > 1
+        && comment.len() == names.len()
+    {
+        names = comment;
+        chunks.put_back(Chunk { first_line: number, text: (line + "\n").into_bytes() });
+    }
+    Ok(Header { delimiter: b',', names: unique(names, number)?, fields: None })
 }
 
 fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
@@ -177,7 +194,7 @@ fn list(subtype: &str) -> Option<DataType> {
     if shape == "null" {
         return Some(list_of(item));
     }
-    let length: i32 = shape.parse().ok().filter(|n| *n > 0)?;
+    let length: i32 = shape.parse().ok().filter(|n| (1..=LIST_LENGTH).contains(n))?;
     Some(DataType::FixedSizeList(Arc::new(Field::new_list_field(item, true)), length))
 }
 

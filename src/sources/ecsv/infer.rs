@@ -13,9 +13,6 @@ use crate::{
     sources::cells::{CellBuilder, cell_builder, list_of},
 };
 
-/// Records that are looked at.
-const SAMPLE_RECORDS: usize = 1000;
-
 /// The columns of a file: as its header says, or guessed from its first records, which stay to be read.
 ///
 /// # Errors
@@ -37,8 +34,7 @@ pub fn infer_schema(header: &Header, chunks: &mut Chunks) -> Result<Schema> {
 fn guess(header: &Header, sample: &Chunk) -> Vec<Field> {
     let mut columns: Vec<Guess> = header.names.iter().map(|n| Guess::new(n)).collect();
     let mut scan = Scan::new(&sample.text, header.delimiter);
-    let mut records = 0;
-    while records < SAMPLE_RECORDS && scan.begin_record() {
+    while scan.begin_record() {
         for column in &mut columns {
             let cell = scan.cell();
             column.look_at(&cell.value());
@@ -46,7 +42,6 @@ fn guess(header: &Header, sample: &Chunk) -> Vec<Field> {
                 break;
             }
         }
-        records += 1;
     }
     columns.into_iter().map(Guess::field).collect()
 }
@@ -71,6 +66,9 @@ impl Guess {
             return;
         }
         self.seen = true;
+        if value.trim_ascii().eq_ignore_ascii_case(b"nan") {
+            self.candidates.retain(|(field, _)| field.data_type().is_floating());
+        }
         // A list without brackets would take any number or words of numbers.
         let bracket = matches!(value.trim_ascii_start().first(), Some(b'[' | b'('));
         self.candidates.retain_mut(|(field, builder)| {

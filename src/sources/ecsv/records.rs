@@ -14,6 +14,10 @@ use crate::{
     },
 };
 
+const DAMAGED: &str = "the file is damaged: fetch it again; or make such values NULL with on_error = 'null'";
+const GUESSED: &str = "the type was guessed from the first records: declare it, CREATE EXTERNAL TABLE t (column DOUBLE, …) \
+                       STORED AS ECSV; or the file is damaged";
+
 /// Longest part of a cell that is shown in a message.
 const SHOWN_BYTES: usize = 40;
 
@@ -26,6 +30,8 @@ pub struct RecordParser {
     targets: Vec<Option<usize>>,
     schema: SchemaRef,
     on_error: OnError,
+    /// The types were guessed from the first records.
+    guessed: bool,
 }
 
 /// A parsed chunk.
@@ -42,7 +48,14 @@ impl RecordParser {
     #[must_use]
     pub fn new(header: &Header, schema: SchemaRef, on_error: OnError) -> Self {
         let targets = header.names.iter().map(|n| schema.index_of(n).ok()).collect();
-        Self { delimiter: header.delimiter, names: header.names.clone(), targets, schema, on_error }
+        Self {
+            delimiter: header.delimiter,
+            names: header.names.clone(),
+            targets,
+            schema,
+            on_error,
+            guessed: header.fields.is_none(),
+        }
     }
 
     /// Parses a chunk.
@@ -57,7 +70,7 @@ impl RecordParser {
         }
         let mut scan = Scan::new(&chunk.text, self.delimiter);
         let (mut rows, mut malformed) = (0, 0);
-        while self.begin_record(&mut scan) {
+        while scan.begin_record() {
             malformed += self.record(chunk, &mut scan, &mut builders)?;
             rows += 1;
             for (builder, _) in builders.iter_mut().zip(&present).filter(|(_, present)| !**present) {
@@ -69,11 +82,6 @@ impl RecordParser {
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|e| Error::new(ErrorKind::Input, "inconsistent columns").at("line", chunk.first_line).source(e))?;
         Ok(Parsed { batch, malformed })
-    }
-
-    /// Of a table with one column an empty line is a record, as it is NULL.
-    fn begin_record(&self, scan: &mut Scan) -> bool {
-        if self.names.len() == 1 { !scan.at_end() } else { scan.begin_record() }
     }
 
     /// Appends one record to the builders; gives how many cells were malformed.
@@ -118,7 +126,7 @@ impl RecordParser {
         let message = format!("the record has {cells} values, the table {} columns", names.len());
         let error = Error::new(ErrorKind::Input, message).at("line", line_of(chunk, begin));
         let error = if short { error.at("column", &names[cells]) } else { error };
-        Err(error.hint("the file is damaged: fetch it again; or make such records NULL with on_error = 'null'"))
+        Err(error.hint(DAMAGED))
     }
 
     fn malformed(&self, chunk: &Chunk, begin: usize, column: usize, value: &[u8]) -> Error {
@@ -127,7 +135,7 @@ impl RecordParser {
         Error::new(ErrorKind::Input, format!("'{}' is not a value of type {expected}", shown(value)))
             .at("line", line_of(chunk, begin))
             .at("column", field)
-            .hint("the file is damaged: fetch it again; or make such values NULL with on_error = 'null'")
+            .hint(if self.guessed { GUESSED } else { DAMAGED })
     }
 }
 
@@ -184,7 +192,7 @@ mod tests {
     #[test]
     fn rows_are_counted_without_any_column() {
         assert_eq!(read(TEXT, &[], OnError::Fail).unwrap().batch.num_rows(), 3);
-        assert_eq!(read("x\n1\n\n3\n", &["x"], OnError::Fail).unwrap().batch.num_rows(), 3);
+        assert_eq!(read("x\n1\n\"\"\n\n3\n\n", &["x"], OnError::Fail).unwrap().batch.num_rows(), 3);
     }
 
     #[test]

@@ -56,11 +56,6 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// Whether nothing is left.
-    pub(super) fn at_end(&self) -> bool {
-        self.at >= self.text.len()
-    }
-
     /// Skips empty lines; false at the end of the text.
     pub(super) fn begin_record(&mut self) -> bool {
         while let Some(b'\n' | b'\r') = self.text.get(self.at) {

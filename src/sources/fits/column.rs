@@ -67,7 +67,13 @@ pub(super) fn columns(header: &Header<BinTable>) -> Result<(Vec<Column>, usize)>
     for i in 1..=header.get_xtension().get_num_cols() {
         let name = text(header, &format!("TTYPE{i}")).unwrap_or_else(|| format!("col{i}"));
         let column = column(header, i, name, offset)?;
-        offset += column.bytes();
+        let bytes: usize = column.bytes();
+        let taken = columns.iter().any(|c: &Column| c.field.name() == column.field.name());
+        let end = offset.checked_add(bytes).filter(|_| !taken).ok_or_else(|| {
+            let message = if taken { "two columns have this name" } else { "the rows are too long" };
+            Error::new(ErrorKind::Input, message).at("column", column.field.name()).hint("rename one, e.g. with TOPCAT")
+        })?;
+        offset = end;
         columns.push(column);
     }
     Ok((columns, offset))
@@ -82,7 +88,7 @@ fn column(header: &Header<BinTable>, i: usize, name: String, offset: usize) -> R
     };
     let (form, heap) = heap_form(&whole_form);
     let digits = form.bytes().take_while(u8::is_ascii_digit).count();
-    let repeat = if digits == 0 { 1 } else { form[..digits].parse().map_err(|_| unsupported())? };
+    let repeat: usize = if digits == 0 { 1 } else { form[..digits].parse().map_err(|_| unsupported())? };
     let element = form.as_bytes().get(digits).and_then(|c| element(*c)).ok_or_else(unsupported)?;
     let scaling = Scaling {
         scale: number(header, &format!("TSCAL{i}")).unwrap_or(Scaling::NONE.scale),
@@ -90,7 +96,12 @@ fn column(header: &Header<BinTable>, i: usize, name: String, offset: usize) -> R
     };
     let unsigned = element.unsigned_offset().is_some_and(|zero| scaling == Scaling { scale: 1.0, zero });
     let numeric = !matches!(element, Element::Logical | Element::Char);
-    if repeat == 0 || (heap.is_some() && element == Element::Char) {
+    let is_text = element == Element::Char;
+    // Several strings in one cell: by TDIM of two dimensions, or 'rAw'.
+    let strings =
+        text(header, &format!("TDIM{i}")).is_some_and(|dim| dim.contains(',')) || !form[digits + 1..].is_empty();
+    let bytes = i32::try_from(repeat).ok().and_then(|_| repeat.checked_mul(element.bytes()));
+    if repeat == 0 || (is_text && (heap.is_some() || strings)) || bytes.is_none() {
         return Err(unsupported());
     }
     let mut column = Column {

@@ -95,7 +95,9 @@ impl FitsTable {
             let error = bad(&format!("its columns take {row_bytes} bytes a row, its header says {declared}"));
             return Err(error.hint("the file is damaged: fetch it again"));
         }
-        let heap_at = data_at + cards[1].unwrap_or((rows * row_bytes) as u64);
+        let table_bytes = rows.checked_mul(row_bytes).map(|n| n as u64);
+        let heap_at = table_bytes.and_then(|n| data_at.checked_add(cards[1].unwrap_or(n)));
+        let heap_at = heap_at.ok_or_else(|| bad("its header claims more bytes than there can be"))?;
         let schema = schema_of(&columns);
         Ok(Self { path: path.to_owned(), bytes, columns, schema, data_at, heap_at, row_bytes, rows, rows_read: 0 })
     }
@@ -124,7 +126,9 @@ impl FitsTable {
         let most = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS);
         let rows = most.min(self.rows - self.rows_read);
         let at = self.data_at + (self.rows_read * self.row_bytes) as u64;
-        let block = read_at(&mut self.bytes, at, rows * self.row_bytes).map_err(|e| self.short(e))?;
+        let mut block = read_at(&mut self.bytes, at, rows * self.row_bytes).map_err(|e| self.short(e))?;
+        let rows = self.rows_that_fit(&block);
+        block.truncate(rows * self.row_bytes);
         let columns = std::mem::take(&mut self.columns);
         let arrays = columns.iter().map(|c| self.array(c, &block).map_err(|e| e.at("column", c.field.name())));
         let arrays = arrays.collect::<Result<Vec<_>>>();
@@ -134,6 +138,20 @@ impl FitsTable {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
             .map_err(|e| Error::new(ErrorKind::Input, "inconsistent FITS columns").at("file", &self.path).source(e))
+    }
+
+    /// How many of a block's rows have lists of no more than a batch's bytes together; one at least.
+    fn rows_that_fit(&self, block: &[u8]) -> usize {
+        let mut bytes = 0usize;
+        let fits = block.chunks_exact(self.row_bytes.max(1)).take_while(|row| {
+            let lists = self.columns.iter().filter_map(|c| {
+                let (count, _) = c.heap?.read(&row[c.offset..c.offset + c.bytes()])?;
+                Some(count.saturating_mul(c.element_bytes()))
+            });
+            bytes = lists.fold(bytes, usize::saturating_add);
+            bytes <= BATCH_BYTES
+        });
+        fits.count().max(1)
     }
 
     fn short(&self, e: std::io::Error) -> Error {

@@ -18,14 +18,49 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Longest cell that is read.
 const CELL_BYTES: usize = 64 << 20;
+/// Longest tag that may end a STREAM.
+const TAG_BYTES: u64 = 64;
 
-/// The characters of base64 text up to the next tag, without white space.
-pub(super) struct Base64Text<R>(pub(super) R);
+/// The characters of a STREAM's base64 text, without white space. What ends without the element's end tag is an error.
+pub(super) struct Base64Text<R> {
+    text: R,
+    ended: bool,
+}
+
+impl<R: BufRead> Base64Text<R> {
+    /// The text that follows a STREAM's begin tag.
+    pub(super) fn new(text: R) -> Self {
+        Self { text, ended: false }
+    }
+
+    fn end_tag(&mut self) -> std::io::Result<()> {
+        let mut tag = Vec::new();
+        self.text.by_ref().take(TAG_BYTES).read_until(b'>', &mut tag)?;
+        let tag = String::from_utf8_lossy(&tag).into_owned();
+        let name = tag.strip_prefix("</").and_then(|t| t.strip_suffix('>')).map(str::trim);
+        if name.is_some_and(|name| name.rsplit(':').next() == Some("STREAM")) {
+            self.ended = true;
+            return Ok(());
+        }
+        let message = format!("'{}' where base64 or </STREAM> should be", tag.escape_debug());
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message))
+    }
+}
 
 impl<R: BufRead> Read for Base64Text<R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
         loop {
-            let text = self.0.fill_buf()?;
+            let text = self.text.fill_buf()?;
+            if text.is_empty() {
+                return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file ends within it"));
+            }
+            if text[0] == b'<' {
+                self.end_tag()?;
+                return Ok(0);
+            }
             let (mut used, mut given) = (0, 0);
             for b in text.iter().take_while(|b| **b != b'<') {
                 if given == out.len() {
@@ -37,8 +72,8 @@ impl<R: BufRead> Read for Base64Text<R> {
                 }
                 used += 1;
             }
-            self.0.consume(used);
-            if given > 0 || used == 0 {
+            self.text.consume(used);
+            if given > 0 {
                 return Ok(given);
             }
         }

@@ -54,7 +54,8 @@ impl VoField {
         };
         let element = element(&datatype).ok_or_else(unsupported)?;
         let shape = shape(arraysize.as_deref()).ok_or_else(unsupported)?;
-        if element == Element::Char && arraysize.as_deref().is_some_and(|a| a.contains('x')) {
+        let logical_list = element == Element::Logical && shape != Shape::One;
+        if logical_list || element == Element::Char && arraysize.as_deref().is_some_and(|a| a.contains('x')) {
             return Err(unsupported());
         }
         let metadata = ["unit", "ucd"].into_iter().filter_map(|key| Some((key.to_owned(), get(key)?))).collect();
@@ -120,6 +121,10 @@ fn element(datatype: &str) -> Option<Element> {
 fn shape(arraysize: Option<&str>) -> Option<Shape> {
     let Some(text) = arraysize else { return Some(Shape::One) };
     if text.ends_with('*') {
+        // Writers differ in what they count of arrays of several dimensions.
+        if text.contains('x') {
+            return None;
+        }
         return Some(Shape::Variable);
     }
     let length = text.split('x').try_fold(1usize, |n, part| n.checked_mul(part.trim().parse().ok()?))?;

@@ -7,6 +7,7 @@ mod header;
 mod table_data;
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Read},
     sync::Arc,
 };
@@ -70,10 +71,17 @@ impl VoTable {
         let text = inflated(bytes).map_err(|e| bad("the file cannot be read").source(e))?;
         let mut xml = Reader::from_reader(text);
         let (fields, serialisation) = read_header(&mut xml)?;
+        if fields.is_empty() && serialisation != Serialisation::Empty {
+            return Err(bad("its table has rows but no FIELD").hint("the file is damaged: fetch it again"));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = fields.iter().find(|f| !seen.insert(f.name.as_str())) {
+            return Err(bad(&format!("two columns are named '{}'", twice.name)).hint("rename one, e.g. with TOPCAT"));
+        }
         let rows = match serialisation {
             Serialisation::TableData => Rows::TableData(Box::new(TableData::new(xml))),
             Serialisation::Binary | Serialisation::Binary2 => {
-                let stream = BufReader::new(DecoderReader::new(Base64Text(xml.into_inner()), &STANDARD));
+                let stream = BufReader::new(DecoderReader::new(Base64Text::new(xml.into_inner()), &STANDARD));
                 Rows::Binary(Box::new(stream), serialisation == Serialisation::Binary2)
             }
             Serialisation::Empty => Rows::None,
@@ -115,10 +123,10 @@ impl VoTable {
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
         let (rows, columns) = match &mut self.rows {
             Rows::None => return Ok(None),
-            Rows::Binary(stream, flags) => binary_rows(stream, *flags, &self.fields, &self.wanted)?,
+            Rows::Binary(stream, flags) => binary_rows(stream, *flags, &self.fields, &self.wanted, self.rows_read)?,
             Rows::TableData(table) => {
                 let malformed = &mut self.malformed;
-                table.read_rows(&self.fields, &self.wanted, self.on_error, malformed)?
+                table.read_rows(&self.fields, &self.wanted, self.on_error, malformed, self.rows_read)?
             }
         };
         self.rows_read += rows;
@@ -137,6 +145,7 @@ fn binary_rows(
     with_flags: bool,
     fields: &[VoField],
     wanted: &[bool],
+    rows_before: usize,
 ) -> Result<(usize, Vec<ArrayRef>)> {
     let mut columns: Vec<Cells> = fields.iter().map(|_| Cells::default()).collect();
     let mut flags = vec![0; if with_flags { fields.len().div_ceil(8) } else { 0 }];
@@ -145,7 +154,8 @@ fn binary_rows(
         stream.read_exact(&mut flags).map_err(|e| short(&e))?;
         for (i, (field, column)) in fields.iter().zip(&mut columns).enumerate() {
             let null = flags.get(i / 8).is_some_and(|byte| byte & (0x80 >> (i % 8)) != 0);
-            column.read(field, null, stream).map_err(|e| e.at("column", &field.name))?;
+            let place = |e: Error| e.at("row", rows_before + rows).at("column", &field.name);
+            column.read(field, null, stream).map_err(place)?;
             if !wanted[i] {
                 column.clear();
             }
@@ -162,7 +172,7 @@ impl Iterator for VoTable {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.read_batch().map_err(|e| e.at("row", self.rows_read)).transpose();
+        let batch = self.read_batch().transpose();
         if !matches!(batch, Some(Ok(_))) {
             self.rows = Rows::None;
         }

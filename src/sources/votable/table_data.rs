@@ -5,7 +5,7 @@ use quick_xml::{Reader, escape::resolve_predefined_entity, events::Event};
 
 use super::{
     BATCH_BYTES, BATCH_ROWS, Text, bad,
-    header::{VoField, malformed},
+    header::{Shape, VoField, malformed},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -14,6 +14,8 @@ use crate::{
         on_error::OnError,
     },
 };
+
+const DAMAGED: &str = "the file is damaged: fetch it again";
 
 /// The rows of a TABLEDATA element.
 pub(super) struct TableData {
@@ -36,6 +38,7 @@ impl TableData {
         wanted: &[bool],
         on_error: OnError,
         malformed: &mut usize,
+        rows_before: usize,
     ) -> Result<(usize, Vec<ArrayRef>)> {
         let builder = |(field, wanted): (&VoField, &bool)| wanted.then(|| cell_builder(field.field().data_type()))?;
         let mut builders: Vec<_> = fields.iter().zip(wanted).map(builder).collect();
@@ -44,7 +47,7 @@ impl TableData {
         while !self.done
             && rows < BATCH_ROWS
             && self.xml.buffer_position() - begin < BATCH_BYTES as u64
-            && self.read_row(fields, &mut builders, on_error, malformed)?
+            && self.read_row(fields, &mut builders, on_error, malformed).map_err(|e| e.at("row", rows_before + rows))?
         {
             rows += 1;
         }
@@ -77,12 +80,15 @@ impl TableData {
                     append(fields, builders, column, &self.cell, on_error, bad_cells)?;
                     column += 1;
                 }
+                Event::Empty(tag) if tag.local_name().as_ref() == b"TR" => {
+                    return Err(Error::new(ErrorKind::Input, "a row has no values").hint(DAMAGED));
+                }
                 Event::End(tag) if tag.local_name().as_ref() == b"TR" => {
                     if column == fields.len() {
                         return Ok(true);
                     }
                     let message = format!("the row has {column} values, the table {} columns", fields.len());
-                    return Err(Error::new(ErrorKind::Input, message).hint("the file is damaged: fetch it again"));
+                    return Err(Error::new(ErrorKind::Input, message).hint(DAMAGED));
                 }
                 Event::End(tag) if tag.local_name().as_ref() == b"TABLEDATA" => {
                     self.done = true;
@@ -109,9 +115,17 @@ fn append(
 ) -> Result<()> {
     let Some(Some(builder)) = builders.get_mut(column) else { return Ok(()) };
     let field = &fields[column];
-    if field.elements.null.is_some_and(|null| cell.trim().parse() == Ok(null)) {
+    let is_null = |word: &str| field.elements.null.is_some_and(|null| word.trim().parse() == Ok(null));
+    let with_nulls: String;
+    let mut value = cell;
+    if field.elements.null.is_some() && field.shape != Shape::One {
+        let words = cell.split_whitespace().map(|word| if is_null(word) { "null" } else { word });
+        with_nulls = words.collect::<Vec<_>>().join(" ");
+        value = &with_nulls;
+    }
+    if is_null(value) {
         builder.append_null();
-    } else if builder.append(cell.as_bytes()).is_err() {
+    } else if builder.append(value.as_bytes()).is_err() {
         if on_error == OnError::Fail {
             let shown: String = cell.trim().chars().take(40).collect();
             let message = format!("'{shown}' is not a value of type {}", field.field().data_type());
