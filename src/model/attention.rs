@@ -3,7 +3,9 @@
 //! every token is padding still has something to attend to.
 
 use candle_core::{D, Result, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, linear, ops::softmax_last_dim};
+use candle_nn::{Linear, VarBuilder, linear};
+
+use super::pass::Pass;
 
 /// One attention layer.
 #[derive(Debug, Clone)]
@@ -39,16 +41,16 @@ impl Attention {
     /// Attends from `query` `(rows, n, width)` to `memory` `(rows, m, width)`; returns `(rows, n, width)`.
     ///
     /// `mask` `(rows, 1, 1, m + 1)` is added to the scores: 0 keeps a key, minus infinity hides it.
-    pub fn forward(&self, query: &Tensor, memory: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, query: &Tensor, memory: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (rows, n, width) = query.dims3()?;
         let head = width / self.heads;
         let with_extra = |x: Tensor, extra: &Tensor| Tensor::cat(&[&x, &extra.broadcast_as((rows, 1, width))?], 1);
-        let q = self.split(&(self.query.forward(query)? * (1.0 / (head as f64).sqrt()))?)?;
-        let k = self.split(&with_extra(self.key.forward(memory)?, &self.extra_key)?)?;
-        let v = self.split(&with_extra(self.value.forward(memory)?, &self.extra_value)?)?;
-        let scores = q.matmul(&k.transpose(D::Minus1, D::Minus2)?)?.broadcast_add(mask)?;
-        let mixed = softmax_last_dim(&scores)?.matmul(&v)?;
-        self.output.forward(&mixed.transpose(1, 2)?.reshape((rows, n, width))?)
+        let q = self.split(&(pass.linear(&self.query, query)? * (1.0 / (head as f64).sqrt()))?)?;
+        let k = self.split(&with_extra(pass.linear(&self.key, memory)?, &self.extra_key)?)?;
+        let v = self.split(&with_extra(pass.linear(&self.value, memory)?, &self.extra_value)?)?;
+        let scores = q.matmul(&k.transpose(D::Minus1, D::Minus2)?)?;
+        let mixed = pass.attention_weights(&scores, mask)?.matmul(&v)?;
+        pass.linear(&self.output, &mixed.transpose(1, 2)?.reshape((rows, n, width))?)
     }
 
     /// `(rows, n, width)` -> `(rows, heads, n, width / heads)`.

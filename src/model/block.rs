@@ -2,12 +2,12 @@
 //! layer norm.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{LayerNorm, Linear, Module, VarBuilder, layer_norm, linear};
+use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear};
 
-use super::attention::Attention;
+use super::{attention::Attention, pass::Pass};
 
 /// PyTorch's default, which the published model uses.
-const LAYER_NORM_EPSILON: f64 = 1e-5;
+pub(super) const LAYER_NORM_EPSILON: f64 = 1e-5;
 
 /// One block of the encoder or decoder.
 #[derive(Debug, Clone)]
@@ -32,10 +32,10 @@ impl Block {
     }
 
     /// `query` `(rows, n, width)` attends to `memory` `(rows, m, width)` under `mask`; returns `(rows, n, width)`.
-    pub fn forward(&self, query: &Tensor, memory: &Tensor, mask: &Tensor) -> Result<Tensor> {
-        let attended = self.attention.forward(query, memory, mask)?;
-        let x = self.norm_1.forward(&(query + attended)?)?;
-        let dense = self.dense_2.forward(&self.dense_1.forward(&x)?.gelu_erf()?)?;
-        self.norm_2.forward(&(x + dense)?)
+    pub fn forward(&self, query: &Tensor, memory: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let attended = pass.dropout(self.attention.forward(query, memory, mask, pass)?)?;
+        let x = pass.norm(&self.norm_1, &(query + attended)?)?;
+        let dense = pass.linear(&self.dense_2, &pass.gelu(&pass.linear(&self.dense_1, &x)?)?)?;
+        pass.norm(&self.norm_2, &(x + pass.dropout(dense)?)?)
     }
 }

@@ -3,9 +3,9 @@
 //! shares one pass over the keys and values of the perception.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, linear};
+use candle_nn::{Linear, VarBuilder, linear};
 
-use super::{block::Block, config::Architecture};
+use super::{block::Block, config::Architecture, pass::Pass};
 
 /// Perception and requests to mean and log variance.
 #[derive(Debug, Clone)]
@@ -42,14 +42,20 @@ impl Decoder {
 
     /// Embedded `requests` `(rows, n, width)` of a `perception` `(rows, context, width)` to the standardised mean and
     /// the log variance, each `(rows, n)`.
-    pub fn forward(&self, requests: &Tensor, perception: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub fn forward(
+        &self,
+        requests: &Tensor,
+        perception: &Tensor,
+        mask: &Tensor,
+        pass: &Pass,
+    ) -> Result<(Tensor, Tensor)> {
         let mut x = requests.clone();
         for block in &self.blocks {
-            x = block.forward(&x, perception, mask)?;
+            x = block.forward(&x, perception, mask, pass)?;
         }
         for dense in &self.head {
-            x = dense.forward(&x)?.gelu_erf()?;
+            x = pass.dropout(pass.gelu(&pass.linear(dense, &x)?)?)?;
         }
-        Ok((self.mean.forward(&x)?.squeeze(2)?, self.log_variance.forward(&x)?.squeeze(2)?))
+        Ok((pass.linear(&self.mean, &x)?.squeeze(2)?, pass.linear(&self.log_variance, &x)?.squeeze(2)?))
     }
 }

@@ -4,6 +4,8 @@
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
+use super::pass::Pass;
+
 /// The non-linear embedding of values and requests.
 #[derive(Debug, Clone)]
 pub struct Embedding {
@@ -18,17 +20,14 @@ impl Embedding {
     }
 
     /// Embeds standardised `values` of `tokens`, both `(rows, context)`, to `(rows, context, width)`.
-    pub fn forward(&self, tokens: &Tensor, values: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, tokens: &Tensor, values: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (rows, context) = tokens.dims2()?;
         let width = self.embeddings.dim(1)?;
         let ids = tokens.flatten_all()?;
         let scale = self.embeddings.index_select(&ids, 0)?;
         let bias = self.bias.index_select(&ids, 0)?;
-        scale
-            .broadcast_mul(&values.reshape((rows * context, 1))?)?
-            .add(&bias)?
-            .gelu_erf()?
-            .reshape((rows, context, width))
+        let x = scale.broadcast_mul(&values.reshape((rows * context, 1))?)?.add(&bias)?;
+        pass.gelu(&x)?.reshape((rows, context, width))
     }
 
     /// Embeds requested `tokens` `(rows, requests)` to `(rows, requests, width)`.

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::{block::Block, config::Architecture};
+use super::{block::Block, config::Architecture, pass::Pass};
 
 /// Embedded context to perception.
 #[derive(Debug, Clone)]
@@ -24,10 +24,10 @@ impl Encoder {
     }
 
     /// `(rows, context, width)` to the perception of the same shape.
-    pub fn forward(&self, embedded: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, embedded: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
         let mut x = embedded.clone();
         for block in &self.blocks {
-            x = block.forward(&x, &x, mask)?;
+            x = block.forward(&x, &x, mask, pass)?;
         }
         Ok(x)
     }

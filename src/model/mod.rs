@@ -14,10 +14,14 @@ mod encoder;
 pub mod file;
 pub mod import;
 pub mod init;
+mod ops;
+mod pass;
 mod transformer;
 
 pub use config::Architecture;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use file::{Model, Provenance};
+pub use ops::Dropout;
+pub use pass::Pass;
 pub use transformer::{Perception, Prediction, Transformer};

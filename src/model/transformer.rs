@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::{config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder};
+use super::{config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder, pass::Pass};
 
 /// What the encoder made of a batch, ready to answer requests.
 #[derive(Debug, Clone)]
@@ -58,14 +58,26 @@ impl Transformer {
     /// Encodes `rows` contexts given row-major: `tokens` (0 = padding) and standardised `values`, each
     /// `rows * context_length` long.
     pub fn perceive(&self, tokens: &[u32], values: &[f32]) -> Result<Perception> {
+        self.encode(tokens, values, &Pass::Infer)
+    }
+
+    /// Answers each row's one request, a token id, as [`Transformer::perceive`] and [`Transformer::request_per_row`]
+    /// do, in a `pass` for training; mean and log variance are `(rows, 1)`.
+    pub fn train(&self, tokens: &[u32], values: &[f32], requests: &[u32], pass: &Pass) -> Result<Prediction> {
+        let perception = self.encode(tokens, values, pass)?;
+        let requests = Tensor::from_slice(requests, (requests.len(), 1), &self.device)?;
+        self.decode(&perception, &self.embedding.request(&requests)?, pass)
+    }
+
+    fn encode(&self, tokens: &[u32], values: &[f32], pass: &Pass) -> Result<Perception> {
         let context = self.context_length;
         let shape = (tokens.len() / context, context);
         let tokens = Tensor::from_slice(tokens, shape, &self.device)?;
         let values = Tensor::from_slice(values, shape, &self.device)?;
         let present = tokens.ne(0u32)?.to_dtype(DType::F32)?;
         let mask = attention_mask(&tokens)?;
-        let embedded = self.embedding.forward(&tokens, &values)?;
-        let tokens = self.encoder.forward(&embedded, &mask)?;
+        let embedded = self.embedding.forward(&tokens, &values, pass)?;
+        let tokens = self.encoder.forward(&embedded, &mask, pass)?;
         Ok(Perception { tokens, present, mask })
     }
 
@@ -75,16 +87,16 @@ impl Transformer {
         let tokens = Tensor::from_slice(requests, (1, requests.len()), &self.device)?;
         let embedded = self.embedding.request(&tokens)?;
         let (_, n, width) = embedded.dims3()?;
-        self.decode(perception, &embedded.broadcast_as((rows, n, width))?.contiguous()?)
+        self.decode(perception, &embedded.broadcast_as((rows, n, width))?.contiguous()?, &Pass::Infer)
     }
 
     /// Answers each row's own requests, `tokens` `(rows, requests)`.
     pub fn request_per_row(&self, perception: &Perception, tokens: &Tensor) -> Result<Prediction> {
-        self.decode(perception, &self.embedding.request(tokens)?)
+        self.decode(perception, &self.embedding.request(tokens)?, &Pass::Infer)
     }
 
-    fn decode(&self, perception: &Perception, requests: &Tensor) -> Result<Prediction> {
-        let (mean, log_variance) = self.decoder.forward(requests, &perception.tokens, &perception.mask)?;
+    fn decode(&self, perception: &Perception, requests: &Tensor, pass: &Pass) -> Result<Prediction> {
+        let (mean, log_variance) = self.decoder.forward(requests, &perception.tokens, &perception.mask, pass)?;
         Ok(Prediction { mean, log_variance })
     }
 }

@@ -1,0 +1,84 @@
+//! How the layers run: for answers, with candle's fused operations, or for training, with gradients and dropout.
+
+use candle_core::{D, Result, Tensor};
+use candle_nn::{
+    LayerNorm, Linear, Module,
+    ops::{softmax, softmax_last_dim},
+};
+
+use super::{
+    block::LAYER_NORM_EPSILON,
+    ops::{AddBias, Dropout, Gelu, MaskedSoftmax, Normalise},
+};
+
+/// How a forward pass runs.
+#[derive(Debug)]
+pub enum Pass {
+    /// For answers: fast, without gradients.
+    Infer,
+    /// For training: every operation has its gradient, and dropout is applied.
+    Train(Dropout),
+}
+
+impl Pass {
+    /// Whether the training operations of [`super::ops`] apply.
+    fn on_host(&self, x: &Tensor) -> bool {
+        matches!(self, Self::Train(_)) && x.device().is_cpu()
+    }
+
+    /// `x W^T + b`.
+    pub(super) fn linear(&self, layer: &Linear, x: &Tensor) -> Result<Tensor> {
+        match layer.bias() {
+            Some(bias) if self.on_host(x) => {
+                let shape = x.shape().clone();
+                let (width, out) = (x.dim(D::Minus1)?, layer.weight().dim(0)?);
+                let flat = x.reshape((shape.elem_count() / width, width))?.matmul(&layer.weight().t()?)?;
+                let mut dims = shape.into_dims();
+                dims.pop();
+                dims.push(out);
+                flat.apply_op2(bias, AddBias)?.reshape(dims)
+            }
+            _ => layer.forward(x),
+        }
+    }
+
+    /// gelu in its erf form.
+    pub(super) fn gelu(&self, x: &Tensor) -> Result<Tensor> {
+        if self.on_host(x) { x.apply_op1(Gelu) } else { x.gelu_erf() }
+    }
+
+    /// Layer norm.
+    pub(super) fn norm(&self, layer: &LayerNorm, x: &Tensor) -> Result<Tensor> {
+        match (self, layer.bias()) {
+            (Self::Infer, _) | (_, None) => layer.forward(x),
+            (_, Some(bias)) if x.device().is_cpu() => {
+                x.contiguous()?.apply_op3(layer.weight(), bias, Normalise(LAYER_NORM_EPSILON as f32))
+            }
+            (_, Some(bias)) => {
+                let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+                let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+                let unit = centred.broadcast_div(&(variance + LAYER_NORM_EPSILON)?.sqrt()?)?;
+                unit.broadcast_mul(layer.weight())?.broadcast_add(bias)
+            }
+        }
+    }
+
+    /// Attention weights from scores `(rows, heads, queries, keys)` under a mask `(rows, 1, 1, keys)`, with dropout.
+    pub(super) fn attention_weights(&self, scores: &Tensor, mask: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Infer => softmax_last_dim(&scores.broadcast_add(mask)?),
+            Self::Train(dropout) if scores.device().is_cpu() => {
+                dropout.apply(&scores.apply_op1(MaskedSoftmax(mask.clone()))?)
+            }
+            Self::Train(dropout) => dropout.apply(&softmax(&scores.broadcast_add(mask)?, D::Minus1)?),
+        }
+    }
+
+    /// Dropout in training, nothing otherwise.
+    pub(super) fn dropout(&self, x: Tensor) -> Result<Tensor> {
+        match self {
+            Self::Infer => Ok(x),
+            Self::Train(dropout) => dropout.apply(&x),
+        }
+    }
+}
