@@ -158,6 +158,31 @@ impl Model {
         self
     }
 
+    /// The same model with its weights rounded to `dtype` (f32, f16 or bf16), which its file then holds; it computes in
+    /// f32 as before, and its hash is that of the rounded weights.
+    ///
+    /// # Errors
+    /// If a weight does not fit the type.
+    pub fn with_dtype(&self, dtype: DType) -> Result<Self> {
+        let round = |(name, t): (&String, &Tensor)| -> Result<_> { Ok((name.clone(), t.to_dtype(dtype)?)) };
+        let tensors = self.tensors.iter().map(round).collect::<Result<BTreeMap<_, _>>>()?;
+        for (name, tensor) in &tensors {
+            let largest = tensor.to_dtype(DType::F32)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+            if !largest.is_finite() {
+                return Err(Error::new(ErrorKind::Model, format!("a weight is too large for {}", dtype.as_str()))
+                    .at("weight", name)
+                    .hint("keep the model in f32"));
+            }
+        }
+        Self::new(&self.name, self.architecture.clone(), self.vocabulary.clone(), self.provenance.clone(), tensors)
+    }
+
+    /// The weights on the host, by the published checkpoint's names.
+    #[must_use]
+    pub fn weights(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
     /// Its sizes.
     #[must_use]
     pub fn architecture(&self) -> &Architecture {

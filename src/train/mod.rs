@@ -1,3 +1,28 @@
-//! What a model learns from, and how.
+//! Training: a SQL query becomes a training set in memory, and a network learns to answer any of its tokens from any
+//! others, as Leung & Bovy (2023, section 4) train theirs.
 
+mod batches;
+mod checkpoint;
+mod dry_run;
+mod learner;
+mod losses;
+mod optimizer;
+mod plot;
+mod query;
+mod run;
+mod sample;
+mod schedule;
+mod set;
+mod settings;
 pub mod simulate;
+
+pub use dry_run::{DryRun, dry_run};
+pub use learner::Learner;
+pub use losses::LossRecord;
+pub use optimizer::{AdamW, AdamWSettings};
+pub use query::read_training_set;
+pub use run::{Outcome, Report, Run};
+pub use sample::{Batch, Sampler};
+pub use schedule::{Budget, Schedule};
+pub use set::{Columns, TrainingSet};
+pub use settings::{Settings, Size};

@@ -23,3 +23,4 @@ mod shipped_sql;
 mod simulate;
 mod simulate_parts;
 mod sky_references;
+mod train;

@@ -1,0 +1,51 @@
+//! What a run would do, before it does it.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+
+use super::{learner::Learner, sample::Sampler, set::TrainingSet, settings::Settings};
+use crate::{error::Result, model::init};
+
+/// The size and cost of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DryRun {
+    /// Stars of the set.
+    pub stars: usize,
+    /// Stars to train on.
+    pub training_stars: usize,
+    /// Stars kept for validation.
+    pub validation_stars: usize,
+    /// Weights of the network.
+    pub parameters: usize,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// Stars trained on per second, measured on one batch.
+    pub stars_per_second: f64,
+    /// Loss of the untrained network on that batch.
+    pub loss: f64,
+}
+
+/// Measures one step of a run, writing nothing.
+///
+/// # Errors
+/// As [`super::Run::open`].
+pub fn dry_run(set: &TrainingSet, settings: &Settings, device: &Device) -> Result<DryRun> {
+    settings.validate()?;
+    let sampler = Sampler::new(set, settings)?;
+    let model = init::random("initial", settings.architecture.clone(), set.vocabulary().clone(), settings.seed)?;
+    let mut learner = Learner::new(model.weights(), model.architecture(), set.tokens(), None, device)?;
+    let batch = sampler.draw(set, &sampler.order(0), 0, 0);
+    let loss = learner.step(&batch, settings.schedule.rate, settings.dropout, 0)?;
+    let begun = Instant::now();
+    learner.step(&batch, settings.schedule.rate, settings.dropout, 1)?;
+    Ok(DryRun {
+        stars: set.rows(),
+        training_stars: sampler.training_stars(),
+        validation_stars: sampler.validation_stars(),
+        parameters: model.weights().values().map(Tensor::elem_count).sum(),
+        steps_per_epoch: sampler.steps_per_epoch(),
+        stars_per_second: settings.batch as f64 / begun.elapsed().as_secs_f64(),
+        loss,
+    })
+}

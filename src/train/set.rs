@@ -1,0 +1,228 @@
+//! The training set in memory: one f32 per star and token, standardised, NaN where missing.
+
+use sha2::{Digest, Sha256};
+
+use super::sample::mix;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    schema::{Token, Vocabulary},
+};
+
+/// From the median absolute deviation to the standard deviation of a normal distribution, `1 / Phi^-1(3/4)`.
+const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
+
+/// The columns of a query in physical units, one per token.
+#[derive(Debug, Clone, Default)]
+pub struct Columns {
+    /// Names of the tokens.
+    pub tokens: Vec<String>,
+    /// Row-major values, NaN where missing: `rows * tokens`.
+    pub values: Vec<f32>,
+    /// 1-sigma errors of a token's values, 0 where unknown, one per row; `None` where the query gives none.
+    pub errors: Vec<Option<Vec<f32>>>,
+}
+
+/// Stars with standardised values. Their order depends on their content alone, not on the order of the query's rows.
+#[derive(Debug)]
+pub struct TrainingSet {
+    vocabulary: Vocabulary,
+    values: Vec<f32>,
+    errors: Vec<Option<Vec<f32>>>,
+    order: Vec<u32>,
+    fill: Vec<f64>,
+    hash: String,
+}
+
+impl TrainingSet {
+    /// Standardises columns, with the medians and robust standard deviations of the columns themselves or with those of
+    /// `normalisation`.
+    ///
+    /// # Errors
+    /// If there is no row, or a column is entirely missing, constant, or unknown to `normalisation`.
+    pub fn new(columns: Columns, normalisation: Option<&Vocabulary>) -> Result<Self> {
+        let width = columns.tokens.len();
+        if width == 0 || columns.values.is_empty() {
+            return Err(Error::new(ErrorKind::Input, "the training set is empty")
+                .hint("the query gave no rows; run it with `lamcat sql` to see why"));
+        }
+        let rows = columns.values.len() / width;
+        let mut tokens = Vec::with_capacity(width);
+        let mut fill = Vec::with_capacity(width);
+        let mut unusable = Vec::new();
+        for (i, name) in columns.tokens.iter().enumerate() {
+            let mut known: Vec<f32> =
+                columns.values.iter().skip(i).step_by(width).copied().filter(|v| !v.is_nan()).collect();
+            fill.push(known.len() as f64 / rows as f64);
+            match (measure(name, &mut known), normalisation) {
+                (Err(why), _) => unusable.push(why),
+                (Ok(_), Some(v)) => tokens.push(v.token(v.require(name)?).clone()),
+                (Ok(token), None) => tokens.push(token),
+            }
+        }
+        if !unusable.is_empty() {
+            return Err(Error::new(ErrorKind::Input, format!("nothing can be learnt of {}", unusable.join(", ")))
+                .at("rows", rows)
+                .hint("leave these columns out of the query, or give rows that have them"));
+        }
+        let (order, hash) = canonical_order(&columns, rows);
+        let mut set = Self {
+            vocabulary: Vocabulary::new(tokens)?,
+            values: columns.values,
+            errors: columns.errors,
+            order,
+            fill,
+            hash,
+        };
+        set.standardise();
+        Ok(set)
+    }
+
+    fn standardise(&mut self) {
+        let tokens = self.vocabulary.tokens();
+        for row in self.values.chunks_exact_mut(tokens.len()) {
+            for (value, token) in row.iter_mut().zip(tokens) {
+                *value = ((f64::from(*value) - token.median) / token.scale) as f32;
+            }
+        }
+        for (errors, token) in self.errors.iter_mut().zip(tokens) {
+            for error in errors.iter_mut().flatten() {
+                *error = (f64::from(*error) / token.scale) as f32;
+            }
+        }
+    }
+
+    /// Number of stars.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.vocabulary.len()
+    }
+
+    /// The tokens with their normalisation: the vocabulary of a model trained on the set.
+    #[must_use]
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The share of stars that have each token, in [0, 1].
+    #[must_use]
+    pub fn fill(&self) -> &[f64] {
+        &self.fill
+    }
+
+    /// SHA-256 of the content, in hex; the order of the query's rows does not change it.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// A star's standardised values, NaN where missing.
+    #[must_use]
+    pub fn row(&self, star: usize) -> &[f32] {
+        let width = self.tokens();
+        let start = self.order[star] as usize * width;
+        &self.values[start..start + width]
+    }
+
+    /// The standardised 1-sigma error of a star's value of the token with id `column + 1`, 0 where unknown.
+    #[must_use]
+    pub fn error(&self, star: usize, column: usize) -> f32 {
+        self.errors[column].as_ref().map_or(0.0, |e| e[self.order[star] as usize])
+    }
+}
+
+/// The normalisation of a token's known values, or why nothing can be learnt of it. Where more than half of the values
+/// are the same, the ordinary standard deviation takes the robust one's place.
+fn measure(name: &str, known: &mut [f32]) -> Result<Token, String> {
+    if known.is_empty() {
+        return Err(format!("'{name}' (missing in every row)"));
+    }
+    if known.iter().all(|v| *v == known[0]) {
+        return Err(format!("'{name}' (the same in every row that has it: {})", known[0]));
+    }
+    let centre = f64::from(median(known));
+    let deviation = |v: &f32| f64::from(*v) - centre;
+    let variance = known.iter().map(|v| deviation(v).powi(2)).sum::<f64>() / known.len() as f64;
+    let mut off: Vec<f32> = known.iter().map(|v| deviation(v).abs() as f32).collect();
+    let robust = MAD_TO_SIGMA * f64::from(median(&mut off));
+    let scale = if robust > 0.0 { robust } else { variance.sqrt() };
+    Ok(Token { name: name.to_owned(), median: centre, scale })
+}
+
+/// The median; of an even number the mean of the middle two.
+fn median(values: &mut [f32]) -> f32 {
+    let middle = values.len() / 2;
+    let even = values.len().is_multiple_of(2);
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
+    if !even {
+        return upper;
+    }
+    let lower = below.iter().copied().max_by(f32::total_cmp).unwrap_or(upper);
+    lower + (upper - lower) / 2.0
+}
+
+/// The rows in the order of a hash of their content, and a hash of them all.
+fn canonical_order(columns: &Columns, rows: usize) -> (Vec<u32>, String) {
+    let width = columns.tokens.len();
+    let key = |row: u32| {
+        let values = &columns.values[row as usize * width..(row as usize + 1) * width];
+        let errors = columns.errors.iter().flatten().map(|e| &e[row as usize]);
+        let bits = |v: &f32| u64::from(if v.is_nan() { u32::MAX } else { v.to_bits() });
+        values.iter().chain(errors).fold(0, |hash, v| mix(hash ^ bits(v)))
+    };
+    let mut keyed: Vec<(u64, u32)> = (0..rows as u32).map(|row| (key(row), row)).collect();
+    keyed.sort_unstable();
+    let mut hasher = Sha256::new();
+    for name in &columns.tokens {
+        hasher.update(name.as_bytes());
+        hasher.update([0]);
+    }
+    for (key, _) in &keyed {
+        hasher.update(key.to_le_bytes());
+    }
+    (keyed.into_iter().map(|(_, row)| row).collect(), format!("{:x}", hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(values: &[[f32; 2]]) -> Columns {
+        Columns {
+            tokens: vec!["teff".to_owned(), "logg".to_owned()],
+            values: values.concat(),
+            errors: vec![None, Some(values.iter().map(|v| v[1].abs() / 10.0).collect())],
+        }
+    }
+
+    #[test]
+    fn standardises_with_median_and_robust_deviation() {
+        let rows = [[1.0, 5.0], [2.0, 6.0], [3.0, f32::NAN], [4.0, 9.0], [100.0, 1.0]];
+        let set = TrainingSet::new(columns(&rows), None).unwrap();
+        let teff = set.vocabulary().token(1);
+        assert!((teff.median - 3.0).abs() < 1e-9 && (teff.scale - MAD_TO_SIGMA).abs() < 1e-6, "{teff:?}");
+        assert!((set.vocabulary().token(2).median - 5.5).abs() < 1e-6);
+        assert_eq!(set.fill(), [1.0, 0.8]);
+        let seen: f32 = (0..5).map(|i| set.row(i)[0]).sum();
+        assert!((f64::from(seen) - 95.0 / MAD_TO_SIGMA).abs() < 1e-4);
+        let mut shuffled = rows;
+        shuffled.reverse();
+        let again = TrainingSet::new(columns(&shuffled), None).unwrap();
+        assert_eq!(again.hash(), set.hash());
+        assert!(
+            (0..5).all(|i| again.row(i)[0] == set.row(i)[0] && again.error(i, 1).total_cmp(&set.error(i, 1)).is_eq())
+        );
+    }
+
+    #[test]
+    fn useless_columns_are_named() {
+        let e = TrainingSet::new(columns(&[[f32::NAN, 2.0], [f32::NAN, 2.0]]), None).unwrap_err().to_string();
+        assert!(e.contains("'teff' (missing in every row), 'logg' (the same in every row that has it: 2)"), "{e}");
+        assert!(TrainingSet::new(columns(&[]), None).unwrap_err().to_string().contains("the training set is empty"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Settings of a training run.
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::Schedule;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    model::Architecture,
+};
+
+/// A preset of a network's sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Width 32: for tests and first tries.
+    Tiny,
+    /// Width 64: a model that trains on a CPU.
+    Small,
+    /// The published sizes, width 128: 8.8 million parameters.
+    Full,
+}
+
+impl Size {
+    /// The sizes of this preset.
+    #[must_use]
+    pub fn architecture(self) -> Architecture {
+        let (width, heads, encoder_dense, decoder_dense) = match self {
+            Self::Tiny => (32, 8, 64, 96),
+            Self::Small => (64, 16, 256, 512),
+            Self::Full => return Architecture::leung_bovy_2023(),
+        };
+        Architecture {
+            context_length: 64,
+            width,
+            encoder_heads: heads,
+            encoder_dense,
+            decoder_heads: heads,
+            decoder_dense,
+        }
+    }
+}
+
+/// What decides the course of a training run; the same settings on the same set give the same losses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Sizes of the network.
+    pub architecture: Architecture,
+    /// Stars of a step.
+    pub batch: usize,
+    /// Length and learning rate.
+    pub schedule: Schedule,
+    /// Probability in [0, 1) that dropout drops an element.
+    pub dropout: f32,
+    /// Seed of everything random: weights, split, sampling, dropout.
+    pub seed: u64,
+    /// Steps between reports.
+    pub report_every: u64,
+}
+
+impl Settings {
+    /// Share of the stars kept for validation.
+    pub const VALIDATION: f64 = 0.1;
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// Names the setting that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        self.architecture.validate()?;
+        let bad = |what: &'static str, value: String, range: &str| {
+            Err(Error::new(ErrorKind::Config, format!("the setting {what} is out of its range"))
+                .at("value", value)
+                .hint(format!("{what} must be {range}")))
+        };
+        let schedule = &self.schedule;
+        if self.batch == 0 {
+            return bad("batch", self.batch.to_string(), "at least 1");
+        }
+        if self.architecture.context_length < 5 {
+            return bad("context", self.architecture.context_length.to_string(), "at least 5");
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return bad("dropout", self.dropout.to_string(), "in [0, 1)");
+        }
+        if !(schedule.rate.is_finite() && schedule.rate > 0.0) {
+            return bad("lr", schedule.rate.to_string(), "positive");
+        }
+        if !(0.0..=schedule.rate).contains(&schedule.floor) {
+            return bad("lr-floor", schedule.floor.to_string(), "between 0 and lr");
+        }
+        if schedule.cycles == 0 || self.report_every == 0 || schedule.budget.is_empty() {
+            return bad("restarts, report-every, steps, epochs or time-limit", "0".to_owned(), "at least 1");
+        }
+        Ok(())
+    }
+}
