@@ -11,6 +11,8 @@ mod session_args;
 mod simulate;
 mod sql;
 mod stdout;
+mod threads;
+mod train;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -44,11 +46,14 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Simulate stars with spectra and labels, to train a model on.
     Simulate(simulate::SimulateArgs),
+    /// Train a model on the rows of a query.
+    Train(Box<train::TrainArgs>),
 }
 
 /// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage.
 #[must_use]
 pub fn main() -> ExitCode {
+    threads::one_tile_per_core();
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("LAMCAT_LOG").unwrap_or_else(|_| EnvFilter::new("warn,fitsrs=off"));
     tracing_subscriber::fmt()
@@ -79,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Model(command) => model::run(command),
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
+        Command::Train(args) => train::run(*args).await,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::bail;
-use clap::{Args, Subcommand};
+use candle_core::DType;
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::stdout::out;
@@ -20,6 +21,38 @@ pub(super) enum ModelCommand {
     Info(InfoArgs),
     /// Make a model file with random weights, for benchmarks.
     Init(InitArgs),
+    /// Write a model file with other numbers: f16 halves its size.
+    Convert(ConvertArgs),
+}
+
+/// Numbers that a model file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Dtype {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Dtype {
+    pub(super) fn tensor(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// The model file to read.
+    file: PathBuf,
+    /// The model file to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Its numbers; the model computes in f32 whatever its file holds.
+    #[arg(long, value_enum, default_value_t = Dtype::F16)]
+    dtype: Dtype,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +121,12 @@ pub(super) fn run(command: ModelCommand) -> anyhow::Result<()> {
             Ok(())
         }
         ModelCommand::Info(args) => info(&args),
+        ModelCommand::Convert(args) => {
+            let model = Model::open(&args.file)?.with_dtype(args.dtype.tensor())?;
+            model.save(&args.output)?;
+            eprintln!("wrote {} ({})", args.output.display(), model.label());
+            Ok(())
+        }
         ModelCommand::Init(args) => {
             let architecture = Architecture {
                 context_length: args.context_length,

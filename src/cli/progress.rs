@@ -1,6 +1,7 @@
 //! Progress on a terminal, nothing elsewhere.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 use datafusion::{common::runtime::SpawnedTask, physical_plan::ExecutionPlan};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{ingest::Progress, planner::LamInferExec};
+use crate::{ingest::Progress, planner::LamInferExec, train::Report};
 
 /// How often the line is redrawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -101,6 +102,67 @@ impl QueryProgress {
 }
 
 impl Drop for QueryProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Ticks of the bar of a training run.
+const TICKS: u64 = 10_000;
+
+/// Shows how far training is until dropped.
+pub(super) struct TrainProgress {
+    bar: ProgressBar,
+    quiet: bool,
+    started: Cell<bool>,
+    last: Cell<Option<(f64, f64)>>,
+}
+
+impl TrainProgress {
+    pub(super) fn start(quiet: bool) -> Self {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(TICKS) };
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent} % eta {eta} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, quiet, started: Cell::new(false), last: Cell::new(None) }
+    }
+
+    /// Shows a step, and a line for each line of `losses.csv`.
+    pub(super) fn show(&self, report: &Report) {
+        if self.quiet {
+            return;
+        }
+        if !self.started.replace(true) {
+            // What an earlier part of the run did must not count as this one's speed.
+            self.bar.set_position((report.spent * TICKS as f64) as u64);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position((report.spent * TICKS as f64) as u64);
+        if let Some(record) = report.record {
+            let validation = record.validation_loss.unwrap_or(f64::NAN);
+            self.last.set(Some((validation, record.stars_per_second)));
+            self.bar.suspend(|| {
+                eprintln!(
+                    "step {:>7}  epoch {:>4}  lr {:.2e}  loss {:>8.4}  validation {:>8.4}  {:.0} stars/s",
+                    record.step,
+                    record.epoch,
+                    record.learning_rate,
+                    record.train_loss,
+                    validation,
+                    record.stars_per_second
+                );
+            });
+        }
+        if let Some((validation, speed)) = self.last.get() {
+            self.bar.set_message(format!(
+                "step {}, loss {:.3}, validation {validation:.3}, {speed:.0} stars/s",
+                report.step, report.loss
+            ));
+        }
+    }
+}
+
+impl Drop for TrainProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -28,6 +28,11 @@ pub(super) struct SessionArgs {
 }
 
 impl SessionArgs {
+    /// The bytes that may be held, if there is a limit.
+    pub(super) fn memory(&self) -> Option<usize> {
+        self.memory
+    }
+
     pub(super) async fn open(&self) -> anyhow::Result<Session> {
         if self.threads == Some(0) || self.batch_rows == Some(0) {
             bail!("--threads and --batch-rows must be at least 1");

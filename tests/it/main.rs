@@ -24,3 +24,4 @@ mod simulate;
 mod simulate_parts;
 mod sky_references;
 mod train;
+mod train_program;

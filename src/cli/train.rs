@@ -1,0 +1,338 @@
+//! `lamcat train`.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, bail};
+use candle_core::Device;
+use clap::{Args, ValueEnum};
+use datafusion::common::runtime::SpawnedTask;
+use sha2::{Digest, Sha256};
+
+use super::{model::Dtype, progress::TrainProgress, session_args::SessionArgs};
+use crate::{
+    model::{Architecture, Model},
+    schema::Vocabulary,
+    train::{Budget, DryRun, Outcome, Run, Schedule, Settings, Size, TrainingSet, dry_run, read_training_set},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The query gives one star per row: xp (a list of all coefficients, see xp(bp, rp, g)) and any tokens of the vocabulary
+(teff, logg, m_h, logebv, g_fakemag, bprp, jh, jk), each with an optional error (xp_error, teff_error, …). NULL is missing.
+Examples:
+  lamcat train --dir run -c \"SELECT xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp, teff, teff_error FROM 'stars/*.parquet'\" --dry-run
+  lamcat train --dir run --sql training.sql --size small --batch 256 --time-limit 40m
+  lamcat train --dir paper --sql training.sql --size full --batch 1024 --epochs 4096 --restarts 7
+  lamcat sql --model run/model.safetensors -c \"SELECT …\"
+The run folder gets losses.csv, losses.svg, checkpoint.safetensors and, in the end, model.safetensors. The same command
+goes on where a run was stopped.")]
+pub(super) struct TrainArgs {
+    /// File with the query of the training set.
+    #[arg(long, value_name = "FILE", required_unless_present = "command", conflicts_with = "command")]
+    sql: Option<PathBuf>,
+    /// The query of the training set.
+    #[arg(short, long = "command", value_name = "SQL")]
+    command: Option<String>,
+    /// The run's folder.
+    #[arg(long, value_name = "FOLDER")]
+    dir: PathBuf,
+    /// Say what would be trained and how long an epoch takes; write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on from the folder's checkpoint, and fail if it has none [default: go on if it has one].
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Begin anew even if the folder has a checkpoint.
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    sizes: SizeArgs,
+    #[command(flatten)]
+    course: CourseArgs,
+    /// Normalise the tokens as this model does [default: by the training set's medians and robust deviations].
+    #[arg(long, value_name = "FILE")]
+    keep_normalisation: Option<PathBuf>,
+    /// Name of the model in SQL [default: the folder's name].
+    #[arg(long)]
+    name: Option<String>,
+    /// Numbers that the model file holds.
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    dtype: Dtype,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceKind::Cpu)]
+    device: DeviceKind,
+    /// No progress and no reports.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DeviceKind {
+    Cpu,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Preset {
+    Tiny,
+    Small,
+    Full,
+}
+
+#[derive(Debug, Args)]
+struct SizeArgs {
+    /// The network's sizes: width 32, 64 or the published 128.
+    #[arg(long, value_enum, default_value_t = Preset::Small)]
+    size: Preset,
+    /// Slots of the context, instead of 64.
+    #[arg(long, value_name = "N")]
+    context: Option<usize>,
+    /// Width of a token, instead of the size's.
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
+    /// Attention heads of the first encoder block, instead of the size's.
+    #[arg(long, value_name = "N")]
+    encoder_heads: Option<usize>,
+    /// Dense width of the first encoder block, instead of the size's.
+    #[arg(long, value_name = "N")]
+    encoder_dense: Option<usize>,
+    /// Attention heads of the first decoder block, instead of the size's.
+    #[arg(long, value_name = "N")]
+    decoder_heads: Option<usize>,
+    /// Dense width of the first decoder block, instead of the size's.
+    #[arg(long, value_name = "N")]
+    decoder_dense: Option<usize>,
+}
+
+impl SizeArgs {
+    fn architecture(&self) -> Architecture {
+        let base = match self.size {
+            Preset::Tiny => Size::Tiny,
+            Preset::Small => Size::Small,
+            Preset::Full => Size::Full,
+        }
+        .architecture();
+        Architecture {
+            context_length: self.context.unwrap_or(base.context_length),
+            width: self.width.unwrap_or(base.width),
+            encoder_heads: self.encoder_heads.unwrap_or(base.encoder_heads),
+            encoder_dense: self.encoder_dense.unwrap_or(base.encoder_dense),
+            decoder_heads: self.decoder_heads.unwrap_or(base.decoder_heads),
+            decoder_dense: self.decoder_dense.unwrap_or(base.decoder_dense),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct CourseArgs {
+    /// Stars of a step.
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    batch: usize,
+    /// Steps to train [default: 100 epochs].
+    #[arg(long, value_name = "N", conflicts_with_all = ["epochs", "time_limit"])]
+    steps: Option<u64>,
+    /// Passes over the training stars.
+    #[arg(long, value_name = "N", conflicts_with = "time_limit")]
+    epochs: Option<u64>,
+    /// Time to train, e.g. 40m or 1h30m, all parts of an interrupted run together.
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
+    time_limit: Option<f64>,
+    /// Learning rate at the start.
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    lr: f64,
+    /// Learning rate that the cosine falls to.
+    #[arg(long, default_value_t = 1e-10, value_name = "RATE")]
+    lr_floor: f64,
+    /// Times that the learning rate starts again on the way.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    restarts: u32,
+    /// Probability that dropout drops an element.
+    #[arg(long, default_value_t = 0.1, value_name = "P")]
+    dropout: f32,
+    /// Seed of weights, split, sampling and dropout.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Steps between lines of losses.csv.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    report_every: u64,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    checkpoint_every: u64,
+}
+
+impl CourseArgs {
+    fn settings(&self, architecture: Architecture) -> Settings {
+        let budget = match (self.steps, self.epochs, self.time_limit) {
+            (Some(steps), _, _) => Budget::Steps(steps),
+            (_, _, Some(seconds)) => Budget::Seconds(seconds),
+            (_, epochs, _) => Budget::Epochs(epochs.unwrap_or(100)),
+        };
+        let cycles = self.restarts.saturating_add(1);
+        Settings {
+            architecture,
+            batch: self.batch,
+            schedule: Schedule { budget, cycles, rate: self.lr, floor: self.lr_floor },
+            dropout: self.dropout,
+            seed: self.seed,
+            report_every: self.report_every,
+        }
+    }
+}
+
+pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
+    let settings = args.course.settings(args.sizes.architecture());
+    settings.validate()?;
+    if args.resume && !args.dir.join("checkpoint.safetensors").exists() {
+        bail!("{} has no checkpoint to go on from\nhint: leave out --resume to begin", args.dir.display());
+    }
+    let sql = match (&args.sql, &args.command) {
+        (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        (None, command) => command.clone().unwrap_or_default(),
+    };
+    let DeviceKind::Cpu = args.device;
+    let set = read(&args, &sql).await?;
+    if args.dry_run {
+        return say_dry_run(&set, &settings);
+    }
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => folder_name(&args.dir)?,
+    };
+    let query = format!("a query (SHA-256 {:.12})", format!("{:x}", Sha256::digest(sql.as_bytes())));
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let task = SpawnedTask::spawn_blocking(move || train(&args, &set, settings, &name, &query, &stopped));
+    let _signals = SpawnedTask::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            eprintln!("stopping after this step; once more ends the program at once");
+            stop.store(true, Ordering::Relaxed);
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+    task.join().await.context("the training thread ended early")?
+}
+
+async fn read(args: &TrainArgs, sql: &str) -> anyhow::Result<TrainingSet> {
+    let normalisation = match &args.keep_normalisation {
+        Some(path) => Some(Model::open(path)?.vocabulary().clone()),
+        None => None,
+    };
+    let session = args.session.open().await?;
+    let known = normalisation.clone().unwrap_or_else(Vocabulary::leung_bovy_2023);
+    let columns = read_training_set(session.sql(sql).await?, &known, args.session.memory()).await?;
+    Ok(TrainingSet::new(columns, normalisation.as_ref())?)
+}
+
+fn train(
+    args: &TrainArgs,
+    set: &TrainingSet,
+    settings: Settings,
+    name: &str,
+    query: &str,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let mut run = Run::open(&args.dir, set, settings, args.fresh, args.course.checkpoint_every, &Device::Cpu)?;
+    if run.resumed_at() > 0 && !args.quiet {
+        eprintln!("going on after step {} of the run in {}", run.resumed_at(), args.dir.display());
+    }
+    let progress = TrainProgress::start(args.quiet);
+    let outcome = run.train(name, query, stop, &mut |report| progress.show(report));
+    drop(progress);
+    match outcome? {
+        Outcome::Finished(path) => {
+            if args.dtype != Dtype::F32 {
+                Model::open(&path)?.with_dtype(args.dtype.tensor())?.save(&path)?;
+            }
+            eprintln!("wrote {}", path.display());
+        }
+        Outcome::Stopped => {
+            eprintln!("stopped; the same command goes on from the checkpoint in {}", args.dir.display())
+        }
+    }
+    Ok(())
+}
+
+fn say_dry_run(set: &TrainingSet, settings: &Settings) -> anyhow::Result<()> {
+    use std::io::Write;
+    let dry = dry_run(set, settings, &Device::Cpu)?;
+    Ok(writeln!(super::stdout::out(), "{}", describe(set, settings, &dry))?)
+}
+
+fn describe(set: &TrainingSet, settings: &Settings, dry: &DryRun) -> String {
+    let seconds = dry.training_stars as f64 / dry.stars_per_second;
+    let v = set.vocabulary();
+    let xp: Vec<_> = v.xp_tokens().collect();
+    let mut filled: Vec<String> = Vec::new();
+    if !xp.is_empty() {
+        let mean = xp.iter().map(|id| set.fill()[*id as usize - 1]).sum::<f64>() / xp.len() as f64;
+        filled.push(format!("{} XP coefficients {:.1} %", xp.len(), 100.0 * mean));
+    }
+    for (i, token) in v.tokens().iter().enumerate().filter(|(i, _)| !xp.contains(&(*i as u32 + 1))) {
+        filled.push(format!("{} {:.1} %", token.name, 100.0 * set.fill()[i]));
+    }
+    format!(
+        "stars        {} ({} to train on, {} for validation)\ntokens       {}, filled: {}\nparameters   {}\n\
+         batch        {} stars, {} steps per epoch\nspeed        {:.0} stars/s, {seconds:.1} s per epoch\nfirst loss   {:.4}",
+        dry.stars,
+        dry.training_stars,
+        dry.validation_stars,
+        v.len(),
+        filled.join(", "),
+        dry.parameters,
+        settings.batch,
+        dry.steps_per_epoch,
+        dry.stars_per_second,
+        dry.loss,
+    )
+}
+
+fn folder_name(folder: &std::path::Path) -> anyhow::Result<String> {
+    let absolute = std::path::absolute(folder)?;
+    let name = absolute.file_name().map(|n| n.to_string_lossy().into_owned());
+    name.context("the folder has no name; name the model with --name")
+}
+
+/// Seconds of a time such as `90s`, `40m` or `1h30m`.
+fn parse_seconds(text: &str) -> anyhow::Result<f64> {
+    let mut total = 0.0;
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().context("a time is a number with a unit, e.g. 40m")?;
+        let mut after = rest[digits..].chars();
+        total += number
+            * match after.next() {
+                Some('s') => 1.0,
+                Some('m') => 60.0,
+                Some('h') => 3600.0,
+                Some('d') => 86_400.0,
+                _ => bail!("a time needs a unit: s, m, h or d, e.g. 1h30m"),
+            };
+        rest = after.as_str();
+    }
+    if total <= 0.0 {
+        bail!("the time must be positive");
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert!((parse_seconds("1h30m").unwrap() - 5400.0).abs() < 1e-9);
+        assert!((parse_seconds("0.5m").unwrap() - 30.0).abs() < 1e-9);
+        assert!(parse_seconds("40").is_err() && parse_seconds("m").is_err() && parse_seconds("").is_err());
+    }
+}
