@@ -18,10 +18,11 @@ use super::{model::Dtype, progress::TrainProgress, session_args::SessionArgs};
 use crate::{
     model::{Architecture, Model},
     schema::Vocabulary,
-    train::{Budget, DryRun, Outcome, Run, Schedule, Settings, Size, TrainingSet, dry_run, read_training_set},
+    train::{Blank, Budget, DryRun, Outcome, Run, Schedule, Settings, Size, TrainingSet, dry_run, read_training_set},
 };
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
 The query gives one star per row: xp (a list of all coefficients, see xp(bp, rp, g)) and any tokens of the vocabulary
 (teff, logg, m_h, logebv, g_fakemag, bprp, jh, jk), each with an optional error (xp_error, teff_error, …). NULL is missing.
@@ -80,6 +81,12 @@ enum DeviceKind {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum BlankKind {
+    Slots,
+    Share,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Preset {
     Tiny,
     Small,
@@ -135,6 +142,10 @@ struct CourseArgs {
     /// Stars of a step.
     #[arg(long, default_value_t = 256, value_name = "N")]
     batch: usize,
+    /// What the random blanks of a context are counted in: slots of the context as the published model, or a share of
+    /// the star's own tokens, which stars with few tokens need.
+    #[arg(long, value_enum, default_value_t = BlankKind::Slots)]
+    blank: BlankKind,
     /// Steps to train [default: 100 epochs].
     #[arg(long, value_name = "N", conflicts_with_all = ["epochs", "time_limit"])]
     steps: Option<u64>,
@@ -178,6 +189,10 @@ impl CourseArgs {
         Settings {
             architecture,
             batch: self.batch,
+            blank: match self.blank {
+                BlankKind::Slots => Blank::Slots,
+                BlankKind::Share => Blank::Share,
+            },
             schedule: Schedule { budget, cycles, rate: self.lr, floor: self.lr_floor },
             dropout: self.dropout,
             seed: self.seed,
@@ -255,7 +270,7 @@ fn train(
             eprintln!("wrote {}", path.display());
         }
         Outcome::Stopped => {
-            eprintln!("stopped; the same command goes on from the checkpoint in {}", args.dir.display())
+            eprintln!("stopped; the same command goes on from the checkpoint in {}", args.dir.display());
         }
     }
     Ok(())

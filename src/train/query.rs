@@ -77,7 +77,9 @@ impl Reader {
             if base == XP {
                 contents.push(Content::Xp { error });
                 if error {
-                    xp.iter().for_each(|i| errors[*i] = Some(Vec::new()));
+                    for i in &xp {
+                        errors[*i] = Some(Vec::new());
+                    }
                 }
             } else if let Some(place) = place(known.require(base)?) {
                 contents.push(Content::Token { place, error });

@@ -4,7 +4,10 @@
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use super::{set::TrainingSet, settings::Settings};
+use super::{
+    set::TrainingSet,
+    settings::{Blank, Settings},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{PADDING, TokenId},
@@ -53,6 +56,7 @@ pub struct Sampler {
     validation: Vec<u32>,
     context_length: usize,
     batch: usize,
+    blank: Blank,
     seed: u64,
 }
 
@@ -79,7 +83,8 @@ impl Sampler {
                 ));
         }
         let context_length = settings.architecture.context_length;
-        Ok(Self { requestable, training, validation, context_length, batch: settings.batch, seed: settings.seed })
+        let Settings { batch, blank, seed, .. } = *settings;
+        Ok(Self { requestable, training, validation, context_length, batch, blank, seed })
     }
 
     /// Stars to train on.
@@ -138,7 +143,7 @@ impl Sampler {
             batch.labels.push(row[asked]);
             batch.label_errors.push(set.error(star as usize, asked));
             let blank = rng.random_range(0..=self.context_length - LEAST_SLOTS);
-            let kept = valid.len().min(self.context_length - blank);
+            let kept = self.kept(valid.len(), blank);
             let (chosen, _) = valid.partial_shuffle(rng, kept);
             for (slot, &token) in chosen.iter().enumerate() {
                 batch.tokens[i * self.context_length + slot] = token as TokenId + 1;
@@ -146,6 +151,15 @@ impl Sampler {
             }
         }
         batch
+    }
+
+    /// Tokens that a star of `valid` shows when `blank` slots are blanked.
+    fn kept(&self, valid: usize, blank: usize) -> usize {
+        let shown = self.context_length - blank;
+        match self.blank {
+            Blank::Slots => valid.min(shown),
+            Blank::Share => (valid.min(self.context_length) * shown).div_ceil(self.context_length),
+        }
     }
 
     fn rng(&self, epoch: u64, step: u64) -> ChaCha8Rng {
@@ -166,4 +180,72 @@ pub(super) fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{Budget, Columns, Schedule, Size};
+
+    const STARS: usize = 600;
+    const CONTEXT: usize = 8;
+
+    /// Stars of 20 tokens, the first (`bprp`) input only and the last missing in every other star.
+    fn set() -> TrainingSet {
+        let mut tokens: Vec<String> = (0..19).map(|i| format!("bp{i}")).collect();
+        tokens.insert(0, "bprp".to_owned());
+        let value = |i: usize| {
+            if i % 40 == 39 { f32::NAN } else { (i as f32 * 0.37).sin() + (i % 20) as f32 }
+        };
+        let values = (0..STARS * 20).map(value).collect();
+        let errors = std::iter::once(None).chain((1..20).map(|_| Some(vec![0.5; STARS]))).collect();
+        TrainingSet::new(Columns { tokens, values, errors }, None).unwrap()
+    }
+
+    fn sampler(set: &TrainingSet, blank: Blank) -> Sampler {
+        let architecture = crate::model::Architecture { context_length: CONTEXT, ..Size::Tiny.architecture() };
+        let schedule = Schedule { budget: Budget::Steps(1), cycles: 1, rate: 1.0, floor: 0.0 };
+        let settings = Settings { architecture, batch: 100, blank, schedule, dropout: 0.0, seed: 3, report_every: 1 };
+        Sampler::new(set, &settings).unwrap()
+    }
+
+    #[test]
+    fn a_batch_shows_each_star_some_of_its_tokens_and_asks_for_one() {
+        let set = set();
+        let sampler = sampler(&set, Blank::Slots);
+        assert_eq!(sampler.training_stars() + sampler.validation_stars(), STARS);
+        assert!((40..80).contains(&sampler.validation_stars()), "{}", sampler.validation_stars());
+        let order = sampler.order(2);
+        let batch = sampler.draw(&set, &order, 2, 1);
+        assert_eq!(batch, sampler.draw(&set, &sampler.order(2), 2, 1), "a batch can be drawn again");
+        let mut shown = [0usize; CONTEXT + 1];
+        for (i, &star) in order[100..200].iter().enumerate() {
+            let row = set.row(star as usize);
+            let tokens = &batch.tokens[i * CONTEXT..(i + 1) * CONTEXT];
+            let used = tokens.iter().filter(|t| **t != PADDING).count();
+            assert!(tokens[used..].iter().all(|t| *t == PADDING), "blanks are last: {tokens:?}");
+            shown[used] += 1;
+            for (slot, token) in tokens[..used].iter().enumerate() {
+                assert!((row[*token as usize - 1] - batch.values[i * CONTEXT + slot]).abs() < 1e-12);
+                assert!(!tokens[..slot].contains(token), "a token is shown once");
+            }
+            assert_ne!(batch.requests[i], 1, "bprp is never asked for");
+            assert!((row[batch.requests[i] as usize - 1] - batch.labels[i]).abs() < 1e-12);
+            assert!(batch.label_errors[i] > 0.0);
+        }
+        assert!(shown[5..].iter().all(|n| *n > 10) && shown[..5].iter().all(|n| *n == 0), "{shown:?}");
+    }
+
+    #[test]
+    fn every_training_star_comes_once_an_epoch_and_no_validation_star() {
+        let set = set();
+        let sampler = sampler(&set, Blank::Share);
+        let mut order = sampler.order(0);
+        assert_ne!(order, sampler.order(1));
+        order.sort_unstable();
+        let mut both = [order, sampler.validation.clone()].concat();
+        both.sort_unstable();
+        assert_eq!(both, (0..STARS as u32).collect::<Vec<_>>());
+        assert_eq!((sampler.kept(20, 0), sampler.kept(20, 3), sampler.kept(4, 3), sampler.kept(1, 3)), (8, 5, 3, 1));
+    }
 }

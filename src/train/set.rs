@@ -142,7 +142,7 @@ fn measure(name: &str, known: &mut [f32]) -> Result<Token, String> {
     if known.is_empty() {
         return Err(format!("'{name}' (missing in every row)"));
     }
-    if known.iter().all(|v| *v == known[0]) {
+    if known.iter().all(|v| v.total_cmp(&known[0]).is_eq()) {
         return Err(format!("'{name}' (the same in every row that has it: {})", known[0]));
     }
     let centre = f64::from(median(known));
@@ -214,9 +214,8 @@ mod tests {
         shuffled.reverse();
         let again = TrainingSet::new(columns(&shuffled), None).unwrap();
         assert_eq!(again.hash(), set.hash());
-        assert!(
-            (0..5).all(|i| again.row(i)[0] == set.row(i)[0] && again.error(i, 1).total_cmp(&set.error(i, 1)).is_eq())
-        );
+        assert!((0..5).all(|i| again.row(i)[0].total_cmp(&set.row(i)[0]).is_eq()
+            && again.error(i, 1).total_cmp(&set.error(i, 1)).is_eq()));
     }
 
     #[test]

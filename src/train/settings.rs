@@ -39,6 +39,16 @@ impl Size {
     }
 }
 
+/// What the random blanks of a context are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Blank {
+    /// Slots of the context, as the published model was trained: a star with fewer tokens than slots loses its empty ones
+    /// first, so that it nearly always sees the token asked for.
+    Slots,
+    /// The same share of the star's own tokens, so that stars with few tokens teach as well.
+    Share,
+}
+
 /// What decides the course of a training run; the same settings on the same set give the same losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -46,6 +56,8 @@ pub struct Settings {
     pub architecture: Architecture,
     /// Stars of a step.
     pub batch: usize,
+    /// How much of a star is hidden.
+    pub blank: Blank,
     /// Length and learning rate.
     pub schedule: Schedule,
     /// Probability in [0, 1) that dropout drops an element.
