@@ -2,7 +2,7 @@
 //! `add_bias_kv`: `softmax(Q K^T / sqrt(d) + mask) V`, projected. The extra key is never masked, so a row whose
 //! every token is padding still has something to attend to.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
 use super::pass::Pass;
@@ -48,8 +48,7 @@ impl Attention {
         let q = self.split(&(pass.linear(&self.query, query)? * (1.0 / (head as f64).sqrt()))?)?;
         let k = self.split(&with_extra(pass.linear(&self.key, memory)?, &self.extra_key)?)?;
         let v = self.split(&with_extra(pass.linear(&self.value, memory)?, &self.extra_value)?)?;
-        let scores = q.matmul(&k.transpose(D::Minus1, D::Minus2)?)?;
-        let mixed = pass.attention_weights(&scores, mask)?.matmul(&v)?;
+        let mixed = pass.attend(&q, &k, &v, mask)?;
         pass.linear(&self.output, &mixed.transpose(1, 2)?.reshape((rows, n, width))?)
     }
 

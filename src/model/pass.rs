@@ -8,7 +8,7 @@ use candle_nn::{
 
 use super::{
     block::LAYER_NORM_EPSILON,
-    ops::{AddBias, Dropout, Gelu, MaskedSoftmax, Normalise},
+    ops::{AddBias, Attend, Dropout, Gelu, Normalise},
 };
 
 /// How a forward pass runs.
@@ -63,15 +63,20 @@ impl Pass {
         }
     }
 
-    /// Attention weights from scores `(rows, heads, queries, keys)` under a mask `(rows, 1, 1, keys)`, with dropout.
-    pub(super) fn attention_weights(&self, scores: &Tensor, mask: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Infer => softmax_last_dim(&scores.broadcast_add(mask)?),
-            Self::Train(dropout) if scores.device().is_cpu() => {
-                dropout.apply(&scores.apply_op1(MaskedSoftmax(mask.clone()))?)
-            }
-            Self::Train(dropout) => dropout.apply(&softmax(&scores.broadcast_add(mask)?, D::Minus1)?),
+    /// Attention of scaled queries `(rows, heads, n, d)` to keys and values `(rows, heads, m, d)` under a mask
+    /// `(rows, 1, 1, m)`, with dropout of the weights.
+    pub(super) fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Result<Tensor> {
+        if let Self::Train(dropout) = self
+            && q.device().is_cpu()
+        {
+            return q.apply_op3(k, v, Attend { mask: mask.clone(), dropout: dropout.next_mask() });
         }
+        let scores = q.matmul(&k.transpose(D::Minus1, D::Minus2)?)?.broadcast_add(mask)?;
+        let weights = match self {
+            Self::Infer => softmax_last_dim(&scores)?,
+            Self::Train(dropout) => dropout.apply(&softmax(&scores, D::Minus1)?)?,
+        };
+        weights.matmul(v)
     }
 
     /// Dropout in training, nothing otherwise.

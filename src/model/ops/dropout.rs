@@ -21,13 +21,15 @@ impl Dropout {
         Self { rate, key, layers: AtomicU32::new(0) }
     }
 
+    /// The mask of the next layer; `None` if nothing is dropped.
+    pub(in crate::model) fn next_mask(&self) -> Option<Mask> {
+        let next = || Mask::new(self.rate, self.key, self.layers.fetch_add(1, Ordering::Relaxed));
+        (self.rate > 0.0).then(next)
+    }
+
     /// Drops elements of `x` and scales the others up to keep the mean.
     pub(in crate::model) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        if self.rate <= 0.0 {
-            return Ok(x.clone());
-        }
-        let layer = self.layers.fetch_add(1, Ordering::Relaxed);
-        let mask = Mask::new(self.rate, self.key, layer);
+        let Some(mask) = self.next_mask() else { return Ok(x.clone()) };
         if x.device().is_cpu() {
             return x.contiguous()?.apply_op1(mask);
         }
@@ -37,7 +39,7 @@ impl Dropout {
 }
 
 /// The mask of one layer.
-struct Mask {
+pub(in crate::model) struct Mask {
     key: [u32; 2],
     /// Hashes below it are dropped.
     threshold: u32,
@@ -55,6 +57,13 @@ impl Mask {
     fn factor(&self, i: u32) -> f32 {
         let hash = mix(mix(i ^ self.key[0]).wrapping_add(self.key[1]));
         if hash < self.threshold { 0.0 } else { self.scale }
+    }
+
+    /// Drops elements of `x`, which lies at `first` of the layer's elements, and scales up the others.
+    pub(super) fn apply(&self, x: &mut [f32], first: usize) {
+        for (x, i) in x.iter_mut().zip(first as u32..) {
+            *x *= self.factor(i);
+        }
     }
 
     fn masked(&self, x: &[f32]) -> Vec<f32> {

@@ -3,6 +3,7 @@
 //! candle's fused softmax and layer norm have no gradient, and its other gradients walk the data many times. Elsewhere
 //! than on the CPU [`Pass`](super::Pass) uses candle's own operations.
 
+mod attention;
 mod bias;
 mod dropout;
 mod exp;
@@ -12,11 +13,11 @@ mod softmax;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 
+pub(super) use attention::Attend;
 pub(super) use bias::AddBias;
 pub use dropout::Dropout;
 pub(super) use gelu::Gelu;
 pub(super) use norm::Normalise;
-pub(super) use softmax::MaskedSoftmax;
 
 /// The elements of a contiguous f32 storage.
 fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
