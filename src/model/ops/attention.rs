@@ -25,9 +25,17 @@ struct Head {
 }
 
 impl Head {
-    fn of(q: &Shape, k: &Shape) -> Result<Self> {
-        let ((_, heads, n, d), (_, _, m, _)) = (q.dims4()?, k.dims4()?);
-        Ok(Self { n, m, d, heads })
+    fn of(queries: &Shape, keys: &Shape) -> Result<Self> {
+        let (_, heads, n, d) = queries.dims4()?;
+        Ok(Self { n, m: keys.dims4()?.2, d, heads })
+    }
+
+    /// The weights of head `i` before dropout: `(n, m)`.
+    fn weights(self, i: usize, queries: &[f32], keys: &[f32], mask: &[f32], out: &mut [f32]) {
+        let Self { n, m, d, heads } = self;
+        multiply(out, (n, m, d), Matrix::new(queries, d), Matrix::new(keys, d).transposed());
+        let mask = &mask[i / heads * m..][..m];
+        out.chunks_exact_mut(m).for_each(|line| softmax::weigh(line, mask));
     }
 }
 
@@ -52,11 +60,10 @@ impl<'a> Matrix<'a> {
 /// `out (m, n) = lhs (m, k) rhs (k, n)`.
 #[expect(unsafe_code, reason = "the matrix product takes pointers")]
 fn multiply(out: &mut [f32], (m, n, k): (usize, usize, usize), lhs: Matrix<'_>, rhs: Matrix<'_>) {
-    let last = |x: Matrix<'_>, rows: usize, columns: usize| (rows - 1) * x.rows + (columns - 1) * x.columns;
+    let last = |of: Matrix<'_>, rows: usize, columns: usize| (rows - 1) * of.rows + (columns - 1) * of.columns;
     assert!(m > 0 && n > 0 && k > 0 && out.len() == m * n);
     assert!(last(lhs, m, k) < lhs.data.len() && last(rhs, k, n) < rhs.data.len());
-    let (l, r) = (lhs.data.as_ptr(), rhs.data.as_ptr());
-    let stride = |x: usize| x as isize;
+    let stride = |elements: usize| elements as isize;
     // SAFETY: the last element of each matrix lies in its slice, as asserted, and so do all others; `out` is not read.
     unsafe {
         gemm(
@@ -67,10 +74,10 @@ fn multiply(out: &mut [f32], (m, n, k): (usize, usize, usize), lhs: Matrix<'_>, 
             1,
             stride(n),
             false,
-            l,
+            lhs.data.as_ptr(),
             stride(lhs.columns),
             stride(lhs.rows),
-            r,
+            rhs.data.as_ptr(),
             stride(rhs.columns),
             stride(rhs.rows),
             0.0f32,
@@ -84,14 +91,6 @@ fn multiply(out: &mut [f32], (m, n, k): (usize, usize, usize), lhs: Matrix<'_>, 
 }
 
 impl Attend {
-    /// The weights of head `i` before dropout: `(n, m)`.
-    fn weights(&self, i: usize, head: Head, q: &[f32], k: &[f32], mask: &[f32], out: &mut [f32]) {
-        let Head { n, m, d, heads } = head;
-        multiply(out, (n, m, d), Matrix::new(q, d), Matrix::new(k, d).transposed());
-        let mask = &mask[i / heads * m..][..m];
-        out.chunks_exact_mut(m).for_each(|line| softmax::weigh(line, mask));
-    }
-
     fn drop(&self, i: usize, x: &mut [f32]) {
         if let Some(dropout) = &self.dropout {
             dropout.apply(x, i * x.len());
@@ -104,7 +103,7 @@ impl Attend {
         let mut out = vec![0.0; q.len()];
         let kv = k.chunks_exact(m * d).zip(v.chunks_exact(m * d));
         for (i, ((q, (k, v)), out)) in q.chunks_exact(n * d).zip(kv).zip(out.chunks_exact_mut(n * d)).enumerate() {
-            self.weights(i, head, q, k, mask, &mut weights);
+            head.weights(i, q, k, mask, &mut weights);
             self.drop(i, &mut weights);
             multiply(out, (n, d, m), Matrix::new(&weights, m), Matrix::new(v, d));
         }
@@ -119,7 +118,7 @@ impl Attend {
             let (of_query, of_key) = (i * n * d..(i + 1) * n * d, i * m * d..(i + 1) * m * d);
             let (q, k, v) = (&q[of_query.clone()], &k[of_key.clone()], &v[of_key.clone()]);
             let grad = Matrix::new(&grad[of_query.clone()], d);
-            self.weights(i, head, q, k, mask, &mut weights);
+            head.weights(i, q, k, mask, &mut weights);
             dropped.copy_from_slice(&weights);
             self.drop(i, &mut dropped);
             let [of_q, of_k, of_v] = &mut gradients;
