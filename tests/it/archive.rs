@@ -337,3 +337,84 @@ async fn damaged_votables_and_fits_say_so() {
         assert!(message.contains(expected), "{name}: {message}");
     }
 }
+
+/// A VOTable of 9 integers in one column, as `body` writes its rows.
+fn votable(fields: &str, body: &str) -> String {
+    format!(
+        "<?xml version='1.0'?><VOTABLE version='1.4' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'><RESOURCE><TABLE>\
+         {fields}<DATA>{body}</DATA></TABLE></RESOURCE></VOTABLE>"
+    )
+}
+
+const INTEGER: &str = "<FIELD name='a' datatype='int'/>";
+
+#[tokio::test]
+async fn a_binary_stream_that_ends_before_its_tag_is_damaged() {
+    let corpus = Corpus::new();
+    // Nine times the integer 1; 24 bytes are 32 characters of base64, so that a cut there leaves whole numbers.
+    let rows = "AAAAAQAAAAEAAAABAAAAAQAAAAEAAAABAAAAAQAAAAEAAAAB";
+    let body = |text: &str| format!("<BINARY><STREAM encoding='base64'>{text}</STREAM></BINARY>");
+    let whole = votable(INTEGER, &body(rows));
+    let path = corpus.file("whole.vot", &whole);
+    assert_eq!(table(&path).await["a"].as_primitive::<arrow::datatypes::Int32Type>().values(), &[1; 9]);
+    let cut = whole.find(rows).unwrap() + 32;
+    let message = corpus.message("cut.vot", &whole[..cut]).await;
+    assert!(message.contains("ends within a row, or is not base64"), "{message}");
+    let odd = [body(&format!("{}<!-- x -->{}", &rows[..16], &rows[16..])), body(&format!("<![CDATA[{rows}]]>"))];
+    for (i, body) in odd.iter().enumerate() {
+        let message = corpus.message(&format!("odd{i}.vot"), votable(INTEGER, body)).await;
+        assert!(message.contains("where base64 or </STREAM> should be"), "{message}");
+    }
+    let message = corpus.message("none.vot", votable("", &body(rows))).await;
+    assert!(message.contains("rows but no FIELD"), "{message}");
+    let message = corpus.message("twice.vot", votable(&INTEGER.repeat(2), &body(rows))).await;
+    assert!(message.contains("two columns are named 'a'"), "{message}");
+}
+
+#[tokio::test]
+async fn votable_text_rows_keep_their_nulls_and_their_number() {
+    let corpus = Corpus::new();
+    let fields = "<FIELD name='l' datatype='int' arraysize='*'><VALUES null='-1'/></FIELD>";
+    let path = corpus.file("null.vot", votable(fields, "<TABLEDATA><TR><TD>1 -1 3</TD></TR></TABLEDATA>"));
+    let list = table(&path).await["l"].as_list::<i32>().value(0);
+    assert!(list.is_null(1) && list.len() == 3);
+    let rows = "<TR><TD>1</TD></TR>".repeat(70) + "<TR><TD>x</TD></TR>";
+    let message = corpus.message("row.vot", votable(INTEGER, &format!("<TABLEDATA>{rows}</TABLEDATA>"))).await;
+    assert!(message.contains("'x' is not a value of type Int32") && message.contains("row 70"), "{message}");
+    let message = corpus.message("tr.vot", votable(INTEGER, "<TABLEDATA><TR/></TABLEDATA>")).await;
+    assert!(message.contains("a row has no values"), "{message}");
+}
+
+#[tokio::test]
+async fn folders_of_several_formats_and_empty_files_are_refused() {
+    let corpus = Corpus::new();
+    let folder = corpus.0.path().display().to_string();
+    corpus.file("a.csv", bulk(&[GOOD]));
+    corpus.file("b.csv.gz", gzip(bulk(&[GOOD]).as_bytes()));
+    let e = query(&format!("SELECT * FROM '{folder}/'")).await.unwrap_err();
+    assert!(e.contains("the files are not of one format") && e.contains("a.csv"), "{e}");
+    corpus.file("c.csv", "");
+    let e = query(&format!("SELECT * FROM '{folder}/*.csv'")).await.unwrap_err();
+    assert!(e.contains("the file is empty") && e.contains("c.csv"), "{e}");
+}
+
+#[tokio::test]
+async fn types_that_were_guessed_wrong_say_so() {
+    let corpus = Corpus::new();
+    let long = |first: &str| format!("source_id,myx\n{}2,1.5\n", format!("1,{first}\n").repeat(600_000));
+    let nan = table(&corpus.file("nan.csv", long("NaN"))).await;
+    assert_eq!((nan["myx"].data_type(), nan["myx"].null_count()), (&DataType::Float64, 600_000));
+    let message = corpus.message("seven.csv", long("7")).await;
+    assert!(
+        message.contains("'1.5' is not a value of type Int64") && message.contains("the type was guessed"),
+        "{message}"
+    );
+    corpus.file("w1.csv", "source_id,v\n1,1\n");
+    corpus.file("w2.csv", "source_id,v\n2,2.5\n");
+    let both = query(&format!("SELECT v FROM '{}/w*.csv' ORDER BY v", corpus.0.path().display())).await.unwrap();
+    assert_eq!(both["v"].as_primitive::<Float64Type>().values(), &[1.0, 2.5]);
+    let bom = table(&corpus.file("bom.csv", "\u{feff}source_id,v\n1,5\" tube\n")).await;
+    assert_eq!(bom["v"].as_string::<i32>().value(0), "5\" tube");
+    let commented = table(&corpus.file("names.csv", "#source_id,x\n7,\"[1,2]\"\n8,\"[2]\"\n")).await;
+    assert_eq!(commented["source_id"].as_primitive::<Int64Type>().values(), &[7, 8]);
+}

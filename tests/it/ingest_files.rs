@@ -222,6 +222,7 @@ fn hats_catalogues_and_regions_keep_their_folders() {
     };
     put(leaf(0), "cat/main/dataset/Norder=0/Dir=0/Npix=1.parquet");
     put(leaf(1), "cat/main/dataset/Norder=1/Dir=0/Npix=11.parquet");
+    put(leaf(2), "cat/main/dataset/data_thumbnail.parquet");
     fs::write(folder.path().join("cat/main/hats.properties"), "obs_collection=main\nhats_nrows=20\n").unwrap();
     fs::write(folder.path().join("cat/collection.properties"), "# HATS Collection\nhats_primary_table_url=main\n")
         .unwrap();
@@ -289,4 +290,38 @@ fn dry_run_and_odd_arguments() {
     fs::remove_file(folder.path().join(format!("gs/GaiaSource_{}.csv.gz", NAMES[1]))).unwrap();
     let e = fail(&mut ingest(folder.path(), &["xp/", "-o", "out", "--join", "gs/"]));
     assert!(e.contains("no file to join has the suffix '003112-005263'"), "{e}");
+}
+
+#[test]
+fn inputs_are_never_written_and_odd_names_are_taken_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a[1].csv"), "source_id,c\n1,\"[1]\"\n").unwrap();
+    run(&mut ingest(folder.path(), &["./", "-o", "x[1]?"]));
+    assert_eq!(parquet(folder.path().join("x[1]?/a[1].parquet")).num_rows(), 1);
+    fs::write(folder.path().join("x[1]?/a[1].parquet#"), "somebody's").unwrap();
+    fs::write(folder.path().join("x[1]?/a[1].parquet#2024"), "somebody's").unwrap();
+    fs::write(folder.path().join("x[1]?/a[1].parquet#1"), "left by a run that was killed").unwrap();
+    run(&mut ingest(folder.path(), &["./", "-o", "x[1]?", "--overwrite"]));
+    assert_eq!(outputs(&folder.path().join("x[1]?")).len(), 3);
+    fs::write(folder.path().join("b.csv"), "source_id,x\n1,2\n").unwrap();
+    run(&mut ingest(folder.path(), &["b.csv", "-o", "j/b.parquet"]));
+    let e = fail(&mut ingest(folder.path(), &["b.csv", "-o", "j", "--join", "j/b.parquet", "--overwrite"]));
+    assert!(e.contains("j/b.parquet is an input too"), "{e}");
+}
+
+#[test]
+fn joins_refuse_what_would_change_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("x.csv", "source_id,c\n1,\"[1]\"\n2,\"[2]\"\n");
+    write("twice.csv", "source_id,ra\n1,5\n1,6\n2,7\n");
+    let e = fail(&mut ingest(folder.path(), &["x.csv", "-o", "out", "--join", "twice.csv"]));
+    assert!(e.contains("source_id 1 comes twice after the join"), "{e}");
+    write("float.csv", "source_id,ra\n1.5,5\n2.5,7\n");
+    let e = fail(&mut ingest(folder.path(), &["x.csv", "-o", "out", "--join", "float.csv"]));
+    assert!(e.contains("the table to join has no column source_id of integers"), "{e}");
+    assert!(!folder.path().join("out/x.parquet").exists());
+    let url = "http://me:SECRET@127.0.0.1:9/a.csv?sig=HIDDEN";
+    let e = fail(&mut ingest(folder.path(), &[url, "-o", "out"]));
+    assert!(!e.contains("SECRET") && !e.contains("HIDDEN"), "{e}");
 }

@@ -61,7 +61,7 @@ pub(super) fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) ->
 
 /// The schemas with a column of floats wherever another file has one: which of the two a file seems to have depends on
 /// its values where no header says it.
-fn widened(schemas: Vec<Schema>) -> Vec<Schema> {
+fn widened(schemas: &[Schema]) -> Vec<Schema> {
     let of_type = |t: DataType| {
         let fields = schemas.iter().flat_map(|s| s.fields().iter()).filter(|f| f.data_type() == &t);
         fields.map(|f| f.name().clone()).collect::<HashSet<_>>()
@@ -100,7 +100,7 @@ impl FileFormat for ArchiveFileFormat {
             async move { format.file_schema(&store, &object).await }
         });
         let schemas: Vec<Schema> = stream::iter(read).buffered(HEADERS_AT_ONCE).try_collect().await?;
-        let merged = Schema::try_merge(widened(schemas)).map_err(|e| -> DataFusionError {
+        let merged = Schema::try_merge(widened(&schemas)).map_err(|e| -> DataFusionError {
             Error::new(ErrorKind::Input, "the files' columns differ")
                 .source(e)
                 .hint("read them one by one, or declare the columns: CREATE EXTERNAL TABLE stars (source_id BIGINT, …)")
