@@ -38,7 +38,8 @@ impl TrainingSet {
     /// `normalisation`.
     ///
     /// # Errors
-    /// If there is no row, or a column is entirely missing, constant, or unknown to `normalisation`.
+    /// If there is no row, or a column is entirely missing, constant, or unknown to `normalisation`; of coefficients only
+    /// the first must be known.
     pub fn new(columns: Columns, normalisation: Option<&Vocabulary>) -> Result<Self> {
         let width = columns.tokens.len();
         if width == 0 || columns.values.is_empty() {
@@ -54,7 +55,10 @@ impl TrainingSet {
                 columns.values.iter().skip(i).step_by(width).copied().filter(|v| !v.is_nan()).collect();
             fill.push(known.len() as f64 / rows as f64);
             match (measure(name, &mut known), normalisation) {
-                (Err(why), _) => unusable.push(why),
+                (Err(why), _) => match coefficient_before(name, &tokens) {
+                    Some(before) => tokens.push(Token { name: name.clone(), ..before }),
+                    None => unusable.push(why),
+                },
                 (Ok(_), Some(v)) => tokens.push(v.token(v.require(name)?).clone()),
                 (Ok(token), None) => tokens.push(token),
             }
@@ -134,6 +138,15 @@ impl TrainingSet {
     pub fn error(&self, star: usize, column: usize) -> f32 {
         self.errors[column].as_ref().map_or(0.0, |e| e[self.order[star] as usize])
     }
+}
+
+/// The token of the coefficient before `name` in its band. The last coefficients are significant in few spectra or none:
+/// where nothing can be measured of one it is scaled as the one before, as Leung & Bovy do for the last three.
+fn coefficient_before(name: &str, tokens: &[Token]) -> Option<Token> {
+    let before = tokens.last()?;
+    let number = |name: &str| name.strip_prefix("bp").or_else(|| name.strip_prefix("rp"))?.parse::<usize>().ok();
+    let follows = number(name)? == number(&before.name)? + 1 && name[..2] == before.name[..2];
+    follows.then(|| before.clone())
 }
 
 /// The normalisation of a token's known values, or why nothing can be learnt of it. Where more than half of the values
@@ -216,6 +229,17 @@ mod tests {
         assert_eq!(again.hash(), set.hash());
         assert!((0..5).all(|i| again.row(i)[0].total_cmp(&set.row(i)[0]).is_eq()
             && again.error(i, 1).total_cmp(&set.error(i, 1)).is_eq()));
+    }
+
+    #[test]
+    fn coefficients_beyond_all_that_are_known_are_scaled_as_the_last() {
+        let tokens = ["bp0", "bp1", "bp2", "rp0"].map(str::to_owned).to_vec();
+        let rows = [[1.0, 5.0, f32::NAN, 2.0], [2.0, 7.0, f32::NAN, 3.0]];
+        let columns = Columns { tokens, values: rows.concat(), errors: vec![None; 4] };
+        let set = TrainingSet::new(columns, None).unwrap();
+        let (one, two) = (set.vocabulary().token(2), set.vocabulary().token(3));
+        assert!((one.median - two.median).abs() < 1e-9 && (one.scale - two.scale).abs() < 1e-9 && two.name == "bp2");
+        assert!(set.row(0)[2].is_nan());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod archive;
 mod cli;
 mod crossmatch;
+mod damaged;
 mod field_stars;
 mod fits;
 mod formats;
