@@ -29,15 +29,16 @@ The query gives one star per row: xp (a list of all coefficients, see xp(bp, rp,
 Examples:
   lamcat train --dir run -c \"SELECT xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp, teff, teff_error FROM 'stars/*.parquet'\" --dry-run
   lamcat train --dir run --sql training.sql --size small --batch 256 --time-limit 40m
+  lamcat train --dir run -c \"CREATE VIEW stars AS SELECT * FROM 'stars.parquet'\" --sql sql/train_simulated.sql
   lamcat train --dir paper --sql training.sql --size full --batch 1024 --epochs 4096 --restarts 7
   lamcat sql --model run/model.safetensors -c \"SELECT …\"
 The run folder gets losses.csv, losses.svg, checkpoint.safetensors and, in the end, model.safetensors. The same command
 goes on where a run was stopped.")]
 pub(super) struct TrainArgs {
-    /// File with the query of the training set.
-    #[arg(long, value_name = "FILE", required_unless_present = "command", conflicts_with = "command")]
+    /// File with the query of the training set; statements before it, such as CREATE VIEW, run first.
+    #[arg(long, value_name = "FILE", required_unless_present = "command")]
     sql: Option<PathBuf>,
-    /// The query of the training set.
+    /// The query of the training set, or, with --sql, statements that run before the file's.
     #[arg(short, long = "command", value_name = "SQL")]
     command: Option<String>,
     /// The run's folder.
@@ -207,10 +208,11 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     if args.resume && !args.dir.join("checkpoint.safetensors").exists() {
         bail!("{} has no checkpoint to go on from\nhint: leave out --resume to begin", args.dir.display());
     }
-    let sql = match (&args.sql, &args.command) {
-        (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        (None, command) => command.clone().unwrap_or_default(),
-    };
+    let mut sql = args.command.clone().unwrap_or_default();
+    if let Some(path) = &args.sql {
+        sql.push_str(";\n");
+        sql += &std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    }
     let DeviceKind::Cpu = args.device;
     let set = read(&args, &sql).await?;
     if args.dry_run {
@@ -243,7 +245,12 @@ async fn read(args: &TrainArgs, sql: &str) -> anyhow::Result<TrainingSet> {
     };
     let session = args.session.open().await?;
     let known = normalisation.clone().unwrap_or_else(Vocabulary::leung_bovy_2023);
-    let columns = read_training_set(session.sql(sql).await?, &known, args.session.memory()).await?;
+    let mut statements = session.parse(sql)?;
+    let Some(query) = statements.pop() else { bail!("there is no SQL statement in what was given") };
+    for statement in statements {
+        session.plan(statement).await?.collect().await?;
+    }
+    let columns = read_training_set(session.plan(query).await?, &known, args.session.memory()).await?;
     Ok(TrainingSet::new(columns, normalisation.as_ref())?)
 }
 

@@ -142,6 +142,20 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
 }
 
 #[test]
+fn statements_before_the_query_make_its_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("query.sql");
+    std::fs::write(&file, "-- the stars\nSELECT * FROM stars WHERE teff > 4000;\n").unwrap();
+    let view = format!("CREATE VIEW stars AS {STARS}");
+    let mut command = lamcat(folder.path());
+    command
+        .args(["train", "--dir", "run", "--size", "tiny", "--batch", "32", "--dry-run", "-c", &view, "--sql"])
+        .arg(file);
+    let (said, _) = run(&mut command);
+    assert!(said.contains("teff") && said.contains("logg"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_said_before_the_first_step() {
     let folder = tempfile::tempdir().unwrap();
     let xp = |n: usize| format!("SELECT make_array({}) AS xp", vec!["1.0"; n].join(", "));
