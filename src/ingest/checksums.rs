@@ -1,6 +1,6 @@
 //! The archive's list of MD5 sums beside its files.
 
-use std::{collections::HashMap, fmt::Write};
+use std::collections::HashMap;
 
 use futures::StreamExt;
 use md5::{Digest, Md5};
@@ -74,22 +74,13 @@ pub(super) async fn verify(file: &FoundFile, expected: &str) -> Result<()> {
     while let Some(part) = bytes.next().await {
         sum.update(&part.map_err(unreadable)?);
     }
-    let found = hex(&sum.finalize());
+    let found = format!("{:x}", sum.finalize());
     if found == expected {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Input, format!("the MD5 sum is {found}, {MD5SUM} says {expected}"))
         .at("file", &file.shown)
         .hint("the file is damaged or another version: fetch it again; --no-verify reads it all the same"))
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, b| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{b:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -59,8 +59,7 @@ pub async fn plan_jobs(
 ) -> Result<Vec<FileJob>> {
     let mut found = Vec::new();
     for input in inputs {
-        let files = session.files(input).await.map_err(|e| io("cannot list the input", input, &e))?;
-        let tables: Vec<_> = files.into_iter().filter(|f| is_table(&f.relative)).collect();
+        let tables = tables(session, input).await.map_err(|e| io("cannot list the input", input, &e))?;
         if tables.is_empty() {
             return Err(Error::new(ErrorKind::Input, format!("no table is found at '{input}'")).hint(
                 "name a file, folder, glob or URL with .csv, .ecsv, .csv.gz, .fits, .vot, .xml or .parquet files",
@@ -104,6 +103,13 @@ fn io(what: &str, place: &str, e: &datafusion::error::DataFusionError) -> Error 
     Error::new(ErrorKind::Io, what).at("path", without_secrets(place)).source(without_secrets(&e.strip_backtrace()))
 }
 
+/// The files at a place that are tables.
+async fn tables(session: &Session, place: &str) -> datafusion::error::Result<Vec<FoundFile>> {
+    let mut files = session.files(place).await?;
+    files.retain(|f| is_table(&f.relative));
+    Ok(files)
+}
+
 fn is_table(name: &str) -> bool {
     let hidden = name.split('/').any(|part| part.starts_with(['_', '.']));
     !hidden && (ArchiveFormat::of_name(name).is_some() || name.ends_with(".parquet"))
@@ -118,8 +124,7 @@ fn output_below(folder: &str, relative: &str) -> String {
 
 async fn partners(session: &Session, options: &IngestOptions) -> Result<Option<Vec<FoundFile>>> {
     let Some(join) = &options.join else { return Ok(None) };
-    let files = session.files(join).await.map_err(|e| io("cannot list the files to join", join, &e))?;
-    let tables: Vec<_> = files.into_iter().filter(|f| is_table(&f.relative)).collect();
+    let tables = tables(session, join).await.map_err(|e| io("cannot list the files to join", join, &e))?;
     if tables.is_empty() {
         return Err(Error::new(ErrorKind::Input, format!("no table to join is found at '{join}'")));
     }

@@ -13,10 +13,7 @@ use datafusion::parquet::{
 use object_store::{ObjectMeta, ObjectStoreExt, buffered::BufWriter};
 use sha2::{Digest, Sha256};
 
-use super::{
-    checksums::hex,
-    job::{FileJob, IngestOptions},
-};
+use super::job::{FileJob, IngestOptions};
 use crate::{
     error::{Error, ErrorKind, Result},
     session::{FoundFile, Place},
@@ -56,7 +53,7 @@ pub(super) fn fingerprint(job: &FileJob, options: &IngestOptions) -> String {
         "on_error": format!("{:?}", options.on_error),
         "compression_level": options.compression_level,
     });
-    hex(&Sha256::digest(made.to_string()))
+    format!("{:x}", Sha256::digest(made.to_string()))
 }
 
 /// What is under an output's name already.

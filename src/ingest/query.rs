@@ -6,6 +6,7 @@ use datafusion::{common::Result, dataframe::DataFrame};
 use super::job::{FileJob, IngestOptions};
 use crate::{
     error::{Error, ErrorKind},
+    schema::nearest,
     session::Session,
 };
 
@@ -131,13 +132,14 @@ fn joined_columns(input: &Schema, partner: &Schema, options: &IngestOptions) -> 
 }
 
 fn no_column(wanted: &str, columns: &[String]) -> Error {
-    let near = columns.iter().max_by_key(|c| (strsim::jaro_winkler(c, wanted) * 1e6) as u64);
-    let near = near.map(|c| format!("did you mean '{c}'?")).unwrap_or_default();
-    Error::new(ErrorKind::Config, format!("there is no column '{wanted}'")).hint(near)
+    let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let near = nearest(wanted, &names).map(|c| format!("did you mean '{c}'?"));
+    let hint = near.unwrap_or_else(|| format!("the columns are {}", names.join(", ")));
+    Error::new(ErrorKind::Config, format!("there is no column '{wanted}'")).hint(hint)
 }
 
 /// A path as a table's name, its characters taken as they are.
-pub(super) fn literal(path: &str) -> String {
+fn literal(path: &str) -> String {
     let plain = |c: char| if "[?*".contains(c) { format!("[{c}]") } else { c.to_string() };
     format!("'{}'", path.chars().map(plain).collect::<String>().replace('\'', "''"))
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, RecordBatch},
     compute::{CastOptions, cast_with_options, nullif},
     datatypes::{DataType, Field, FieldRef, Int64Type, Schema, SchemaRef},
 };
@@ -121,9 +121,9 @@ fn fixed(column: &ArrayRef, field: &Field) -> Result<Option<ArrayRef>> {
     let (DataType::FixedSizeList(item, length), Some(lists)) = (field.data_type(), column.as_list_opt::<i32>()) else {
         return Ok(Some(column.clone()));
     };
-    let fits = |i: usize| lists.is_null(i) || lists.value_length(i) == *length;
+    let fits = |lists: &ListArray| (0..lists.len()).all(|i| lists.is_null(i) || lists.value_length(i) == *length);
     let bad = |e| Error::new(ErrorKind::Input, "a list cannot be of fixed size").at("column", field.name()).source(e);
-    if lists.null_count() == 0 && (0..lists.len()).all(fits) {
+    if lists.null_count() == 0 && fits(lists) {
         let begin = lists.value_offsets()[0] as usize;
         let items = lists.values().slice(begin, lists.len() * *length as usize);
         return Ok(Some(Arc::new(FixedSizeListArray::try_new(item.clone(), *length, items, None).map_err(bad)?)));
@@ -131,8 +131,7 @@ fn fixed(column: &ArrayRef, field: &Field) -> Result<Option<ArrayRef>> {
     // An empty list is how some tables say that there is none.
     let empty: BooleanArray = (0..lists.len()).map(|i| Some(lists.is_valid(i) && lists.value_length(i) == 0)).collect();
     let column = nullif(column, &empty).map_err(bad)?;
-    let lists = column.as_list::<i32>();
-    if !(0..lists.len()).all(|i| lists.is_null(i) || lists.value_length(i) == *length) {
+    if !fits(column.as_list::<i32>()) {
         return Ok(None);
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -141,10 +140,7 @@ fn fixed(column: &ArrayRef, field: &Field) -> Result<Option<ArrayRef>> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::{
-        array::{Int64Array, ListArray},
-        datatypes::Float32Type,
-    };
+    use arrow::{array::Int64Array, datatypes::Float32Type};
 
     use super::*;
 

@@ -39,8 +39,8 @@ impl FileFormatFactory for Factory {
     fn create(&self, state: &dyn Session, options: &HashMap<String, String>) -> Result<Arc<dyn FileFormat>> {
         let mut setting = on_error(state)?;
         // DataFusion puts "format." before keys without a prefix.
-        let key = |key: &'_ str| key.strip_prefix("format.").unwrap_or(key).to_owned();
-        if let Some(other) = options.keys().map(|k| key(k)).filter(|k| k != ON_ERROR).min() {
+        let keys = options.keys().map(|key| key.strip_prefix("format.").unwrap_or(key));
+        if let Some(other) = keys.filter(|key| *key != ON_ERROR).min() {
             let message = format!("'{other}' is not an option of tables stored as {}", self.name);
             return Err(Error::new(ErrorKind::Config, message).hint("there is on_error: 'fail', 'null'").into());
         }

@@ -25,7 +25,7 @@ use url::Url;
 use super::{archive_formats, hats};
 use crate::{
     error::{Error, ErrorKind},
-    sources::{ArchiveFileFormat, ArchiveFormat, is_archive_csv},
+    sources::{ArchiveFileFormat, ArchiveFormat, display_path, is_archive_csv},
 };
 
 const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
@@ -109,10 +109,10 @@ async fn archive_options(
             .hint("name one of them with a glob, e.g. 'folder/*.csv.gz'")
             .into());
     }
-    if let Some(first) = files.iter().find(|f| f.size == 0) {
+    if let Some(empty) = files.iter().find(|f| f.size == 0) {
         let hint = "it was not fetched whole: fetch it again";
         return Err(Error::new(ErrorKind::Input, "the file is empty")
-            .at("file", format!("/{}", first.location))
+            .at("file", display_path(store, empty))
             .hint(hint)
             .into());
     }

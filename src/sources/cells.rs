@@ -6,8 +6,8 @@ use arrow::{
     array::{ArrayRef, BooleanBuilder, FixedSizeListArray, ListArray, PrimitiveArray, StringBuilder},
     buffer::{BooleanBuffer, NullBuffer, OffsetBuffer},
     datatypes::{
-        ArrowPrimitiveType, DataType, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+        ArrowPrimitiveType, DataType, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     },
 };
 
@@ -324,12 +324,6 @@ impl CellBuilder for Strings {
     }
 }
 
-/// The field of a list column's elements.
-#[must_use]
-pub fn list_of(item: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(item, true)))
-}
-
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array, AsArray};
@@ -347,7 +341,7 @@ mod tests {
 
     #[test]
     fn lists_in_every_notation_hold_the_same_numbers() {
-        let mut builder = cell_builder(&list_of(DataType::Float64)).unwrap();
+        let mut builder = cell_builder(&DataType::new_list(DataType::Float64, true)).unwrap();
         for cell in ["[1.5,-2e-3,3]", "(1.5, -2e-3, 3)", "1.5 -2e-3 3", " [ 1.5 , -2e-3 , 3 ] ", "(1.5,-2e-3,3,)"] {
             builder.append(cell.as_bytes()).unwrap();
         }
@@ -359,7 +353,7 @@ mod tests {
 
     #[test]
     fn missing_values_are_null() {
-        let mut builder = cell_builder(&list_of(DataType::Float32)).unwrap();
+        let mut builder = cell_builder(&DataType::new_list(DataType::Float32, true)).unwrap();
         for cell in ["", "null", "[]", "[nan,1,null]", "(None, 1.0, NaN)"] {
             builder.append(cell.as_bytes()).unwrap();
         }
@@ -374,13 +368,13 @@ mod tests {
 
     #[test]
     fn malformed_cells_append_nothing() {
-        let list = list_of(DataType::Float32);
+        let list = DataType::new_list(DataType::Float32, true);
         for cell in ["[1,2", "1,2]x", "[1,2]3", "[1 2]", "[1,,2]", "[1,a]", "[[1]]", "(1]", "[", "1;2"] {
             assert_eq!(read(&list, &[cell]), [Err(Malformed)], "{cell}");
         }
         assert_eq!(read(&DataType::Int16, &["40000", "1.5", "-", "7"]).iter().filter(|r| r.is_ok()).count(), 1);
         assert_eq!(read(&DataType::Float64, &["1.0x", "\0", "1e5"]).iter().filter(|r| r.is_ok()).count(), 1);
-        let fixed = DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float32, true)), 2);
+        let fixed = DataType::new_fixed_size_list(DataType::Float32, 2, true);
         assert_eq!(read(&fixed, &["[1,2]", "[1]", "[]", "", "[1,2,3]"]).iter().filter(|r| r.is_ok()).count(), 3);
         assert_eq!(read(&DataType::Utf8, &["a\0b", "é"]).iter().filter(|r| r.is_ok()).count(), 1);
     }

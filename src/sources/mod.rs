@@ -11,7 +11,7 @@ mod on_error;
 mod sample;
 mod votable;
 
-pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, is_archive_csv};
+pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, display_path, is_archive_csv};
 pub use fits::FitsTable;
 pub use fold::Fold;
 pub use on_error::OnError;

@@ -42,19 +42,20 @@ impl ArchiveFileFormat {
     }
 
     async fn file_schema(&self, store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> Result<Schema> {
-        let (format, on_error) = (self.format, self.on_error);
+        let format = self.format;
         let path = display_path(store, object);
         let bytes = bytes::open(store, object, None).await?;
         let infer = {
             let path = path.clone();
-            move || format.infer(bytes, &path, on_error)
+            move || format.infer(bytes, &path)
         };
         bytes::blocking(infer).await?.map_err(|e| e.within("file", path).into())
     }
 }
 
 /// A file's path as its user would write it.
-pub(super) fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> String {
+#[must_use]
+pub fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> String {
     let root = if store.to_string().starts_with("LocalFileSystem") { "/" } else { "" };
     format!("{root}{}", object.location)
 }

@@ -1,7 +1,7 @@
 //! The header of an ECSV table (Enhanced Character-Separated Values 1.0, Astropy Proposal for Enhancement 6): YAML in
 //! comment lines, then a line of names.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, Field};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -13,7 +13,6 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::gaia_column,
-    sources::cells::list_of,
 };
 
 /// Longest YAML part that is read.
@@ -192,10 +191,10 @@ fn list(subtype: &str) -> Option<DataType> {
     let (item, shape) = subtype.strip_suffix(']')?.split_once('[')?;
     let item = scalar_type(item).filter(DataType::is_numeric)?;
     if shape == "null" {
-        return Some(list_of(item));
+        return Some(DataType::new_list(item, true));
     }
     let length: i32 = shape.parse().ok().filter(|n| (1..=LIST_LENGTH).contains(n))?;
-    Some(DataType::FixedSizeList(Arc::new(Field::new_list_field(item, true)), length))
+    Some(DataType::new_fixed_size_list(item, length, true))
 }
 
 fn scalar_type(name: &str) -> Option<DataType> {
@@ -237,7 +236,7 @@ mod tests {
         let fields = header.fields.unwrap();
         let types: Vec<_> = fields.iter().map(|f| f.data_type().to_string()).collect();
         assert_eq!(types[0], "Int64");
-        assert_eq!(fields[1].data_type(), &list_of(DataType::Float32));
+        assert_eq!(fields[1].data_type(), &DataType::new_list(DataType::Float32, true));
         assert!(matches!(fields[2].data_type(), DataType::FixedSizeList(_, 3)));
         assert_eq!(fields[3].data_type(), &DataType::Utf8);
         assert_eq!(fields[0].metadata()["ucd"], "meta.id");

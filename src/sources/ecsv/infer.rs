@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    sources::cells::{CellBuilder, cell_builder, list_of},
+    sources::cells::{CellBuilder, cell_builder},
 };
 
 /// The columns of a file: as its header says, or guessed from its first records, which stay to be read.
@@ -55,7 +55,8 @@ struct Guess {
 
 impl Guess {
     fn new(name: &str) -> Self {
-        let plain = [DataType::Int64, DataType::Float64, DataType::Boolean, list_of(DataType::Float64)];
+        let plain =
+            [DataType::Int64, DataType::Float64, DataType::Boolean, DataType::new_list(DataType::Float64, true)];
         let fields = archive_field(name).into_iter().chain(plain.map(|t| Field::new(name, t, true)));
         let candidates = fields.filter_map(|f| cell_builder(f.data_type()).map(|b| (f, b))).collect();
         Self { name: name.to_owned(), candidates, seen: false }

@@ -14,10 +14,7 @@ use fitsrs::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    sources::{
-        big_endian::{Element, Elements, Scaling},
-        cells::list_of,
-    },
+    sources::big_endian::{Element, Elements, Scaling},
 };
 
 /// A column of the table.
@@ -164,12 +161,12 @@ impl Column {
     fn data_type(&self) -> DataType {
         let item = self.elements.item_type();
         if self.heap.is_some() {
-            return list_of(item);
+            return DataType::new_list(item, true);
         }
         if self.repeat == 1 || self.elements.element == Element::Char {
             return item;
         }
-        DataType::FixedSizeList(Arc::new(Field::new_list_field(item, true)), self.repeat as i32)
+        DataType::new_fixed_size_list(item, self.repeat as i32, true)
     }
 
     /// The column of a batch from the values of each row's list in the heap.

@@ -1,6 +1,6 @@
 //! The FIELDs of a VOTable: names, types, units, UCDs.
 
-use std::{borrow::Cow, collections::HashMap, io::BufRead, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, io::BufRead};
 
 use arrow::datatypes::{DataType, Field};
 use quick_xml::{
@@ -13,10 +13,7 @@ use super::{Serialisation, bad, table_data::append_text};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    sources::{
-        big_endian::{Element, Elements},
-        cells::list_of,
-    },
+    sources::big_endian::{Element, Elements},
 };
 
 /// How many elements a cell has.
@@ -83,8 +80,8 @@ impl VoField {
         let data_type = match self.shape {
             _ if self.is_text() => DataType::Utf8,
             Shape::One => item,
-            Shape::Variable => list_of(item),
-            Shape::Fixed(n) => DataType::FixedSizeList(Arc::new(Field::new_list_field(item, true)), n as i32),
+            Shape::Variable => DataType::new_list(item, true),
+            Shape::Fixed(n) => DataType::new_fixed_size_list(item, n as i32, true),
         };
         Field::new(&self.name, data_type, true).with_metadata(self.metadata.clone())
     }
