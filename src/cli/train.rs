@@ -18,7 +18,10 @@ use super::{model::Dtype, progress::TrainProgress, session_args::SessionArgs};
 use crate::{
     model::{Architecture, Model},
     schema::Vocabulary,
-    train::{Blank, Budget, DryRun, Outcome, Run, Schedule, Settings, Size, TrainingSet, dry_run, read_training_set},
+    train::{
+        Blank, Budget, DryRun, Outcome, Requests, Run, Schedule, Settings, Size, TrainingSet, dry_run,
+        read_training_set,
+    },
 };
 
 #[derive(Debug, Args)]
@@ -147,6 +150,13 @@ struct CourseArgs {
     /// the star's own tokens, which stars with few tokens need.
     #[arg(long, value_enum, default_value_t = BlankKind::Slots)]
     blank: BlankKind,
+    /// Tokens asked of each star in a step; they share its encoder pass, so more of them teach faster.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    requests: usize,
+    /// Share of the requests, in [0, 1], that ask for labels and colours instead of XP coefficients [default: any token
+    /// alike, as the published model].
+    #[arg(long, value_name = "SHARE")]
+    label_share: Option<f32>,
     /// Steps to train [default: 100 epochs].
     #[arg(long, value_name = "N", conflicts_with_all = ["epochs", "time_limit"])]
     steps: Option<u64>,
@@ -194,6 +204,7 @@ impl CourseArgs {
                 BlankKind::Slots => Blank::Slots,
                 BlankKind::Share => Blank::Share,
             },
+            requests: Requests { count: self.requests, labels: self.label_share },
             schedule: Schedule { budget, cycles, rate: self.lr, floor: self.lr_floor },
             dropout: self.dropout,
             seed: self.seed,

@@ -58,20 +58,26 @@ impl Transformer {
     /// Encodes `rows` contexts given row-major: `tokens` (0 = padding) and standardised `values`, each
     /// `rows * context_length` long.
     pub fn perceive(&self, tokens: &[u32], values: &[f32]) -> Result<Perception> {
-        self.encode(tokens, values, &Pass::Infer)
+        self.encode(tokens.len() / self.context_length, tokens, values, &Pass::Infer)
     }
 
-    /// Answers each row's one request, a token id, as [`Transformer::perceive`] and [`Transformer::request_per_row`]
-    /// do, in a `pass` for training; mean and log variance are `(rows, 1)`.
-    pub fn train(&self, tokens: &[u32], values: &[f32], requests: &[u32], pass: &Pass) -> Result<Prediction> {
-        let perception = self.encode(tokens, values, pass)?;
-        let requests = Tensor::from_slice(requests, (requests.len(), 1), &self.device)?;
+    /// Answers each of `rows` rows' own requests as [`Transformer::perceive`] and [`Transformer::request_per_row`] do,
+    /// in a `pass` for training; a row may have fewer slots than the context.
+    pub fn train(
+        &self,
+        rows: usize,
+        tokens: &[u32],
+        values: &[f32],
+        requests: &[u32],
+        pass: &Pass,
+    ) -> Result<Prediction> {
+        let perception = self.encode(rows, tokens, values, pass)?;
+        let requests = Tensor::from_slice(requests, (rows, requests.len() / rows.max(1)), &self.device)?;
         self.decode(&perception, &self.embedding.request(&requests)?, pass)
     }
 
-    fn encode(&self, tokens: &[u32], values: &[f32], pass: &Pass) -> Result<Perception> {
-        let context = self.context_length;
-        let shape = (tokens.len() / context, context);
+    fn encode(&self, rows: usize, tokens: &[u32], values: &[f32], pass: &Pass) -> Result<Perception> {
+        let shape = (rows, tokens.len() / rows.max(1));
         let tokens = Tensor::from_slice(tokens, shape, &self.device)?;
         let values = Tensor::from_slice(values, shape, &self.device)?;
         let present = tokens.ne(0u32)?.to_dtype(DType::F32)?;

@@ -25,11 +25,10 @@ pub struct Learner {
     weights: BTreeMap<String, Var>,
     network: Transformer,
     optimizer: AdamW,
-    context_length: usize,
     device: Device,
 }
 
-/// A loss summed over the stars of a tile, with the gradient of every weight.
+/// A loss summed over the requests of a tile, with the gradient of every weight.
 type Slope = (f64, BTreeMap<String, Tensor>);
 
 impl Learner {
@@ -46,7 +45,7 @@ impl Learner {
         let optimizer = optimizer.map_or_else(|| AdamW::new(&weights, AdamWSettings::default()), Ok)?;
         let map: HashMap<_, _> = weights.iter().map(|(k, v)| (k.clone(), v.as_tensor().clone())).collect();
         let network = Transformer::load(&VarBuilder::from_tensors(map, DType::F32, device), architecture, tokens)?;
-        Ok(Self { weights, network, optimizer, context_length: architecture.context_length, device: device.clone() })
+        Ok(Self { weights, network, optimizer, device: device.clone() })
     }
 
     /// The optimizer.
@@ -81,7 +80,7 @@ impl Learner {
     /// The batch's mean loss and its gradient by every weight.
     pub fn gradients(&self, batch: &Batch, dropout: f32, key: u64) -> Result<(f64, BTreeMap<String, Tensor>)> {
         let tile = |i: usize| -> Result<Slope> {
-            let tile = batch.slice(self.stars(i, batch), self.context_length);
+            let tile = batch.slice(self.stars(i, batch));
             let pass = Pass::Train(Dropout::new(dropout, tile_key(key, i as u64)));
             let loss = self.loss_sum(&tile, &pass)?;
             let mut grads = (&loss / batch.requests.len() as f64)?.backward()?;
@@ -108,7 +107,7 @@ impl Learner {
     /// The batch's mean loss without dropout.
     pub fn loss(&self, batch: &Batch) -> Result<f64> {
         let tile = |i: usize| -> Result<f64> {
-            let loss = self.loss_sum(&batch.slice(self.stars(i, batch), self.context_length), &Pass::Infer)?;
+            let loss = self.loss_sum(&batch.slice(self.stars(i, batch)), &Pass::Infer)?;
             Ok(f64::from(loss.to_scalar::<f32>()?))
         };
         let sums = (0..self.tiles(batch)).into_par_iter().map(tile).collect::<Result<Vec<_>>>()?;
@@ -116,29 +115,29 @@ impl Learner {
     }
 
     fn loss_sum(&self, batch: &Batch, pass: &Pass) -> Result<Tensor> {
-        let answer = self.network.train(&batch.tokens, &batch.values, &batch.requests, pass)?;
+        let answer = self.network.train(batch.stars, &batch.tokens, &batch.values, &batch.requests, pass)?;
         Ok(loss(&answer, &batch.labels, &batch.label_errors)?)
     }
 
     fn tile_stars(&self, batch: &Batch) -> usize {
-        if self.device.is_cpu() { TILE_STARS } else { batch.requests.len().max(1) }
+        if self.device.is_cpu() { TILE_STARS } else { batch.stars.max(1) }
     }
 
     fn tiles(&self, batch: &Batch) -> usize {
-        batch.requests.len().div_ceil(self.tile_stars(batch))
+        batch.stars.div_ceil(self.tile_stars(batch))
     }
 
     fn stars(&self, tile: usize, batch: &Batch) -> std::ops::Range<usize> {
         let size = self.tile_stars(batch);
-        tile * size..((tile + 1) * size).min(batch.requests.len())
+        tile * size..((tile + 1) * size).min(batch.stars)
     }
 }
 
-/// The sum over the stars of `1/2 [(y - mean)^2 / V + ln V]` with `V = exp(log variance) + sigma^2`, all standardised
+/// The sum over the requests of `1/2 [(y - mean)^2 / V + ln V]` with `V = exp(log variance) + sigma^2`, all standardised
 /// (Leung & Bovy 2023, section 4).
 fn loss(answer: &Prediction, labels: &[f32], errors: &[f32]) -> candle_core::Result<Tensor> {
     let device = answer.mean.device();
-    let shape = (labels.len(), 1);
+    let shape = answer.mean.dims2()?;
     let squares: Vec<f32> = errors.iter().map(|e| e * e).collect();
     let variance = answer.log_variance.exp()?.add(&Tensor::from_vec(squares, shape, device)?)?;
     let off = Tensor::from_slice(labels, shape, device)?.sub(&answer.mean)?.sqr()?;

@@ -25,4 +25,4 @@ pub use run::{Outcome, Report, Run};
 pub use sample::{Batch, Sampler};
 pub use schedule::{Budget, Schedule};
 pub use set::{Columns, TrainingSet};
-pub use settings::{Blank, Settings, Size};
+pub use settings::{Blank, Requests, Settings, Size};

@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
             let rate = schedule.learning_rate(spent);
             let key = dropout_key(self.state.settings.seed, self.state.step);
             let loss = self.learner.step(&batch, rate, self.state.settings.dropout, key)?;
-            stars += batch.requests.len();
+            stars += batch.stars;
             seconds += begun.elapsed().as_secs_f64();
             self.state.step += 1;
             self.state.loss = (self.state.loss.0 + loss, self.state.loss.1 + 1);

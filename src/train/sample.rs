@@ -1,12 +1,12 @@
 //! What a step sees of its stars (Leung & Bovy 2023, section 4): each star's tokens in a random order, cropped to the
-//! context, the last few slots blanked, and one of its tokens asked for.
+//! context, the last few slots blanked, and one of its tokens, or several, asked for.
 
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
     set::TrainingSet,
-    settings::{Blank, Settings},
+    settings::{Blank, Requests, Settings},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -18,32 +18,43 @@ const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];
 /// Slots that the random blanks always leave: up to 59 of 64 are blanked.
 const LEAST_SLOTS: usize = 5;
 
-/// Stars with one request each, standardised, row-major.
+/// Stars with the same number of requests each, standardised, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
-    /// Token of each slot, 0 = padding: `stars * context_length`.
+    /// Stars.
+    pub stars: usize,
+    /// Token of each slot, 0 = padding: `stars * slots`.
     pub tokens: Vec<TokenId>,
-    /// Value of each slot, 0 where padding: `stars * context_length`.
+    /// Value of each slot, 0 where padding: `stars * slots`.
     pub values: Vec<f32>,
-    /// The token asked for, per star.
+    /// The tokens asked for: `stars * requests`.
     pub requests: Vec<TokenId>,
-    /// Its value, per star.
+    /// Their values: `stars * requests`.
     pub labels: Vec<f32>,
-    /// The value's 1-sigma error, 0 where unknown, per star.
+    /// The values' 1-sigma errors, 0 where unknown: `stars * requests`.
     pub label_errors: Vec<f32>,
 }
 
 impl Batch {
-    /// Stars `range` as a batch of their own.
+    /// Stars `range` as a batch of their own, without the last slots that none of them fills.
     #[must_use]
-    pub fn slice(&self, range: std::ops::Range<usize>, context_length: usize) -> Self {
-        let slots = range.start * context_length..range.end * context_length;
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        let of = |length: usize| {
+            let each = length / self.stars.max(1);
+            (each, range.start * each..range.end * each)
+        };
+        let ((slots, shown), (_, asked)) = (of(self.tokens.len()), of(self.requests.len()));
+        let tokens = &self.tokens[shown.clone()];
+        let filled = |star: &[TokenId]| star.iter().rposition(|t| *t != PADDING).map_or(1, |last| last + 1);
+        let used = tokens.chunks(slots.max(1)).map(filled).max().unwrap_or(slots);
+        let values = self.values[shown].chunks(slots.max(1)).flat_map(|star| &star[..used]);
         Self {
-            tokens: self.tokens[slots.clone()].to_vec(),
-            values: self.values[slots].to_vec(),
-            requests: self.requests[range.clone()].to_vec(),
-            labels: self.labels[range.clone()].to_vec(),
-            label_errors: self.label_errors[range].to_vec(),
+            stars: range.len(),
+            tokens: tokens.chunks(slots.max(1)).flat_map(|star| &star[..used]).copied().collect(),
+            values: values.copied().collect(),
+            requests: self.requests[asked.clone()].to_vec(),
+            labels: self.labels[asked.clone()].to_vec(),
+            label_errors: self.label_errors[asked].to_vec(),
         }
     }
 }
@@ -52,16 +63,19 @@ impl Batch {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     requestable: Vec<bool>,
+    coefficient: Vec<bool>,
     training: Vec<u32>,
     validation: Vec<u32>,
     context_length: usize,
     batch: usize,
     blank: Blank,
+    requests: Requests,
     seed: u64,
 }
 
 impl Sampler {
-    /// Splits the set's stars that can be asked for something into training and validation, by a hash of their place.
+    /// Splits the set's stars that can be asked for something into training and validation, by a hash of what they say,
+    /// so that copies of a star are on the same side.
     ///
     /// # Errors
     /// If there are fewer training stars than a batch takes.
@@ -72,7 +86,7 @@ impl Sampler {
         let usable = |row: &u32| set.row(*row as usize).iter().zip(&requestable).any(|(v, ask)| *ask && !v.is_nan());
         let (validation, training): (Vec<u32>, Vec<u32>) = (0..set.rows() as u32)
             .filter(usable)
-            .partition(|row| mix(settings.seed ^ mix(u64::from(*row) + 1)) < threshold);
+            .partition(|row| mix(settings.seed ^ mix(set.key(*row as usize))) < threshold);
         if training.len() < settings.batch {
             return Err(Error::new(ErrorKind::Config, "the training set has fewer stars than a batch")
                 .at("stars", set.rows())
@@ -83,8 +97,10 @@ impl Sampler {
                 ));
         }
         let context_length = settings.architecture.context_length;
-        let Settings { batch, blank, seed, .. } = *settings;
-        Ok(Self { requestable, training, validation, context_length, batch, blank, seed })
+        let Settings { batch, blank, requests, seed, .. } = *settings;
+        let mut coefficient = vec![false; requestable.len()];
+        set.vocabulary().xp_tokens().for_each(|id| coefficient[id as usize - 1] = true);
+        Ok(Self { requestable, coefficient, training, validation, context_length, batch, blank, requests, seed })
     }
 
     /// Stars to train on.
@@ -127,30 +143,60 @@ impl Sampler {
         self.fill(set, stars, &mut self.rng(u64::MAX, 0))
     }
 
+    /// Draws what is shown and asked of `stars`; those that show fewest come first, so that neighbours go through the
+    /// network with few empty slots.
     fn fill(&self, set: &TrainingSet, stars: &[u32], rng: &mut ChaCha8Rng) -> Batch {
+        let mut draws: Vec<Draw> = stars.iter().map(|star| self.look(set, *star, rng)).collect();
+        draws.sort_by_key(|draw| draw.shown.len());
         let slots = stars.len() * self.context_length;
-        let mut batch = Batch { tokens: vec![PADDING; slots], values: vec![0.0; slots], ..Batch::default() };
-        let mut valid = Vec::with_capacity(set.tokens());
-        let mut askable = Vec::with_capacity(set.tokens());
-        for (i, &star) in stars.iter().enumerate() {
-            let row = set.row(star as usize);
-            valid.clear();
-            valid.extend((0..row.len()).filter(|t| !row[*t].is_nan()));
-            askable.clear();
-            askable.extend(valid.iter().copied().filter(|t| self.requestable[*t]));
-            let asked = askable[rng.random_range(0..askable.len())];
-            batch.requests.push(asked as TokenId + 1);
-            batch.labels.push(row[asked]);
-            batch.label_errors.push(set.error(star as usize, asked));
-            let blank = rng.random_range(0..=self.context_length - LEAST_SLOTS);
-            let kept = self.kept(valid.len(), blank);
-            let (chosen, _) = valid.partial_shuffle(rng, kept);
-            for (slot, &token) in chosen.iter().enumerate() {
+        let mut batch =
+            Batch { stars: stars.len(), tokens: vec![PADDING; slots], values: vec![0.0; slots], ..Batch::default() };
+        for (i, Draw { star, shown, asked }) in draws.into_iter().enumerate() {
+            let row = set.row(star);
+            for (slot, token) in shown.into_iter().enumerate() {
                 batch.tokens[i * self.context_length + slot] = token as TokenId + 1;
                 batch.values[i * self.context_length + slot] = row[token];
             }
+            for token in asked {
+                batch.requests.push(token as TokenId + 1);
+                batch.labels.push(row[token]);
+                batch.label_errors.push(set.error(star, token));
+            }
         }
         batch
+    }
+
+    fn look(&self, set: &TrainingSet, star: u32, rng: &mut ChaCha8Rng) -> Draw {
+        let star = star as usize;
+        let row = set.row(star);
+        let mut valid: Vec<usize> = (0..row.len()).filter(|t| !row[*t].is_nan()).collect();
+        let askable: Vec<usize> = valid.iter().copied().filter(|t| self.requestable[*t]).collect();
+        let asked = self.ask(askable, rng);
+        let blank = rng.random_range(0..=self.context_length - LEAST_SLOTS);
+        let kept = self.kept(valid.len(), blank);
+        let (chosen, _) = valid.partial_shuffle(rng, kept);
+        Draw { star, shown: chosen.to_vec(), asked }
+    }
+
+    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few.
+    fn ask(&self, mut askable: Vec<usize>, rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let Requests { count, labels } = self.requests;
+        let mut asked = Vec::with_capacity(count);
+        if let Some(share) = labels {
+            let (mut others, coefficients): (Vec<_>, Vec<_>) =
+                askable.iter().copied().partition(|t| !self.coefficient[*t]);
+            let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
+            asked.extend_from_slice(others.partial_shuffle(rng, wanted).0);
+            if !coefficients.is_empty() {
+                askable = coefficients;
+            }
+        }
+        let rest = count - asked.len();
+        asked.extend_from_slice(askable.partial_shuffle(rng, rest).0);
+        while asked.len() < count {
+            asked.push(askable[rng.random_range(0..askable.len())]);
+        }
+        asked
     }
 
     /// Tokens that a star of `valid` shows when `blank` slots are blanked.
@@ -167,6 +213,13 @@ impl Sampler {
         rng.set_stream(step);
         rng
     }
+}
+
+/// What a step sees of a star: places of tokens in its row.
+struct Draw {
+    star: usize,
+    shown: Vec<usize>,
+    asked: Vec<usize>,
 }
 
 /// The key of a step's dropout.
@@ -202,44 +255,49 @@ mod tests {
         TrainingSet::new(Columns { tokens, values, errors }, None).unwrap()
     }
 
-    fn sampler(set: &TrainingSet, blank: Blank) -> Sampler {
+    fn sampler(set: &TrainingSet, blank: Blank, requests: Requests) -> Sampler {
         let architecture = crate::model::Architecture { context_length: CONTEXT, ..Size::Tiny.architecture() };
         let schedule = Schedule { budget: Budget::Steps(1), cycles: 1, rate: 1.0, floor: 0.0 };
-        let settings = Settings { architecture, batch: 100, blank, schedule, dropout: 0.0, seed: 3, report_every: 1 };
+        let settings =
+            Settings { architecture, batch: 100, blank, requests, schedule, dropout: 0.0, seed: 3, report_every: 1 };
         Sampler::new(set, &settings).unwrap()
     }
 
     #[test]
     fn a_batch_shows_each_star_some_of_its_tokens_and_asks_for_one() {
         let set = set();
-        let sampler = sampler(&set, Blank::Slots);
+        let sampler = sampler(&set, Blank::Slots, Requests::ONE);
         assert_eq!(sampler.training_stars() + sampler.validation_stars(), STARS);
         assert!((40..80).contains(&sampler.validation_stars()), "{}", sampler.validation_stars());
         let order = sampler.order(2);
         let batch = sampler.draw(&set, &order, 2, 1);
         assert_eq!(batch, sampler.draw(&set, &sampler.order(2), 2, 1), "a batch can be drawn again");
         let mut shown = [0usize; CONTEXT + 1];
-        for (i, &star) in order[100..200].iter().enumerate() {
-            let row = set.row(star as usize);
+        let mut stars = order[100..200].to_vec();
+        for i in 0..100 {
             let tokens = &batch.tokens[i * CONTEXT..(i + 1) * CONTEXT];
             let used = tokens.iter().filter(|t| **t != PADDING).count();
             assert!(tokens[used..].iter().all(|t| *t == PADDING), "blanks are last: {tokens:?}");
             shown[used] += 1;
-            for (slot, token) in tokens[..used].iter().enumerate() {
-                assert!((row[*token as usize - 1] - batch.values[i * CONTEXT + slot]).abs() < 1e-12);
-                assert!(!tokens[..slot].contains(token), "a token is shown once");
-            }
+            let is = |value: f32, of: u32, token: u32| (set.row(of as usize)[token as usize - 1] - value).abs() < 1e-12;
+            let values = &batch.values[i * CONTEXT..(i + 1) * CONTEXT];
+            let saw = |star: &u32| tokens[..used].iter().zip(values).all(|(token, value)| is(*value, *star, *token));
+            let place = stars.iter().position(saw).unwrap();
+            let star = stars.swap_remove(place);
+            assert!((1..used).all(|slot| !tokens[..slot].contains(&tokens[slot])), "a token is shown once");
             assert_ne!(batch.requests[i], 1, "bprp is never asked for");
-            assert!((row[batch.requests[i] as usize - 1] - batch.labels[i]).abs() < 1e-12);
+            assert!(is(batch.labels[i], star, batch.requests[i]));
             assert!(batch.label_errors[i] > 0.0);
         }
+        let counts = |i: usize| batch.tokens[i * CONTEXT..(i + 1) * CONTEXT].iter().filter(|t| **t != PADDING).count();
+        assert!((1..100).all(|i| counts(i - 1) <= counts(i)), "those that show fewest are first");
         assert!(shown[5..].iter().all(|n| *n > 10) && shown[..5].iter().all(|n| *n == 0), "{shown:?}");
     }
 
     #[test]
     fn every_training_star_comes_once_an_epoch_and_no_validation_star() {
         let set = set();
-        let sampler = sampler(&set, Blank::Share);
+        let sampler = sampler(&set, Blank::Share, Requests::ONE);
         let mut order = sampler.order(0);
         assert_ne!(order, sampler.order(1));
         order.sort_unstable();
@@ -247,5 +305,51 @@ mod tests {
         both.sort_unstable();
         assert_eq!(both, (0..STARS as u32).collect::<Vec<_>>());
         assert_eq!((sampler.kept(20, 0), sampler.kept(20, 3), sampler.kept(4, 3), sampler.kept(1, 3)), (8, 5, 3, 1));
+    }
+
+    #[test]
+    fn a_star_is_asked_for_several_tokens_once_each() {
+        let set = set();
+        let sampler = self::sampler(&set, Blank::Share, Requests { count: 6, labels: None });
+        let batch = sampler.draw(&set, &sampler.order(0), 0, 0);
+        assert_eq!((batch.stars, batch.requests.len(), batch.labels.len()), (100, 600, 600));
+        for asked in batch.requests.chunks(6) {
+            assert!((0..6).all(|i| !asked[..i].contains(&asked[i]) && asked[i] != 1), "{asked:?}");
+        }
+        let sampler = self::sampler(&set, Blank::Share, Requests { count: 30, labels: None });
+        let batch = sampler.draw(&set, &sampler.order(0), 0, 0);
+        assert_eq!(batch.requests.len(), 3000, "a star with fewer tokens is asked for some of them again");
+    }
+
+    #[test]
+    fn labels_get_their_share_of_the_requests() {
+        let mut tokens: Vec<String> = (0..16).map(|i| format!("bp{i}")).collect();
+        tokens.extend(["bprp", "teff", "logg", "m_h"].map(str::to_owned));
+        let values = (0..STARS * 20).map(|i| (i as f32 * 0.37).sin() + (i % 20) as f32).collect();
+        let set = TrainingSet::new(Columns { tokens, values, errors: vec![None; 20] }, None).unwrap();
+        let share = |labels: f32| {
+            let sampler = sampler(&set, Blank::Share, Requests { count: 4, labels: Some(labels) });
+            let asked = sampler.draw(&set, &sampler.order(0), 0, 0).requests;
+            asked.iter().filter(|t| **t > 17).count() as f64 / asked.len() as f64
+        };
+        assert!(share(0.0) < 1e-9 && (share(0.5) - 0.5).abs() < 0.06, "{} {}", share(0.0), share(0.5));
+        assert!((share(1.0) - 0.75).abs() < 1e-9, "three labels, then coefficients: {}", share(1.0));
+    }
+
+    #[test]
+    fn a_slice_leaves_out_what_none_of_its_stars_shows() {
+        let set = set();
+        let sampler = sampler(&set, Blank::Slots, Requests { count: 2, labels: None });
+        let batch = sampler.draw(&set, &sampler.order(0), 0, 0);
+        let slice = batch.slice(3..20);
+        let slots = slice.tokens.len() / 17;
+        assert!((5..CONTEXT).contains(&slots), "stars that show little are first: {slots}");
+        for i in 0..17 {
+            let whole = &batch.tokens[(i + 3) * CONTEXT..(i + 4) * CONTEXT];
+            assert_eq!(slice.tokens[i * slots..(i + 1) * slots], whole[..slots]);
+            assert!(whole[slots..].iter().all(|t| *t == PADDING));
+        }
+        assert_eq!((slice.requests.as_slice(), slice.values.len()), (&batch.requests[6..40], 17 * slots));
+        assert_eq!(batch.slice(80..100).tokens.len(), 20 * CONTEXT);
     }
 }

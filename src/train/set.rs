@@ -29,6 +29,7 @@ pub struct TrainingSet {
     values: Vec<f32>,
     errors: Vec<Option<Vec<f32>>>,
     order: Vec<u32>,
+    keys: Vec<u64>,
     fill: Vec<f64>,
     hash: String,
 }
@@ -68,12 +69,13 @@ impl TrainingSet {
                 .at("rows", rows)
                 .hint("leave these columns out of the query, or give rows that have them"));
         }
-        let (order, hash) = canonical_order(&columns, rows);
+        let (keys, order, hash) = canonical_order(&columns, rows);
         let mut set = Self {
             vocabulary: Vocabulary::new(tokens)?,
             values: columns.values,
             errors: columns.errors,
             order,
+            keys,
             fill,
             hash,
         };
@@ -123,6 +125,12 @@ impl TrainingSet {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// A hash of a star's values and errors in physical units; rows that say the same have the same.
+    #[must_use]
+    pub fn key(&self, star: usize) -> u64 {
+        self.keys[star]
     }
 
     /// A star's standardised values, NaN where missing.
@@ -179,8 +187,8 @@ fn median(values: &mut [f32]) -> f32 {
     lower + (upper - lower) / 2.0
 }
 
-/// The rows in the order of a hash of their content, and a hash of them all.
-fn canonical_order(columns: &Columns, rows: usize) -> (Vec<u32>, String) {
+/// A hash of each row's content in ascending order, the rows in that order, and a hash of them all.
+fn canonical_order(columns: &Columns, rows: usize) -> (Vec<u64>, Vec<u32>, String) {
     let width = columns.tokens.len();
     let key = |row: u32| {
         let values = &columns.values[row as usize * width..(row as usize + 1) * width];
@@ -198,7 +206,8 @@ fn canonical_order(columns: &Columns, rows: usize) -> (Vec<u32>, String) {
     for (key, _) in &keyed {
         hasher.update(key.to_le_bytes());
     }
-    (keyed.into_iter().map(|(_, row)| row).collect(), format!("{:x}", hasher.finalize()))
+    let (keys, order) = keyed.into_iter().unzip();
+    (keys, order, format!("{:x}", hasher.finalize()))
 }
 
 #[cfg(test)]

@@ -49,6 +49,21 @@ pub enum Blank {
     Share,
 }
 
+/// How many tokens of a star a step asks for, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Tokens asked of each star. They share the star's perception, so that more of them cost little.
+    pub count: usize,
+    /// Expected share in [0, 1] of the requests that go to tokens other than XP coefficients; `None` asks for any token
+    /// alike, as the published model was trained.
+    pub labels: Option<f32>,
+}
+
+impl Requests {
+    /// One token, any alike.
+    pub const ONE: Self = Self { count: 1, labels: None };
+}
+
 /// What decides the course of a training run; the same settings on the same set give the same losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -58,6 +73,8 @@ pub struct Settings {
     pub batch: usize,
     /// How much of a star is hidden.
     pub blank: Blank,
+    /// What is asked of a star.
+    pub requests: Requests,
     /// Length and learning rate.
     pub schedule: Schedule,
     /// Probability in [0, 1) that dropout drops an element.
@@ -86,6 +103,12 @@ impl Settings {
         let schedule = &self.schedule;
         if self.batch == 0 {
             return bad("batch", self.batch.to_string(), "at least 1");
+        }
+        if self.requests.count == 0 {
+            return bad("requests", self.requests.count.to_string(), "at least 1");
+        }
+        if let Some(share) = self.requests.labels.filter(|share| !(0.0..=1.0).contains(share)) {
+            return bad("label-share", share.to_string(), "in [0, 1]");
         }
         if self.architecture.context_length < 5 {
             return bad("context", self.architecture.context_length.to_string(), "at least 5");

@@ -31,6 +31,7 @@ const ADAMW_TOLERANCE: f64 = 1e-6;
 fn reference_batch(a: &BTreeMap<String, ArrayD<f64>>) -> Batch {
     let ids = |name: &str| a[name].iter().map(|x| *x as u32).collect::<Vec<_>>();
     Batch {
+        stars: a["labels"].shape()[0],
         tokens: ids("input_tokens"),
         values: flat(&a["inputs"]),
         requests: ids("request_tokens"),

@@ -80,7 +80,22 @@ fn a_killed_run_goes_on_as_if_it_had_not_been() {
 fn training_learns_and_its_model_answers_sql() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let course = ["--epochs", "120", "--lr", "3e-3", "--dropout", "0", "--blank", "share", "--name", "mine"];
+    let course = [
+        "--requests",
+        "4",
+        "--label-share",
+        "0.5",
+        "--epochs",
+        "120",
+        "--lr",
+        "3e-3",
+        "--dropout",
+        "0",
+        "--blank",
+        "share",
+        "--name",
+        "mine",
+    ];
     run(&mut train(folder, "run", &course));
     let column = |line: &String, i: usize| line.split(',').nth(i).unwrap().parse::<f64>().unwrap();
     let lines = losses(folder, "run");
