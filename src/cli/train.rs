@@ -19,7 +19,7 @@ use crate::{
     model::{Architecture, Model},
     schema::Vocabulary,
     train::{
-        Blank, Budget, DryRun, Outcome, Requests, Run, Schedule, Settings, Size, TrainingSet, dry_run,
+        Blank, Budget, DryRun, Hiding, Outcome, Requests, Run, Schedule, Settings, Size, TrainingSet, dry_run,
         read_training_set,
     },
 };
@@ -60,6 +60,9 @@ pub(super) struct TrainArgs {
     sizes: SizeArgs,
     #[command(flatten)]
     course: CourseArgs,
+    /// Begin with this model's weights, sizes and normalisation instead of random weights.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["keep_normalisation", "size", "context", "width", "encoder_heads", "encoder_dense", "decoder_heads", "decoder_dense"])]
+    from: Option<PathBuf>,
     /// Normalise the tokens as this model does [default: by the training set's medians and robust deviations].
     #[arg(long, value_name = "FILE")]
     keep_normalisation: Option<PathBuf>,
@@ -150,6 +153,15 @@ struct CourseArgs {
     /// the star's own tokens, which stars with few tokens need.
     #[arg(long, value_enum, default_value_t = BlankKind::Slots)]
     blank: BlankKind,
+    /// Hide what is asked for, so that no request is answered by copying.
+    #[arg(long)]
+    hide_asked: bool,
+    /// Probability that a star shows nothing of a group, each by itself: BP, RP, colours, labels.
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    hide_groups: f32,
+    /// Probability that a star has no random blanks.
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    whole: f32,
     /// Tokens asked of each star in a step; they share its encoder pass, so more of them teach faster.
     #[arg(long, default_value_t = 1, value_name = "N")]
     requests: usize,
@@ -204,9 +216,11 @@ impl CourseArgs {
                 BlankKind::Slots => Blank::Slots,
                 BlankKind::Share => Blank::Share,
             },
+            hiding: Hiding { asked: self.hide_asked, groups: self.hide_groups, whole: self.whole },
             requests: Requests { count: self.requests, labels: self.label_share },
             schedule: Schedule { budget, cycles, rate: self.lr, floor: self.lr_floor },
             dropout: self.dropout,
+            from: None,
             seed: self.seed,
             report_every: self.report_every,
         }
@@ -214,7 +228,9 @@ impl CourseArgs {
 }
 
 pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
-    let settings = args.course.settings(args.sizes.architecture());
+    let start = args.from.as_ref().map(Model::open).transpose()?;
+    let architecture = start.as_ref().map_or_else(|| args.sizes.architecture(), |model| model.architecture().clone());
+    let settings = Settings { from: start.as_ref().map(|m| m.hash().to_owned()), ..args.course.settings(architecture) };
     settings.validate()?;
     if args.resume && !args.dir.join("checkpoint.safetensors").exists() {
         bail!("{} has no checkpoint to go on from\nhint: leave out --resume to begin", args.dir.display());
@@ -236,7 +252,8 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     let query = format!("a query (SHA-256 {:.12})", format!("{:x}", Sha256::digest(sql.as_bytes())));
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
-    let task = SpawnedTask::spawn_blocking(move || train(&args, &set, settings, &name, &query, &stopped));
+    let task =
+        SpawnedTask::spawn_blocking(move || train(&args, &set, settings, start.as_ref(), &name, &query, &stopped));
     let _signals = SpawnedTask::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             eprintln!("stopping after this step; once more ends the program at once");
@@ -250,7 +267,7 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
 }
 
 async fn read(args: &TrainArgs, sql: &str) -> anyhow::Result<TrainingSet> {
-    let normalisation = match &args.keep_normalisation {
+    let normalisation = match args.keep_normalisation.as_ref().or(args.from.as_ref()) {
         Some(path) => Some(Model::open(path)?.vocabulary().clone()),
         None => None,
     };
@@ -269,11 +286,13 @@ fn train(
     args: &TrainArgs,
     set: &TrainingSet,
     settings: Settings,
+    start: Option<&Model>,
     name: &str,
     query: &str,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let mut run = Run::open(&args.dir, set, settings, args.fresh, args.course.checkpoint_every, &Device::Cpu)?;
+    let start = start.map(Model::weights);
+    let mut run = Run::open(&args.dir, set, settings, start, args.fresh, args.course.checkpoint_every, &Device::Cpu)?;
     if run.resumed_at() > 0 && !args.quiet {
         eprintln!("going on after step {} of the run in {}", run.resumed_at(), args.dir.display());
     }

@@ -73,7 +73,8 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Opens a run in `folder`: goes on from its checkpoint if it has one and `fresh` is false.
+    /// Opens a run in `folder`: goes on from its checkpoint if it has one and `fresh` is false, begins with the weights
+    /// `start` or random ones otherwise.
     ///
     /// # Errors
     /// If the settings are out of range or not those of the checkpoint, the set has fewer stars than a batch, or the
@@ -82,6 +83,7 @@ impl<'a> Run<'a> {
         folder: &Path,
         set: &'a TrainingSet,
         settings: Settings,
+        start: Option<&BTreeMap<String, Tensor>>,
         fresh: bool,
         checkpoint_every: u64,
         device: &Device,
@@ -96,8 +98,8 @@ impl<'a> Run<'a> {
         let (state, learner) = if path.exists() && !fresh {
             resume(&path, &state, device)?
         } else {
-            let learner =
-                Learner::new(&first_weights(&state)?, &state.settings.architecture, set.tokens(), None, device)?;
+            let weights = start.map_or_else(|| first_weights(&state), |weights| Ok(weights.clone()))?;
+            let learner = Learner::new(&weights, &state.settings.architecture, set.tokens(), None, device)?;
             (state, learner)
         };
         Ok(Self {
@@ -226,9 +228,10 @@ impl<'a> Run<'a> {
         let s = &self.state;
         let validation = s.validation.map_or_else(|| "none".to_owned(), |v| format!("{v:.4}"));
         let origin = format!(
-            "trained on {} stars of {query} (set {}), {} steps of {} stars, seed {}, validation loss {validation}",
+            "trained on {} stars of {query} (set {}), {}{} steps of {} stars, seed {}, validation loss {validation}",
             self.set.rows(),
             &self.set.hash()[..12],
+            s.settings.from.as_ref().map_or_else(String::new, |hash| format!("from model {hash:.8}, ")),
             s.step,
             s.settings.batch,
             s.settings.seed,

@@ -1,22 +1,17 @@
-//! What a step sees of its stars (Leung & Bovy 2023, section 4): each star's tokens in a random order, cropped to the
-//! context, the last few slots blanked, and one of its tokens, or several, asked for.
+//! Batches of stars: which of them train, in which order, and what a step sees of each.
 
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
+    look::{Draw, Look},
     set::TrainingSet,
-    settings::{Blank, Requests, Settings},
+    settings::Settings,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{PADDING, TokenId},
 };
-
-/// Tokens that are never asked for: the published model has them as inputs only.
-const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];
-/// Slots that the random blanks always leave: up to 59 of 64 are blanked.
-const LEAST_SLOTS: usize = 5;
 
 /// Stars with the same number of requests each, standardised, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,14 +57,11 @@ impl Batch {
 /// Draws batches; each is a function of the seed, the epoch and its place in the epoch.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    requestable: Vec<bool>,
-    coefficient: Vec<bool>,
+    look: Look,
     training: Vec<u32>,
     validation: Vec<u32>,
     context_length: usize,
     batch: usize,
-    blank: Blank,
-    requests: Requests,
     seed: u64,
 }
 
@@ -80,12 +72,10 @@ impl Sampler {
     /// # Errors
     /// If there are fewer training stars than a batch takes.
     pub fn new(set: &TrainingSet, settings: &Settings) -> Result<Self> {
-        let names = set.vocabulary().tokens().iter();
-        let requestable: Vec<bool> = names.map(|t| !INPUT_ONLY.contains(&t.name.as_str())).collect();
+        let look = Look::new(set.vocabulary(), settings);
         let threshold = (Settings::VALIDATION * u64::MAX as f64) as u64;
-        let usable = |row: &u32| set.row(*row as usize).iter().zip(&requestable).any(|(v, ask)| *ask && !v.is_nan());
         let (validation, training): (Vec<u32>, Vec<u32>) = (0..set.rows() as u32)
-            .filter(usable)
+            .filter(|row| look.is_usable(set.row(*row as usize)))
             .partition(|row| mix(settings.seed ^ mix(set.key(*row as usize))) < threshold);
         if training.len() < settings.batch {
             return Err(Error::new(ErrorKind::Config, "the training set has fewer stars than a batch")
@@ -97,10 +87,8 @@ impl Sampler {
                 ));
         }
         let context_length = settings.architecture.context_length;
-        let Settings { batch, blank, requests, seed, .. } = *settings;
-        let mut coefficient = vec![false; requestable.len()];
-        set.vocabulary().xp_tokens().for_each(|id| coefficient[id as usize - 1] = true);
-        Ok(Self { requestable, coefficient, training, validation, context_length, batch, blank, requests, seed })
+        let Settings { batch, seed, .. } = *settings;
+        Ok(Self { look, training, validation, context_length, batch, seed })
     }
 
     /// Stars to train on.
@@ -146,12 +134,13 @@ impl Sampler {
     /// Draws what is shown and asked of `stars`; those that show fewest come first, so that neighbours go through the
     /// network with few empty slots.
     fn fill(&self, set: &TrainingSet, stars: &[u32], rng: &mut ChaCha8Rng) -> Batch {
-        let mut draws: Vec<Draw> = stars.iter().map(|star| self.look(set, *star, rng)).collect();
-        draws.sort_by_key(|draw| draw.shown.len());
+        let mut draws: Vec<(usize, Draw)> =
+            stars.iter().map(|star| (*star as usize, self.look.draw(set.row(*star as usize), rng))).collect();
+        draws.sort_by_key(|(_, draw)| draw.shown.len());
         let slots = stars.len() * self.context_length;
         let mut batch =
             Batch { stars: stars.len(), tokens: vec![PADDING; slots], values: vec![0.0; slots], ..Batch::default() };
-        for (i, Draw { star, shown, asked }) in draws.into_iter().enumerate() {
+        for (i, (star, Draw { shown, asked })) in draws.into_iter().enumerate() {
             let row = set.row(star);
             for (slot, token) in shown.into_iter().enumerate() {
                 batch.tokens[i * self.context_length + slot] = token as TokenId + 1;
@@ -166,60 +155,11 @@ impl Sampler {
         batch
     }
 
-    fn look(&self, set: &TrainingSet, star: u32, rng: &mut ChaCha8Rng) -> Draw {
-        let star = star as usize;
-        let row = set.row(star);
-        let mut valid: Vec<usize> = (0..row.len()).filter(|t| !row[*t].is_nan()).collect();
-        let askable: Vec<usize> = valid.iter().copied().filter(|t| self.requestable[*t]).collect();
-        let asked = self.ask(askable, rng);
-        let blank = rng.random_range(0..=self.context_length - LEAST_SLOTS);
-        let kept = self.kept(valid.len(), blank);
-        let (chosen, _) = valid.partial_shuffle(rng, kept);
-        Draw { star, shown: chosen.to_vec(), asked }
-    }
-
-    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few.
-    fn ask(&self, mut askable: Vec<usize>, rng: &mut ChaCha8Rng) -> Vec<usize> {
-        let Requests { count, labels } = self.requests;
-        let mut asked = Vec::with_capacity(count);
-        if let Some(share) = labels {
-            let (mut others, coefficients): (Vec<_>, Vec<_>) =
-                askable.iter().copied().partition(|t| !self.coefficient[*t]);
-            let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
-            asked.extend_from_slice(others.partial_shuffle(rng, wanted).0);
-            if !coefficients.is_empty() {
-                askable = coefficients;
-            }
-        }
-        let rest = count - asked.len();
-        asked.extend_from_slice(askable.partial_shuffle(rng, rest).0);
-        while asked.len() < count {
-            asked.push(askable[rng.random_range(0..askable.len())]);
-        }
-        asked
-    }
-
-    /// Tokens that a star of `valid` shows when `blank` slots are blanked.
-    fn kept(&self, valid: usize, blank: usize) -> usize {
-        let shown = self.context_length - blank;
-        match self.blank {
-            Blank::Slots => valid.min(shown),
-            Blank::Share => (valid.min(self.context_length) * shown).div_ceil(self.context_length),
-        }
-    }
-
     fn rng(&self, epoch: u64, step: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed ^ mix(epoch.wrapping_add(1))));
         rng.set_stream(step);
         rng
     }
-}
-
-/// What a step sees of a star: places of tokens in its row.
-struct Draw {
-    star: usize,
-    shown: Vec<usize>,
-    asked: Vec<usize>,
 }
 
 /// The key of a step's dropout.
@@ -238,7 +178,7 @@ pub(super) fn mix(x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Budget, Columns, Schedule, Size};
+    use crate::train::{Blank, Budget, Columns, Hiding, Requests, Schedule, Size};
 
     const STARS: usize = 600;
     const CONTEXT: usize = 8;
@@ -256,10 +196,25 @@ mod tests {
     }
 
     fn sampler(set: &TrainingSet, blank: Blank, requests: Requests) -> Sampler {
+        hiding(set, blank, requests, Hiding::NONE)
+    }
+
+    fn hiding(set: &TrainingSet, blank: Blank, requests: Requests, hiding: Hiding) -> Sampler {
         let architecture = crate::model::Architecture { context_length: CONTEXT, ..Size::Tiny.architecture() };
         let schedule = Schedule { budget: Budget::Steps(1), cycles: 1, rate: 1.0, floor: 0.0 };
-        let settings =
-            Settings { architecture, batch: 100, blank, requests, schedule, dropout: 0.0, seed: 3, report_every: 1 };
+        let (batch, dropout, seed, report_every) = (100, 0.0, 3, 1);
+        let settings = Settings {
+            architecture,
+            batch,
+            blank,
+            hiding,
+            requests,
+            schedule,
+            dropout,
+            from: None,
+            seed,
+            report_every,
+        };
         Sampler::new(set, &settings).unwrap()
     }
 
@@ -304,7 +259,6 @@ mod tests {
         let mut both = [order, sampler.validation.clone()].concat();
         both.sort_unstable();
         assert_eq!(both, (0..STARS as u32).collect::<Vec<_>>());
-        assert_eq!((sampler.kept(20, 0), sampler.kept(20, 3), sampler.kept(4, 3), sampler.kept(1, 3)), (8, 5, 3, 1));
     }
 
     #[test]
@@ -351,5 +305,21 @@ mod tests {
         }
         assert_eq!((slice.requests.as_slice(), slice.values.len()), (&batch.requests[6..40], 17 * slots));
         assert_eq!(batch.slice(80..100).tokens.len(), 20 * CONTEXT);
+    }
+
+    #[test]
+    fn what_is_asked_and_whole_groups_can_be_hidden() {
+        let set = set();
+        let hidden = Hiding { asked: true, groups: 0.5, whole: 1.0 };
+        let sampler = hiding(&set, Blank::Share, Requests { count: 3, labels: None }, hidden);
+        let batch = sampler.draw(&set, &sampler.order(0), 0, 0);
+        let mut without_bp = 0;
+        for (shown, asked) in batch.tokens.chunks(CONTEXT).zip(batch.requests.chunks(3)) {
+            let shown: Vec<_> = shown.iter().filter(|t| **t != PADDING).collect();
+            assert!(asked.iter().all(|t| !shown.contains(&t)), "{shown:?} {asked:?}");
+            assert!(shown.len() == CONTEXT || shown == [&1], "nothing is blanked: {shown:?}");
+            without_bp += usize::from(shown == [&1]);
+        }
+        assert!((10..50).contains(&without_bp), "bprp stays alone where BP is hidden and it is not: {without_bp}");
     }
 }

@@ -49,6 +49,22 @@ pub enum Blank {
     Share,
 }
 
+/// What else of a star is hidden; the published model's training hides nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Hiding {
+    /// Whether what is asked for is not shown, so that no request is answered by copying.
+    pub asked: bool,
+    /// Probability in [0, 1] that a group of tokens is hidden, each group by itself: BP, RP, colours, labels.
+    pub groups: f32,
+    /// Probability in [0, 1] that a star has no random blanks.
+    pub whole: f32,
+}
+
+impl Hiding {
+    /// As the published model was trained.
+    pub const NONE: Self = Self { asked: false, groups: 0.0, whole: 0.0 };
+}
+
 /// How many tokens of a star a step asks for, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Requests {
@@ -73,12 +89,16 @@ pub struct Settings {
     pub batch: usize,
     /// How much of a star is hidden.
     pub blank: Blank,
+    /// What else is hidden.
+    pub hiding: Hiding,
     /// What is asked of a star.
     pub requests: Requests,
     /// Length and learning rate.
     pub schedule: Schedule,
     /// Probability in [0, 1) that dropout drops an element.
     pub dropout: f32,
+    /// Hash of the model whose weights training begins with; `None` for random ones.
+    pub from: Option<String>,
     /// Seed of everything random: weights, split, sampling, dropout.
     pub seed: u64,
     /// Steps between reports.
@@ -107,8 +127,13 @@ impl Settings {
         if self.requests.count == 0 {
             return bad("requests", self.requests.count.to_string(), "at least 1");
         }
-        if let Some(share) = self.requests.labels.filter(|share| !(0.0..=1.0).contains(share)) {
-            return bad("label-share", share.to_string(), "in [0, 1]");
+        let shares = [
+            ("label-share", self.requests.labels.unwrap_or(0.0)),
+            ("hide-groups", self.hiding.groups),
+            ("whole", self.hiding.whole),
+        ];
+        if let Some((name, share)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            return bad(name, share.to_string(), "in [0, 1]");
         }
         if self.architecture.context_length < 5 {
             return bad("context", self.architecture.context_length.to_string(), "at least 5");

@@ -1,0 +1,123 @@
+//! What a step shows and asks of one star (Leung & Bovy 2023, section 4): its tokens in a random order, cropped to the
+//! context, the last few slots blanked, and one of its tokens, or several, asked for. The published model's training
+//! shows what it asks for when chance wills it, and hides single tokens only; [`Hiding`] has other ways.
+
+use rand::{Rng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use super::settings::{Blank, Hiding, Requests, Settings};
+use crate::schema::{Vocabulary, XpBand};
+
+/// Tokens that are never asked for: the published model has them as inputs only.
+const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];
+/// Tokens that are one group as inputs.
+const COLOURS: [&str; 3] = ["bprp", "jh", "jk"];
+/// Slots that the random blanks always leave: up to 59 of 64 are blanked.
+const LEAST_SLOTS: usize = 5;
+
+/// Tokens that are measured together, and so are missing together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Bp,
+    Rp,
+    Colours,
+    Labels,
+}
+
+impl Group {
+    const COUNT: usize = 4;
+}
+
+/// What a step sees of a star: places of tokens in its row.
+#[derive(Debug)]
+pub(super) struct Draw {
+    pub(super) shown: Vec<usize>,
+    pub(super) asked: Vec<usize>,
+}
+
+/// Draws what is shown and asked.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    requestable: Vec<bool>,
+    groups: Vec<Group>,
+    context_length: usize,
+    blank: Blank,
+    hiding: Hiding,
+    requests: Requests,
+}
+
+impl Look {
+    pub(super) fn new(vocabulary: &Vocabulary, settings: &Settings) -> Self {
+        let names = || vocabulary.tokens().iter().map(|t| t.name.as_str());
+        let requestable = names().map(|name| !INPUT_ONLY.contains(&name)).collect();
+        let mut groups: Vec<Group> =
+            names().map(|name| if COLOURS.contains(&name) { Group::Colours } else { Group::Labels }).collect();
+        for (band, group) in [(XpBand::Bp, Group::Bp), (XpBand::Rp, Group::Rp)] {
+            vocabulary.coefficients(band).iter().for_each(|id| groups[*id as usize - 1] = group);
+        }
+        let Settings { blank, hiding, requests, .. } = *settings;
+        Self { requestable, groups, context_length: settings.architecture.context_length, blank, hiding, requests }
+    }
+
+    /// Whether a star with these values, NaN where missing, can be asked for something.
+    pub(super) fn is_usable(&self, row: &[f32]) -> bool {
+        row.iter().zip(&self.requestable).any(|(value, ask)| *ask && !value.is_nan())
+    }
+
+    /// Draws what is shown and asked of a star with these values, NaN where missing, which must be
+    /// [usable](Self::is_usable).
+    pub(super) fn draw(&self, row: &[f32], rng: &mut ChaCha8Rng) -> Draw {
+        let valid: Vec<usize> = (0..row.len()).filter(|t| !row[*t].is_nan()).collect();
+        let asked = self.ask(valid.iter().copied().filter(|t| self.requestable[*t]).collect(), rng);
+        let mut visible = self.visible(valid, &asked, rng);
+        let blank = rng.random_range(0..=self.context_length - LEAST_SLOTS);
+        let whole = self.hiding.whole > 0.0 && rng.random::<f32>() < self.hiding.whole;
+        let kept = self.kept(visible.len(), if whole { 0 } else { blank });
+        Draw { shown: visible.partial_shuffle(rng, kept).0.to_vec(), asked }
+    }
+
+    /// The tokens that are not hidden; what would leave none is not done.
+    fn visible(&self, valid: Vec<usize>, asked: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let Hiding { asked: hide_asked, groups, .. } = self.hiding;
+        let unless_empty = |all: Vec<usize>, keep: &dyn Fn(usize) -> bool| {
+            let some: Vec<usize> = all.iter().copied().filter(|t| keep(*t)).collect();
+            if some.is_empty() { all } else { some }
+        };
+        let unasked = if hide_asked { unless_empty(valid, &|t| !asked.contains(&t)) } else { valid };
+        if groups <= 0.0 {
+            return unasked;
+        }
+        let hidden: [bool; Group::COUNT] = std::array::from_fn(|_| rng.random::<f32>() < groups);
+        unless_empty(unasked, &|t| !hidden[self.groups[t] as usize])
+    }
+
+    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few.
+    fn ask(&self, mut askable: Vec<usize>, rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let Requests { count, labels } = self.requests;
+        let mut asked = Vec::with_capacity(count);
+        if let Some(share) = labels {
+            let coefficient = |t: &usize| matches!(self.groups[*t], Group::Bp | Group::Rp);
+            let (coefficients, mut others): (Vec<_>, Vec<_>) = askable.iter().copied().partition(coefficient);
+            let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
+            asked.extend_from_slice(others.partial_shuffle(rng, wanted).0);
+            if !coefficients.is_empty() {
+                askable = coefficients;
+            }
+        }
+        let rest = count - asked.len();
+        asked.extend_from_slice(askable.partial_shuffle(rng, rest).0);
+        while asked.len() < count {
+            asked.push(askable[rng.random_range(0..askable.len())]);
+        }
+        asked
+    }
+
+    /// Tokens that a star of `visible` shows when `blank` slots are blanked.
+    fn kept(&self, visible: usize, blank: usize) -> usize {
+        let shown = self.context_length - blank;
+        match self.blank {
+            Blank::Slots => visible.min(shown),
+            Blank::Share => (visible.min(self.context_length) * shown).div_ceil(self.context_length),
+        }
+    }
+}
