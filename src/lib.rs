@@ -31,7 +31,8 @@
 //! | 4 | [`planner`] |
 //! | 5 | [`session`] |
 //! | 6 | [`ingest`], [`train`] |
-//! | 7 | [`cli`] |
+//! | 7 | [`eval`] |
+//! | 8 | [`cli`] |
 //!
 //! # Glossary
 //!
@@ -81,6 +82,7 @@
 pub mod cli;
 pub mod context;
 pub mod error;
+pub mod eval;
 pub mod functions;
 pub mod inference;
 pub mod ingest;

@@ -1,16 +1,19 @@
 //! The command line: data to stdout, everything else to stderr.
 
 mod demo;
+mod eval;
 mod functions;
 mod ingest;
 mod model;
 mod progress;
+mod query_args;
 mod repl;
 mod rows;
 mod session_args;
 mod simulate;
 mod sql;
 mod stdout;
+mod text_table;
 mod threads;
 mod train;
 
@@ -48,6 +51,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Train a model on the rows of a query.
     Train(Box<train::TrainArgs>),
+    /// Judge a model on the rows of a query whose labels are known.
+    Eval(Box<eval::EvalArgs>),
 }
 
 /// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage.
@@ -85,6 +90,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,
+        Command::Eval(args) => eval::run(*args).await,
     }
 }
 

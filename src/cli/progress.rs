@@ -168,6 +168,34 @@ impl Drop for TrainProgress {
     }
 }
 
+/// Shows how far an evaluation is until dropped.
+pub(super) struct EvalProgress {
+    bar: ProgressBar,
+}
+
+impl EvalProgress {
+    /// Begins to show, for this much work.
+    pub(super) fn start(quiet: bool, work: u64) -> Self {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(work) };
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent} % eta {eta} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// Shows the work done, and on which inputs.
+    pub(super) fn show(&self, inputs: &'static str, done: u64) {
+        self.bar.set_message(inputs);
+        self.bar.set_position(done);
+    }
+}
+
+impl Drop for EvalProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Rows inferred so far by every inference operator of a plan.
 pub(super) fn inferred_rows(plan: &dyn ExecutionPlan) -> usize {
     let mut rows = 0;

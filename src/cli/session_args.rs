@@ -33,6 +33,11 @@ impl SessionArgs {
         self.memory
     }
 
+    /// Rows for the device at once.
+    pub(super) fn batch_rows(&self) -> usize {
+        self.batch_rows.unwrap_or_else(|| LamcatOptions::default().batch_rows)
+    }
+
     pub(super) async fn open(&self) -> anyhow::Result<Session> {
         if self.threads == Some(0) || self.batch_rows == Some(0) {
             bail!("--threads and --batch-rows must be at least 1");

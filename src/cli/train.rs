@@ -12,9 +12,13 @@ use anyhow::{Context, bail};
 use candle_core::Device;
 use clap::{Args, ValueEnum};
 use datafusion::common::runtime::SpawnedTask;
-use sha2::{Digest, Sha256};
 
-use super::{model::Dtype, progress::TrainProgress, session_args::SessionArgs};
+use super::{
+    model::Dtype,
+    progress::TrainProgress,
+    query_args::{Query, QueryArgs},
+    session_args::SessionArgs,
+};
 use crate::{
     model::{Architecture, Model},
     schema::Vocabulary,
@@ -38,12 +42,8 @@ Examples:
 The run folder gets losses.csv, losses.svg, checkpoint.safetensors and, in the end, model.safetensors. The same command
 goes on where a run was stopped.")]
 pub(super) struct TrainArgs {
-    /// File with the query of the training set; statements before it, such as CREATE VIEW, run first.
-    #[arg(long, value_name = "FILE", required_unless_present = "command")]
-    sql: Option<PathBuf>,
-    /// The query of the training set, or, with --sql, statements that run before the file's.
-    #[arg(short, long = "command", value_name = "SQL")]
-    command: Option<String>,
+    #[command(flatten)]
+    query: QueryArgs,
     /// The run's folder.
     #[arg(long, value_name = "FOLDER")]
     dir: PathBuf,
@@ -235,13 +235,9 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     if args.resume && !args.dir.join("checkpoint.safetensors").exists() {
         bail!("{} has no checkpoint to go on from\nhint: leave out --resume to begin", args.dir.display());
     }
-    let mut sql = args.command.clone().unwrap_or_default();
-    if let Some(path) = &args.sql {
-        sql.push_str(";\n");
-        sql += &std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    }
+    let query = args.query.read()?;
     let DeviceKind::Cpu = args.device;
-    let set = read(&args, &sql).await?;
+    let set = read(&args, &query).await?;
     if args.dry_run {
         return say_dry_run(&set, &settings);
     }
@@ -249,7 +245,7 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
         Some(name) => name.clone(),
         None => folder_name(&args.dir)?,
     };
-    let query = format!("a query (SHA-256 {:.12})", format!("{:x}", Sha256::digest(sql.as_bytes())));
+    let query = format!("a query (SHA-256 {:.12})", query.sha256());
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let task =
@@ -266,19 +262,14 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     task.join().await.context("the training thread ended early")?
 }
 
-async fn read(args: &TrainArgs, sql: &str) -> anyhow::Result<TrainingSet> {
+async fn read(args: &TrainArgs, query: &Query) -> anyhow::Result<TrainingSet> {
     let normalisation = match args.keep_normalisation.as_ref().or(args.from.as_ref()) {
         Some(path) => Some(Model::open(path)?.vocabulary().clone()),
         None => None,
     };
     let session = args.session.open().await?;
     let known = normalisation.clone().unwrap_or_else(Vocabulary::leung_bovy_2023);
-    let mut statements = session.parse(sql)?;
-    let Some(query) = statements.pop() else { bail!("there is no SQL statement in what was given") };
-    for statement in statements {
-        session.plan(statement).await?.collect().await?;
-    }
-    let columns = read_training_set(session.plan(query).await?, &known, args.session.memory()).await?;
+    let columns = read_training_set(query.plan(&session).await?, &known, args.session.memory()).await?;
     Ok(TrainingSet::new(columns, normalisation.as_ref())?)
 }
 

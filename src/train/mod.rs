@@ -25,5 +25,5 @@ pub use query::read_training_set;
 pub use run::{Outcome, Report, Run};
 pub use sample::{Batch, Sampler};
 pub use schedule::{Budget, Schedule};
-pub use set::{Columns, TrainingSet};
+pub use set::{Columns, MAD_TO_SIGMA, TrainingSet};
 pub use settings::{Blank, Hiding, Requests, Settings, Size};

@@ -1,4 +1,4 @@
-//! A query's rows to the columns of a training set.
+//! A query's rows to columns of stars, to learn from or to be judged on.
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
@@ -42,7 +42,7 @@ pub async fn read_training_set(frame: DataFrame, known: &Vocabulary, memory: Opt
         reader.add(&batch.map_err(failed)?)?;
         let bytes = reader.bytes();
         if let Some(limit) = memory.filter(|limit| bytes > *limit) {
-            return Err(Error::new(ErrorKind::Input, "the training set does not fit the memory")
+            return Err(Error::new(ErrorKind::Input, "the stars do not fit the memory")
                 .at("rows so far", reader.rows)
                 .at("bytes so far", bytes)
                 .at("limit", limit)
@@ -53,7 +53,7 @@ pub async fn read_training_set(frame: DataFrame, known: &Vocabulary, memory: Opt
 }
 
 fn failed(e: datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Input, "the query of the training set failed").source(e)
+    Error::new(ErrorKind::Input, "the query of the stars failed").source(e)
 }
 
 struct Reader {
@@ -102,7 +102,7 @@ impl Reader {
         let start = self.rows;
         self.rows += batch.num_rows();
         if u32::try_from(self.rows).is_err() {
-            return Err(Error::new(ErrorKind::Input, "the training set has more than 4 billion rows"));
+            return Err(Error::new(ErrorKind::Input, "there are more than 4 billion rows"));
         }
         self.columns.values.resize(self.rows * width, f32::NAN);
         for errors in self.columns.errors.iter_mut().flatten() {
@@ -154,7 +154,7 @@ impl Reader {
         let Some(value) = value.filter(|v| !v.is_nan()) else { return Ok(()) };
         if value.is_infinite() || (error && value < 0.0) {
             let what = if error { "error" } else { "value" };
-            return Err(Error::new(ErrorKind::Input, format!("the {what} {value} cannot be learnt from"))
+            return Err(Error::new(ErrorKind::Input, format!("the {what} {value} is unusable"))
                 .at("token", &self.columns.tokens[token])
                 .at("row", row + 1)
                 .hint("values must be finite and errors not negative; NULL stands for a missing one"));

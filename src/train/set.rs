@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// From the median absolute deviation to the standard deviation of a normal distribution, `1 / Phi^-1(3/4)`.
-const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
+pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
 /// The columns of a query in physical units, one per token.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,38 @@ pub struct Columns {
     pub values: Vec<f32>,
     /// 1-sigma errors of a token's values, 0 where unknown, one per row; `None` where the query gives none.
     pub errors: Vec<Option<Vec<f32>>>,
+}
+
+impl Columns {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.tokens.len()).unwrap_or(0)
+    }
+
+    /// A hash of each row's content in ascending order, the rows in that order, and the SHA-256 of them all in hex.
+    #[must_use]
+    pub fn canonical_order(&self) -> (Vec<u64>, Vec<u32>, String) {
+        let width = self.tokens.len();
+        let key = |row: u32| {
+            let values = &self.values[row as usize * width..(row as usize + 1) * width];
+            let errors = self.errors.iter().flatten().map(|e| &e[row as usize]);
+            let bits = |v: &f32| u64::from(if v.is_nan() { u32::MAX } else { v.to_bits() });
+            values.iter().chain(errors).fold(0, |hash, v| mix(hash ^ bits(v)))
+        };
+        let mut keyed: Vec<(u64, u32)> = (0..self.rows() as u32).map(|row| (key(row), row)).collect();
+        keyed.sort_unstable();
+        let mut hasher = Sha256::new();
+        for name in &self.tokens {
+            hasher.update(name.as_bytes());
+            hasher.update([0]);
+        }
+        for (key, _) in &keyed {
+            hasher.update(key.to_le_bytes());
+        }
+        let (keys, order) = keyed.into_iter().unzip();
+        (keys, order, format!("{:x}", hasher.finalize()))
+    }
 }
 
 /// Stars with standardised values. Their order depends on their content alone, not on the order of the query's rows.
@@ -43,11 +75,11 @@ impl TrainingSet {
     /// the first must be known.
     pub fn new(columns: Columns, normalisation: Option<&Vocabulary>) -> Result<Self> {
         let width = columns.tokens.len();
-        if width == 0 || columns.values.is_empty() {
+        let rows = columns.rows();
+        if rows == 0 {
             return Err(Error::new(ErrorKind::Input, "the training set is empty")
                 .hint("the query gave no rows; run it with `lamcat sql` to see why"));
         }
-        let rows = columns.values.len() / width;
         let mut tokens = Vec::with_capacity(width);
         let mut fill = Vec::with_capacity(width);
         let mut unusable = Vec::new();
@@ -69,7 +101,7 @@ impl TrainingSet {
                 .at("rows", rows)
                 .hint("leave these columns out of the query, or give rows that have them"));
         }
-        let (keys, order, hash) = canonical_order(&columns, rows);
+        let (keys, order, hash) = columns.canonical_order();
         let mut set = Self {
             vocabulary: Vocabulary::new(tokens)?,
             values: columns.values,
@@ -185,29 +217,6 @@ fn median(values: &mut [f32]) -> f32 {
     }
     let lower = below.iter().copied().max_by(f32::total_cmp).unwrap_or(upper);
     lower + (upper - lower) / 2.0
-}
-
-/// A hash of each row's content in ascending order, the rows in that order, and a hash of them all.
-fn canonical_order(columns: &Columns, rows: usize) -> (Vec<u64>, Vec<u32>, String) {
-    let width = columns.tokens.len();
-    let key = |row: u32| {
-        let values = &columns.values[row as usize * width..(row as usize + 1) * width];
-        let errors = columns.errors.iter().flatten().map(|e| &e[row as usize]);
-        let bits = |v: &f32| u64::from(if v.is_nan() { u32::MAX } else { v.to_bits() });
-        values.iter().chain(errors).fold(0, |hash, v| mix(hash ^ bits(v)))
-    };
-    let mut keyed: Vec<(u64, u32)> = (0..rows as u32).map(|row| (key(row), row)).collect();
-    keyed.sort_unstable();
-    let mut hasher = Sha256::new();
-    for name in &columns.tokens {
-        hasher.update(name.as_bytes());
-        hasher.update([0]);
-    }
-    for (key, _) in &keyed {
-        hasher.update(key.to_le_bytes());
-    }
-    let (keys, order) = keyed.into_iter().unzip();
-    (keys, order, format!("{:x}", hasher.finalize()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Modules by layer, lowest first; those of one row never import each other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["schema", "error"],
     &["sources", "context", "model", "xp"],
     &["inference"],
@@ -11,6 +11,7 @@ const LAYERS: [&[&str]; 8] = [
     &["planner"],
     &["session"],
     &["ingest", "train"],
+    &["eval"],
     &["cli"],
 ];
 

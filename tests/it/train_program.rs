@@ -179,12 +179,12 @@ fn what_cannot_be_trained_on_is_said_before_the_first_step() {
         (
             "infinite",
             format!("SELECT 1.0 / 0.0 AS logg, teff FROM ({STARS})"),
-            "the value inf cannot be learnt from (token logg, row 1",
+            "the value inf is unusable (token logg, row 1",
         ),
         (
             "negative error",
             format!("SELECT teff, -1.0 AS teff_error FROM ({STARS})"),
-            "the error -1 cannot be learnt from (token teff",
+            "the error -1 is unusable (token teff",
         ),
         (
             "missing",

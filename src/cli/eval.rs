@@ -1,0 +1,187 @@
+//! `lamcat eval`.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Args;
+
+use super::{
+    progress::EvalProgress,
+    query_args::QueryArgs,
+    session_args::SessionArgs,
+    stdout::out,
+    text_table::{Cell, text_table},
+};
+use crate::{
+    eval::{
+        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, evaluate, metrics_csv,
+        metrics_json,
+    },
+    model::Model,
+    train::read_training_set,
+};
+
+/// Every set, in place of a name.
+const ALL: &str = "all";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The query gives one star per row, as that of `lamcat train`: xp (a list of all coefficients) and tokens of the model's
+vocabulary (teff, logg, m_h, logebv, g_fakemag, bprp, jh, jk), each with an optional error (teff_error, …). NULL is missing.
+Give it stars that the model was not trained on.
+
+Input sets, from which each label is predicted:
+  xp30-colours  bp/rp 0-29, jh, jk, bprp          xp32    bp/rp 0-31
+  xp5-colours   bp/rp 0-4, jh, jk, bprp           labels  every other label and colour, no coefficient
+  random        coefficients and colours drawn at random, as many as the context holds
+  bp-to-rp, rp-to-bp  one band's coefficients from the other's
+A star counts for a set if it has the label, the set's colours and labels, and a coefficient of each band.
+
+Examples:
+  lamcat eval --model run/model.safetensors -o report -c \"CREATE VIEW stars AS SELECT * FROM 'stars.parquet'\" --sql sql/test_simulated.sql
+  lamcat eval --model lam.safetensors --sql stars.sql --inputs xp30-colours,labels --labels teff,logg -o report
+The folder gets report.html, metrics.csv, metrics.json and coefficients.csv; the same model, query and stars give the
+same bytes.")]
+pub(super) struct EvalArgs {
+    #[command(flatten)]
+    query: QueryArgs,
+    /// Folder for the results.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// Input sets [default: all that the model and the query allow]. Repeatable.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    inputs: Vec<String>,
+    /// Labels to judge [default: all that the query gives]. Repeatable.
+    #[arg(long, value_name = "TOKEN", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Stars whose spectra are inpainted at most: every coefficient of a band is asked of each.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    inpaint_stars: usize,
+    /// Seed of the random inputs.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Say what would be evaluated; write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// No progress and no closing remarks.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+impl EvalArgs {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let inputs = if self.inputs.is_empty() || self.inputs.iter().any(|name| name == ALL) {
+            None
+        } else {
+            Some(self.inputs.iter().map(|name| name.parse()).collect::<Result<Vec<InputSet>, _>>()?)
+        };
+        let labels = (!self.labels.is_empty()).then(|| self.labels.clone());
+        Ok(Settings { inputs, labels, inpaint_stars: self.inpaint_stars, seed: self.seed })
+    }
+}
+
+pub(super) async fn run(args: EvalArgs) -> anyhow::Result<()> {
+    let settings = args.settings()?;
+    let query = args.query.read()?;
+    let session = args.session.open().await?;
+    let model = session.engine().model(None)?;
+    if !model.provenance().trained {
+        eprintln!("warning: model {}", model.label());
+    }
+    let frame = query.plan(&session).await?;
+    let stars = Stars::new(read_training_set(frame, model.vocabulary(), args.session.memory()).await?)?;
+    let plan = Plan::new(&model, &stars, &settings)?;
+    if args.dry_run {
+        return say_plan(&model, &stars, &plan);
+    }
+    let progress = EvalProgress::start(args.quiet, plan.work());
+    let mut show = |inputs: InputSet, done| progress.show(inputs.name(), done);
+    let device = session.engine().device();
+    let evaluation = evaluate(device, &model, &stars, &plan, args.session.batch_rows(), &mut show).await?;
+    drop(progress);
+    let about = About::new(&model, &query.sha256(), stars.rows(), stars.hash(), args.seed);
+    write(&args.output, &evaluation, &about)?;
+    say(&evaluation)?;
+    if !args.quiet {
+        say_left_out(&evaluation.left_out);
+        eprintln!("wrote {}", args.output.display());
+    }
+    Ok(())
+}
+
+fn write(folder: &Path, evaluation: &Evaluation, about: &About) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let files = [
+        ("metrics.csv", metrics_csv(evaluation)),
+        ("coefficients.csv", coefficients_csv(evaluation)),
+        ("metrics.json", metrics_json(evaluation, about)?),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn say_plan(model: &Model, stars: &Stars, plan: &Plan) -> anyhow::Result<()> {
+    let mut out = out();
+    writeln!(out, "model        {}\nstars        {}", model.label(), stars.rows())?;
+    for (inputs, asked, stars) in plan.steps(model) {
+        let asked = match inputs.inpaints() {
+            Some(_) => format!("{} coefficients", asked.len()),
+            None => asked.join(", "),
+        };
+        writeln!(out, "{:<12} {asked} of {stars} stars", inputs.name())?;
+    }
+    say_left_out(plan.left_out());
+    Ok(())
+}
+
+fn say_left_out(left_out: &[LeftOut]) {
+    for l in left_out {
+        let label = l.label.as_ref().map(|label| format!("{label} from ")).unwrap_or_default();
+        eprintln!("left out {label}{}: {}", l.inputs, l.why);
+    }
+}
+
+/// The metrics as aligned tables on stdout.
+fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
+    let mut out = out();
+    if !evaluation.labels.is_empty() {
+        let header = ["label", "inputs", "stars", "mad_std", "bias", "16 %", "84 %", "sigma", "in 1 sigma", "in 2 sigma"];
+        let rows: Vec<Vec<Cell>> = evaluation.labels.iter().map(label_row).collect();
+        write!(out, "{}", text_table(&header, &rows))?;
+    }
+    if !evaluation.inpainting.is_empty() {
+        let header = ["inpainting", "stars", "coefficients", "nearer than the median: 0-9", "0-29", "all"];
+        let row = |band: &crate::eval::Inpainting| {
+            let mut row = vec![Cell::text(band.inputs), Cell::number(band.stars), Cell::number(band.coefficients.len())];
+            row.extend([10, 30, usize::MAX].map(|n| Cell::number(format!("{:.2} x", band.factor(n)))));
+            row
+        };
+        let rows: Vec<Vec<Cell>> = evaluation.inpainting.iter().map(row).collect();
+        write!(out, "\n{}", text_table(&header, &rows))?;
+    }
+    Ok(())
+}
+
+fn label_row(result: &crate::eval::LabelResult) -> Vec<Cell> {
+    let m = &result.metrics;
+    let mut row = vec![Cell::text(&result.label), Cell::text(result.inputs), Cell::number(m.stars)];
+    let lengths = [m.mad_std, m.bias, m.percentiles[1], m.percentiles[2], m.median_sigma];
+    row.extend(lengths.map(|v| Cell::number(digits(v))));
+    row.extend(m.within.map(|share| Cell::number(format!("{:.1} %", 100.0 * share))));
+    row
+}
+
+/// A number with about four significant digits.
+fn digits(value: f64) -> String {
+    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 5.0);
+    let places = if value == 0.0 || !value.is_finite() { 0 } else { places as usize };
+    format!("{value:.places$}")
+}

@@ -1,0 +1,160 @@
+//! What an evaluation leaves behind for other programs.
+
+use serde_json::{Value, json};
+
+use super::{
+    evaluate::{Evaluation, LabelResult},
+    inpainting::{Coefficient, Inpainting},
+    metrics::{Metrics, PIT_BINS},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    model::Model,
+    schema::column_meta,
+};
+
+/// Coefficients of a band over which the factor of inpainting is given; those beyond are mostly noise.
+const LEADING: [usize; 3] = [10, 30, 55];
+
+/// Where an evaluation's numbers come from. It holds no date, so that a rerun gives the same bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// Facts by name, in the order to show them.
+    pub facts: Vec<(&'static str, String)>,
+}
+
+impl About {
+    /// The model's provenance, the query and the stars.
+    #[must_use]
+    pub fn new(model: &Model, query_sha256: &str, stars: usize, stars_sha256: &str, seed: u64) -> Self {
+        let a = model.architecture();
+        let sizes = format!("width {}, context {}, {} weights", a.width, a.context_length, model.parameters());
+        let facts = vec![
+            ("model", model.label()),
+            ("model origin", model.provenance().origin.clone()),
+            ("model written by", model.provenance().created_by.clone()),
+            ("model sizes", sizes),
+            ("model SHA-256", model.hash().to_owned()),
+            ("query SHA-256", query_sha256.to_owned()),
+            ("stars", stars.to_string()),
+            ("stars SHA-256", stars_sha256.to_owned()),
+            ("seed of the random inputs", seed.to_string()),
+            ("evaluated by", concat!("lamcat ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ];
+        Self { facts }
+    }
+}
+
+/// One line per label and set of inputs; numbers in the label's unit, residuals are truth minus prediction.
+#[must_use]
+pub fn metrics_csv(evaluation: &Evaluation) -> String {
+    let mut text = "label,unit,inputs,stars,tokens,mad_std,bias,p2_5,p16,p84,p97_5,median_sigma,within_1_sigma,\
+                    within_2_sigma,pull_mad_std,label_errors,not_finite\n"
+        .to_owned();
+    for result in &evaluation.labels {
+        let m = &result.metrics;
+        let [p2_5, p16, p84, p97_5] = m.percentiles;
+        let numbers = [
+            result.tokens,
+            m.mad_std,
+            m.bias,
+            p2_5,
+            p16,
+            p84,
+            p97_5,
+            m.median_sigma,
+            m.within[0],
+            m.within[1],
+            m.pull_mad_std,
+        ];
+        let unit = column_meta(&result.label).unit;
+        let (errors, not_finite) = (result.with_label_errors, result.predictions.not_finite);
+        text += &format!("{},{unit},{},{},{},{errors},{not_finite}\n", result.label, result.inputs, m.stars, csv(&numbers));
+    }
+    text
+}
+
+/// One line per coefficient that was predicted from the other band, standardised; empty of no inpainting.
+#[must_use]
+pub fn coefficients_csv(evaluation: &Evaluation) -> String {
+    let mut text = "coefficient,inputs,stars,mad_std,mad_std_of_median,factor,median_sigma,within_1_sigma\n".to_owned();
+    for band in &evaluation.inpainting {
+        for c in &band.coefficients {
+            let numbers = [c.mad_std, c.mad_std_of_median, c.factor(), c.median_sigma, c.within_1_sigma];
+            text += &format!("{},{},{},{}\n", c.name, band.inputs, c.stars, csv(&numbers));
+        }
+    }
+    text
+}
+
+/// Everything in one JSON object, with the histograms.
+///
+/// # Errors
+/// If it cannot be serialised.
+pub fn metrics_json(evaluation: &Evaluation, about: &About) -> Result<String> {
+    let facts: serde_json::Map<String, Value> =
+        about.facts.iter().map(|(name, fact)| ((*name).to_owned(), json!(fact))).collect();
+    let left_out: Vec<Value> = evaluation
+        .left_out
+        .iter()
+        .map(|l| json!({"inputs": l.inputs.name(), "label": l.label, "why": l.why}))
+        .collect();
+    let value = json!({
+        "about": facts,
+        "residual": "truth - prediction",
+        "pit_bins": PIT_BINS,
+        "labels": evaluation.labels.iter().map(label).collect::<Vec<_>>(),
+        "inpainting": evaluation.inpainting.iter().map(inpainting).collect::<Vec<_>>(),
+        "left_out": left_out,
+    });
+    let text = serde_json::to_string_pretty(&value);
+    text.map_err(|e| Error::new(ErrorKind::Io, "the metrics cannot be written as JSON").source(e))
+}
+
+fn label(result: &LabelResult) -> Value {
+    let m = &result.metrics;
+    let percentiles: Vec<Value> =
+        Metrics::PERCENTILES.iter().zip(m.percentiles).map(|(p, v)| json!([p, rounded(v)])).collect();
+    json!({
+        "label": result.label,
+        "unit": column_meta(&result.label).unit,
+        "inputs": result.inputs.name(),
+        "stars": m.stars,
+        "tokens": rounded(result.tokens),
+        "mad_std": rounded(m.mad_std),
+        "bias": rounded(m.bias),
+        "percentiles": percentiles,
+        "median_sigma": rounded(m.median_sigma),
+        "within_1_sigma": rounded(m.within[0]),
+        "within_2_sigma": rounded(m.within[1]),
+        "pull_mad_std": rounded(m.pull_mad_std),
+        "label_errors": result.with_label_errors,
+        "not_finite": result.predictions.not_finite,
+        "pit": m.pit,
+    })
+}
+
+fn inpainting(band: &Inpainting) -> Value {
+    let factors: Vec<Value> = LEADING.iter().map(|n| json!([n, rounded(band.factor(*n))])).collect();
+    let coefficient = |c: &Coefficient| {
+        json!({
+            "name": c.name,
+            "stars": c.stars,
+            "mad_std": rounded(c.mad_std),
+            "mad_std_of_median": rounded(c.mad_std_of_median),
+            "median_sigma": rounded(c.median_sigma),
+            "within_1_sigma": rounded(c.within_1_sigma),
+        })
+    };
+    let coefficients: Vec<Value> = band.coefficients.iter().map(coefficient).collect();
+    json!({"inputs": band.inputs.name(), "stars": band.stars, "factors": factors, "coefficients": coefficients})
+}
+
+fn csv(numbers: &[f64]) -> String {
+    numbers.iter().map(|n| rounded(*n).to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// The number to 7 significant digits, all that answers in single precision hold.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
+}

@@ -1,0 +1,28 @@
+//! Evaluation: what a model makes of stars whose labels are known, in the quantities that Leung & Bovy (2023, section 5)
+//! report.
+//!
+//! ```text
+//! query ──> Stars ──> Plan (who is shown what, and asked for what) ──> evaluate ──> Evaluation ──> files
+//! ```
+//!
+//! Residuals are truth minus prediction; their scatter is `mad_std`, 1.4826 times the median absolute deviation about
+//! the median, and their bias the median. A model's errors are judged against `sigma_total`, whose square is that of the
+//! predicted sigma plus that of the label's own error where the query gives one.
+
+mod evaluate;
+mod files;
+mod inpainting;
+mod inputs;
+mod metrics;
+mod plan;
+mod predictions;
+mod stars;
+
+pub use evaluate::{Evaluation, LabelResult, evaluate};
+pub use files::{About, coefficients_csv, metrics_csv, metrics_json};
+pub use inpainting::{Coefficient, Inpainting};
+pub use inputs::InputSet;
+pub use metrics::{Metrics, PIT_BINS, mad_std, percentile};
+pub use plan::{LeftOut, Plan, Settings};
+pub use predictions::Predictions;
+pub use stars::Stars;
