@@ -66,11 +66,19 @@ async fn sampled_spectra_have_fluxes_and_errors() {
 
 /// A session with the tables that a shipped query reads.
 async fn session_for(query: &Path) -> Session {
-    if query.file_stem().is_none_or(|stem| stem != "train_simulated") {
-        return session().await;
+    let session = session().await;
+    let tables = [
+        "CREATE TABLE solar_twin AS SELECT bp_coefficients, rp_coefficients, phot_g_mean_mag FROM stars",
+        "CREATE TABLE field_stars AS SELECT bp_coefficients AS bp_coeff, rp_coefficients AS rp_coeff, 30 AS \
+         bp_n_relevant_bases, 40 AS rp_n_relevant_bases FROM stars",
+    ];
+    for table in tables {
+        session.sql(table).await.unwrap().collect().await.unwrap();
     }
-    let session = Session::new(&SessionOptions::default()).unwrap();
-    session.context().register_batch("stars", RecordBatch::new_empty(simulate::schema())).unwrap();
+    if query.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("_simulated")) {
+        session.context().deregister_table("stars").unwrap();
+        session.context().register_batch("stars", RecordBatch::new_empty(simulate::schema())).unwrap();
+    }
     session
 }
 
@@ -87,6 +95,17 @@ async fn every_shipped_query_plans() {
         }
     }
     assert!(planned > 0);
+}
+
+#[test]
+fn the_test_set_is_the_training_set_of_the_other_stars() {
+    let query = |name: &str| {
+        let text = shipped(name);
+        text.lines().filter(|line| !line.starts_with("--")).map(|line| line.to_owned() + "\n").collect::<String>()
+    };
+    let train = query("train_simulated.sql");
+    assert_eq!(train.matches("split = 'train'").count(), 1);
+    assert_eq!(query("test_simulated.sql"), train.replace("split = 'train'", "split = 'test'"));
 }
 
 #[test]
