@@ -25,7 +25,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`schema`], [`error`] |
-//! | 1 | [`sources`], [`context`], [`model`], [`xp`]; these never import each other |
+//! | 1 | [`sources`], [`context`], [`model`], [`xp`], [`plot`]; these never import each other |
 //! | 2 | [`inference`] |
 //! | 3 | [`functions`] |
 //! | 4 | [`planner`] |
@@ -88,6 +88,7 @@ pub mod inference;
 pub mod ingest;
 pub mod model;
 pub mod planner;
+pub mod plot;
 pub mod schema;
 pub mod session;
 pub mod sources;

@@ -1,0 +1,72 @@
+//! Colours that most readers can tell apart.
+
+use plotters::style::{RGBColor, colors::colormaps::ColorMap, colors::colormaps::ViridisRGB};
+
+/// The colour of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Colour {
+    /// One of eight that colour-blind readers can tell apart (Okabe & Ito 2008); the ninth is the first again.
+    Palette(usize),
+    /// The place of a value on the chart's colour scale, viridis from the lowest to the highest.
+    Scale(f64),
+    /// For what is only there to compare with.
+    Grey,
+}
+
+/// Okabe & Ito (2008), with black last and a darker yellow, which is read on white.
+const PALETTE: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(186, 172, 20),
+    RGBColor(0, 0, 0),
+];
+const GREY: RGBColor = RGBColor(130, 130, 130);
+
+impl Colour {
+    /// The colour in a chart whose colour scale goes from `scale.0` to `scale.1`.
+    pub(super) fn rgb(self, scale: (f64, f64)) -> RGBColor {
+        match self {
+            Self::Palette(i) => PALETTE[i % PALETTE.len()],
+            Self::Scale(value) => on_scale(value, scale),
+            Self::Grey => GREY,
+        }
+    }
+}
+
+/// The colour of a value on a scale from `low` to `high`; grey if it has none.
+pub(super) fn on_scale(value: f64, (low, high): (f64, f64)) -> RGBColor {
+    if !value.is_finite() {
+        return GREY;
+    }
+    let place = if high > low { (value - low) / (high - low) } else { 0.5 };
+    // The last tenth of viridis is a yellow that is hardly seen on white.
+    ViridisRGB.get_color(0.93 * place.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_goes_from_dark_to_light() {
+        let luminance = |v: f64| {
+            let RGBColor(r, g, b) = on_scale(v, (4000.0, 6000.0));
+            0.21 * f64::from(r) + 0.72 * f64::from(g) + 0.07 * f64::from(b)
+        };
+        let steps: Vec<f64> = (0..=10).map(|i| luminance(4000.0 + 200.0 * f64::from(i))).collect();
+        assert!(steps.windows(2).all(|w| w[1] > w[0]), "{steps:?}");
+        assert_eq!(on_scale(f64::NAN, (0.0, 1.0)), GREY);
+        assert_eq!(on_scale(1.0, (1.0, 1.0)), on_scale(0.5, (0.0, 1.0)));
+    }
+
+    #[test]
+    fn colours_of_the_palette_differ() {
+        let all: Vec<_> = (0..8).map(|i| Colour::Palette(i).rgb((0.0, 1.0))).collect();
+        assert!((0..8).all(|i| (0..i).all(|j| all[i] != all[j])));
+        assert_eq!(Colour::Palette(8).rgb((0.0, 1.0)), all[0]);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the marks mean: the names of the series and the bar of colours, at the right of the chart.
+
+use plotters::{
+    coord::{Shift, ranged1d::Ranged},
+    prelude::{Circle, Color, DrawingArea, IntoFont, PathElement, Rectangle, SVGBackend, Text, TextStyle},
+    style::{
+        BLACK,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::{
+    Axis, Chart, Marks, Series,
+    colour::on_scale,
+    draw::{Drawn, FONT, UNIT},
+    scale::Scale,
+};
+
+const LINE_HEIGHT: i32 = 20 * UNIT;
+const BAR_HEIGHT: i32 = 220 * UNIT;
+const BAR_WIDTH: i32 = 14 * UNIT;
+const BAR_STEPS: i32 = 64;
+/// Width of a letter, about.
+const LETTER: i32 = 17 * UNIT / 2;
+const LONGEST_NAME: usize = 28;
+/// Names that find room.
+const MOST_NAMES: usize = 22;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Units at the right that the key needs; 0 if there is nothing to say.
+pub(super) fn width(chart: &Chart) -> i32 {
+    let longest = names(chart).map(|s| s.name.chars().count().min(LONGEST_NAME)).max();
+    let names = longest.map_or(0, |n| 40 * UNIT + LETTER * n as i32);
+    let label = chart.colour.chars().count().clamp(8, LONGEST_NAME) as i32 + 2;
+    let bar = if chart.colour.is_empty() { 0 } else { 14 * UNIT + LETTER * label };
+    names.max(bar)
+}
+
+fn names(chart: &Chart) -> impl Iterator<Item = &Series> {
+    chart.series.iter().filter(|s| !s.name.is_empty())
+}
+
+/// Draws the key.
+pub(super) fn draw(chart: &Chart, area: &Area, scale: (f64, f64)) -> Drawn {
+    let left = 14 * UNIT;
+    let mut top = 14 * UNIT;
+    let text = text_style();
+    for series in names(chart).take(MOST_NAMES) {
+        sample(series, area, (left, top), scale)?;
+        area.draw(&Text::new(shortened(&series.name), (left + 24 * UNIT, top), text.clone()))?;
+        top += LINE_HEIGHT;
+    }
+    let more = names(chart).count().saturating_sub(MOST_NAMES);
+    if more > 0 {
+        area.draw(&Text::new(format!("and {more} more"), (left + 24 * UNIT, top), text))?;
+        top += LINE_HEIGHT;
+    }
+    if !chart.colour.is_empty() && scale.0 <= scale.1 {
+        bar(chart, area, (left, top), scale)?;
+    }
+    Ok(())
+}
+
+/// What a series looks like, before its name.
+fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: (f64, f64)) -> Drawn {
+    let colour = series.colour.rgb(scale);
+    let (right, half) = (left + 18 * UNIT, 5 * UNIT);
+    match &series.marks {
+        Marks::Line(_) => {
+            area.draw(&PathElement::new([(left, y), (right, y)], colour.stroke_width(2 * UNIT as u32)))?;
+        }
+        Marks::Band(_) => {
+            area.draw(&Rectangle::new([(left, y - half), (right, y + half)], colour.mix(0.25).filled()))?;
+        }
+        Marks::Bars(_) | Marks::HeatMap(_) => {
+            area.draw(&Rectangle::new([(left, y - half), (right, y + half)], colour.mix(0.6).filled()))?;
+        }
+        Marks::Points(_) | Marks::ColouredPoints(_) => {
+            area.draw(&Circle::new((i32::midpoint(left, right), y), 3 * UNIT, colour.filled()))?;
+        }
+    }
+    Ok(())
+}
+
+fn bar(chart: &Chart, area: &Area, (left, top): (i32, i32), scale: (f64, f64)) -> Drawn {
+    let axis = Axis::default();
+    let ticks = Scale::new(&axis, scale, false);
+    area.draw(&Text::new(shortened(&ticks.label(&chart.colour)), (left, top), text_style()))?;
+    let top = top + LINE_HEIGHT;
+    let bottom = top + BAR_HEIGHT;
+    let (low, high) = (ticks.range().start, ticks.range().end);
+    // Each step covers the foot of the one above, so that no seam shows between them.
+    for i in (0..BAR_STEPS).rev() {
+        let value = low + (high - low) * (f64::from(i) + 0.5) / f64::from(BAR_STEPS);
+        let step = [(left, bottom - BAR_HEIGHT * (i + 1) / BAR_STEPS), (left + BAR_WIDTH, bottom)];
+        area.draw(&Rectangle::new(step, on_scale(value, scale).filled()))?;
+    }
+    for tick in ticks.ticks() {
+        let y = ticks.map(&tick, (bottom, top));
+        let right = left + BAR_WIDTH;
+        area.draw(&PathElement::new([(right, y), (right + 4 * UNIT, y)], BLACK.stroke_width(UNIT as u32)))?;
+        area.draw(&Text::new(ticks.text(tick), (right + 7 * UNIT, y), text_style()))?;
+    }
+    Ok(())
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// Text that begins at the point it is drawn at, level with it.
+fn text_style() -> TextStyle<'static> {
+    TextStyle::from(("sans-serif", FONT).into_font()).pos(Pos::new(HPos::Left, VPos::Center))
+}
