@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     eval::{
-        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, evaluate, metrics_csv,
-        metrics_json,
+        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, digits, evaluate, metrics_csv,
+        metrics_json, report_html,
     },
     model::Model,
     train::read_training_set,
@@ -90,12 +90,12 @@ pub(super) async fn run(args: EvalArgs) -> anyhow::Result<()> {
     let query = args.query.read()?;
     let session = args.session.open().await?;
     let model = session.engine().model(None)?;
-    if !model.provenance().trained {
-        eprintln!("warning: model {}", model.label());
-    }
     let frame = query.plan(&session).await?;
     let stars = Stars::new(read_training_set(frame, model.vocabulary(), args.session.memory()).await?)?;
     let plan = Plan::new(&model, &stars, &settings)?;
+    if !model.provenance().trained {
+        eprintln!("warning: model {}", model.label());
+    }
     if args.dry_run {
         return say_plan(&model, &stars, &plan);
     }
@@ -120,6 +120,7 @@ fn write(folder: &Path, evaluation: &Evaluation, about: &About) -> anyhow::Resul
         ("metrics.csv", metrics_csv(evaluation)),
         ("coefficients.csv", coefficients_csv(evaluation)),
         ("metrics.json", metrics_json(evaluation, about)?),
+        ("report.html", report_html(evaluation, about)?),
     ];
     for (name, text) in files {
         let path = folder.join(name);
@@ -144,8 +145,8 @@ fn say_plan(model: &Model, stars: &Stars, plan: &Plan) -> anyhow::Result<()> {
 
 fn say_left_out(left_out: &[LeftOut]) {
     for l in left_out {
-        let label = l.label.as_ref().map(|label| format!("{label} from ")).unwrap_or_default();
-        eprintln!("left out {label}{}: {}", l.inputs, l.why);
+        let labels = if l.labels.is_empty() { String::new() } else { l.labels.join(", ") + " from " };
+        eprintln!("left out {labels}{}: {}", l.inputs, l.why);
     }
 }
 
@@ -153,14 +154,16 @@ fn say_left_out(left_out: &[LeftOut]) {
 fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
     let mut out = out();
     if !evaluation.labels.is_empty() {
-        let header = ["label", "inputs", "stars", "mad_std", "bias", "16 %", "84 %", "sigma", "in 1 sigma", "in 2 sigma"];
+        let header =
+            ["label", "inputs", "stars", "mad_std", "bias", "16 %", "84 %", "sigma", "in 1 sigma", "in 2 sigma"];
         let rows: Vec<Vec<Cell>> = evaluation.labels.iter().map(label_row).collect();
         write!(out, "{}", text_table(&header, &rows))?;
     }
     if !evaluation.inpainting.is_empty() {
         let header = ["inpainting", "stars", "coefficients", "nearer than the median: 0-9", "0-29", "all"];
         let row = |band: &crate::eval::Inpainting| {
-            let mut row = vec![Cell::text(band.inputs), Cell::number(band.stars), Cell::number(band.coefficients.len())];
+            let mut row =
+                vec![Cell::text(band.inputs), Cell::number(band.stars), Cell::number(band.coefficients.len())];
             row.extend([10, 30, usize::MAX].map(|n| Cell::number(format!("{:.2} x", band.factor(n)))));
             row
         };
@@ -177,11 +180,4 @@ fn label_row(result: &crate::eval::LabelResult) -> Vec<Cell> {
     row.extend(lengths.map(|v| Cell::number(digits(v))));
     row.extend(m.within.map(|share| Cell::number(format!("{:.1} %", 100.0 * share))));
     row
-}
-
-/// A number with about four significant digits.
-fn digits(value: f64) -> String {
-    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 5.0);
-    let places = if value == 0.0 || !value.is_finite() { 0 } else { places as usize };
-    format!("{value:.places$}")
 }

@@ -72,8 +72,7 @@ pub async fn evaluate(
     batch_rows: usize,
     progress: &mut (dyn FnMut(InputSet, u64) + Send),
 ) -> Result<Evaluation> {
-    let mut result =
-        Evaluation { labels: Vec::new(), inpainting: Vec::new(), left_out: plan.left_out().to_vec() };
+    let mut result = Evaluation { labels: Vec::new(), inpainting: Vec::new(), left_out: plan.left_out().to_vec() };
     let mut done = 0;
     for pass in &plan.passes {
         let requests = Arc::new(Requests { tokens: pass.asked.iter().map(|g| g.token).collect(), embedding: false });
@@ -190,7 +189,7 @@ impl Collected {
                 }),
                 None => result.left_out.push(LeftOut {
                     inputs: pass.inputs,
-                    label: Some(label),
+                    labels: vec![label],
                     why: "no answer of the model was finite".to_owned(),
                 }),
             }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     evaluate::{Evaluation, LabelResult},
     inpainting::{Coefficient, Inpainting},
+    inputs::InputSet,
     metrics::{Metrics, PIT_BINS},
 };
 use crate::{
@@ -45,46 +46,38 @@ impl About {
     }
 }
 
+const LABEL_COLUMNS: &str = "label,unit,inputs,stars,tokens,mad_std,bias,p2_5,p16,p84,p97_5,median_sigma,within_1_sigma,\
+                             within_2_sigma,pull_mad_std,label_errors,not_finite";
+const COEFFICIENT_COLUMNS: &str =
+    "coefficient,inputs,stars,mad_std,mad_std_of_median,factor,median_sigma,within_1_sigma";
+
 /// One line per label and set of inputs; numbers in the label's unit, residuals are truth minus prediction.
 #[must_use]
 pub fn metrics_csv(evaluation: &Evaluation) -> String {
-    let mut text = "label,unit,inputs,stars,tokens,mad_std,bias,p2_5,p16,p84,p97_5,median_sigma,within_1_sigma,\
-                    within_2_sigma,pull_mad_std,label_errors,not_finite\n"
-        .to_owned();
-    for result in &evaluation.labels {
+    let line = |result: &LabelResult| {
         let m = &result.metrics;
-        let [p2_5, p16, p84, p97_5] = m.percentiles;
-        let numbers = [
-            result.tokens,
-            m.mad_std,
-            m.bias,
-            p2_5,
-            p16,
-            p84,
-            p97_5,
-            m.median_sigma,
-            m.within[0],
-            m.within[1],
-            m.pull_mad_std,
-        ];
+        let mut numbers = vec![result.tokens, m.mad_std, m.bias];
+        numbers.extend(m.percentiles.into_iter().chain([m.median_sigma]).chain(m.within).chain([m.pull_mad_std]));
         let unit = column_meta(&result.label).unit;
         let (errors, not_finite) = (result.with_label_errors, result.predictions.not_finite);
-        text += &format!("{},{unit},{},{},{},{errors},{not_finite}\n", result.label, result.inputs, m.stars, csv(&numbers));
-    }
-    text
+        format!("{},{unit},{},{},{},{errors},{not_finite}", result.label, result.inputs, m.stars, joined(&numbers))
+    };
+    lines(LABEL_COLUMNS, evaluation.labels.iter().map(line))
 }
 
-/// One line per coefficient that was predicted from the other band, standardised; empty of no inpainting.
+/// One line per coefficient that was predicted from the other band, standardised.
 #[must_use]
 pub fn coefficients_csv(evaluation: &Evaluation) -> String {
-    let mut text = "coefficient,inputs,stars,mad_std,mad_std_of_median,factor,median_sigma,within_1_sigma\n".to_owned();
-    for band in &evaluation.inpainting {
-        for c in &band.coefficients {
-            let numbers = [c.mad_std, c.mad_std_of_median, c.factor(), c.median_sigma, c.within_1_sigma];
-            text += &format!("{},{},{},{}\n", c.name, band.inputs, c.stars, csv(&numbers));
-        }
-    }
-    text
+    let line = |inputs: InputSet, c: &Coefficient| {
+        let numbers = [c.mad_std, c.mad_std_of_median, c.factor(), c.median_sigma, c.within_1_sigma];
+        format!("{},{inputs},{},{}", c.name, c.stars, joined(&numbers))
+    };
+    let bands = evaluation.inpainting.iter();
+    lines(COEFFICIENT_COLUMNS, bands.flat_map(|band| band.coefficients.iter().map(move |c| line(band.inputs, c))))
+}
+
+fn lines(header: &str, lines: impl Iterator<Item = String>) -> String {
+    std::iter::once(header.to_owned()).chain(lines).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Everything in one JSON object, with the histograms.
@@ -97,7 +90,7 @@ pub fn metrics_json(evaluation: &Evaluation, about: &About) -> Result<String> {
     let left_out: Vec<Value> = evaluation
         .left_out
         .iter()
-        .map(|l| json!({"inputs": l.inputs.name(), "label": l.label, "why": l.why}))
+        .map(|l| json!({"inputs": l.inputs.name(), "labels": l.labels, "why": l.why}))
         .collect();
     let value = json!({
         "about": facts,
@@ -150,7 +143,7 @@ fn inpainting(band: &Inpainting) -> Value {
     json!({"inputs": band.inputs.name(), "stars": band.stars, "factors": factors, "coefficients": coefficients})
 }
 
-fn csv(numbers: &[f64]) -> String {
+fn joined(numbers: &[f64]) -> String {
     numbers.iter().map(|n| rounded(*n).to_string()).collect::<Vec<_>>().join(",")
 }
 

@@ -31,15 +31,8 @@ pub enum InputSet {
 
 impl InputSet {
     /// Every set.
-    pub const ALL: [Self; 7] = [
-        Self::Xp30Colours,
-        Self::Xp5Colours,
-        Self::Random,
-        Self::Xp32,
-        Self::Labels,
-        Self::BpToRp,
-        Self::RpToBp,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Xp30Colours, Self::Xp5Colours, Self::Random, Self::Xp32, Self::Labels, Self::BpToRp, Self::RpToBp];
 
     /// Its name in commands and files.
     #[must_use]
@@ -88,11 +81,10 @@ impl InputSet {
         slots: usize,
     ) -> Result<Vec<TokenId>, String> {
         let colours = COLOURS.map(str::to_owned).into_iter();
-        let lowest = |n: usize| ["bp", "rp"].into_iter().flat_map(move |band| (0..n).map(move |i| format!("{band}{i}")));
+        let lowest =
+            |n: usize| ["bp", "rp"].into_iter().flat_map(move |band| (0..n).map(move |i| format!("{band}{i}")));
         let spectrum: Vec<TokenId> = vocabulary.xp_tokens().collect();
-        let of_star = |id: &TokenId| {
-            spectrum.contains(id) || COLOURS.contains(&vocabulary.token(*id).name.as_str())
-        };
+        let of_star = |id: &TokenId| spectrum.contains(id) || COLOURS.contains(&vocabulary.token(*id).name.as_str());
         let of_query = |wanted: &dyn Fn(&TokenId) -> bool| -> Vec<TokenId> {
             held.iter().copied().filter(|id| Some(*id) != asked && wanted(id)).collect()
         };
@@ -100,6 +92,9 @@ impl InputSet {
             Self::Xp30Colours => lowest(30).chain(colours).collect(),
             Self::Xp5Colours => lowest(5).chain(colours).collect(),
             Self::Xp32 => lowest(32).collect(),
+            Self::Random if held.iter().all(|id| !spectrum.contains(id)) => {
+                return Err("the query gives no coefficient".to_owned());
+            }
             Self::Random => return fit(of_query(&of_star), usize::MAX),
             Self::Labels => return fit(of_query(&|id| !spectrum.contains(id)), slots),
             Self::BpToRp => return fit(of_query(&|id| vocabulary.coefficients(XpBand::Bp).contains(id)), slots),

@@ -9,6 +9,7 @@
 //! the median, and their bias the median. A model's errors are judged against `sigma_total`, whose square is that of the
 //! predicted sigma plus that of the label's own error where the query gives one.
 
+mod charts;
 mod evaluate;
 mod files;
 mod inpainting;
@@ -16,13 +17,15 @@ mod inputs;
 mod metrics;
 mod plan;
 mod predictions;
+mod report;
 mod stars;
 
 pub use evaluate::{Evaluation, LabelResult, evaluate};
 pub use files::{About, coefficients_csv, metrics_csv, metrics_json};
 pub use inpainting::{Coefficient, Inpainting};
 pub use inputs::InputSet;
-pub use metrics::{Metrics, PIT_BINS, mad_std, percentile};
+pub use metrics::{Metrics, PIT_BINS, calibration, mad_std, percentile};
 pub use plan::{LeftOut, Plan, Settings};
 pub use predictions::Predictions;
+pub use report::{digits, report_html};
 pub use stars::Stars;

@@ -28,8 +28,8 @@ pub struct Settings {
 pub struct LeftOut {
     /// The inputs.
     pub inputs: InputSet,
-    /// The label; `None` of a band.
-    pub label: Option<String>,
+    /// The labels; none of a band.
+    pub labels: Vec<String>,
     /// Why, in words.
     pub why: String,
 }
@@ -105,6 +105,7 @@ impl Plan {
     }
 
     /// Of each step the inputs, the names of what is asked for, and the number of stars.
+    #[must_use]
     pub fn steps(&self, model: &Model) -> Vec<(InputSet, Vec<String>, usize)> {
         let name = |g: &Given| model.vocabulary().token(g.token).name.clone();
         self.passes.iter().map(|p| (p.inputs, p.asked.iter().map(name).collect(), p.stars.len())).collect()
@@ -148,7 +149,10 @@ impl Plan {
 
     fn leave_out(&mut self, vocabulary: &Vocabulary, inputs: InputSet, label: Option<Given>, why: String) {
         let label = label.map(|l| vocabulary.token(l.token).name.clone());
-        self.left_out.push(LeftOut { inputs, label, why });
+        match self.left_out.last_mut().filter(|l| l.inputs == inputs && l.why == why) {
+            Some(alike) => alike.labels.extend(label),
+            None => self.left_out.push(LeftOut { inputs, labels: label.into_iter().collect(), why }),
+        }
     }
 }
 
@@ -164,7 +168,7 @@ impl Pass {
 }
 
 /// What a star must have to be shown a set: every token that is no coefficient, and a coefficient of each band. Missing
-/// coefficients are padding, as of a spectrum cut at its relevant bases. Random inputs need any.
+/// coefficients are padding, as of a spectrum cut at its relevant bases. Random inputs need any coefficient.
 struct Needs<'a> {
     all: Vec<&'a Given>,
     any: Vec<Vec<&'a Given>>,
@@ -172,12 +176,12 @@ struct Needs<'a> {
 
 impl<'a> Needs<'a> {
     fn new(vocabulary: &Vocabulary, inputs: InputSet, shown: &'a [Given]) -> Self {
-        if inputs == InputSet::Random {
-            return Self { all: Vec::new(), any: vec![shown.iter().collect()] };
-        }
         let bands = [XpBand::Bp, XpBand::Rp].map(|b| vocabulary.coefficients(b));
         let of_band = |ids: &[TokenId]| shown.iter().filter(|g| ids.contains(&g.token)).collect::<Vec<_>>();
-        let any = bands.map(of_band).into_iter().filter(|band| !band.is_empty()).collect();
+        let any: Vec<_> = bands.map(of_band).into_iter().filter(|band| !band.is_empty()).collect();
+        if inputs == InputSet::Random {
+            return Self { all: Vec::new(), any: vec![any.concat()] };
+        }
         let all = shown.iter().filter(|g| bands.iter().all(|ids| !ids.contains(&g.token))).collect();
         Self { all, any }
     }
@@ -197,9 +201,8 @@ fn given(vocabulary: &Vocabulary, stars: &Stars) -> Result<Vec<Given>> {
 fn labels(vocabulary: &Vocabulary, given: &[Given], wanted: Option<&[String]>) -> Result<Vec<Given>> {
     let Some(wanted) = wanted else {
         let spectrum: Vec<TokenId> = vocabulary.xp_tokens().collect();
-        let label = |g: &&Given| {
-            !spectrum.contains(&g.token) && !COLOURS.contains(&vocabulary.token(g.token).name.as_str())
-        };
+        let label =
+            |g: &&Given| !spectrum.contains(&g.token) && !COLOURS.contains(&vocabulary.token(g.token).name.as_str());
         return Ok(given.iter().filter(label).copied().collect());
     };
     let find = |name: &String| {

@@ -5,6 +5,8 @@ mod archive;
 mod cli;
 mod crossmatch;
 mod damaged;
+mod eval;
+mod eval_program;
 mod field_stars;
 mod fits;
 mod formats;

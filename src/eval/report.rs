@@ -1,0 +1,144 @@
+//! `report.html`: one page that holds its pictures in itself.
+
+use std::fmt::Display;
+
+use super::{
+    charts,
+    evaluate::{Evaluation, LabelResult},
+    files::About,
+    inpainting::Inpainting,
+    inputs::InputSet,
+    plan::LeftOut,
+};
+use crate::error::Result;
+
+const STYLE: &str = "body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}\
+                     table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .7em;border-bottom:1px solid #ddd;\
+                     text-align:right}td:first-child,th:first-child,.text td{text-align:left}\
+                     .pictures{display:flex;flex-wrap:wrap;gap:1em}.pictures svg{width:36em;max-width:100%;height:auto}";
+
+const READING: &str = "Residuals are truth minus prediction. mad_std is 1.4826 times their median absolute deviation about \
+                       the median, bias is their median. sigma is the median of the predicted errors; the shares within 1 \
+                       and 2 sigma (nominally 68.27 and 95.45 %), the probability integral transform and the calibration \
+                       curve use sigma_total, the predicted error and the label's own in quadrature where the stars have \
+                       one. Where the predicted errors are right, the transform is flat and the curve on the diagonal; a \
+                       transform that is high at both ends, or a curve below the diagonal, means errors too small.";
+
+/// The page of an evaluation.
+///
+/// # Errors
+/// If a chart cannot be drawn.
+pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
+    let mut parts = vec![format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Evaluation</title>\
+         <style>{STYLE}</style></head>\n<body>\n<h1>Evaluation</h1>\n"
+    )];
+    let facts: Vec<Vec<String>> =
+        about.facts.iter().map(|(name, fact)| vec![(*name).to_owned(), fact.clone()]).collect();
+    parts.push(table("text", &[], &facts));
+    if !evaluation.labels.is_empty() {
+        parts.push(format!("<h2>Labels</h2>\n<p>{READING}</p>\n"));
+        parts.push(metrics(&evaluation.labels));
+        for results in evaluation.labels.chunk_by(|a, b| a.label == b.label) {
+            parts.push(label(results)?);
+        }
+    }
+    for band in &evaluation.inpainting {
+        parts.push(inpainting(band)?);
+    }
+    if !evaluation.left_out.is_empty() {
+        let row = |l: &LeftOut| vec![l.labels.join(", "), l.inputs.to_string(), l.why.clone()];
+        let rows: Vec<Vec<String>> = evaluation.left_out.iter().map(row).collect();
+        parts.push("<h2>Left out</h2>\n".to_owned());
+        parts.push(table("text", &["labels", "inputs", "why"], &rows));
+    }
+    parts.push("</body>\n</html>\n".to_owned());
+    Ok(parts.concat())
+}
+
+fn metrics(results: &[LabelResult]) -> String {
+    let header = [
+        "label",
+        "inputs",
+        "stars",
+        "tokens",
+        "mad_std",
+        "bias",
+        "2.5 %",
+        "16 %",
+        "84 %",
+        "97.5 %",
+        "sigma",
+        "in 1 sigma",
+        "in 2 sigma",
+        "pull mad_std",
+        "label errors",
+    ];
+    let row = |r: &LabelResult| {
+        let m = &r.metrics;
+        let mut row = vec![charts::with_unit(&r.label), r.inputs.to_string(), m.stars.to_string()];
+        row.push(format!("{:.1}", r.tokens));
+        let lengths = [m.mad_std, m.bias].into_iter().chain(m.percentiles).chain([m.median_sigma]);
+        row.extend(lengths.map(digits));
+        row.extend(m.within.map(|share| format!("{:.1} %", 100.0 * share)));
+        row.push(format!("{:.2}", m.pull_mad_std));
+        row.push(if r.with_label_errors { "yes" } else { "no" }.to_owned());
+        row
+    };
+    let rows: Vec<Vec<String>> = results.iter().map(row).collect();
+    let sets: Vec<Vec<String>> = InputSet::ALL
+        .into_iter()
+        .filter(|set| results.iter().any(|r| r.inputs == *set))
+        .map(|set| vec![set.to_string(), set.description().to_owned()])
+        .collect();
+    table("", &header, &rows) + &table("text", &["inputs", "what a star shows"], &sets)
+}
+
+/// One label: the first set of inputs star by star, and the errors of all.
+fn label(results: &[LabelResult]) -> Result<String> {
+    let all: Vec<&LabelResult> = results.iter().collect();
+    let Some(first) = results.first() else { return Ok(String::new()) };
+    let pictures =
+        [charts::predicted(first)?, charts::residuals(first)?, charts::pit(&all)?, charts::calibration_curve(&all)?];
+    Ok(format!("<h2>{}</h2>\n<div class=\"pictures\">\n{}\n</div>\n", escaped(&first.label), pictures.join("\n")))
+}
+
+fn inpainting(band: &Inpainting) -> Result<String> {
+    let factor = |n: usize| format!("{:.2}", band.factor(n));
+    let rows = [vec![band.stars.to_string(), factor(10), factor(30), factor(usize::MAX)]];
+    let header = ["stars", "factor of 0-9", "factor of 0-29", "factor of all"];
+    Ok(format!(
+        "<h2>{}</h2>\n<p>The coefficients of one band predicted from {}. A factor is how many times smaller the scatter about \
+         the prediction is than about the training median, the median over coefficients that at least 20 stars have.</p>\n\
+         {}<div class=\"pictures\">\n{}\n</div>\n",
+        band.inputs,
+        band.inputs.description(),
+        table("", &header, &rows),
+        charts::coefficients(band)?
+    ))
+}
+
+/// A table whose cells are escaped.
+fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<String> = cells.map(|c| format!("<{tag}>{}</{tag}>", escaped(c))).collect();
+        format!("<tr>{}</tr>\n", cells.concat())
+    };
+    let head = if header.is_empty() { String::new() } else { cells("th", &mut header.iter().copied()) };
+    let body: String = rows.iter().map(|row| cells("td", &mut row.iter().map(String::as_str))).collect();
+    format!("<table class=\"{class}\">\n{head}{body}</table>\n")
+}
+
+fn escaped(text: impl Display) -> String {
+    text.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A number with about four significant digits.
+#[must_use]
+pub fn digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 5.0) as usize;
+    format!("{value:.places$}")
+}
