@@ -1,6 +1,7 @@
 //! The command line: data to stdout, everything else to stderr.
 
 mod demo;
+mod domain;
 mod eval;
 mod functions;
 mod ingest;
@@ -86,7 +87,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Functions => functions::run(),
-        Command::Model(command) => model::run(command),
+        Command::Model(command) => model::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,

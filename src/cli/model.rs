@@ -7,9 +7,12 @@ use candle_core::DType;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::stdout::out;
+use super::{
+    domain::{self, DomainArgs},
+    stdout::out,
+};
 use crate::{
-    model::{Architecture, Model, import, init},
+    model::{Architecture, Domain, Model, import, init},
     schema::Vocabulary,
 };
 
@@ -23,6 +26,8 @@ pub(super) enum ModelCommand {
     Init(InitArgs),
     /// Write a model file with other numbers: f16 halves its size.
     Convert(ConvertArgs),
+    /// Write a model file that knows its training stars, by which lam_ood_score and lam_flags tell strange spectra.
+    Domain(Box<DomainArgs>),
 }
 
 /// Numbers that a model file holds.
@@ -110,7 +115,7 @@ pub(super) struct InitArgs {
     decoder_dense: usize,
 }
 
-pub(super) fn run(command: ModelCommand) -> anyhow::Result<()> {
+pub(super) async fn run(command: ModelCommand) -> anyhow::Result<()> {
     match command {
         ModelCommand::Import(args) => {
             let folder_name = args.folder.file_name().map(|n| n.to_string_lossy().into_owned());
@@ -121,6 +126,7 @@ pub(super) fn run(command: ModelCommand) -> anyhow::Result<()> {
             Ok(())
         }
         ModelCommand::Info(args) => info(&args),
+        ModelCommand::Domain(args) => domain::run(*args).await,
         ModelCommand::Convert(args) => {
             let model = Model::open(&args.file)?.with_dtype(args.dtype.tensor())?;
             model.save(&args.output)?;
@@ -161,6 +167,7 @@ fn as_json(model: &Model) -> String {
         "created_by": model.provenance().created_by,
         "hash": model.hash(),
         "parameters": model.parameters(),
+        "ood_threshold": model.domain().map(Domain::threshold),
         "architecture": model.architecture(),
         "tokens": model.vocabulary().tokens().iter().map(|t| &t.name).collect::<Vec<_>>(),
     })
@@ -176,7 +183,8 @@ fn as_text(model: &Model) -> String {
     format!(
         "model        {}\ntrained      {}\norigin       {}\nwritten by   {}\nhash         {}\nparameters   {}\n\
          context      {} tokens of width {}\nencoder      {} blocks, {} heads, dense {}, halved block by block\n\
-         decoder      {} blocks, {} heads, dense {}, halved block by block\ntokens       {} XP coefficients, {}",
+         decoder      {} blocks, {} heads, dense {}, halved block by block\ntokens       {} XP coefficients, {}\n\
+         domain       {}",
         model.label(),
         if model.provenance().trained { "yes" } else { "no: random weights, every result is meaningless" },
         model.provenance().origin,
@@ -193,5 +201,9 @@ fn as_text(model: &Model) -> String {
         a.decoder_dense,
         xp.len(),
         others.join(", "),
+        model.domain().map_or_else(
+            || "unknown: lam_ood_score is NULL; `lamcat model domain` adds it".to_owned(),
+            |d| format!("{} XP coefficients; out of domain above a lam_ood_score of {:.2}", d.tokens().len(), d.threshold()),
+        ),
     )
 }

@@ -1,7 +1,7 @@
 //! `lamcat train`.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -237,7 +237,11 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     }
     let query = args.query.read()?;
     let DeviceKind::Cpu = args.device;
-    let set = read(&args, &query).await?;
+    let normalisation = match args.keep_normalisation.as_ref().or(args.from.as_ref()) {
+        Some(path) => Some(Model::open(path)?.vocabulary().clone()),
+        None => None,
+    };
+    let set = read(&args.session, normalisation, &query).await?;
     if args.dry_run {
         return say_dry_run(&set, &settings);
     }
@@ -262,14 +266,15 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     task.join().await.context("the training thread ended early")?
 }
 
-async fn read(args: &TrainArgs, query: &Query) -> anyhow::Result<TrainingSet> {
-    let normalisation = match args.keep_normalisation.as_ref().or(args.from.as_ref()) {
-        Some(path) => Some(Model::open(path)?.vocabulary().clone()),
-        None => None,
-    };
-    let session = args.session.open().await?;
+/// The training set of a query.
+pub(super) async fn read(
+    args: &SessionArgs,
+    normalisation: Option<Vocabulary>,
+    query: &Query,
+) -> anyhow::Result<TrainingSet> {
+    let session = args.open().await?;
     let known = normalisation.clone().unwrap_or_else(Vocabulary::leung_bovy_2023);
-    let columns = read_training_set(query.plan(&session).await?, &known, args.session.memory()).await?;
+    let columns = read_training_set(query.plan(&session).await?, &known, args.memory()).await?;
     Ok(TrainingSet::new(columns, normalisation.as_ref())?)
 }
 

@@ -18,12 +18,14 @@ pub const NO_INPUT: i32 = 1 << 6;
 pub const OUTPUT_NON_FINITE: i32 = 1 << 7;
 /// The model has random weights: the results mean nothing.
 pub const UNTRAINED: i32 = 1 << 8;
+/// The spectrum is unlike those of the training stars: `lam_ood_score` exceeds the model's threshold.
+pub const OUT_OF_DOMAIN: i32 = 1 << 9;
 
 /// How far from the training median an input may lie, in the token's robust standard deviations.
 pub const RANGE_SIGMA: f32 = 20.0;
 
 /// Every bit with its name and meaning, for documentation.
-pub const ALL: [(i32, &str, &str); 9] = [
+pub const ALL: [(i32, &str, &str); 10] = [
     (INPUT_MISSING, "input_missing", "at least one slot of the context had no value"),
     (BP_MISSING, "bp_missing", "every BP coefficient of the context was missing"),
     (RP_MISSING, "rp_missing", "every RP coefficient of the context was missing"),
@@ -33,4 +35,5 @@ pub const ALL: [(i32, &str, &str); 9] = [
     (NO_INPUT, "no_input", "nothing usable in the context; results are NULL"),
     (OUTPUT_NON_FINITE, "output_non_finite", "an answer was not finite; that value, or element of a list, is NULL"),
     (UNTRAINED, "untrained", "the model has random weights: results mean nothing"),
+    (OUT_OF_DOMAIN, "out_of_domain", "the spectrum is unlike those of the training stars: lam_ood_score exceeds the model's threshold"),
 ];

@@ -20,6 +20,7 @@ mod lam_error;
 mod lam_flags;
 mod lam_infer;
 mod lam_inpaint;
+mod lam_ood_score;
 mod lam_predict;
 mod lam_spectrum;
 mod lists;
@@ -64,6 +65,7 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
         &lam_spectrum::SPEC,
         &lam_inpaint::SPEC,
         &lam_embed::SPEC,
+        &lam_ood_score::SPEC,
         &lam_flags::SPEC,
     ];
     let xp: [&'static XpSpec; 10] = [

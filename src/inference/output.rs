@@ -27,6 +27,8 @@ pub enum Output {
     Embed,
     /// Flag bits: Int32, never NULL.
     Flags,
+    /// How unlike the training stars the spectrum is: Float32.
+    OodScore,
 }
 
 impl Output {
@@ -40,6 +42,7 @@ impl Output {
             Self::Inpaint => "inpaint".to_owned(),
             Self::Embed => "embed".to_owned(),
             Self::Flags => "flags".to_owned(),
+            Self::OodScore => "ood_score".to_owned(),
         }
     }
 
@@ -47,7 +50,7 @@ impl Output {
     #[must_use]
     pub fn data_type(self, model: &Model) -> DataType {
         match self {
-            Self::Value(_) | Self::Error(_) => DataType::Float32,
+            Self::Value(_) | Self::Error(_) | Self::OodScore => DataType::Float32,
             Self::Spectrum | Self::Inpaint => float_list(model.vocabulary().xp_len()),
             Self::Embed => float_list(model.architecture().width),
             Self::Flags => DataType::Int32,

@@ -37,6 +37,8 @@ pub struct Prepared {
     index: Vec<Option<u32>>,
     flags: Vec<i32>,
     measured: Vec<f32>,
+    /// Scores of the packed rows.
+    ood_scores: Vec<Option<f32>>,
 }
 
 impl Prepared {
@@ -98,10 +100,28 @@ impl Program {
     /// # Errors
     /// If the column is not of the program's type.
     pub fn prepare(&self, context: &ArrayRef) -> Result<Prepared> {
-        let PackedRows { packed, index, flags } = self.layout.pack(context, self.model.vocabulary())?;
+        let PackedRows { packed, index, mut flags } = self.layout.pack(context, self.model.vocabulary())?;
         let inpaint = self.outputs.contains(&Output::Inpaint);
         let measured = if inpaint { self.layout.measured(context)? } else { Vec::new() };
-        Ok(Prepared { packed, index, flags, measured })
+        let ood_scores = self.ood_scores(&packed);
+        if let Some(domain) = self.model.domain() {
+            for (flag, i) in flags.iter_mut().zip(&index) {
+                let score = i.and_then(|i| ood_scores.get(i as usize).copied().flatten());
+                *flag |= if score.is_some_and(|s| s > domain.threshold()) { flags::OUT_OF_DOMAIN } else { 0 };
+            }
+        }
+        Ok(Prepared { packed, index, flags, measured, ood_scores })
+    }
+
+    /// How unlike the training stars each packed row is; empty where no output needs it or the model cannot tell.
+    fn ood_scores(&self, packed: &Packed) -> Vec<Option<f32>> {
+        let asked = self.outputs.iter().any(|o| matches!(o, Output::Flags | Output::OodScore));
+        let Some(domain) = self.model.domain().filter(|_| asked) else { return Vec::new() };
+        let score = |row| {
+            let (tokens, values) = packed.slice(row..row + 1);
+            domain.score(tokens, values)
+        };
+        (0..packed.rows).map(score).collect()
     }
 
     /// Turns the device's answers into one column per output; a row without a usable context is NULL in each.
@@ -124,6 +144,10 @@ impl Program {
                 list(prepared, width, |_, packed, i| answers.embedding[packed * width + i])
             }
             Output::Flags => Arc::new(self.flags(prepared, answers)),
+            Output::OodScore => {
+                let score = |i: u32| prepared.ood_scores.get(i as usize).copied().flatten();
+                Arc::new(prepared.index.iter().map(|i| i.and_then(score)).collect::<Float32Array>())
+            }
         }
     }
 
@@ -191,7 +215,7 @@ fn requests(outputs: &[Output], model: &Model) -> Requests {
         match output {
             Output::Value(t) | Output::Error(t) => want(*t),
             Output::Spectrum | Output::Inpaint => model.vocabulary().xp_tokens().for_each(&mut want),
-            Output::Embed | Output::Flags => {}
+            Output::Embed | Output::Flags | Output::OodScore => {}
         }
     }
     requests.embedding = outputs.contains(&Output::Embed);

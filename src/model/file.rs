@@ -1,6 +1,7 @@
 //! Model files: one safetensors file whose metadata key `lamcat` holds a JSON header with the architecture, the
 //! vocabulary with its normalisation, the provenance and the content hash. The hash covers the architecture, the
 //! vocabulary and every tensor, so a flipped bit is found at load and a plan can name the exact model it was made for.
+//! The tensors of a training domain, `domain.…`, stand beside the weights where the model has one, always in f32.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,7 +14,11 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{config::Architecture, transformer::Transformer};
+use super::{
+    config::Architecture,
+    domain::{self, Domain},
+    transformer::Transformer,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::Vocabulary,
@@ -62,6 +67,7 @@ pub struct Model {
     hash: String,
     tensors: BTreeMap<String, Tensor>,
     network: Transformer,
+    domain: Option<Domain>,
 }
 
 impl Model {
@@ -79,7 +85,19 @@ impl Model {
         architecture.validate()?;
         let network = network(&architecture, &vocabulary, &tensors)?;
         let hash = content_hash(&architecture, &vocabulary, &tensors)?;
-        Ok(Self { name: name.into(), architecture, vocabulary, provenance, hash, tensors, network })
+        Ok(Self { name: name.into(), architecture, vocabulary, provenance, hash, tensors, network, domain: None })
+    }
+
+    /// The same model with the distribution of its training stars, which its hash then covers.
+    ///
+    /// # Errors
+    /// If the domain's tensors cannot be made.
+    pub fn with_domain(mut self, domain: Domain) -> Result<Self> {
+        let mut tensors = self.tensors.clone();
+        tensors.extend(domain.tensors()?);
+        self.hash = content_hash(&self.architecture, &self.vocabulary, &tensors)?;
+        self.domain = Some(domain);
+        Ok(self)
     }
 
     /// Reads a model file.
@@ -101,11 +119,16 @@ impl Model {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let header = read_header(bytes)?;
         header.architecture.validate()?;
-        let tensors: BTreeMap<_, _> = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
+        let mut tensors: BTreeMap<_, _> = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
             .map_err(|e| damaged("its tensors cannot be read").source(e))?
             .into_iter()
             .collect();
-        let model = Self::new(header.name, header.architecture, header.vocabulary, header.provenance, tensors)?;
+        let domain: BTreeMap<_, _> = tensors.extract_if(.., |name, _| name.starts_with(domain::PREFIX)).collect();
+        let domain = Domain::from_tensors(&domain, &header.vocabulary)?;
+        let mut model = Self::new(header.name, header.architecture, header.vocabulary, header.provenance, tensors)?;
+        if let Some(domain) = domain {
+            model = model.with_domain(domain)?;
+        }
         if model.hash != header.hash {
             return Err(damaged("its content does not match its hash")
                 .at("expected", &header.hash)
@@ -129,7 +152,11 @@ impl Model {
         };
         let json = serde_json::to_string(&header).map_err(cannot_write)?;
         let metadata = HashMap::from([(HEADER_KEY.to_owned(), json)]);
-        safetensors::serialize(&self.tensors, Some(metadata)).map_err(cannot_write)
+        let mut tensors = self.tensors.clone();
+        if let Some(domain) = &self.domain {
+            tensors.extend(domain.tensors()?);
+        }
+        safetensors::serialize(&tensors, Some(metadata)).map_err(cannot_write)
     }
 
     /// Writes the model file: to a temporary name, then renamed, so that a reader never sees half of it.
@@ -159,7 +186,7 @@ impl Model {
     }
 
     /// The same model with its weights rounded to `dtype` (f32, f16 or bf16), which its file then holds; it computes in
-    /// f32 as before, and its hash is that of the rounded weights.
+    /// f32 as before, and its hash is that of the rounded weights. The training domain stays as it is.
     ///
     /// # Errors
     /// If a weight does not fit the type.
@@ -174,7 +201,12 @@ impl Model {
                     .hint("keep the model in f32"));
             }
         }
-        Self::new(&self.name, self.architecture.clone(), self.vocabulary.clone(), self.provenance.clone(), tensors)
+        let rounded =
+            Self::new(&self.name, self.architecture.clone(), self.vocabulary.clone(), self.provenance.clone(), tensors)?;
+        match &self.domain {
+            Some(domain) => rounded.with_domain(domain.clone()),
+            None => Ok(rounded),
+        }
     }
 
     /// The weights on the host, by the published checkpoint's names.
@@ -201,7 +233,13 @@ impl Model {
         &self.provenance
     }
 
-    /// SHA-256 of architecture, vocabulary and weights, in hex.
+    /// The distribution of its training stars, if the file holds it.
+    #[must_use]
+    pub fn domain(&self) -> Option<&Domain> {
+        self.domain.as_ref()
+    }
+
+    /// SHA-256 of architecture, vocabulary, weights and training domain, in hex.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash

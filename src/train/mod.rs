@@ -3,7 +3,9 @@
 
 mod batches;
 mod checkpoint;
+mod domain;
 mod dry_run;
+mod factor_mixture;
 mod learner;
 mod look;
 mod losses;
@@ -17,6 +19,7 @@ mod set;
 mod settings;
 pub mod simulate;
 
+pub use domain::DomainFit;
 pub use dry_run::{DryRun, dry_run};
 pub use learner::Learner;
 pub use losses::LossRecord;

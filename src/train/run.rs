@@ -12,6 +12,7 @@ use candle_core::{Device, Tensor};
 use super::{
     batches::batches,
     checkpoint::{self, State, Tensors},
+    domain::with_domain,
     learner::Learner,
     losses::{LossRecord, Losses},
     optimizer::{AdamW, AdamWSettings},
@@ -237,7 +238,9 @@ impl<'a> Run<'a> {
             s.settings.seed,
         );
         let weights = self.learner.weights()?;
-        Model::new(name, s.settings.architecture.clone(), s.vocabulary.clone(), Provenance::new(true, origin), weights)
+        let provenance = Provenance::new(true, origin);
+        let model = Model::new(name, s.settings.architecture.clone(), s.vocabulary.clone(), provenance, weights)?;
+        with_domain(model, self.set, s.settings.seed)
     }
 }
 

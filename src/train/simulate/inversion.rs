@@ -8,12 +8,10 @@
 //! The prior's stars all have the same G flux, which must not decide that of the spectrum: m mᵀ is added to their
 //! covariance, so that the scale is free.
 
-use super::{
-    field_stars::FieldStar,
-    matrix::{cholesky, dot, solve},
-};
+use super::{field_stars::FieldStar, matrix::dot};
 use crate::{
     error::{Error, ErrorKind, Result},
+    model::cholesky::{cholesky, solve},
     schema::photometry::G_ZERO_POINT,
     xp::{CALIBRATED_SAMPLES, COEFFICIENTS_PER_BAND, Passband, XP_LEN, calibrate, gaia_g, passband, synthetic_flux},
 };

@@ -1,0 +1,171 @@
+//! Factor analysers: normal distributions with covariance `W Wᵀ + diag(ψ)`, of which any elements may be missing
+//! (Ghahramani & Hinton 1996).
+//!
+//! With `x = μ + W z + ε`, `z ~ N(0, 1)` of `rank` elements and `ε ~ N(0, diag(ψ))`, the observed part o of an x has the
+//! covariance `W_o W_oᵀ + diag(ψ_o)`: a missing element is integrated out by leaving out its rows. Woodbury's identity
+//! turns the system of as many equations as there are observed elements into one of `rank`.
+
+use super::cholesky::{cholesky, solve};
+use crate::error::{Error, ErrorKind, Result};
+
+/// One factor analyser of a mixture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Factors {
+    weight: f64,
+    mean: Vec<f64>,
+    loading: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+/// What a factor analyser says of an observed x.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latent {
+    /// Squared Mahalanobis distance of the observed elements from their mean.
+    pub squared_distance: f64,
+    /// Natural logarithm of weight times density of the observed elements.
+    pub log_density: f64,
+    /// Mean of z given the observed elements: `rank`.
+    pub mean: Vec<f64>,
+    /// Cholesky factor, lower, of the inverse covariance of z given the observed elements: `rank × rank`.
+    pub precision: Vec<f64>,
+}
+
+impl Factors {
+    /// A distribution with share `weight` of its mixture: `mean` and `variance` (ψ) hold an element per dimension, `loading`
+    /// (W) a row of `rank` per dimension. The numbers are rounded to f32, as files hold them.
+    ///
+    /// # Errors
+    /// If the lengths do not fit each other, a number is not finite, or the weight or a variance is not positive.
+    pub fn new(weight: f64, mean: Vec<f64>, loading: Vec<f64>, variance: Vec<f64>) -> Result<Self> {
+        let bad = |why: &str| Err(Error::new(ErrorKind::Model, why));
+        let dimensions = mean.len();
+        if dimensions == 0 || variance.len() != dimensions || !loading.len().is_multiple_of(dimensions) {
+            return bad("its means, loadings and variances do not fit each other");
+        }
+        let round = |values: Vec<f64>| -> Vec<f64> { values.into_iter().map(|v| f64::from(v as f32)).collect() };
+        let (weight, mean, loading, variance) =
+            (f64::from(weight as f32), round(mean), round(loading), round(variance));
+        if mean.iter().chain(&loading).any(|v| !v.is_finite()) {
+            return bad("a mean or loading is not finite");
+        }
+        if variance.iter().chain([&weight]).any(|v| !v.is_finite() || *v <= 0.0) {
+            return bad("a weight or variance is not positive");
+        }
+        Ok(Self { weight, mean, loading, variance })
+    }
+
+    /// Share of the mixture, in (0, 1].
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Mean of every dimension.
+    #[must_use]
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// W: a row of `rank` for every dimension.
+    #[must_use]
+    pub fn loading(&self) -> &[f64] {
+        &self.loading
+    }
+
+    /// ψ of every dimension.
+    #[must_use]
+    pub fn variance(&self) -> &[f64] {
+        &self.variance
+    }
+
+    /// Number of latent factors.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.loading.len() / self.mean.len()
+    }
+
+    /// The distribution of z given the observed elements of x, each a `(dimension, value)`; `None` where a value is not
+    /// finite.
+    #[must_use]
+    pub fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
+        let rank = self.rank();
+        let mut precision = vec![0.0; rank * rank];
+        let mut projected = vec![0.0; rank];
+        let (mut squared, mut log_determinant) = (0.0, 0.0);
+        for &(dimension, value) in observed {
+            let row = &self.loading[dimension * rank..(dimension + 1) * rank];
+            let residual = value - self.mean[dimension];
+            let inverse = 1.0 / self.variance[dimension];
+            squared += residual * residual * inverse;
+            log_determinant += self.variance[dimension].ln();
+            for (i, loading) in row.iter().enumerate() {
+                let scaled = loading * inverse;
+                projected[i] += scaled * residual;
+                for (p, other) in precision[i * rank..].iter_mut().zip(&row[..=i]) {
+                    *p += scaled * other;
+                }
+            }
+        }
+        (0..rank).for_each(|i| precision[i * rank + i] += 1.0);
+        let precision = cholesky(precision, rank)?;
+        let mut mean = projected.clone();
+        solve(&precision, &mut mean);
+        let squared_distance = squared - projected.iter().zip(&mean).map(|(b, z)| b * z).sum::<f64>();
+        log_determinant += 2.0 * (0..rank).map(|i| precision[i * rank + i].ln()).sum::<f64>();
+        let normal = observed.len() as f64 * std::f64::consts::TAU.ln();
+        let log_density = self.weight.ln() - 0.5 * (squared_distance + log_determinant + normal);
+        log_density.is_finite().then_some(Latent { squared_distance, log_density, mean, precision })
+    }
+}
+
+/// The distribution of a mixture that an observed x most probably comes from, and what it says of it.
+#[must_use]
+pub fn nearest(mixture: &[Factors], observed: &[(usize, f64)]) -> Option<Latent> {
+    let all = mixture.iter().filter_map(|factors| factors.latent(observed));
+    all.max_by(|a, b| a.log_density.total_cmp(&b.log_density))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn factors() -> Factors {
+        Factors::new(
+            0.25,
+            vec![0.5, -1.0, 2.0, 0.0],
+            vec![1.0, 0.5, -0.5, 0.25, 2.0, -1.0, 0.0, 0.75],
+            vec![0.5, 0.25, 1.0, 2.0],
+        )
+        .unwrap()
+    }
+
+    // Dense covariances in numpy and scipy:
+    //   W = np.array([[1, .5], [-.5, .25], [2, -1], [0, .75]]); S = W @ W.T + np.diag([.5, .25, 1, 2])
+    //   m = np.array([.5, -1, 2, 0]); x = np.array([1.5, 0, 1, -2]); d = (x - m)[o]; C = S[np.ix_(o, o)]
+    //   d @ np.linalg.solve(C, d), np.log(.25) + scipy.stats.multivariate_normal(m[o], C).logpdf(x[o]),
+    //   W[o].T @ np.linalg.solve(C, d)
+    // for o = [0, 1, 2, 3] and o = [1, 3].
+    #[test]
+    fn missing_elements_are_integrated_out_as_in_the_dense_covariance() {
+        let x = [(0, 1.5), (1, 0.0), (2, 1.0), (3, -2.0)];
+        let cases: [(&[(usize, f64)], f64, f64, [f64; 2]); 2] = [
+            (&x, 7.221_590_909_091, -9.525_217_994_603, [-0.122_159_090_909, 0.681_818_181_818]),
+            (&[x[1], x[3]], 3.955_555_555_556, -5.372_412_498_791, [-1.044_444_444_444, -0.177_777_777_778]),
+        ];
+        for (observed, squared, log_density, mean) in cases {
+            let latent = factors().latent(observed).unwrap();
+            assert!((latent.squared_distance - squared).abs() < 1e-9, "{latent:?}");
+            assert!((latent.log_density - log_density).abs() < 1e-9, "{latent:?}");
+            assert!(latent.mean.iter().zip(mean).all(|(a, b)| (a - b).abs() < 1e-9), "{latent:?}");
+        }
+    }
+
+    #[test]
+    fn unusable_numbers_are_refused() {
+        assert!(Factors::new(1.0, vec![0.0; 2], vec![0.0; 3], vec![1.0; 2]).is_err());
+        assert!(Factors::new(1.0, vec![0.0, f64::NAN], vec![0.0; 2], vec![1.0; 2]).is_err());
+        assert!(Factors::new(1.0, vec![0.0; 2], vec![0.0; 2], vec![1.0, 0.0]).is_err());
+        assert!(Factors::new(0.0, vec![0.0; 2], vec![0.0; 2], vec![1.0; 2]).is_err());
+        assert!(factors().latent(&[(0, f64::NAN)]).is_none());
+    }
+}

@@ -1,0 +1,281 @@
+//! Fits a mixture of factor analysers to stars of which elements are missing, by expectation maximisation (Ghahramani &
+//! Hinton 1996, "The EM algorithm for mixtures of factor analyzers").
+//!
+//! With one weight of prior knowledge per element: a component is drawn to the mean and the variance of all stars as if
+//! one more star said so, so that elements that hardly any of its stars have stay sane.
+
+use rand::{Rng, SeedableRng, seq::index::sample};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
+
+use crate::{
+    error::Result,
+    model::{
+        Factors,
+        cholesky::{cholesky, solve},
+    },
+};
+
+/// The elements of a star that are known, as `(dimension, value)`.
+pub(super) type Observed = Vec<(usize, f64)>;
+
+const ITERATIONS: usize = 40;
+/// The fit ends when an iteration makes the mean log density of a star grow by less.
+const GAIN: f64 = 1e-3;
+/// Shares of a star below this are neglected.
+const SMALLEST_SHARE: f64 = 1e-4;
+/// Smallest variance, relative to that of all stars.
+const FLOOR: f64 = 1e-3;
+/// Rounds of the clustering that the fit begins with.
+const ROUNDS: usize = 20;
+/// Stars that are added up at a time; sums do not depend on the number of threads.
+const CHUNK: usize = 1024;
+
+/// Mean and variance of every dimension over all stars.
+struct Overall {
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+impl Overall {
+    fn new(stars: &[Observed], dimensions: usize) -> Self {
+        let (mut count, mut mean, mut variance) =
+            (vec![1e-9; dimensions], vec![0.0; dimensions], vec![0.0; dimensions]);
+        for &(d, x) in stars.iter().flatten() {
+            count[d] += 1.0;
+            mean[d] += x;
+        }
+        mean.iter_mut().zip(&count).for_each(|(m, n)| *m /= n);
+        for &(d, x) in stars.iter().flatten() {
+            variance[d] += (x - mean[d]).powi(2);
+        }
+        variance.iter_mut().zip(&count).for_each(|(v, n)| *v = (*v / n).max(f64::from(f32::MIN_POSITIVE)));
+        Self { mean, variance }
+    }
+}
+
+/// Fits `components` factor analysers of `rank` to the stars; the same seed gives the same fit. `anchors` are the
+/// dimensions by which the stars are first put into clusters; there a missing element counts as 0.
+///
+/// # Errors
+/// If a distribution is not usable, as where a value is not finite.
+pub(super) fn fit(
+    stars: &[Observed],
+    dimensions: usize,
+    anchors: &[usize],
+    components: usize,
+    rank: usize,
+    seed: u64,
+) -> Result<Vec<Factors>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let overall = Overall::new(stars, dimensions);
+    let cluster = clusters(stars, anchors, components, &mut rng);
+    let mut mixture = (0..components)
+        .map(|k| {
+            let members: Vec<&Observed> = stars.iter().zip(&cluster).filter(|(_, c)| **c == k).map(|(s, _)| s).collect();
+            first_guess(&members, stars.len(), &overall, rank, &mut rng)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut before = f64::NEG_INFINITY;
+    for _ in 0..ITERATIONS {
+        let sums = Sums::of(stars, &mixture, dimensions);
+        mixture =
+            sums.components.iter().map(|c| c.maximise(stars.len(), &overall, rank)).collect::<Result<Vec<_>>>()?;
+        let density = sums.log_density / stars.len() as f64;
+        if density - before < GAIN {
+            break;
+        }
+        before = density;
+    }
+    Ok(mixture)
+}
+
+/// The cluster of every star, by Lloyd's algorithm.
+fn clusters(stars: &[Observed], anchors: &[usize], components: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let points: Vec<Vec<f64>> = stars
+        .iter()
+        .map(|star| {
+            let at = |d: &usize| star.iter().find(|(dimension, _)| dimension == d).map_or(0.0, |(_, x)| *x);
+            anchors.iter().map(at).collect()
+        })
+        .collect();
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let mut centres: Vec<Vec<f64>> =
+        sample(rng, stars.len(), components).into_iter().map(|i| points[i].clone()).collect();
+    let mut cluster = vec![0; stars.len()];
+    for _ in 0..ROUNDS {
+        for (point, cluster) in points.iter().zip(&mut cluster) {
+            let nearest = (0..components).min_by(|a, b| {
+                distance(point, &centres[*a]).total_cmp(&distance(point, &centres[*b]))
+            });
+            *cluster = nearest.unwrap_or_default();
+        }
+        for (k, centre) in centres.iter_mut().enumerate() {
+            let members: Vec<&Vec<f64>> = points.iter().zip(&cluster).filter(|(_, c)| **c == k).map(|(p, _)| p).collect();
+            if !members.is_empty() {
+                for (i, x) in centre.iter_mut().enumerate() {
+                    *x = members.iter().map(|p| p[i]).sum::<f64>() / members.len() as f64;
+                }
+            }
+        }
+    }
+    cluster
+}
+
+/// A cluster's means and variances, the latter half in small random loadings.
+fn first_guess(
+    members: &[&Observed],
+    stars: usize,
+    overall: &Overall,
+    rank: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<Factors> {
+    let mut count = vec![1.0; overall.mean.len()];
+    let mut mean = overall.mean.clone();
+    let mut variance = overall.variance.clone();
+    for &(d, x) in members.iter().copied().flatten() {
+        count[d] += 1.0;
+        mean[d] += x;
+    }
+    mean.iter_mut().zip(&count).for_each(|(m, n)| *m /= n);
+    for &(d, x) in members.iter().copied().flatten() {
+        variance[d] += (x - mean[d]).powi(2);
+    }
+    variance.iter_mut().zip(&count).for_each(|(v, n)| *v *= 0.5 / n);
+    let mut loading = Vec::with_capacity(rank * mean.len());
+    for v in &variance {
+        let scale = (v / rank as f64).sqrt();
+        loading.extend((0..rank).map(|_| scale * rng.sample::<f64, _>(StandardNormal)));
+    }
+    Factors::new((members.len() as f64).max(1.0) / stars as f64, mean, loading, variance)
+}
+
+/// What the stars say of a mixture: sums over the stars, by component.
+struct Sums {
+    components: Vec<ComponentSums>,
+    log_density: f64,
+}
+
+/// Sums over a component's share of the stars. With `y = (z, 1)` of `rank + 1` elements, for every dimension over the
+/// stars that have it: `Σ ⟨y yᵀ⟩` (lower triangle), `Σ x ⟨y⟩` and `Σ x²`.
+#[derive(Clone)]
+struct ComponentSums {
+    share: f64,
+    outer: Vec<f64>,
+    product: Vec<f64>,
+    square: Vec<f64>,
+}
+
+impl ComponentSums {
+    fn new(dimensions: usize, rank: usize) -> Self {
+        let y = rank + 1;
+        let zeros = |n: usize| vec![0.0; n];
+        Self {
+            share: 0.0,
+            outer: zeros(dimensions * y * y),
+            product: zeros(dimensions * y),
+            square: zeros(dimensions),
+        }
+    }
+
+    /// Adds a star of which z has the mean and the inverse covariance with this Cholesky factor.
+    fn add(&mut self, star: &Observed, share: f64, mean: &[f64], precision: &[f64]) {
+        let (rank, size) = (mean.len(), mean.len() + 1);
+        let y: Vec<f64> = mean.iter().copied().chain([1.0]).collect();
+        let mut outer = vec![0.0; size * size];
+        for column in 0..rank {
+            let mut covariance = vec![0.0; rank];
+            covariance[column] = 1.0;
+            solve(precision, &mut covariance);
+            (column..rank).for_each(|row| outer[row * size + column] = covariance[row]);
+        }
+        for row in 0..size {
+            (0..=row).for_each(|column| outer[row * size + column] += y[row] * y[column]);
+        }
+        self.share += share;
+        for &(d, x) in star {
+            let sums = &mut self.outer[d * size * size..(d + 1) * size * size];
+            sums.iter_mut().zip(&outer).for_each(|(s, o)| *s += share * o);
+            self.product[d * size..(d + 1) * size].iter_mut().zip(&y).for_each(|(s, y)| *s += share * x * y);
+            self.square[d] += share * x * x;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        self.share += other.share;
+        add(&mut self.outer, &other.outer);
+        add(&mut self.product, &other.product);
+        add(&mut self.square, &other.square);
+    }
+
+    /// The most probable factor analyser: in every dimension a regression of x on y.
+    fn maximise(&self, stars: usize, overall: &Overall, rank: usize) -> Result<Factors> {
+        let size = rank + 1;
+        let (mut mean, mut loading, mut variance) = (Vec::new(), Vec::new(), Vec::new());
+        for (d, square) in self.square.iter().enumerate() {
+            let outer = &self.outer[d * size * size..(d + 1) * size * size];
+            let product = &self.product[d * size..(d + 1) * size];
+            let mut regularised = outer.to_vec();
+            (0..size).for_each(|i| regularised[i * size + i] += 1.0);
+            let mut w = product.to_vec();
+            w[rank] += overall.mean[d];
+            match cholesky(regularised, size) {
+                Some(factor) => solve(&factor, &mut w),
+                None => w.fill(f64::NAN),
+            }
+            // Σ (x − w·y)², with the triangle's other half.
+            let mut residual = square - 2.0 * w.iter().zip(product).map(|(w, p)| w * p).sum::<f64>();
+            for row in 0..size {
+                let below: f64 = (0..row).map(|column| w[column] * outer[row * size + column]).sum();
+                residual += w[row] * (2.0 * below + w[row] * outer[row * size + row]);
+            }
+            let known = outer[size * size - 1];
+            let prior = overall.variance[d];
+            mean.push(w[rank]);
+            loading.extend(&w[..rank]);
+            variance.push(((residual + prior) / (known + 1.0)).max(FLOOR * prior));
+        }
+        Factors::new(self.share.max(SMALLEST_SHARE) / stars as f64, mean, loading, variance)
+    }
+}
+
+impl Sums {
+    fn of(stars: &[Observed], mixture: &[Factors], dimensions: usize) -> Self {
+        let chunks: Vec<Self> = stars.par_chunks(CHUNK).map(|c| Self::of_chunk(c, mixture, dimensions)).collect();
+        let mut total = Self::empty(mixture, dimensions);
+        for chunk in &chunks {
+            total.log_density += chunk.log_density;
+            total.components.iter_mut().zip(&chunk.components).for_each(|(t, c)| t.merge(c));
+        }
+        total
+    }
+
+    fn empty(mixture: &[Factors], dimensions: usize) -> Self {
+        let components = mixture.iter().map(|f| ComponentSums::new(dimensions, f.rank())).collect();
+        Self { components, log_density: 0.0 }
+    }
+
+    fn of_chunk(stars: &[Observed], mixture: &[Factors], dimensions: usize) -> Self {
+        let mut sums = Self::empty(mixture, dimensions);
+        for star in stars {
+            let latent: Vec<_> = mixture.iter().map(|factors| factors.latent(star)).collect();
+            let densities = || latent.iter().flatten().map(|l| l.log_density);
+            let largest = densities().fold(f64::NEG_INFINITY, f64::max);
+            let total = largest + densities().map(|d| (d - largest).exp()).sum::<f64>().ln();
+            if !total.is_finite() {
+                continue;
+            }
+            sums.log_density += total;
+            for (component, latent) in sums.components.iter_mut().zip(&latent) {
+                let Some(latent) = latent else { continue };
+                let share = (latent.log_density - total).exp();
+                if share >= SMALLEST_SHARE {
+                    component.add(star, share, &latent.mean, &latent.precision);
+                }
+            }
+        }
+        sums
+    }
+}
