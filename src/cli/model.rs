@@ -203,7 +203,11 @@ fn as_text(model: &Model) -> String {
         others.join(", "),
         model.domain().map_or_else(
             || "unknown: lam_ood_score is NULL; `lamcat model domain` adds it".to_owned(),
-            |d| format!("{} XP coefficients; out of domain above a lam_ood_score of {:.2}", d.tokens().len(), d.threshold()),
+            |d| format!(
+                "{} XP coefficients; out of domain above a lam_ood_score of {:.2}",
+                d.tokens().len(),
+                d.threshold()
+            ),
         ),
     )
 }

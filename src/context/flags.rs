@@ -35,5 +35,9 @@ pub const ALL: [(i32, &str, &str); 10] = [
     (NO_INPUT, "no_input", "nothing usable in the context; results are NULL"),
     (OUTPUT_NON_FINITE, "output_non_finite", "an answer was not finite; that value, or element of a list, is NULL"),
     (UNTRAINED, "untrained", "the model has random weights: results mean nothing"),
-    (OUT_OF_DOMAIN, "out_of_domain", "the spectrum is unlike those of the training stars: lam_ood_score exceeds the model's threshold"),
+    (
+        OUT_OF_DOMAIN,
+        "out_of_domain",
+        "the spectrum is unlike those of the training stars: lam_ood_score exceeds the model's threshold",
+    ),
 ];

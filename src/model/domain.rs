@@ -53,7 +53,8 @@ impl Domain {
     /// threshold is not finite.
     pub fn new(tokens: Vec<TokenId>, mixture: Vec<Factors>, threshold: f32) -> Result<Self> {
         let rank = mixture.first().map_or(0, Factors::rank);
-        if tokens.is_empty() || mixture.iter().any(|f| f.mean().len() != tokens.len() || f.rank() != rank) || rank == 0 {
+        if tokens.is_empty() || mixture.iter().any(|f| f.mean().len() != tokens.len() || f.rank() != rank) || rank == 0
+        {
             return Err(unusable("its sizes do not fit each other"));
         }
         if !threshold.is_finite() {

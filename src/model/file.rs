@@ -201,8 +201,13 @@ impl Model {
                     .hint("keep the model in f32"));
             }
         }
-        let rounded =
-            Self::new(&self.name, self.architecture.clone(), self.vocabulary.clone(), self.provenance.clone(), tensors)?;
+        let rounded = Self::new(
+            &self.name,
+            self.architecture.clone(),
+            self.vocabulary.clone(),
+            self.provenance.clone(),
+            tensors,
+        )?;
         match &self.domain {
             Some(domain) => rounded.with_domain(domain.clone()),
             None => Ok(rounded),

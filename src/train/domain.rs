@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    factor_mixture::{Observed, fit},
+    factor_mixture::{MixtureSettings, Observed, fit},
     set::TrainingSet,
 };
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
 /// Distributions of the mixture, and latent factors of each: enough for the curved sequence of the stars at all noises.
 const COMPONENTS: usize = 8;
 const RANK: usize = 8;
+/// The fit ends after so many iterations, or when one makes the mean log density of a star grow by less than this.
+const ITERATIONS: usize = 40;
+const GAIN: f64 = 1e-3;
 /// Stars that are fitted at most: the first ones of the set, whose order is that of a hash of their content.
 const FITTED_STARS: usize = 20_000;
 /// A coefficient that fewer of the fitted stars have is left out.
@@ -61,14 +64,15 @@ impl DomainFit {
             let known = columns.iter().enumerate().filter(|(_, c)| row[c.place].is_finite());
             known.map(|(dimension, c)| (dimension, soften(row[c.place]))).collect()
         };
-        let stars: Vec<Observed> =
-            (0..set.rows()).map(observed).filter(|s| !s.is_empty()).take(FITTED_STARS).collect();
+        let stars: Vec<Observed> = (0..set.rows()).map(observed).filter(|s| !s.is_empty()).take(FITTED_STARS).collect();
         if stars.len() < Self::STARS {
             return Ok(None);
         }
         let anchors: Vec<usize> = (0..columns.len()).filter(|d| columns[*d].order < ANCHORS).collect();
         let components = (stars.len() / Self::STARS).min(COMPONENTS);
-        let mixture = fit(&stars, columns.len(), &anchors, components, RANK.min(columns.len()), seed)?;
+        let rank = RANK.min(columns.len());
+        let settings = MixtureSettings { components, rank, iterations: ITERATIONS, gain: GAIN, seed };
+        let mixture = fit(&stars, columns.len(), &anchors, settings)?;
         let domain = Domain::new(columns.iter().map(|c| c.token).collect(), mixture, 0.0)?;
         let tokens = domain.tokens().to_vec();
         let score = |star: usize| {

@@ -20,9 +20,6 @@ use crate::{
 /// The elements of a star that are known, as `(dimension, value)`.
 pub(super) type Observed = Vec<(usize, f64)>;
 
-const ITERATIONS: usize = 40;
-/// The fit ends when an iteration makes the mean log density of a star grow by less.
-const GAIN: f64 = 1e-3;
 /// Shares of a star below this are neglected.
 const SMALLEST_SHARE: f64 = 1e-4;
 /// Smallest variance, relative to that of all stars.
@@ -31,6 +28,21 @@ const FLOOR: f64 = 1e-3;
 const ROUNDS: usize = 20;
 /// Stars that are added up at a time; sums do not depend on the number of threads.
 const CHUNK: usize = 1024;
+
+/// What is fitted, and how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MixtureSettings {
+    /// Number of factor analysers.
+    pub(super) components: usize,
+    /// Latent factors of each.
+    pub(super) rank: usize,
+    /// Iterations at most.
+    pub(super) iterations: usize,
+    /// The fit ends when an iteration makes the mean log density of a star grow by less.
+    pub(super) gain: f64,
+    /// Seed of the first guess.
+    pub(super) seed: u64,
+}
 
 /// Mean and variance of every dimension over all stars.
 struct Overall {
@@ -55,8 +67,8 @@ impl Overall {
     }
 }
 
-/// Fits `components` factor analysers of `rank` to the stars; the same seed gives the same fit. `anchors` are the
-/// dimensions by which the stars are first put into clusters; there a missing element counts as 0.
+/// Fits a mixture to the stars; the same settings give the same fit. `anchors` are the dimensions by which the stars are
+/// first put into clusters; there a missing element counts as 0.
 ///
 /// # Errors
 /// If a distribution is not usable, as where a value is not finite.
@@ -64,26 +76,26 @@ pub(super) fn fit(
     stars: &[Observed],
     dimensions: usize,
     anchors: &[usize],
-    components: usize,
-    rank: usize,
-    seed: u64,
+    settings: MixtureSettings,
 ) -> Result<Vec<Factors>> {
+    let MixtureSettings { components, rank, iterations, gain, seed } = settings;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let overall = Overall::new(stars, dimensions);
     let cluster = clusters(stars, anchors, components, &mut rng);
     let mut mixture = (0..components)
         .map(|k| {
-            let members: Vec<&Observed> = stars.iter().zip(&cluster).filter(|(_, c)| **c == k).map(|(s, _)| s).collect();
+            let members: Vec<&Observed> =
+                stars.iter().zip(&cluster).filter(|(_, c)| **c == k).map(|(s, _)| s).collect();
             first_guess(&members, stars.len(), &overall, rank, &mut rng)
         })
         .collect::<Result<Vec<_>>>()?;
     let mut before = f64::NEG_INFINITY;
-    for _ in 0..ITERATIONS {
+    for _ in 0..iterations {
         let sums = Sums::of(stars, &mixture, dimensions);
         mixture =
             sums.components.iter().map(|c| c.maximise(stars.len(), &overall, rank)).collect::<Result<Vec<_>>>()?;
         let density = sums.log_density / stars.len() as f64;
-        if density - before < GAIN {
+        if density - before < gain {
             break;
         }
         before = density;
@@ -106,13 +118,13 @@ fn clusters(stars: &[Observed], anchors: &[usize], components: usize, rng: &mut 
     let mut cluster = vec![0; stars.len()];
     for _ in 0..ROUNDS {
         for (point, cluster) in points.iter().zip(&mut cluster) {
-            let nearest = (0..components).min_by(|a, b| {
-                distance(point, &centres[*a]).total_cmp(&distance(point, &centres[*b]))
-            });
+            let nearest =
+                (0..components).min_by(|a, b| distance(point, &centres[*a]).total_cmp(&distance(point, &centres[*b])));
             *cluster = nearest.unwrap_or_default();
         }
         for (k, centre) in centres.iter_mut().enumerate() {
-            let members: Vec<&Vec<f64>> = points.iter().zip(&cluster).filter(|(_, c)| **c == k).map(|(p, _)| p).collect();
+            let members: Vec<&Vec<f64>> =
+                points.iter().zip(&cluster).filter(|(_, c)| **c == k).map(|(p, _)| p).collect();
             if !members.is_empty() {
                 for (i, x) in centre.iter_mut().enumerate() {
                     *x = members.iter().map(|p| p[i]).sum::<f64>() / members.len() as f64;
@@ -171,12 +183,7 @@ impl ComponentSums {
     fn new(dimensions: usize, rank: usize) -> Self {
         let y = rank + 1;
         let zeros = |n: usize| vec![0.0; n];
-        Self {
-            share: 0.0,
-            outer: zeros(dimensions * y * y),
-            product: zeros(dimensions * y),
-            square: zeros(dimensions),
-        }
+        Self { share: 0.0, outer: zeros(dimensions * y * y), product: zeros(dimensions * y), square: zeros(dimensions) }
     }
 
     /// Adds a star of which z has the mean and the inverse covariance with this Cholesky factor.
@@ -277,5 +284,90 @@ impl Sums {
             }
         }
         sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STARS: usize = 2000;
+    const LOADING: [f64; 5] = [2.0, -1.0, 0.5, 1.0, 0.0];
+    const SPREAD: [f64; 5] = [0.5, 1.0, 0.3, 2.0, 0.7];
+    const CENTRE: [f64; 5] = [1.0, 0.0, -2.0, 3.0, 0.0];
+
+    /// Evenly distributed values of variance 1: multiples of a root.
+    fn uniform(star: usize, root: f64) -> f64 {
+        12f64.sqrt() * ((star as f64 * root.sqrt()).fract() - 0.5)
+    }
+
+    /// `LOADING z + SPREAD ε + CENTRE` of the elements that `known` names.
+    fn stars(known: impl Fn(usize, usize) -> bool) -> Vec<Observed> {
+        let star = |i: usize| -> Observed {
+            let z = uniform(i, 2.0);
+            let x = |d: usize| CENTRE[d] + LOADING[d] * z + SPREAD[d] * uniform(i, [3.0, 5.0, 7.0, 11.0, 13.0][d]);
+            (0..5).filter(|d| known(i, *d)).map(|d| (d, x(d))).collect()
+        };
+        (1..=STARS).map(star).collect()
+    }
+
+    fn covariance(f: &Factors) -> Vec<f64> {
+        let (w, rank) = (f.loading(), f.rank());
+        let element = |i: usize, j: usize| {
+            let shared: f64 = (0..rank).map(|r| w[i * rank + r] * w[j * rank + r]).sum();
+            shared + if i == j { f.variance()[i] } else { 0.0 }
+        };
+        (0..5).flat_map(|i| (0..5).map(move |j| (i, j))).map(|(i, j)| element(i, j)).collect()
+    }
+
+    /// scikit-learn 1.8:
+    /// i = np.arange(1, 2001)[:, None]; u = lambda roots: np.sqrt(12) * ((i * np.sqrt(roots)) % 1 - 0.5)
+    /// x = u([2.]) @ [LOADING] + u([3., 5., 7., 11., 13.]) * SPREAD + CENTRE
+    /// `FactorAnalysis(1, tol=1e-12, max_iter=100000).fit(x).get_covariance()`
+    const COVARIANCE: [[f64; 5]; 5] = [
+        [4.24847, -1.97172, 1.00029, 1.97841, -0.00393],
+        [-1.97172, 1.97493, -0.4927, -0.97448, 0.00194],
+        [1.00029, -0.4927, 0.34009, 0.49437, -0.00098],
+        [1.97841, -0.97448, 0.49437, 4.96931, -0.00194],
+        [-0.00393, 0.00194, -0.00098, -0.00194, 0.48985],
+    ];
+
+    fn worst(mixture: &[Factors]) -> f64 {
+        let scale = |i: usize, j: usize| (COVARIANCE[i][i] * COVARIANCE[j][j]).sqrt();
+        let got = covariance(&mixture[0]);
+        (0..25).map(|at| ((got[at] - COVARIANCE[at / 5][at % 5]) / scale(at / 5, at % 5)).abs()).fold(0.0, f64::max)
+    }
+
+    fn settings(components: usize) -> MixtureSettings {
+        MixtureSettings { components, rank: 1, iterations: 2000, gain: 1e-9, seed: 3 }
+    }
+
+    #[test]
+    fn one_factor_analyser_is_that_of_scikit_learn() {
+        let mixture = fit(&stars(|_, _| true), 5, &[0], settings(1)).unwrap();
+        assert!(worst(&mixture) < 0.01, "{} {mixture:?}", worst(&mixture));
+        assert!(mixture[0].mean().iter().zip(CENTRE).all(|(a, b)| (a - b).abs() < 0.01), "{mixture:?}");
+    }
+
+    #[test]
+    fn missing_elements_do_not_bias_the_fit() {
+        let with_gaps = stars(|star, d| (star * 7 + d * 3) % 10 >= 3);
+        let mixture = fit(&with_gaps, 5, &[0], settings(1)).unwrap();
+        assert!(worst(&mixture) < 0.05, "{} {mixture:?}", worst(&mixture));
+    }
+
+    #[test]
+    fn clusters_become_components_and_the_seed_decides_all() {
+        let shifted = |star: Observed, by: f64| star.into_iter().map(|(d, x)| (d, x + by)).collect::<Observed>();
+        let all = stars(|_, d| d < 3);
+        let both: Vec<Observed> =
+            all.into_iter().enumerate().map(|(i, s)| shifted(s, if i % 4 == 0 { 30.0 } else { 0.0 })).collect();
+        let mut mixture = fit(&both, 5, &[0, 1], settings(2)).unwrap();
+        assert_eq!(mixture, fit(&both, 5, &[0, 1], settings(2)).unwrap());
+        mixture.sort_by(|a, b| a.mean()[0].total_cmp(&b.mean()[0]));
+        assert!((mixture[0].weight() - 0.75).abs() < 1e-3 && (mixture[1].weight() - 0.25).abs() < 1e-3, "{mixture:?}");
+        assert!((mixture[1].mean()[2] - 28.0).abs() < 0.2, "{mixture:?}");
+        // Nobody has the last two elements: they stay at the prior and in the way of nothing.
+        assert!(mixture.iter().all(|f| f.variance()[3] > 0.0));
     }
 }

@@ -5,6 +5,7 @@ mod archive;
 mod cli;
 mod crossmatch;
 mod damaged;
+mod domain;
 mod eval;
 mod eval_program;
 mod field_stars;
