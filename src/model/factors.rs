@@ -15,6 +15,8 @@ pub struct Factors {
     mean: Vec<f64>,
     loading: Vec<f64>,
     variance: Vec<f64>,
+    /// Inverse and natural logarithm of each variance.
+    inverse: Vec<(f64, f64)>,
 }
 
 /// What a factor analyser says of an observed x.
@@ -51,7 +53,8 @@ impl Factors {
         if variance.iter().chain([&weight]).any(|v| !v.is_finite() || *v <= 0.0) {
             return bad("a weight or variance is not positive");
         }
-        Ok(Self { weight, mean, loading, variance })
+        let inverse = variance.iter().map(|v| (v.recip(), v.ln())).collect();
+        Ok(Self { weight, mean, loading, variance, inverse })
     }
 
     /// Share of the mixture, in (0, 1].
@@ -95,9 +98,9 @@ impl Factors {
         for &(dimension, value) in observed {
             let row = &self.loading[dimension * rank..(dimension + 1) * rank];
             let residual = value - self.mean[dimension];
-            let inverse = 1.0 / self.variance[dimension];
+            let (inverse, log_variance) = self.inverse[dimension];
             squared += residual * residual * inverse;
-            log_determinant += self.variance[dimension].ln();
+            log_determinant += log_variance;
             for (i, loading) in row.iter().enumerate() {
                 let scaled = loading * inverse;
                 projected[i] += scaled * residual;

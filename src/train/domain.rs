@@ -16,7 +16,7 @@ use crate::{
 const COMPONENTS: usize = 8;
 const RANK: usize = 8;
 /// The fit ends after so many iterations, or when one makes the mean log density of a star grow by less than this.
-const ITERATIONS: usize = 40;
+const ITERATIONS: usize = 30;
 const GAIN: f64 = 1e-3;
 /// Stars that are fitted at most: the first ones of the set, whose order is that of a hash of their content.
 const FITTED_STARS: usize = 20_000;
