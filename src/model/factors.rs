@@ -132,6 +132,9 @@ pub fn nearest(mixture: &[Factors], observed: &[(usize, f64)]) -> Option<Latent>
 mod tests {
     use super::*;
 
+    /// Observed elements, squared distance, log density and mean of z.
+    type Case<'a> = (&'a [(usize, f64)], f64, f64, [f64; 2]);
+
     fn factors() -> Factors {
         Factors::new(
             0.25,
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn missing_elements_are_integrated_out_as_in_the_dense_covariance() {
         let x = [(0, 1.5), (1, 0.0), (2, 1.0), (3, -2.0)];
-        let cases: [(&[(usize, f64)], f64, f64, [f64; 2]); 2] = [
+        let cases: [Case; 2] = [
             (&x, 7.221_590_909_091, -9.525_217_994_603, [-0.122_159_090_909, 0.681_818_181_818]),
             (&[x[1], x[3]], 3.955_555_555_556, -5.372_412_498_791, [-1.044_444_444_444, -0.177_777_777_778]),
         ];

@@ -4,7 +4,7 @@ use std::{fs::File, path::Path};
 
 use arrow::{
     array::{Array, AsArray, RecordBatch},
-    datatypes::{Float32Type, Float64Type, Int32Type, Int64Type},
+    datatypes::{Float32Type, Float64Type, Int64Type},
 };
 use candle_core::DType;
 use lamcat::{
@@ -132,7 +132,7 @@ async fn scores_in_sql_are_those_of_the_dense_covariance() {
          (3, {typical:e}, NULL, NULL), (4, NULL, NULL, NULL)) AS v(id, bp0, bp1, rp0)) ORDER BY id"
     );
     let rows = query(&session, &sql).await;
-    let (score, flags) = (rows.column(0).as_primitive::<Float32Type>(), rows.column(1).as_primitive::<Int32Type>());
+    let (score, flags) = (rows.column(0).as_primitive::<Float32Type>(), rows.column(1).as_primitive::<Int64Type>());
     for (row, expected) in [0.986_320_9, 1.389_185_3, -1.525_507_3].into_iter().enumerate() {
         assert!((score.value(row) - expected).abs() < 1e-4, "row {row}: {} for {expected}", score.value(row));
     }
@@ -157,7 +157,8 @@ fn a_model_file_holds_the_domain_and_damage_to_it_is_found() {
         damaged[at..at + 4].copy_from_slice(&value.to_le_bytes());
         damaged
     };
-    for (damaged, message) in [(with(1.3), "does not match its hash"), (with(f32::NAN), "its threshold is not finite")] {
+    for (damaged, message) in [(with(1.3), "does not match its hash"), (with(f32::NAN), "its threshold is not finite")]
+    {
         std::fs::write(folder.path().join("damaged.safetensors"), damaged).unwrap();
         let e = fail(lamcat(folder.path()).args(["model", "info", "damaged.safetensors"]));
         assert!(e.contains(message) && e.contains("file damaged.safetensors") && e.contains("hint:"), "{e}");
@@ -179,7 +180,10 @@ fn the_program_fits_a_domain_and_says_what_is_wrong() {
         command
     };
     let (summary, stderr) = run(&mut domain(SPECTRA, "a.safetensors", &["--outside", "0.01"]));
-    assert!(summary.contains("stars        400\ncoefficients 3\nmixture      4 distributions of 3 factors"), "{summary}");
+    assert!(
+        summary.contains("stars        400\ncoefficients 3\nmixture      4 distributions of 3 factors"),
+        "{summary}"
+    );
     assert!(summary.contains("exceeded by 4 stars"), "{summary}");
     assert!(stderr.contains("wrote a.safetensors"), "{stderr}");
     run(&mut domain(SPECTRA, "b.safetensors", &["--outside", "0.01"]));
