@@ -28,4 +28,5 @@ mod simulate;
 mod simulate_parts;
 mod sky_references;
 mod train;
+mod train_paper;
 mod train_program;
