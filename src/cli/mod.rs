@@ -6,6 +6,7 @@ mod eval;
 mod functions;
 mod ingest;
 mod model;
+mod plot;
 mod progress;
 mod query_args;
 mod repl;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run SQL with the model's functions; a prompt if no statement is given.
     Sql(sql::SqlArgs),
+    /// Draw the rows of a query as a picture: lines, points, histograms and heat maps.
+    Plot(Box<plot::PlotArgs>),
     /// Print the reference of the SQL functions as Markdown.
     Functions,
     /// Import, inspect and make model files.
@@ -86,6 +89,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Sql(args) => sql::run(args).await,
+        Command::Plot(args) => plot::run(*args).await,
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,

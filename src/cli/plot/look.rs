@@ -1,0 +1,206 @@
+//! How a picture looks: options of the command line, or hints in the SQL itself.
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, ValueEnum};
+
+/// What is drawn and where.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Look {
+    /// Column of the horizontal axis [default: the first with numbers].
+    #[arg(long, value_name = "COLUMN")]
+    pub(super) x: Option<String>,
+    /// Columns of the vertical axis [default: the others with numbers]. Repeatable, or with commas.
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(super) y: Vec<String>,
+    /// Columns of the band's lower and upper edge, a pair for each --y [default: those of y named <y>_lower and
+    /// <y>_upper, or y more and less <y>_error]. Repeatable, or with commas.
+    #[arg(long, value_name = "LOWER,UPPER", value_delimiter = ',')]
+    pub(super) band: Vec<String>,
+    /// Column whose every value is a series of its own [default: the only one with text].
+    #[arg(long, value_name = "COLUMN")]
+    pub(super) group: Option<String>,
+    /// What to draw [default: lines where x only grows, points where it does not, a histogram of a single column].
+    #[arg(long, value_enum)]
+    pub(super) kind: Option<Kind>,
+    /// Column that colours points and heat maps.
+    #[arg(long, alias = "colour", value_name = "COLUMN")]
+    pub(super) color: Option<String>,
+    /// Logarithmic x axis.
+    #[arg(long)]
+    pub(super) log_x: bool,
+    /// Logarithmic y axis.
+    #[arg(long)]
+    pub(super) log_y: bool,
+    /// Let x grow to the left.
+    #[arg(long)]
+    pub(super) invert_x: bool,
+    /// Let y grow downwards.
+    #[arg(long)]
+    pub(super) invert_y: bool,
+    /// Heading.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) title: Option<String>,
+    /// Label of the x axis [default: the column's name and unit].
+    #[arg(long, value_name = "TEXT")]
+    pub(super) x_label: Option<String>,
+    /// Label of the y axis [default: the columns' names and unit].
+    #[arg(long, value_name = "TEXT")]
+    pub(super) y_label: Option<String>,
+}
+
+/// A way of drawing rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    /// A line through the rows in their order.
+    Line,
+    /// A dot for each row.
+    Points,
+    /// How many rows have values about x.
+    Histogram,
+    /// A coloured cell for each row.
+    Heatmap,
+}
+
+/// The options of a hint.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Hint {
+    #[command(flatten)]
+    look: Look,
+}
+
+impl Look {
+    /// Reads `kind=line x=wavelength title='A curve' log-x`: the options of the command line without their dashes.
+    pub(super) fn from_hint(text: &str) -> anyhow::Result<Self> {
+        let options = words(text)?.into_iter().map(|w| format!("--{w}"));
+        let hint = Hint::try_parse_from(options).map_err(|e| {
+            let first = e.to_string().lines().next().unwrap_or_default().replace("error: ", "");
+            anyhow::anyhow!(
+                "'-- plot:{text}' cannot be read: {first}\n\
+                 hint: write options as in --help without dashes, e.g. -- plot: kind=line x=wavelength y=flux"
+            )
+        })?;
+        Ok(hint.look)
+    }
+
+    /// These options, and where one is not given that of `other`.
+    pub(super) fn or(self, other: &Self) -> Self {
+        let list = |own: Vec<String>, other: &[String]| if own.is_empty() { other.to_vec() } else { own };
+        // Bands belong to their columns: who names others has not asked for these bands.
+        let bands: &[String] = if self.y.is_empty() { &other.band } else { &[] };
+        Self {
+            x: self.x.or_else(|| other.x.clone()),
+            band: list(self.band, bands),
+            y: list(self.y, &other.y),
+            group: self.group.or_else(|| other.group.clone()),
+            kind: self.kind.or(other.kind),
+            color: self.color.or_else(|| other.color.clone()),
+            log_x: self.log_x || other.log_x,
+            log_y: self.log_y || other.log_y,
+            invert_x: self.invert_x || other.invert_x,
+            invert_y: self.invert_y || other.invert_y,
+            title: self.title.or_else(|| other.title.clone()),
+            x_label: self.x_label.or_else(|| other.x_label.clone()),
+            y_label: self.y_label.or_else(|| other.y_label.clone()),
+        }
+    }
+}
+
+/// Splits at blanks that are not in single or double quotes, and leaves the quotes out.
+fn words(text: &str) -> anyhow::Result<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match (c, quote) {
+            (c, Some(q)) if c == q => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    if let Some(q) = quote {
+        bail!("'-- plot:{text}' has an open quote\nhint: close it with {q}");
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+/// A piece of SQL text and the picture that its first statement is for.
+#[derive(Debug, PartialEq)]
+pub(super) struct Part {
+    /// How the picture looks, if the piece begins with a hint.
+    pub(super) hint: Option<Look>,
+    /// The comment below the hint.
+    pub(super) caption: String,
+    /// The statements.
+    pub(super) sql: String,
+}
+
+/// Cuts SQL text before each hint: lines that begin with `-- plot:`.
+pub(super) fn parts(text: &str) -> anyhow::Result<Vec<Part>> {
+    let hint = |line: &str| line.trim_start().strip_prefix("-- plot:").map(str::to_owned);
+    let mut parts = vec![(None::<String>, Vec::new())];
+    for line in text.lines() {
+        match (hint(line), parts.last_mut()) {
+            // Hints on lines of their own, one below the other, are one.
+            (Some(more), Some((Some(hint), lines))) if lines.is_empty() => hint.push_str(&more),
+            (Some(new), _) => parts.push((Some(new), Vec::new())),
+            (None, Some((_, lines))) => lines.push(line),
+            (None, None) => {}
+        }
+    }
+    let read = |(hint, lines): (Option<String>, Vec<&str>)| {
+        let comment = lines.iter().map_while(|l| l.trim_start().strip_prefix("--"));
+        let caption = comment.map(str::trim).collect::<Vec<_>>().join("\n");
+        let hint = hint.map(|h| Look::from_hint(&h)).transpose().context("a hint for a picture is wrong")?;
+        Ok(Part { hint, caption, sql: lines.join("\n") })
+    };
+    parts.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_are_the_options_without_dashes() {
+        let look = Look::from_hint(" kind=line x=nm y=a,b band=lo,hi title='A curve, \"its\" band' log-x").unwrap();
+        assert_eq!(look.kind, Some(Kind::Line));
+        assert_eq!((look.x.as_deref(), look.y), (Some("nm"), vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(look.band, ["lo", "hi"]);
+        assert_eq!(look.title.as_deref(), Some("A curve, \"its\" band"));
+        assert!(look.log_x && !look.log_y);
+        let e = |text: &str| format!("{:#}", Look::from_hint(text).unwrap_err());
+        assert!(e(" kind=pie").contains("'pie'") && e(" kind=pie").contains("hint:"), "{}", e(" kind=pie"));
+        assert!(e(" width=3").contains("--width"), "{}", e(" width=3"));
+        assert!(e(" title='open").contains("open quote"));
+    }
+
+    #[test]
+    fn what_was_typed_goes_before_the_hint() {
+        let hint = Look::from_hint("x=nm y=flux band=lo,hi kind=line").unwrap();
+        let typed = Look::from_hint("y=other log-y").unwrap();
+        let both = typed.or(&hint);
+        assert_eq!((both.x.as_deref(), both.y.as_slice()), (Some("nm"), &["other".to_owned()][..]));
+        assert!(both.band.is_empty() && both.log_y && both.kind == Some(Kind::Line));
+        assert_eq!(Look::default().or(&hint), hint);
+    }
+
+    #[test]
+    fn text_is_cut_at_the_hints() {
+        let text = "-- About.\nCREATE VIEW v AS SELECT 1;\n-- plot: x=a\n-- plot: y=b\n-- First\n-- line.\nSELECT a, b;\n\
+                    -- plot: kind=histogram\nSELECT c";
+        let parts = parts(text).unwrap();
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[0].hint, None);
+        assert!(parts[0].sql.contains("CREATE VIEW"));
+        assert_eq!(parts[1].hint, Some(Look::from_hint("x=a y=b").unwrap()));
+        assert_eq!(parts[1].caption, "First\nline.");
+        assert_eq!(parts[2].hint.as_ref().unwrap().kind, Some(Kind::Histogram));
+    }
+}
