@@ -23,6 +23,7 @@ mod lam_inpaint;
 mod lam_ood_score;
 mod lam_predict;
 mod lam_spectrum;
+mod lam_spectrum_error;
 mod lists;
 mod mag_to_flux;
 mod numeric;
@@ -63,6 +64,7 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
         &lam_error::SPEC,
         &lam_predict::SPEC,
         &lam_spectrum::SPEC,
+        &lam_spectrum_error::SPEC,
         &lam_inpaint::SPEC,
         &lam_embed::SPEC,
         &lam_ood_score::SPEC,

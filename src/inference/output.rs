@@ -21,6 +21,8 @@ pub enum Output {
     Error(TokenId),
     /// All XP coefficients: `FixedSizeList<Float32>`, G-normalised.
     Spectrum,
+    /// The predicted 1-sigma errors of all XP coefficients: `FixedSizeList<Float32>`, G-normalised.
+    SpectrumError,
     /// The context's own XP coefficients with the missing ones predicted: `FixedSizeList<Float32>`.
     Inpaint,
     /// Mean perception over the real tokens: `FixedSizeList<Float32>` of the model's width.
@@ -39,6 +41,7 @@ impl Output {
             Self::Value(t) => model.vocabulary().token(t).name.clone(),
             Self::Error(t) => format!("{}{ERROR_SUFFIX}", model.vocabulary().token(t).name),
             Self::Spectrum => "spectrum".to_owned(),
+            Self::SpectrumError => format!("spectrum{ERROR_SUFFIX}"),
             Self::Inpaint => "inpaint".to_owned(),
             Self::Embed => "embed".to_owned(),
             Self::Flags => "flags".to_owned(),
@@ -51,7 +54,7 @@ impl Output {
     pub fn data_type(self, model: &Model) -> DataType {
         match self {
             Self::Value(_) | Self::Error(_) | Self::OodScore => DataType::Float32,
-            Self::Spectrum | Self::Inpaint => float_list(model.vocabulary().xp_len()),
+            Self::Spectrum | Self::SpectrumError | Self::Inpaint => float_list(model.vocabulary().xp_len()),
             Self::Embed => float_list(model.architecture().width),
             Self::Flags => DataType::Int32,
         }

@@ -134,8 +134,9 @@ impl Program {
         match output {
             Output::Value(token) => Arc::new(self.scalar(token, prepared, &answers.mean)),
             Output::Error(token) => Arc::new(self.scalar(token, prepared, &answers.sigma)),
-            Output::Spectrum => self.spectrum(prepared, answers, |_, predicted| predicted),
-            Output::Inpaint => self.spectrum(prepared, answers, |at, predicted| {
+            Output::Spectrum => self.spectrum(prepared, &answers.mean, |_, predicted| predicted),
+            Output::SpectrumError => self.spectrum(prepared, &answers.sigma, |_, predicted| predicted),
+            Output::Inpaint => self.spectrum(prepared, &answers.mean, |at, predicted| {
                 let measured = prepared.measured[at];
                 if measured.is_finite() { measured } else { predicted }
             }),
@@ -161,10 +162,10 @@ impl Program {
     }
 
     /// A list of every XP coefficient; `pick` chooses between what is at `row * xp_len + i` and the prediction.
-    fn spectrum(&self, prepared: &Prepared, answers: &Answers, pick: impl Fn(usize, f32) -> f32) -> ArrayRef {
+    fn spectrum(&self, prepared: &Prepared, answers: &[f32], pick: impl Fn(usize, f32) -> f32) -> ArrayRef {
         let stride = self.requests.tokens.len();
         let at: Vec<usize> = self.model.vocabulary().xp_tokens().map(|t| self.request(t)).collect();
-        list(prepared, at.len(), |row, packed, i| pick(row * at.len() + i, answers.mean[packed * stride + at[i]]))
+        list(prepared, at.len(), |row, packed, i| pick(row * at.len() + i, answers[packed * stride + at[i]]))
     }
 
     fn flags(&self, prepared: &Prepared, answers: &Answers) -> Int32Array {
@@ -214,7 +215,9 @@ fn requests(outputs: &[Output], model: &Model) -> Requests {
     for output in outputs {
         match output {
             Output::Value(t) | Output::Error(t) => want(*t),
-            Output::Spectrum | Output::Inpaint => model.vocabulary().xp_tokens().for_each(&mut want),
+            Output::Spectrum | Output::SpectrumError | Output::Inpaint => {
+                model.vocabulary().xp_tokens().for_each(&mut want);
+            }
             Output::Embed | Output::Flags | Output::OodScore => {}
         }
     }
