@@ -49,7 +49,7 @@ Examples:
   lamcat plot -f sql/paper/extinction_curve.sql -f sql/paper/stellar_loci.sql -o paper.html")]
 pub(super) struct PlotArgs {
     /// SQL to run and draw. Repeatable.
-    #[arg(short, long = "command", value_name = "SQL", required_unless_present = "file")]
+    #[arg(short, long = "command", value_name = "SQL", required_unless_present = "file", allow_hyphen_values = true)]
     command: Vec<String>,
     /// File with SQL to run and draw. Repeatable.
     #[arg(short, long, value_name = "FILE")]
