@@ -43,17 +43,25 @@ SELECT
     mag_to_flux(g, 'g') AS g_flux
 FROM predicted;
 
--- plot: kind=line x=wavelength y=flux group=teff title='Spectra from labels alone: the giant branch at 1 kpc'
--- plot: x-label='wavelength [nm]' y-label='flux [W m⁻² nm⁻¹]'
--- Red giants of solar metallicity without dust at 1 kpc, by effective temperature in K, with the errors that the model
--- gives for its coefficients.
+-- plot: kind=line x=wavelength y=flux_per_g group=teff title='Spectra from labels alone: the giant branch, by temperature'
+-- plot: x-label='wavelength [nm]' y-label='flux over G flux [W m⁻² nm⁻¹ / (e⁻ s⁻¹)]'
+-- Red giants of solar metallicity without dust, by effective temperature in K, with the errors that the model gives for
+-- its coefficients. As they would be seen at 1 kpc: --y flux --log-y.
 SELECT
     teff,
+    g,
     wavelength,
-    flux_per_g * g_flux AS flux,
-    flux_per_g_error * g_flux AS flux_error
+    flux_per_g,
+    flux_per_g_error,
+    flux_per_g * g_flux AS flux
 FROM (
-    SELECT teff, g_flux, unnest(wavelength) AS wavelength, unnest(flux_per_g) AS flux_per_g, unnest(flux_per_g_error) AS flux_per_g_error
+    SELECT
+        teff,
+        g,
+        g_flux,
+        unnest(wavelength) AS wavelength,
+        unnest(flux_per_g) AS flux_per_g,
+        unnest(flux_per_g_error) AS flux_per_g_error
     FROM generated
 )
 ORDER BY teff, wavelength;

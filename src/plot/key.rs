@@ -31,7 +31,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Units at the right that the key needs; 0 if there is nothing to say.
 pub(super) fn width(chart: &Chart) -> i32 {
     let longest = names(chart).map(|s| s.name.chars().count().min(LONGEST_NAME)).max();
-    let names = longest.map_or(0, |n| 40 * UNIT + LETTER * n as i32);
+    let names = longest.map_or(0, |n| 52 * UNIT + LETTER * n as i32);
     let label = chart.colour.chars().count().clamp(8, LONGEST_NAME) as i32 + 2;
     let bar = if chart.colour.is_empty() { 0 } else { 14 * UNIT + LETTER * label };
     names.max(bar)

@@ -27,7 +27,7 @@ const F99_TOLERANCE: f64 = 5e-4;
 const STARS: usize = 60;
 const FIELD_STARS: &str = "data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";
 
-async fn session() -> Session {
+fn session() -> Session {
     let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
     session.context().register_batch("stars", sample_with(STARS, 1).unwrap()).unwrap();
     session
@@ -62,7 +62,7 @@ fn numbers(batch: &RecordBatch, column: &str) -> Vec<f64> {
 
 #[tokio::test]
 async fn spectra_are_generated_on_the_whole_grid() {
-    let session = session().await;
+    let session = session();
     let rows = demonstration(&session, "spectrum_generation.sql").await.pop().unwrap();
     assert_eq!(rows.num_rows(), 6 * 343);
     let (teff, wavelength) = (numbers(&rows, "teff"), numbers(&rows, "wavelength"));
@@ -77,7 +77,7 @@ async fn spectra_are_generated_on_the_whole_grid() {
 // The two forms of a star's curve differ by a constant: the absolute curve's value at 550 nm.
 #[tokio::test]
 async fn the_two_forms_of_an_extinction_curve_differ_by_a_constant() {
-    let session = session().await;
+    let session = session();
     let rows = demonstration(&session, "extinction_curve.sql").await;
     assert_eq!(numbers(&rows[0], "wavelengths"), [251.0]);
     let spread = "SELECT max(high - low) AS spread, count(*) AS curves FROM (SELECT max(absolute - excess) AS high, \
@@ -98,7 +98,7 @@ async fn the_two_forms_of_an_extinction_curve_differ_by_a_constant() {
 
 #[tokio::test]
 async fn loci_have_every_gravity_and_metallicity() {
-    let rows = demonstration(&session().await, "stellar_loci.sql").await.pop().unwrap();
+    let rows = demonstration(&session(), "stellar_loci.sql").await.pop().unwrap();
     assert_eq!(rows.num_rows(), 85 * 6);
     assert!(numbers(&rows, "teff").iter().chain(&numbers(&rows, "teff_error")).all(|v| v.is_finite()));
     let (g, m) = (numbers(&rows, "g_fakemag"), numbers(&rows, "absolute_magnitude"));
@@ -110,7 +110,7 @@ async fn loci_have_every_gravity_and_metallicity() {
 
 #[tokio::test]
 async fn inpainted_halves_stand_where_nothing_was_known() {
-    let session = session().await;
+    let session = session();
     let rows = demonstration(&session, "inpainting.sql").await;
     assert!(rows[0].num_rows() > 0 && numbers(&rows[0], "stars").iter().sum::<f64>() > 10.0);
     let picture = &rows[1];
@@ -129,7 +129,7 @@ async fn inpainted_halves_stand_where_nothing_was_known() {
 
 #[tokio::test]
 async fn the_most_similar_star_is_the_star_itself() {
-    let session = session().await;
+    let session = session();
     let rows = demonstration(&session, "similar_stars.sql").await;
     let distance = numbers(&rows[0], "distance");
     assert_eq!(numbers(&rows[0], "rank"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);

@@ -109,8 +109,8 @@ fn series_of(
     let triple =
         |c: usize| group.rows.iter().map(move |r| (value(columns.x, *r), value(drawn.column, *r), value(c, *r)));
     let marks = match (kind, columns.color) {
-        (Kind::Heatmap, Some(color)) => Marks::HeatMap(triple(color).collect()),
-        (Kind::Points, Some(color)) => Marks::ColouredPoints(triple(color).collect()),
+        (Kind::Heatmap, Some(third)) => Marks::HeatMap(triple(third).collect()),
+        (Kind::Points, Some(third)) => Marks::ColouredPoints(triple(third).collect()),
         (Kind::Points, _) => Marks::Points(group.rows.iter().map(pair).collect()),
         _ => Marks::Line(group.rows.iter().map(pair).collect()),
     };
@@ -149,7 +149,7 @@ fn groups(columns: &Columns, rows: &Rows, count: usize) -> Vec<Group> {
 }
 
 fn number_text(value: f64) -> String {
-    let text = format!("{:.4}", value);
+    let text = format!("{value:.4}");
     let text = if value.abs() >= 1e-3 || value == 0.0 { text } else { format!("{value:e}") };
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

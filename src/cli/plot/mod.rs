@@ -80,7 +80,7 @@ pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
     }
     for path in &args.file {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        steps.extend(steps_of(&session, &text, path.file_stem().map(|s| s.to_string_lossy().into_owned()))?);
+        steps.extend(steps_of(&session, &text, path.file_stem().and_then(|s| s.to_str()))?);
     }
     let whole_page = as_page(args.output.as_deref())?;
     match steps.iter().filter(|s| s.picture.is_some()).count() {
@@ -129,7 +129,7 @@ fn is_query(statement: &Statement) -> bool {
 }
 
 /// The statements of a text: queries with a hint are for pictures, or the last query if none has one.
-fn steps_of(session: &Session, text: &str, title: Option<String>) -> anyhow::Result<Vec<Step>> {
+fn steps_of(session: &Session, text: &str, title: Option<&str>) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
     for part in parts(text)? {
         let mut picture = part.hint.map(|hint| (hint, part.caption));
@@ -147,7 +147,7 @@ fn steps_of(session: &Session, text: &str, title: Option<String>) -> anyhow::Res
         last.picture = Some((Look::default(), String::new()));
     }
     for (look, _) in steps.iter_mut().filter_map(|s| s.picture.as_mut()) {
-        look.title = look.title.take().or_else(|| title.clone());
+        look.title = look.title.take().or_else(|| title.map(str::to_owned));
     }
     Ok(steps)
 }
