@@ -1,4 +1,4 @@
--- The extinction curve that the model has learnt (Leung & Bovy 2023, section 6.3), from spectra that it generates of the
+-- The extinction curve that the model has learnt (after Leung & Bovy 2023), from spectra that it generates of the
 -- same giants without and with dust. Needs no table.
 --
 -- The zero point. The coefficients are over the G flux, which dust dims too, so the ratio of two generated spectra gives

@@ -1,4 +1,4 @@
--- Half a spectrum from the other half (Leung & Bovy 2023, section 6.2): RP from BP, and BP from RP. Table `stars`:
+-- Half a spectrum from the other half (after Leung & Bovy 2023): RP from BP, and BP from RP. Table `stars`:
 -- source_id, phot_g_mean_mag, and of each band the coefficients and their n_relevant_bases, as the archive names them.
 CREATE OR REPLACE VIEW halves AS
 WITH measured AS (

@@ -1,4 +1,4 @@
--- Stars like a given one (Leung & Bovy 2023, section 7): the perception of a spectrum is a vector, and similar stars are
+-- Stars like a given one (after Leung & Bovy 2023): the perception of a spectrum is a vector, and similar stars are
 -- near in its direction. Table `stars`: source_id, phot_g_mean_mag, and of each band the coefficients and their
 -- n_relevant_bases, as the archive names them.
 

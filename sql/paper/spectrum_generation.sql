@@ -1,4 +1,4 @@
--- Spectra of stars that nobody observed (Leung & Bovy 2023, section 6.2): labels in, 110 coefficients and a luminosity
+-- Spectra of stars that nobody observed (after Leung & Bovy 2023): labels in, 110 coefficients and a luminosity
 -- out, and through the design matrices of the external calibration the flux. Needs no table.
 --
 -- The coefficients are over the G flux in e-/s, so the flux is that of a star with 1 e-/s in G. The luminosity that the

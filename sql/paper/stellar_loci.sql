@@ -1,4 +1,4 @@
--- Where stars are (Leung & Bovy 2023, section 6.4): asked for the temperature and the luminosity of stars of which only
+-- Where stars are (after Leung & Bovy 2023): asked for the temperature and the luminosity of stars of which only
 -- surface gravity and metallicity are known, the model answers with the loci of the stars it was trained on. Needs no
 -- table.
 --

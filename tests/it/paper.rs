@@ -162,9 +162,11 @@ fn halves_of_real_spectra_follow_from_the_other_half() {
         fits.display()
     );
     let (rows, _) = run(lamcat(folder.path()).args(["sql", "-q", "--format", "json", "-c", &stars, "-f"]).arg(file));
-    let bright: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
-    println!("{bright}");
-    for key in ["rp_scatter", "bp_scatter"] {
-        assert!(bright[key].as_f64().unwrap() < 0.1, "{bright}");
+    for line in rows.lines().take(2) {
+        let summary: serde_json::Value = serde_json::from_str(line).unwrap();
+        println!("{summary}");
+        for key in ["rp_scatter", "bp_scatter"] {
+            assert!(summary[key].as_f64().unwrap() < 0.1, "{summary}");
+        }
     }
 }

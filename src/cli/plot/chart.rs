@@ -6,7 +6,7 @@ use anyhow::bail;
 use arrow::datatypes::{Field, Schema};
 
 use super::{
-    columns::{Band, Columns, Drawn, numeric},
+    columns::{Band, Columns, Drawn},
     look::{Kind, Look},
 };
 use crate::plot::{Axis, Chart, Colour, Marks, Series, histogram};
@@ -163,7 +163,6 @@ fn guessed_kind(columns: &Columns, groups: &[Group], xs: &[f64]) -> Kind {
 }
 
 fn unit(field: &Field) -> Option<&String> {
-    debug_assert!(numeric(field));
     field.metadata().get("unit").filter(|u| !u.is_empty())
 }
 
