@@ -124,6 +124,30 @@ fn training_learns_and_its_model_answers_sql() {
 }
 
 #[test]
+fn training_goes_on_from_a_models_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let hiding = ["--requests", "3", "--label-share", "0.7", "--hide-asked", "--hide-groups", "0.3", "--whole", "0.5"];
+    let course = ["--steps", "300", "--lr", "3e-3", "--dropout", "0", "--blank", "share"];
+    run(&mut train(folder, "first", &[&hiding[..], &course].concat()));
+    let again = |lr: &str, dir: &str| {
+        let mut command = lamcat(folder);
+        command.args(["train", "-c", STARS, "--dir", dir, "-q", "--from", "first/model.safetensors", "--batch", "48"]);
+        run(command
+            .args(["--steps", "1", "--lr", lr, "--lr-floor", "0", "--dropout", "0", "--blank", "share"])
+            .args(hiding));
+        losses(folder, dir).last().unwrap().rsplit(',').next().unwrap().parse::<f64>().unwrap()
+    };
+    let first: f64 = losses(folder, "first").last().unwrap().rsplit(',').next().unwrap().parse().unwrap();
+    let still = again("1e-12", "still");
+    assert!((still - first).abs() < 1e-3 * first.abs(), "{still} after a step of nothing, {first} before");
+    assert!((again("1e-2", "moved") - first).abs() > 1e-3, "a step does something");
+    let info = run(lamcat(folder).args(["model", "info", "still/model.safetensors"])).0;
+    let hash = Model::open(folder.join("first/model.safetensors")).unwrap().hash()[..8].to_owned();
+    assert!(info.contains(&format!("from model {hash}, 1 steps")) && info.contains("width 8"), "{info}");
+}
+
+#[test]
 fn a_model_in_half_precision_answers_nearly_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
