@@ -14,7 +14,7 @@ FROM (
         xp_synth_mag(bp_coeff, rp_coeff, 'G') AS g,
         xp_synth_mag(bp_coeff, rp_coeff, 'BP') - xp_synth_mag(bp_coeff, rp_coeff, 'RP') AS bp_rp
     FROM field_stars
-    WHERE source_id / 32 % 2 = 0
+    WHERE source_id / 128 % 2 = 0
 )
 WHERE g BETWEEN 6 AND 17.5
     AND bp_rp BETWEEN 0 AND 4;

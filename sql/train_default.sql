@@ -1,6 +1,6 @@
 -- The training set of the model that lamcat carries. Three tables: `stars`, simulated by `lamcat simulate`; `field_stars`,
 -- real spectra without labels (source_id, bp_coeff, rp_coeff and their n_relevant_bases), half of which are left out for
--- tests; `green2020`, real labels, colours and parallaxes without spectra, of which a fifth is left out. The real stars
+-- tests (the lowest seven bits of Gaia's ids of real sources say nothing); `green2020`, real labels, colours and parallaxes without spectra, of which a fifth is left out. The real stars
 -- are few: each comes several times.
 WITH field AS (
     SELECT
@@ -9,7 +9,7 @@ WITH field AS (
         xp_synth_mag(bp_coeff, rp_coeff, 'BP', bp_n_relevant_bases, rp_n_relevant_bases)
         - xp_synth_mag(bp_coeff, rp_coeff, 'RP', bp_n_relevant_bases, rp_n_relevant_bases) AS bp_rp
     FROM field_stars
-    WHERE source_id / 32 % 2 = 0
+    WHERE source_id / 128 % 2 = 0
 )
 SELECT
     xp(bp_coefficients, rp_coefficients, phot_g_mean_mag, bp_n_relevant_bases, rp_n_relevant_bases) AS xp,
@@ -23,7 +23,7 @@ SELECT
     m_h,
     m_h_error,
     CASE
-        WHEN ebv > exp(10) THEN NULL
+        WHEN ebv > 10 THEN NULL
         WHEN ebv > 0 THEN ln(ebv)
         WHEN ebv <= 0 THEN -7
     END AS logebv,

@@ -12,7 +12,7 @@ SELECT
     m_h,
     m_h_error,
     CASE
-        WHEN ebv > exp(10) THEN NULL
+        WHEN ebv > 10 THEN NULL
         WHEN ebv > 0 THEN ln(ebv)
         WHEN ebv <= 0 THEN -7
     END AS logebv,

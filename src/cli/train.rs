@@ -237,13 +237,16 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     }
     let query = args.query.read()?;
     let DeviceKind::Cpu = args.device;
-    let normalisation = match args.keep_normalisation.as_ref().or(args.from.as_ref()) {
-        Some(path) => Some(Model::open(path)?.vocabulary().clone()),
-        None => None,
+    let normalisation = match (&args.keep_normalisation, &start) {
+        (Some(path), _) => Some(Model::open(path)?.vocabulary().clone()),
+        (None, start) => start.as_ref().map(|model| model.vocabulary().clone()),
     };
-    let set = read(&args.session, normalisation, &query).await?;
+    let mut set = read(&args.session, normalisation, &query).await?;
+    if let Some(model) = &start {
+        set = set.widened(model.vocabulary())?;
+    }
     if args.dry_run {
-        return say_dry_run(&set, &settings);
+        return say_dry_run(&set, &settings, start.as_ref());
     }
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -309,9 +312,9 @@ fn train(
     Ok(())
 }
 
-fn say_dry_run(set: &TrainingSet, settings: &Settings) -> anyhow::Result<()> {
+fn say_dry_run(set: &TrainingSet, settings: &Settings, start: Option<&Model>) -> anyhow::Result<()> {
     use std::io::Write;
-    let dry = dry_run(set, settings, &Device::Cpu)?;
+    let dry = dry_run(set, settings, start, &Device::Cpu)?;
     Ok(writeln!(super::stdout::out(), "{}", describe(set, settings, &dry))?)
 }
 

@@ -57,7 +57,13 @@ impl Transformer {
 
     /// Encodes `rows` contexts given row-major: `tokens` (0 = padding) and standardised `values`, each
     /// `rows * context_length` long.
+    ///
+    /// # Errors
+    /// If the contexts are not whole.
     pub fn perceive(&self, tokens: &[u32], values: &[f32]) -> Result<Perception> {
+        if !tokens.len().is_multiple_of(self.context_length) {
+            candle_core::bail!("{} slots are no whole contexts of {}", tokens.len(), self.context_length);
+        }
         self.encode(tokens.len() / self.context_length, tokens, values, &Pass::Infer)
     }
 

@@ -5,7 +5,10 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 
 use super::{learner::Learner, sample::Sampler, set::TrainingSet, settings::Settings};
-use crate::{error::Result, model::init};
+use crate::{
+    error::Result,
+    model::{Model, init},
+};
 
 /// The size and cost of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,18 +25,19 @@ pub struct DryRun {
     pub steps_per_epoch: u64,
     /// Stars trained on per second, measured on one batch.
     pub stars_per_second: f64,
-    /// Loss of the untrained network on that batch.
+    /// Loss of the network on that batch before it learns.
     pub loss: f64,
 }
 
-/// Measures one step of a run, writing nothing.
+/// Measures one step of a run that begins with the weights of `start` or random ones, writing nothing.
 ///
 /// # Errors
 /// As [`super::Run::open`].
-pub fn dry_run(set: &TrainingSet, settings: &Settings, device: &Device) -> Result<DryRun> {
+pub fn dry_run(set: &TrainingSet, settings: &Settings, start: Option<&Model>, device: &Device) -> Result<DryRun> {
     settings.validate()?;
     let sampler = Sampler::new(set, settings)?;
-    let model = init::random("initial", settings.architecture.clone(), set.vocabulary().clone(), settings.seed)?;
+    let random = || init::random("initial", settings.architecture.clone(), set.vocabulary().clone(), settings.seed);
+    let model = start.map_or_else(random, |model| Ok(model.clone()))?;
     let mut learner = Learner::new(model.weights(), model.architecture(), set.tokens(), None, device)?;
     let batch = sampler.draw(set, &sampler.order(0), 0, 0);
     let loss = learner.step(&batch, settings.schedule.rate, settings.dropout, 0)?;

@@ -68,7 +68,8 @@ impl Look {
     /// [usable](Self::is_usable).
     pub(super) fn draw(&self, row: &[f32], rng: &mut ChaCha8Rng) -> Draw {
         let valid: Vec<usize> = (0..row.len()).filter(|t| !row[*t].is_nan()).collect();
-        let asked = self.ask(valid.iter().copied().filter(|t| self.requestable[*t]).collect(), rng);
+        let askable = valid.iter().copied().filter(|t| self.requestable[*t]).collect();
+        let asked = self.ask(askable, valid.len(), rng);
         let mut visible = self.visible(valid, &asked, rng);
         let blank = rng.random_range(0..=self.context_length - LEAST_SLOTS);
         let whole = self.hiding.whole > 0.0 && rng.random::<f32>() < self.hiding.whole;
@@ -76,38 +77,37 @@ impl Look {
         Draw { shown: visible.partial_shuffle(rng, kept).0.to_vec(), asked }
     }
 
-    /// The tokens that are not hidden; what would leave none is not done.
-    fn visible(&self, valid: Vec<usize>, asked: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
-        let Hiding { asked: hide_asked, groups, .. } = self.hiding;
-        let unless_empty = |all: Vec<usize>, keep: &dyn Fn(usize) -> bool| {
-            let some: Vec<usize> = all.iter().copied().filter(|t| keep(*t)).collect();
-            if some.is_empty() { all } else { some }
-        };
-        let unasked = if hide_asked { unless_empty(valid, &|t| !asked.contains(&t)) } else { valid };
-        if groups <= 0.0 {
-            return unasked;
+    /// The tokens that are not hidden; groups whose hiding would leave none stay.
+    fn visible(&self, mut valid: Vec<usize>, asked: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
+        if self.hiding.asked {
+            valid.retain(|t| !asked.contains(t));
         }
-        let hidden: [bool; Group::COUNT] = std::array::from_fn(|_| rng.random::<f32>() < groups);
-        unless_empty(unasked, &|t| !hidden[self.groups[t] as usize])
+        if self.hiding.groups <= 0.0 {
+            return valid;
+        }
+        let hidden: [bool; Group::COUNT] = std::array::from_fn(|_| rng.random::<f32>() < self.hiding.groups);
+        let shown: Vec<usize> = valid.iter().copied().filter(|t| !hidden[self.groups[*t] as usize]).collect();
+        if shown.is_empty() { valid } else { shown }
     }
 
-    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few.
-    fn ask(&self, mut askable: Vec<usize>, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few; where what is
+    /// asked for is hidden, one of the star's `valid` tokens is left to answer from.
+    fn ask(&self, mut askable: Vec<usize>, valid: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
         let Requests { count, labels } = self.requests;
-        let mut asked = Vec::with_capacity(count);
-        if let Some(share) = labels {
-            let coefficient = |t: &usize| matches!(self.groups[*t], Group::Bp | Group::Rp);
-            let (coefficients, mut others): (Vec<_>, Vec<_>) = askable.iter().copied().partition(coefficient);
-            let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
-            asked.extend_from_slice(others.partial_shuffle(rng, wanted).0);
-            if !coefficients.is_empty() {
-                askable = coefficients;
+        let most = if self.hiding.asked { count.min(valid.saturating_sub(1).max(1)) } else { count };
+        let mut asked = match labels {
+            None => askable.partial_shuffle(rng, most).0.to_vec(),
+            Some(share) => {
+                askable.shuffle(rng);
+                let coefficient = |t: &usize| matches!(self.groups[*t], Group::Bp | Group::Rp);
+                let (coefficients, mut others): (Vec<_>, Vec<_>) = askable.iter().copied().partition(coefficient);
+                let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
+                let spare = others.split_off(wanted.min(others.len()));
+                others.into_iter().chain(coefficients).chain(spare).take(most).collect()
             }
-        }
-        let rest = count - asked.len();
-        asked.extend_from_slice(askable.partial_shuffle(rng, rest).0);
-        while asked.len() < count {
-            asked.push(askable[rng.random_range(0..askable.len())]);
+        };
+        for i in 0..count.saturating_sub(asked.len()) {
+            asked.push(asked[i]);
         }
         asked
     }

@@ -322,4 +322,18 @@ mod tests {
         }
         assert!((10..50).contains(&without_bp), "bprp stays alone where BP is hidden and it is not: {without_bp}");
     }
+
+    #[test]
+    fn a_star_of_few_tokens_keeps_one_to_answer_from() {
+        let tokens = ["teff", "logg", "m_h"].map(str::to_owned).to_vec();
+        let values = (0..3 * STARS).map(|i| (i as f32 * 0.37).sin()).collect();
+        let set = TrainingSet::new(Columns { tokens, values, errors: vec![None; 3] }, None).unwrap();
+        let requests = Requests { count: 4, labels: Some(0.5) };
+        let sampler = hiding(&set, Blank::Share, requests, Hiding { asked: true, groups: 0.0, whole: 1.0 });
+        let batch = sampler.draw(&set, &sampler.order(0), 0, 0);
+        for (shown, asked) in batch.tokens.chunks(CONTEXT).zip(batch.requests.chunks(4)) {
+            assert!(shown[0] != PADDING && shown[1] == PADDING && !asked.contains(&shown[0]), "{shown:?} {asked:?}");
+            assert!(asked[0] != asked[1] && asked[2..] == asked[..2], "two tokens twice: {asked:?}");
+        }
+    }
 }

@@ -87,13 +87,12 @@ impl TrainingSet {
             let mut known: Vec<f32> =
                 columns.values.iter().skip(i).step_by(width).copied().filter(|v| !v.is_nan()).collect();
             fill.push(known.len() as f64 / rows as f64);
-            match (measure(name, &mut known), normalisation) {
-                (Err(why), _) => match coefficient_before(name, &tokens) {
-                    Some(before) => tokens.push(Token { name: name.clone(), ..before }),
-                    None => unusable.push(why),
-                },
-                (Ok(_), Some(v)) => tokens.push(v.token(v.require(name)?).clone()),
-                (Ok(token), None) => tokens.push(token),
+            let given = normalisation.map(|v| Ok::<_, Error>(v.token(v.require(name)?).clone())).transpose()?;
+            let before = coefficient_before(name, &tokens).map(|before| Token { name: name.clone(), ..before });
+            match (measure(name, &mut known), given, before) {
+                (Ok(_), Some(token), _) | (Ok(token), None, _) => tokens.push(token),
+                (Err(_), given, Some(before)) => tokens.push(given.unwrap_or(before)),
+                (Err(why), _, None) => unusable.push(why),
             }
         }
         if !unusable.is_empty() {
@@ -113,6 +112,26 @@ impl TrainingSet {
         };
         set.standardise();
         Ok(set)
+    }
+
+    /// The same stars with all tokens of a model that has these and more; what the set lacks is missing in every star.
+    ///
+    /// # Errors
+    /// If the set has a token that `vocabulary` lacks.
+    pub fn widened(self, vocabulary: &Vocabulary) -> Result<Self> {
+        let width = vocabulary.len();
+        let names = self.vocabulary.tokens().iter();
+        let places = names.map(|t| Ok(vocabulary.require(&t.name)? as usize - 1)).collect::<Result<Vec<_>>>()?;
+        let mut values = vec![f32::NAN; self.rows() * width];
+        for (old, new) in self.values.chunks_exact(places.len()).zip(values.chunks_exact_mut(width)) {
+            places.iter().zip(old).for_each(|(place, value)| new[*place] = *value);
+        }
+        let (mut errors, mut fill) = (vec![None; width], vec![0.0; width]);
+        for ((place, error), share) in places.iter().zip(self.errors).zip(self.fill) {
+            errors[*place] = error;
+            fill[*place] = share;
+        }
+        Ok(Self { vocabulary: vocabulary.clone(), values, errors, fill, ..self })
     }
 
     fn standardise(&mut self) {

@@ -76,6 +76,8 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Requests of a star at most: more than twice the published vocabulary.
+    pub const MOST: usize = 256;
     /// One token, any alike.
     pub const ONE: Self = Self { count: 1, labels: None };
 }
@@ -124,8 +126,8 @@ impl Settings {
         if self.batch == 0 {
             return bad("batch", self.batch.to_string(), "at least 1");
         }
-        if self.requests.count == 0 {
-            return bad("requests", self.requests.count.to_string(), "at least 1");
+        if !(1..=Requests::MOST).contains(&self.requests.count) {
+            return bad("requests", self.requests.count.to_string(), "between 1 and 256");
         }
         let shares = [
             ("label-share", self.requests.labels.unwrap_or(0.0)),

@@ -142,6 +142,13 @@ fn training_goes_on_from_a_models_weights() {
     let still = again("1e-12", "still");
     assert!((still - first).abs() < 1e-3 * first.abs(), "{still} after a step of nothing, {first} before");
     assert!((again("1e-2", "moved") - first).abs() > 1e-3, "a step does something");
+    let narrow =
+        "SELECT 5000 + 800 * sin(value) AS teff, 3 + sin(value) * sin(value) AS logg FROM generate_series(1, 200)";
+    let mut few = lamcat(folder);
+    few.args(["train", "-c", narrow, "--dir", "few", "-q", "--from", "first/model.safetensors", "--batch", "48"]);
+    run(few.args(["--steps", "2"]));
+    let tokens = |dir: &str| Model::open(folder.join(dir).join("model.safetensors")).unwrap().vocabulary().clone();
+    assert_eq!(tokens("few"), tokens("first"), "a query of fewer tokens keeps the model's others");
     let info = run(lamcat(folder).args(["model", "info", "still/model.safetensors"])).0;
     let hash = Model::open(folder.join("first/model.safetensors")).unwrap().hash()[..8].to_owned();
     assert!(info.contains(&format!("from model {hash}, 1 steps")) && info.contains("width 8"), "{info}");
