@@ -33,12 +33,13 @@ The query gives one star per row, as that of `lamcat train`: xp (a list of all c
 vocabulary (teff, logg, m_h, logebv, g_fakemag, bprp, jh, jk), each with an optional error (teff_error, …). NULL is missing.
 Give it stars that the model was not trained on.
 
-Input sets, from which each label is predicted:
+Input sets, from which each label is predicted (--inputs all: every one that the model and the query allow):
   xp30-colours  bp/rp 0-29, jh, jk, bprp          xp32    bp/rp 0-31
   xp5-colours   bp/rp 0-4, jh, jk, bprp           labels  every other label and colour, no coefficient
   random        coefficients and colours drawn at random, as many as the context holds
   bp-to-rp, rp-to-bp  one band's coefficients from the other's
-A star counts for a set if it has the label, the set's colours and labels, and a coefficient of each band.
+A star counts for a set if it has the label, the colours and labels that the set lists, and at least one coefficient of
+each band that it lists; for random inputs any coefficient will do, and what a star lacks is not drawn.
 
 Examples:
   lamcat eval --model run/model.safetensors -o report -c \"CREATE VIEW stars AS SELECT * FROM 'stars.parquet'\" --sql sql/test_simulated.sql
@@ -51,13 +52,13 @@ pub(super) struct EvalArgs {
     /// Folder for the results.
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
-    /// Input sets [default: all that the model and the query allow]. Repeatable.
+    /// Input sets, or `all` [default: all that the model and the query allow]. Repeatable.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     inputs: Vec<String>,
     /// Labels to judge [default: all that the query gives]. Repeatable.
     #[arg(long, value_name = "TOKEN", value_delimiter = ',')]
     labels: Vec<String>,
-    /// Stars whose spectra are inpainted at most: every coefficient of a band is asked of each.
+    /// Stars whose spectra are inpainted at most, as every coefficient of a band is asked of each; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     inpaint_stars: usize,
     /// Seed of the random inputs.
@@ -75,13 +76,16 @@ pub(super) struct EvalArgs {
 
 impl EvalArgs {
     fn settings(&self) -> anyhow::Result<Settings> {
-        let inputs = if self.inputs.is_empty() || self.inputs.iter().any(|name| name == ALL) {
-            None
-        } else {
-            Some(self.inputs.iter().map(|name| name.parse()).collect::<Result<Vec<InputSet>, _>>()?)
-        };
-        let labels = (!self.labels.is_empty()).then(|| self.labels.clone());
-        Ok(Settings { inputs, labels, inpaint_stars: self.inpaint_stars, seed: self.seed })
+        let named = self.inputs.iter().filter(|name| *name != ALL);
+        let sets = named.map(|name| name.parse()).collect::<Result<Vec<InputSet>, _>>()?;
+        let all = self.inputs.len() > sets.len() || sets.is_empty();
+        Ok(Settings {
+            inputs: (!all).then_some(sets),
+            labels: (!self.labels.is_empty()).then(|| self.labels.clone()),
+            inpaint_stars: self.inpaint_stars,
+            seed: self.seed,
+            memory: self.session.memory(),
+        })
     }
 }
 
@@ -156,7 +160,9 @@ fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
     if !evaluation.labels.is_empty() {
         let header =
             ["label", "inputs", "stars", "mad_std", "bias", "16 %", "84 %", "sigma", "in 1 sigma", "in 2 sigma"];
-        let rows: Vec<Vec<Cell>> = evaluation.labels.iter().map(label_row).collect();
+        let labels = evaluation.labels.iter().map(|r| label_row(&r.label, r));
+        let derived = evaluation.derived.iter().map(|r| label_row(&r.with_unit(), r));
+        let rows: Vec<Vec<Cell>> = labels.chain(derived).collect();
         write!(out, "{}", text_table(&header, &rows))?;
     }
     if !evaluation.inpainting.is_empty() {
@@ -168,14 +174,17 @@ fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
             row
         };
         let rows: Vec<Vec<Cell>> = evaluation.inpainting.iter().map(row).collect();
-        write!(out, "\n{}", text_table(&header, &rows))?;
+        if !evaluation.labels.is_empty() {
+            writeln!(out)?;
+        }
+        write!(out, "{}", text_table(&header, &rows))?;
     }
     Ok(())
 }
 
-fn label_row(result: &crate::eval::LabelResult) -> Vec<Cell> {
+fn label_row(name: &str, result: &crate::eval::LabelResult) -> Vec<Cell> {
     let m = &result.metrics;
-    let mut row = vec![Cell::text(&result.label), Cell::text(result.inputs), Cell::number(m.stars)];
+    let mut row = vec![Cell::text(name), Cell::text(result.inputs), Cell::number(m.stars)];
     let lengths = [m.mad_std, m.bias, m.percentiles[1], m.percentiles[2], m.median_sigma];
     row.extend(lengths.map(|v| Cell::number(digits(v))));
     row.extend(m.within.map(|share| Cell::number(format!("{:.1} %", 100.0 * share))));

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     error::Result,
     plot::{Axis, Chart, Colour, Marks, Series},
-    schema::column_meta,
 };
 
 /// Stars drawn as points; they come in an order of chance.
@@ -19,26 +18,28 @@ const STRETCHES: usize = 12;
 /// Steps of a calibration curve.
 const STEPS: usize = 50;
 
-/// A label's name with its unit.
-pub(super) fn with_unit(label: &str) -> String {
-    match column_meta(label).unit {
-        "" => label.to_owned(),
-        unit => format!("{label} [{unit}]"),
-    }
+/// Labels that span decades, drawn on logarithmic axes.
+const LOGARITHMIC: [&str; 1] = ["g_fakemag"];
+
+/// An axis of a label's values.
+fn axis(result: &LabelResult, what: &str) -> Axis {
+    let log = LOGARITHMIC.contains(&result.label.as_str());
+    Axis { log, ..Axis::new(format!("{what} {}", result.with_unit())) }
 }
 
 /// Prediction against truth.
 pub(super) fn predicted(result: &LabelResult) -> Result<String> {
     let p = &result.predictions;
     let points = p.truth.iter().copied().zip(p.mean.iter().copied()).take(POINTS).collect();
-    let name = with_unit(&result.label);
+    let x = axis(result, "true");
+    let ends = ends(&p.truth, x.log);
     Chart {
         title: format!("{} from {}", result.label, result.inputs),
-        x: Axis::new(format!("true {name}")),
-        y: Axis::new(format!("predicted {name}")),
+        x,
+        y: axis(result, "predicted"),
         series: vec![
             Series::new("stars", Marks::Points(points), Colour::Palette(0)),
-            Series::new("equal", Marks::Line(ends(&p.truth).map(|v| (v, v)).to_vec()), Colour::Grey),
+            Series::new("equal", Marks::Line(ends.map(|v| (v, v)).to_vec()), Colour::Grey),
         ],
         ..Chart::default()
     }
@@ -50,16 +51,17 @@ pub(super) fn residuals(result: &LabelResult) -> Result<String> {
     let p = &result.predictions;
     let points = p.truth.iter().copied().zip(p.residuals()).take(POINTS).collect();
     let (medians, band) = stretches(p);
-    let name = with_unit(&result.label);
+    let x = axis(result, "true");
+    let ends = ends(&p.truth, x.log);
     Chart {
         title: format!("residuals of {} from {}", result.label, result.inputs),
-        x: Axis::new(format!("true {name}")),
-        y: Axis::new(format!("true - predicted {name}")),
+        x,
+        y: Axis::new(format!("true - predicted {}", result.with_unit())),
         series: vec![
             Series::new("stars", Marks::Points(points), Colour::Palette(0)),
             Series::new("16 to 84 %", Marks::Band(band), Colour::Palette(1)),
             Series::new("median", Marks::Line(medians), Colour::Palette(1)),
-            Series::new("", Marks::Line(ends(&p.truth).map(|v| (v, 0.0)).to_vec()), Colour::Grey),
+            Series::new("", Marks::Line(ends.map(|v| (v, 0.0)).to_vec()), Colour::Grey),
         ],
         ..Chart::default()
     }
@@ -120,8 +122,10 @@ pub(super) fn coefficients(band: &Inpainting) -> Result<String> {
     .svg()
 }
 
-fn ends(values: &[f64]) -> [f64; 2] {
-    [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(f64::NEG_INFINITY, f64::max)]
+/// The least and the largest value that has a place on an axis.
+fn ends(values: &[f64], log: bool) -> [f64; 2] {
+    let shown = || values.iter().copied().filter(|v| !log || *v > 0.0);
+    [shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max)]
 }
 
 /// Of stretches of equally many stars by truth: the median residual at their middle, and its 16th and 84th percentile.

@@ -7,7 +7,8 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    inpainting::{Inpainting, Standardised},
+    derived::Derived,
+    inpainting::{Coefficient, Inpainting, LEAST_STARS},
     inputs::InputSet,
     metrics::Metrics,
     plan::{Given, LeftOut, Pass, Plan},
@@ -19,7 +20,7 @@ use crate::{
     error::Result,
     inference::{Answers, Device, Requests},
     model::Model,
-    schema::TokenId,
+    schema::{PADDING, TokenId, column_meta},
 };
 
 /// Batches that are packed ahead of the device.
@@ -28,13 +29,15 @@ const IN_FLIGHT: usize = 2;
 /// One label from one set of inputs.
 #[derive(Debug, Clone)]
 pub struct LabelResult {
-    /// The label's token.
+    /// The label's token, or what is derived of it.
     pub label: String,
+    /// The label's unit; empty if it has none.
+    pub unit: &'static str,
     /// The inputs.
     pub inputs: InputSet,
     /// Whether the labels' own errors are part of `sigma_total`.
     pub with_label_errors: bool,
-    /// Tokens shown per star, in the mean.
+    /// Tokens shown per star that has the label, in the mean.
     pub tokens: f64,
     /// The stars.
     pub predictions: Predictions,
@@ -47,16 +50,34 @@ pub struct LabelResult {
 pub struct Evaluation {
     /// Labels, by label and then inputs.
     pub labels: Vec<LabelResult>,
+    /// What follows of them: E(B-V) in mag as `ebv`, and the distance in percent of the true one as `distance`.
+    pub derived: Vec<LabelResult>,
     /// Bands.
     pub inpainting: Vec<Inpainting>,
     /// What could not be evaluated.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Answers of one batch of stars, and the tokens that they were shown.
+impl LabelResult {
+    /// The label with its unit.
+    #[must_use]
+    pub fn with_unit(&self) -> String {
+        if self.unit.is_empty() { self.label.clone() } else { format!("{} [{}]", self.label, self.unit) }
+    }
+
+    /// What is derived of a label, if anything is and a star has it.
+    fn derived(&self) -> Option<Self> {
+        let Derived { name, unit, of } = Derived::from_label(&self.label)?;
+        let predictions = of(&self.predictions);
+        let metrics = Metrics::new(&predictions)?;
+        Some(Self { label: name.to_owned(), unit, predictions, metrics, ..*self })
+    }
+}
+
+/// Answers of one batch of stars, and the number of tokens that each was shown.
 struct Answered {
     answers: Answers,
-    shown: usize,
+    shown: Vec<usize>,
 }
 
 /// Evaluates `model` as planned on `device`, `batch_rows` stars at a time; `progress` is told the work done so far, of
@@ -72,7 +93,12 @@ pub async fn evaluate(
     batch_rows: usize,
     progress: &mut (dyn FnMut(InputSet, u64) + Send),
 ) -> Result<Evaluation> {
-    let mut result = Evaluation { labels: Vec::new(), inpainting: Vec::new(), left_out: plan.left_out().to_vec() };
+    let mut result = Evaluation {
+        labels: Vec::new(),
+        derived: Vec::new(),
+        inpainting: Vec::new(),
+        left_out: plan.left_out().to_vec(),
+    };
     let mut done = 0;
     for pass in &plan.passes {
         let requests = Arc::new(Requests { tokens: pass.asked.iter().map(|g| g.token).collect(), embedding: false });
@@ -90,6 +116,7 @@ pub async fn evaluate(
         collected.finish(model, stars, pass, &mut result);
     }
     result.labels.sort_by_key(|r| (model.vocabulary().id(&r.label), order(r.inputs)));
+    result.derived = result.labels.iter().filter_map(LabelResult::derived).collect();
     Ok(result)
 }
 
@@ -112,7 +139,8 @@ async fn ask(
         let shown = context(stars, seed, pass, *star, slots);
         packed.push(model.vocabulary(), shown.into_iter())?;
     }
-    let shown = packed.tokens.iter().filter(|t| **t != crate::schema::PADDING).count();
+    let known = |star: &[TokenId]| star.iter().filter(|t| **t != PADDING).count();
+    let shown = packed.tokens.chunks(slots).map(known).collect();
     let answers = device.infer(model.clone(), packed, requests.clone()).await?.answers;
     Ok(Answered { answers, shown })
 }
@@ -129,70 +157,91 @@ fn context(stars: &Stars, seed: u64, pass: &Pass, star: u32, slots: usize) -> Ve
     shown
 }
 
-/// What a pass has given so far.
-struct Collected {
-    labels: Vec<Predictions>,
-    coefficients: Vec<Standardised>,
+/// What a pass has given so far, of each token that it asks for.
+struct Collected(Vec<Asked>);
+
+/// One token's answers: a label's in its unit, a coefficient's standardised.
+#[derive(Clone, Default)]
+struct Asked {
+    predictions: Predictions,
+    /// Tokens shown, over all stars that have the token.
     shown: usize,
+}
+
+impl Asked {
+    /// Tokens shown per star, in the mean.
+    fn tokens(&self) -> f64 {
+        self.shown as f64 / (self.predictions.len() + self.predictions.not_finite) as f64
+    }
 }
 
 impl Collected {
     fn new(pass: &Pass) -> Self {
-        let (labels, coefficients) =
-            if pass.inputs.inpaints().is_some() { (0, pass.asked.len()) } else { (pass.asked.len(), 0) };
-        Self {
-            labels: vec![Predictions::default(); labels],
-            coefficients: vec![Standardised::default(); coefficients],
-            shown: 0,
-        }
+        Self(vec![Asked::default(); pass.asked.len()])
     }
 
     fn add(&mut self, model: &Model, stars: &Stars, pass: &Pass, batch: &[u32], answered: &Answered) {
-        self.shown += answered.shown;
         let width = pass.asked.len();
-        for (row, star) in batch.iter().enumerate() {
+        let inpaints = pass.inputs.inpaints().is_some();
+        for ((row, star), shown) in batch.iter().enumerate().zip(&answered.shown) {
             for (i, Given { token, place }) in pass.asked.iter().enumerate() {
                 let truth = f64::from(stars.value(*star, *place));
                 if truth.is_nan() {
                     continue;
                 }
+                let error = f64::from(stars.error(*star, *place));
                 let mean = f64::from(answered.answers.mean[row * width + i]);
                 let sigma = f64::from(answered.answers.sigma[row * width + i]);
-                if let Some(label) = self.labels.get_mut(i) {
-                    label.push(truth, f64::from(stars.error(*star, *place)), mean, sigma);
-                } else {
+                let asked = &mut self.0[i];
+                asked.shown += shown;
+                if inpaints {
                     let scaling = model.vocabulary().token(*token);
                     let standard = |value: f64| (value - scaling.median) / scaling.scale;
-                    self.coefficients[i].push(standard(truth), standard(mean), sigma / scaling.scale);
+                    let (error, sigma) = (error / scaling.scale, sigma / scaling.scale);
+                    asked.predictions.push(standard(truth), error, standard(mean), sigma);
+                } else {
+                    asked.predictions.push(truth, error, mean, sigma);
                 }
             }
         }
     }
 
     fn finish(self, model: &Model, stars: &Stars, pass: &Pass, result: &mut Evaluation) {
-        let name = |g: &Given| model.vocabulary().token(g.token).name.clone();
-        if pass.inputs.inpaints().is_some() {
-            let judged = self.coefficients.into_iter().zip(&pass.asked).filter_map(|(c, g)| c.judge(&name(g)));
-            let coefficients = judged.collect();
-            result.inpainting.push(Inpainting { inputs: pass.inputs, stars: pass.stars.len(), coefficients });
-        }
-        for (predictions, asked) in self.labels.into_iter().zip(&pass.asked) {
-            let label = name(asked);
-            match Metrics::new(&predictions) {
+        let inputs = pass.inputs;
+        let mut coefficients = Vec::new();
+        let mut too_few = Vec::new();
+        for (asked, given) in self.0.into_iter().zip(&pass.asked) {
+            let label = model.vocabulary().token(given.token).name.clone();
+            let with_label_errors = stars.has_errors(given.place);
+            if inputs.inpaints().is_some() {
+                match Coefficient::new(&label, with_label_errors, &asked.predictions) {
+                    Some(coefficient) => coefficients.push(coefficient),
+                    None => too_few.push(label),
+                }
+                continue;
+            }
+            match Metrics::new(&asked.predictions) {
                 Some(metrics) => result.labels.push(LabelResult {
+                    unit: column_meta(&label).unit,
                     label,
-                    inputs: pass.inputs,
-                    with_label_errors: stars.has_errors(asked.place),
-                    tokens: self.shown as f64 / pass.stars.len() as f64,
-                    predictions,
+                    inputs,
+                    with_label_errors,
+                    tokens: asked.tokens(),
+                    predictions: asked.predictions,
                     metrics,
                 }),
-                None => result.left_out.push(LeftOut {
-                    inputs: pass.inputs,
-                    labels: vec![label],
-                    why: "no answer of the model was finite".to_owned(),
-                }),
+                None => {
+                    let why = "no answer of the model was finite".to_owned();
+                    result.left_out.push(LeftOut { inputs, labels: vec![label], why });
+                }
             }
+        }
+        if !coefficients.is_empty() {
+            result.inpainting.push(Inpainting { inputs, stars: pass.stars.len(), coefficients });
+        }
+        if !too_few.is_empty() {
+            let why = format!("fewer than {LEAST_STARS} stars have the coefficient and a finite answer");
+            result.left_out.push(LeftOut { inputs, labels: too_few, why });
         }
     }
 }

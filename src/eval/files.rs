@@ -11,7 +11,6 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     model::Model,
-    schema::column_meta,
 };
 
 /// Coefficients of a band over which the factor of inpainting is given; those beyond are mostly noise.
@@ -48,21 +47,22 @@ impl About {
 
 const LABEL_COLUMNS: &str = "label,unit,inputs,stars,tokens,mad_std,bias,p2_5,p16,p84,p97_5,median_sigma,within_1_sigma,\
                              within_2_sigma,pull_mad_std,label_errors,not_finite";
-const COEFFICIENT_COLUMNS: &str =
-    "coefficient,inputs,stars,mad_std,mad_std_of_median,factor,median_sigma,within_1_sigma";
+const COEFFICIENT_COLUMNS: &str = "coefficient,inputs,stars,mad_std,mad_std_of_median,factor,\
+                                   median_sigma,within_1_sigma,label_errors,not_finite";
 
-/// One line per label and set of inputs; numbers in the label's unit, residuals are truth minus prediction.
+/// One line per label and set of inputs, then those of what is derived of them; numbers in the line's unit, residuals are
+/// truth minus prediction.
 #[must_use]
 pub fn metrics_csv(evaluation: &Evaluation) -> String {
     let line = |result: &LabelResult| {
         let m = &result.metrics;
         let mut numbers = vec![result.tokens, m.mad_std, m.bias];
         numbers.extend(m.percentiles.into_iter().chain([m.median_sigma]).chain(m.within).chain([m.pull_mad_std]));
-        let unit = column_meta(&result.label).unit;
         let (errors, not_finite) = (result.with_label_errors, result.predictions.not_finite);
-        format!("{},{unit},{},{},{},{errors},{not_finite}", result.label, result.inputs, m.stars, joined(&numbers))
+        let (label, unit) = (&result.label, result.unit);
+        format!("{label},{unit},{},{},{},{errors},{not_finite}", result.inputs, m.stars, joined(&numbers))
     };
-    lines(LABEL_COLUMNS, evaluation.labels.iter().map(line))
+    lines(LABEL_COLUMNS, evaluation.labels.iter().chain(&evaluation.derived).map(line))
 }
 
 /// One line per coefficient that was predicted from the other band, standardised.
@@ -70,7 +70,7 @@ pub fn metrics_csv(evaluation: &Evaluation) -> String {
 pub fn coefficients_csv(evaluation: &Evaluation) -> String {
     let line = |inputs: InputSet, c: &Coefficient| {
         let numbers = [c.mad_std, c.mad_std_of_median, c.factor(), c.median_sigma, c.within_1_sigma];
-        format!("{},{inputs},{},{}", c.name, c.stars, joined(&numbers))
+        format!("{},{inputs},{},{},{},{}", c.name, c.stars, joined(&numbers), c.with_label_errors, c.not_finite)
     };
     let bands = evaluation.inpainting.iter();
     lines(COEFFICIENT_COLUMNS, bands.flat_map(|band| band.coefficients.iter().map(move |c| line(band.inputs, c))))
@@ -97,6 +97,7 @@ pub fn metrics_json(evaluation: &Evaluation, about: &About) -> Result<String> {
         "residual": "truth - prediction",
         "pit_bins": PIT_BINS,
         "labels": evaluation.labels.iter().map(label).collect::<Vec<_>>(),
+        "derived": evaluation.derived.iter().map(label).collect::<Vec<_>>(),
         "inpainting": evaluation.inpainting.iter().map(inpainting).collect::<Vec<_>>(),
         "left_out": left_out,
     });
@@ -110,7 +111,7 @@ fn label(result: &LabelResult) -> Value {
         Metrics::PERCENTILES.iter().zip(m.percentiles).map(|(p, v)| json!([p, rounded(v)])).collect();
     json!({
         "label": result.label,
-        "unit": column_meta(&result.label).unit,
+        "unit": result.unit,
         "inputs": result.inputs.name(),
         "stars": m.stars,
         "tokens": rounded(result.tokens),
@@ -137,6 +138,8 @@ fn inpainting(band: &Inpainting) -> Value {
             "mad_std_of_median": rounded(c.mad_std_of_median),
             "median_sigma": rounded(c.median_sigma),
             "within_1_sigma": rounded(c.within_1_sigma),
+            "label_errors": c.with_label_errors,
+            "not_finite": c.not_finite,
         })
     };
     let coefficients: Vec<Value> = band.coefficients.iter().map(coefficient).collect();

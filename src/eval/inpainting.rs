@@ -1,9 +1,10 @@
 //! One band's coefficients from the other's.
 
-use super::{inputs::InputSet, metrics::mad_std};
+use super::{inputs::InputSet, metrics::Metrics, predictions::Predictions};
+use crate::train::{mad_std, median};
 
 /// Stars below which a coefficient is not judged.
-const LEAST_STARS: usize = 20;
+pub(super) const LEAST_STARS: usize = 20;
 
 /// A coefficient predicted from the other band, in units of the token's scale.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,11 +19,34 @@ pub struct Coefficient {
     pub mad_std_of_median: f64,
     /// Median predicted sigma.
     pub median_sigma: f64,
-    /// Share of stars within 1 predicted sigma, nominally 0.6827.
+    /// Share of stars within 1 `sigma_total`, nominally 0.6827.
     pub within_1_sigma: f64,
+    /// Whether the coefficients' own errors are part of `sigma_total`.
+    pub with_label_errors: bool,
+    /// Stars left out because the model's answer was not finite.
+    pub not_finite: usize,
 }
 
 impl Coefficient {
+    /// What `predictions`, standardised, say of the coefficient `name`; `None` if they are of too few stars.
+    pub(super) fn new(name: &str, with_label_errors: bool, predictions: &Predictions) -> Option<Self> {
+        if predictions.len() < LEAST_STARS {
+            return None;
+        }
+        let metrics = Metrics::new(predictions)?;
+        Some(Self {
+            name: name.to_owned(),
+            stars: metrics.stars,
+            mad_std: metrics.mad_std,
+            // The median predictor says 0 in these units, so that its residual is the truth.
+            mad_std_of_median: mad_std(&mut predictions.truth.clone()),
+            median_sigma: metrics.median_sigma,
+            within_1_sigma: metrics.within[0],
+            with_label_errors,
+            not_finite: predictions.not_finite,
+        })
+    }
+
     /// How many times the prediction is nearer than the training median.
     #[must_use]
     pub fn factor(&self) -> f64 {
@@ -47,42 +71,6 @@ impl Inpainting {
     #[must_use]
     pub fn factor(&self, n: usize) -> f64 {
         let mut factors: Vec<f64> = self.coefficients.iter().take(n).map(Coefficient::factor).collect();
-        super::metrics::percentile(&mut factors, 50.0)
-    }
-}
-
-/// What is known of one coefficient of many stars, standardised.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Standardised {
-    truth: Vec<f64>,
-    residual: Vec<f64>,
-    sigma: Vec<f64>,
-}
-
-impl Standardised {
-    pub(super) fn push(&mut self, truth: f64, mean: f64, sigma: f64) {
-        if mean.is_finite() && sigma.is_finite() {
-            self.truth.push(truth);
-            self.residual.push(truth - mean);
-            self.sigma.push(sigma);
-        }
-    }
-
-    /// The coefficient's figures; `None` if too few stars have it.
-    pub(super) fn judge(mut self, name: &str) -> Option<Coefficient> {
-        let stars = self.truth.len();
-        if stars < LEAST_STARS {
-            return None;
-        }
-        let inside = self.residual.iter().zip(&self.sigma).filter(|(r, s)| r.abs() <= **s).count();
-        Some(Coefficient {
-            name: name.to_owned(),
-            stars,
-            // The median predictor says 0 in these units, so that its residual is the truth.
-            mad_std_of_median: mad_std(&mut self.truth),
-            mad_std: mad_std(&mut self.residual),
-            median_sigma: super::metrics::percentile(&mut self.sigma, 50.0),
-            within_1_sigma: inside as f64 / stars as f64,
-        })
+        median(&mut factors)
     }
 }

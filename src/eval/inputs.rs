@@ -4,11 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::{Error, ErrorKind},
-    schema::{TokenId, Vocabulary, XpBand, nearest},
+    schema::{COLOURS, TokenId, Vocabulary, XpBand, nearest},
 };
-
-/// Tokens that are no label: what is measured of a star besides its spectrum.
-pub(super) const COLOURS: [&str; 3] = ["jh", "jk", "bprp"];
 
 /// A set of inputs; the first four are those of the paper's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use candle_core::cpu::erf::erfc_f64;
 
 use super::predictions::Predictions;
-use crate::train::MAD_TO_SIGMA;
+use crate::train::{mad_std, median};
 
 /// Bins of the histogram of the probability integral transform, equal over [0, 1].
 pub const PIT_BINS: usize = 20;
@@ -49,9 +49,9 @@ impl Metrics {
         Some(Self {
             stars: predictions.len(),
             mad_std: mad_std(&mut residuals),
-            bias: percentile(&mut residuals, 50.0),
+            bias: median(&mut residuals),
             percentiles: Self::PERCENTILES.map(|p| percentile(&mut residuals, p)),
-            median_sigma: percentile(&mut predictions.sigma.clone(), 50.0),
+            median_sigma: median(&mut predictions.sigma.clone()),
             pull_mad_std: mad_std(&mut pulls),
             within,
             pit,
@@ -66,14 +66,6 @@ pub fn calibration(predictions: &Predictions, steps: usize) -> Vec<(f64, f64)> {
     let depths: Vec<f64> = predictions.pulls().iter().map(|z| (2.0 * normal_cdf(*z) - 1.0).abs()).collect();
     let nominal = (0..=steps).map(|i| i as f64 / steps as f64);
     nominal.map(|p| (p, share(&depths, |depth| depth <= p))).collect()
-}
-
-/// 1.4826 times the median absolute deviation about the median; sorts `values`. NaN of none.
-#[must_use]
-pub fn mad_std(values: &mut [f64]) -> f64 {
-    let centre = percentile(values, 50.0);
-    let mut off: Vec<f64> = values.iter().map(|v| (v - centre).abs()).collect();
-    MAD_TO_SIGMA * percentile(&mut off, 50.0)
 }
 
 /// The `p`-th percentile, linear between the values on both sides; sorts `values`. NaN of none.

@@ -7,9 +7,11 @@
 //!
 //! Residuals are truth minus prediction; their scatter is `mad_std`, 1.4826 times the median absolute deviation about
 //! the median, and their bias the median. A model's errors are judged against `sigma_total`, whose square is that of the
-//! predicted sigma plus that of the label's own error where the query gives one.
+//! predicted sigma plus that of the label's own error where the query gives one. A coefficient is a label here, in units of
+//! its token's scale.
 
 mod charts;
+mod derived;
 mod evaluate;
 mod files;
 mod inpainting;
@@ -24,7 +26,7 @@ pub use evaluate::{Evaluation, LabelResult, evaluate};
 pub use files::{About, coefficients_csv, metrics_csv, metrics_json};
 pub use inpainting::{Coefficient, Inpainting};
 pub use inputs::InputSet;
-pub use metrics::{Metrics, PIT_BINS, calibration, mad_std, percentile};
+pub use metrics::{Metrics, PIT_BINS, calibration, percentile};
 pub use plan::{LeftOut, Plan, Settings};
 pub use predictions::Predictions;
 pub use report::{digits, report_html};

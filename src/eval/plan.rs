@@ -1,26 +1,25 @@
 //! Which stars are shown what, and asked for what.
 
-use super::{
-    inputs::{COLOURS, InputSet},
-    stars::Stars,
-};
+use super::{derived::Derived, inpainting::LEAST_STARS, inputs::InputSet, predictions::Predictions, stars::Stars};
 use crate::{
     error::{Error, ErrorKind, Result},
     model::Model,
-    schema::{TokenId, Vocabulary, XpBand},
+    schema::{COLOURS, TokenId, Vocabulary, XpBand},
 };
 
 /// What to evaluate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Input sets; those that model and query allow if `None`.
+    /// Input sets, each counted once; those that model and query allow if `None`.
     pub inputs: Option<Vec<InputSet>>,
-    /// Labels; those that model and query have if `None`.
+    /// Labels, each counted once; those that model and query have if `None`.
     pub labels: Option<Vec<String>>,
-    /// Stars whose spectra are inpainted at most, as every coefficient of a band is asked of them.
+    /// Stars whose spectra are inpainted at most, as every coefficient of a band is asked of them; none if 0.
     pub inpaint_stars: usize,
     /// Seed of the random inputs.
     pub seed: u64,
+    /// Bytes that the stars and what is kept of the answers may hold together; no limit if `None`.
+    pub memory: Option<usize>,
 }
 
 /// What is not evaluated, and why.
@@ -28,7 +27,7 @@ pub struct Settings {
 pub struct LeftOut {
     /// The inputs.
     pub inputs: InputSet,
-    /// The labels; none of a band.
+    /// The labels; of a band the coefficients, none if the whole band is left out.
     pub labels: Vec<String>,
     /// Why, in words.
     pub why: String,
@@ -56,28 +55,31 @@ pub struct Plan {
     pub(super) passes: Vec<Pass>,
     pub(super) seed: u64,
     left_out: Vec<LeftOut>,
+    /// Answers that are kept: those of all labels and what is derived of them, and those of the band with the most.
+    kept: (usize, usize),
 }
 
 impl Plan {
     /// Plans an evaluation.
     ///
     /// # Errors
-    /// If a label or an input set that the settings name is impossible, or nothing can be evaluated at all.
+    /// If a label or an input set that the settings name is impossible, nothing can be evaluated at all, or the answers
+    /// would not fit the memory.
     pub fn new(model: &Model, stars: &Stars, settings: &Settings) -> Result<Self> {
         let vocabulary = model.vocabulary();
         let given = given(vocabulary, stars)?;
         let labels = labels(vocabulary, &given, settings.labels.as_deref())?;
-        let mut plan = Self { passes: Vec::new(), seed: settings.seed, left_out: Vec::new() };
-        for inputs in settings.inputs.as_deref().unwrap_or(&InputSet::ALL) {
+        let mut plan = Self { passes: Vec::new(), seed: settings.seed, left_out: Vec::new(), kept: (0, 0) };
+        for inputs in once(settings.inputs.as_deref().unwrap_or(&InputSet::ALL)) {
             let before = plan.passes.len();
             let first_left_out = plan.left_out.len();
             match inputs.inpaints() {
                 Some(band) => {
                     let band = vocabulary.coefficients(band);
                     let asked: Vec<Given> = given.iter().copied().filter(|g| band.contains(&g.token)).collect();
-                    plan.add(model, stars, &given, *inputs, &asked, settings.inpaint_stars);
+                    plan.add(model, stars, &given, inputs, &asked, settings.inpaint_stars);
                 }
-                None => labels.iter().for_each(|label| plan.add(model, stars, &given, *inputs, &[*label], usize::MAX)),
+                None => labels.iter().for_each(|label| plan.add(model, stars, &given, inputs, &[*label], usize::MAX)),
             }
             if settings.inputs.is_some() && plan.passes.len() == before {
                 let why = plan.left_out.get(first_left_out).map_or("the query has no label", |l| &l.why);
@@ -89,7 +91,20 @@ impl Plan {
         if plan.passes.is_empty() {
             return Err(nothing(&plan.left_out, labels.is_empty()));
         }
+        plan.check_memory(stars, settings.memory)?;
         Ok(plan)
+    }
+
+    fn check_memory(&self, stars: &Stars, memory: Option<usize>) -> Result<()> {
+        let answers = (self.kept.0 + self.kept.1) * Predictions::BYTES_PER_STAR;
+        match memory.filter(|limit| stars.bytes() + answers > *limit) {
+            None => Ok(()),
+            Some(limit) => Err(Error::new(ErrorKind::Input, "the predictions do not fit the memory")
+                .at("bytes of the stars", stars.bytes())
+                .at("bytes of the predictions", answers)
+                .at("limit", limit)
+                .hint("give more --memory, fewer --inputs or --labels, or fewer rows")),
+        }
     }
 
     /// What is not evaluated.
@@ -121,6 +136,7 @@ impl Plan {
         let slots = model.architecture().context_length;
         let tokens = match inputs.tokens(vocabulary, &held, label.map(|l| l.token), slots) {
             Ok(_) if asked.is_empty() => Err("the query gives no coefficient to compare with".to_owned()),
+            Ok(_) if most == 0 => Err("no star is to be inpainted".to_owned()),
             other => other,
         };
         let shown: Vec<Given> = match tokens {
@@ -134,6 +150,16 @@ impl Plan {
         if chosen.is_empty() {
             let why = "no star has both the inputs and a value to compare with".to_owned();
             return self.leave_out(vocabulary, inputs, label, why);
+        }
+        if let Some(label) = label {
+            let derived = Derived::from_label(&vocabulary.token(label.token).name);
+            self.kept.0 += chosen.len() * if derived.is_some() { 2 } else { 1 };
+        } else {
+            if chosen.len() < LEAST_STARS {
+                let why = format!("{} stars are too few, {LEAST_STARS} are needed", chosen.len());
+                return self.leave_out(vocabulary, inputs, label, why);
+            }
+            self.kept.1 = self.kept.1.max(chosen.len() * asked.len());
         }
         // Labels for which a star is shown the same are asked at once.
         match self.passes.last_mut().filter(|p| p.inputs == inputs && p.shown == shown) {
@@ -212,7 +238,13 @@ fn labels(vocabulary: &Vocabulary, given: &[Given], wanted: Option<&[String]>) -
                 .hint(format!("select it: SELECT xp, …, {name} FROM …"))
         })
     };
-    wanted.iter().map(find).collect()
+    Ok(once(&wanted.iter().map(find).collect::<Result<Vec<Given>>>()?))
+}
+
+/// Each value where it comes first.
+fn once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+    let first = |(i, value): (usize, &T)| (!values[..i].contains(value)).then_some(*value);
+    values.iter().enumerate().filter_map(first).collect()
 }
 
 fn nothing(left_out: &[LeftOut], no_label: bool) -> Error {

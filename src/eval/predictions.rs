@@ -1,6 +1,7 @@
 //! What a model said of stars, beside the truth.
 
-/// One label of many stars as a model predicts it, in the label's physical unit; all lists have one entry per star.
+/// One label of many stars as a model predicts it, all in one unit: the label's physical one, or a coefficient's scale.
+/// All lists have one entry per star.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predictions {
     /// Known values.
@@ -16,6 +17,9 @@ pub struct Predictions {
 }
 
 impl Predictions {
+    /// Bytes that a star takes.
+    pub(super) const BYTES_PER_STAR: usize = 4 * size_of::<f64>();
+
     /// Adds a star; one whose answer is not finite, or whose sigma is not positive, is only counted.
     pub fn push(&mut self, truth: f64, truth_error: f64, mean: f64, sigma: f64) {
         if !mean.is_finite() || !sigma.is_finite() || sigma <= 0.0 {

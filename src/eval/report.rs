@@ -22,7 +22,9 @@ const READING: &str = "Residuals are truth minus prediction. mad_std is 1.4826 t
                        and 2 sigma (nominally 68.27 and 95.45 %), the probability integral transform and the calibration \
                        curve use sigma_total, the predicted error and the label's own in quadrature where the stars have \
                        one. Where the predicted errors are right, the transform is flat and the curve on the diagonal; a \
-                       transform that is high at both ends, or a curve below the diagonal, means errors too small.";
+                       transform that is high at both ends, or a curve below the diagonal, means errors too small. ebv is \
+                       E(B-V) from logebv; distance is the distance in percent of the true one, from g_fakemag of stars \
+                       where that is positive.";
 
 /// The page of an evaluation.
 ///
@@ -38,7 +40,7 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
     parts.push(table("text", &[], &facts));
     if !evaluation.labels.is_empty() {
         parts.push(format!("<h2>Labels</h2>\n<p>{READING}</p>\n"));
-        parts.push(metrics(&evaluation.labels));
+        parts.push(metrics(&evaluation.labels.iter().chain(&evaluation.derived).collect::<Vec<_>>()));
         for results in evaluation.labels.chunk_by(|a, b| a.label == b.label) {
             parts.push(label(results)?);
         }
@@ -56,7 +58,7 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
     Ok(parts.concat())
 }
 
-fn metrics(results: &[LabelResult]) -> String {
+fn metrics(results: &[&LabelResult]) -> String {
     let header = [
         "label",
         "inputs",
@@ -74,9 +76,9 @@ fn metrics(results: &[LabelResult]) -> String {
         "pull mad_std",
         "label errors",
     ];
-    let row = |r: &LabelResult| {
+    let row = |r: &&LabelResult| {
         let m = &r.metrics;
-        let mut row = vec![charts::with_unit(&r.label), r.inputs.to_string(), m.stars.to_string()];
+        let mut row = vec![r.with_unit(), r.inputs.to_string(), m.stars.to_string()];
         row.push(format!("{:.1}", r.tokens));
         let lengths = [m.mad_std, m.bias].into_iter().chain(m.percentiles).chain([m.median_sigma]);
         row.extend(lengths.map(digits));
@@ -133,12 +135,15 @@ fn escaped(text: impl Display) -> String {
     text.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A number with about four significant digits.
+/// A number with about four significant digits, as `1.234e-5` if it is small.
 #[must_use]
 pub fn digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }
-    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 5.0) as usize;
+    if value.abs() < 1e-4 {
+        return format!("{value:.3e}");
+    }
+    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 7.0) as usize;
     format!("{value:.places$}")
 }

@@ -34,6 +34,13 @@ impl Stars {
         self.order.len()
     }
 
+    /// Bytes that they hold.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let errors: usize = self.columns.errors.iter().flatten().map(Vec::len).sum();
+        (self.columns.values.len() + errors) * size_of::<f32>() + self.order.len() * size_of::<u32>()
+    }
+
     /// SHA-256 of the content, in hex; the order of the query's rows does not change it.
     #[must_use]
     pub fn hash(&self) -> &str {

@@ -15,4 +15,4 @@ pub use luminosity::{absmag, fakemag, fakemag_error};
 pub use parallax::parallax_zero_point;
 pub use photometry::g_flux;
 pub(crate) use vocabulary::nearest;
-pub use vocabulary::{PADDING, Token, TokenId, Vocabulary, XpBand};
+pub use vocabulary::{COLOURS, PADDING, Token, TokenId, Vocabulary, XpBand};

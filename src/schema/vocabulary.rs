@@ -10,6 +10,9 @@ pub type TokenId = u32;
 /// The id that marks an empty slot of the context.
 pub const PADDING: TokenId = 0;
 
+/// Tokens of the colours, which are measured of a star besides its spectrum: J - H, J - Ks and BP - RP.
+pub const COLOURS: [&str; 3] = ["jh", "jk", "bprp"];
+
 /// One quantity the model knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Token {

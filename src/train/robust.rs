@@ -1,0 +1,43 @@
+//! Statistics that a few outliers do not move.
+
+use super::set::MAD_TO_SIGMA;
+
+/// The median, of an even number the mean of the middle two; puts `values` in another order. NaN of none.
+#[must_use]
+pub fn median<T: Copy + Into<f64>>(values: &mut [T]) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
+    let middle = values.len() / 2;
+    let even = values.len().is_multiple_of(2);
+    let order = |a: &T, b: &T| f64::total_cmp(&(*a).into(), &(*b).into());
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, order);
+    let upper = upper.into();
+    match below.iter().copied().max_by(order).filter(|_| even) {
+        Some(lower) => f64::midpoint(lower.into(), upper),
+        None => upper,
+    }
+}
+
+/// The standard deviation of a normal distribution with the same median absolute deviation about the median; puts
+/// `values` in another order. NaN of none.
+#[must_use]
+pub fn mad_std<T: Copy + Into<f64>>(values: &mut [T]) -> f64 {
+    let centre = median(values);
+    let mut off: Vec<f64> = values.iter().map(|v| ((*v).into() - centre).abs()).collect();
+    MAD_TO_SIGMA * median(&mut off)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // np.median, astropy.stats.mad_std
+    #[test]
+    fn medians_of_odd_and_even_numbers() {
+        assert!((median(&mut [5.0f32, -1.0, 3.0]) - 3.0).abs() < 1e-12);
+        assert!((median(&mut [9.0f64, 1.0, 4.0, 2.0]) - 3.0).abs() < 1e-12);
+        assert!((mad_std(&mut [9.0f64, 1.0, 4.0, 2.0]) - 2.223_903_327_758_403).abs() < 1e-12);
+        assert!(median::<f64>(&mut []).is_nan() && mad_std::<f32>(&mut []).is_nan());
+    }
+}
