@@ -7,8 +7,8 @@ use arrow::{
 };
 use lamcat::{
     eval::{
-        Evaluation, InputSet, Metrics, Plan, Predictions, Settings, Stars, calibration, coefficients_csv, evaluate,
-        metrics_csv, percentile,
+        Evaluation, InputSet, Metrics, Plan, Predictions, Settings, Stars, calibration, coefficients_csv, digits,
+        evaluate, metrics_csv, percentile,
     },
     session::{Session, SessionOptions},
     sources::sample_with,
@@ -101,7 +101,7 @@ async fn judged(session: &Session, query: &str, settings: &Settings) -> Evaluati
 }
 
 fn settings(inputs: Option<Vec<InputSet>>) -> Settings {
-    Settings { inputs, labels: None, inpaint_stars: 1000, seed: 1 }
+    Settings { inputs, labels: None, inpaint_stars: 1000, seed: 1, memory: None }
 }
 
 /// A column's known values.
@@ -164,14 +164,15 @@ async fn what_is_judged_is_what_sql_answers() {
 #[tokio::test]
 async fn inpainting_is_judged_against_the_training_median() {
     let session = session().await;
-    let result = judged(&session, "SELECT xp FROM stars", &settings(Some(vec![InputSet::BpToRp]))).await;
+    let query = "SELECT xp, array_repeat(0.0005, 110) AS xp_error FROM stars";
+    let result = judged(&session, query, &settings(Some(vec![InputSet::BpToRp]))).await;
     let [band] = &result.inpainting[..] else { panic!("{:?}", result.inpainting) };
     assert!(result.labels.is_empty());
     let bp: Vec<String> = (0..55).map(|i| format!("'bp{i}', xp[{}]", i + 1)).collect();
+    let bp = bp.join(", ");
     let sql = format!(
-        "SELECT xp[59] AS truth, lam_infer(named_struct({}), 'rp3') AS mean FROM stars WHERE xp[1] IS NOT NULL AND \
-         xp[59] IS NOT NULL",
-        bp.join(", ")
+        "SELECT xp[59] AS truth, lam_infer(named_struct({bp}), 'rp3') AS mean, lam_error(named_struct({bp}), 'rp3') AS \
+         sigma FROM stars WHERE xp[1] IS NOT NULL AND xp[59] IS NOT NULL"
     );
     let answers = rows(&session, &sql).await;
     let model = session.engine().model(None).unwrap();
@@ -181,9 +182,16 @@ async fn inpainting_is_judged_against_the_training_median() {
         median(values.iter().map(|v| (v - centre).abs()).collect()) * 1.482_602_2 / scale
     };
     let (truth, mean) = (known(&answers, "truth"), known(&answers, "mean"));
-    let residuals = truth.iter().zip(&mean).map(|(t, m)| t - m).collect();
+    let residuals: Vec<f64> = truth.iter().zip(&mean).map(|(t, m)| t - m).collect();
     let rp3 = band.coefficients.iter().find(|c| c.name == "rp3").unwrap();
     assert_eq!((rp3.stars, band.stars), (truth.len(), truth.len()));
+    let sigmas = known(&answers, "sigma");
+    let within = |error: f64| {
+        let inside = residuals.iter().zip(&sigmas).filter(|(r, s)| r.abs() <= s.hypot(error)).count();
+        inside as f64 / residuals.len() as f64
+    };
+    assert!((rp3.within_1_sigma - within(0.0005)).abs() < 1e-9 && rp3.with_label_errors, "{rp3:?}");
+    assert!(within(0.0005) > within(0.0), "the errors matter: {} of {sigmas:?}", within(0.0));
     assert!((rp3.mad_std - spread(residuals)).abs() < 1e-3, "{rp3:?}");
     assert!((rp3.mad_std_of_median - spread(truth)).abs() < 1e-3, "{rp3:?}");
     let factors = band.coefficients.iter().take(10).map(|c| c.mad_std_of_median / c.mad_std).collect();
@@ -207,4 +215,70 @@ async fn the_order_of_the_rows_changes_nothing_and_the_seed_the_random_inputs() 
     let random = one.labels.iter().find(|r| r.inputs == InputSet::Random).unwrap();
     let slots = session.engine().model(None).unwrap().architecture().context_length as f64;
     assert!(random.tokens > slots - 2.0 && random.tokens <= slots, "{} of {slots}", random.tokens);
+}
+
+#[tokio::test]
+async fn names_that_are_given_twice_count_once() {
+    let session = session().await;
+    let named = |inputs: &[InputSet], labels: &[&str]| Settings {
+        labels: Some(labels.iter().map(|l| (*l).to_owned()).collect()),
+        ..settings(Some(inputs.to_vec()))
+    };
+    let (xp32, labels) = (InputSet::Xp32, InputSet::Labels);
+    let once = judged(&session, "SELECT * FROM stars", &named(&[xp32, labels], &["teff"])).await;
+    let twice = named(&[xp32, xp32, labels, xp32, labels], &["teff", "teff"]);
+    assert_eq!(metrics_csv(&judged(&session, "SELECT * FROM stars", &twice).await), metrics_csv(&once));
+    assert_eq!(once.labels.len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_are_those_of_the_stars_with_the_label() {
+    let session = session().await;
+    // logg is known of the stars with 10 bases in BP only.
+    let xp =
+        "xp(bp_coefficients, rp_coefficients, phot_g_mean_mag, CASE WHEN source_id % 3 > 0 THEN 10 ELSE 40 END, 20)";
+    let query = format!(
+        "SELECT {xp} AS xp, 5000 + source_id % 100 AS teff, CASE WHEN source_id % 3 > 0 THEN 4.0 END AS logg FROM sample \
+         WHERE bp_coefficients[40] IS NOT NULL AND rp_coefficients[20] IS NOT NULL"
+    );
+    let result = judged(&session, &query, &settings(Some(vec![InputSet::Xp32]))).await;
+    let tokens = |label: &str| result.labels.iter().find(|r| r.label == label).unwrap().tokens;
+    assert!((tokens("logg") - 30.0).abs() < 1e-9, "{}", tokens("logg"));
+    assert!(tokens("teff") > 31.0 && tokens("teff") < 51.0, "{}", tokens("teff"));
+}
+
+#[tokio::test]
+async fn predictions_that_do_not_fit_the_memory_are_an_error() {
+    let session = session().await;
+    let model = session.engine().model(None).unwrap();
+    let frame = session.sql("SELECT xp, teff FROM stars").await.unwrap();
+    let stars = Stars::new(read_training_set(frame, model.vocabulary(), None).await.unwrap()).unwrap();
+    let plan = |memory| Plan::new(&model, &stars, &Settings { memory, ..settings(Some(vec![InputSet::Xp32])) });
+    let judged = plan(None).unwrap().steps(&model)[0].2;
+    // Truth, its error, mean and sigma of each star that is judged, in double precision.
+    let needed = stars.bytes() + judged * 32;
+    assert!(judged > 50 && plan(Some(needed)).is_ok(), "{judged}");
+    let e = plan(Some(needed - 1)).unwrap_err().to_string();
+    assert!(e.contains("the predictions do not fit the memory (bytes of the stars") && e.contains("--memory"), "{e}");
+}
+
+#[tokio::test]
+async fn the_colour_excess_follows_of_its_logarithm() {
+    let session = session().await;
+    let query = "SELECT xp, sin(teff) - 2 AS logebv FROM stars";
+    let result = judged(&session, query, &settings(Some(vec![InputSet::Xp32]))).await;
+    let [ebv] = &result.derived[..] else { panic!("{:?}", result.derived) };
+    assert_eq!((ebv.label.as_str(), ebv.unit, ebv.inputs), ("ebv", "mag", InputSet::Xp32));
+    let sql = "SELECT exp(sin(teff) - 2) - exp(lam_infer(xp, 'logebv')) AS residual FROM stars \
+               WHERE xp[1] IS NOT NULL AND xp[56] IS NOT NULL";
+    let bias = median(known(&rows(&session, sql).await, "residual"));
+    assert!((ebv.metrics.bias - bias).abs() < 1e-5, "{} for {bias}", ebv.metrics.bias);
+    assert!(metrics_csv(&result).contains("\nebv,mag,xp32,"));
+}
+
+#[test]
+fn numbers_keep_four_digits() {
+    let numbers = [5772.3, -12.3456, 0.012_345, 0.000_123_41, 4.2e-6, 0.0, f64::NAN];
+    let expected = ["5772", "-12.35", "0.01235", "0.0001234", "4.200e-6", "0", "NaN"];
+    assert_eq!(numbers.map(digits), expected);
 }

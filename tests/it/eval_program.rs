@@ -94,7 +94,7 @@ fn what_cannot_be_judged_is_said() {
     let folder = folder.path();
     let empty = format!("SELECT * FROM ({STARS}) WHERE teff < 0");
     let missing = "SELECT CAST(NULL AS DOUBLE) AS teff, 0.9 AS bprp".to_owned();
-    let cases: [(&str, &[&str], &str); 8] = [
+    let cases: [(&str, &[&str], &str); 11] = [
         (&empty, &[], "there are no stars to evaluate the model on\nhint: "),
         ("SELECT 0.5 AS jh", &[], "the query has no label to compare with\nhint: "),
         (&missing, &[], "nothing can be evaluated on these stars\nhint: "),
@@ -102,6 +102,9 @@ fn what_cannot_be_judged_is_said() {
         ("SELECT 1.0 / 0.0 AS logg", &[], "the value inf is unusable (token logg, row 1"),
         (STARS, &["--inputs", "xp32"], "the inputs cannot be evaluated: the query gives no 'bp0' (inputs xp32"),
         (STARS, &["--inputs", "xp23"], "unknown input set 'xp23'\nhint: did you mean 'xp32'? input sets: all, xp30-"),
+        (STARS, &["--inputs", "all,xp23"], "unknown input set 'xp23'\nhint: did you mean 'xp32'?"),
+        (STARS, &["--inputs", "labels", "--memory", "1kB"], "the stars do not fit the memory"),
+        (STARS, &["--inputs", "labels", "--memory", "3kB"], "the predictions do not fit the memory"),
         (STARS, &["--labels", "logebv"], "the query has no 'logebv' to compare with\nhint: select it"),
     ];
     for (sql, more, message) in cases {
@@ -129,6 +132,28 @@ fn what_cannot_be_judged_is_said() {
     assert!(stderr.contains("left out teff from xp5-colours: the query gives no 'jh'"), "{stderr}");
 }
 
+/// Spectra of nothing, each another.
+fn spectra(stars: usize) -> String {
+    let coefficients: Vec<String> = (0..110).map(|i| format!("sin(value * {i}.37)")).collect();
+    format!("SELECT make_array({}) AS xp FROM generate_series(1, {stars})", coefficients.join(", "))
+}
+
+#[test]
+fn inpainting_needs_stars() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (out, _) = run(&mut eval(folder, &spectra(25), &["--inputs", "bp-to-rp"]));
+    assert!(out.starts_with("inpainting ") && !out.contains("NaN"), "{out}");
+    let csv = written(folder, "coefficients.csv");
+    assert!(csv.lines().count() == 56 && csv.lines().nth(1).unwrap().ends_with(",false,0"), "{csv}");
+    let few = spectra(5).replace(" AS xp", " AS xp, 5000 AS teff");
+    let (out, stderr) = run(&mut eval(folder, &few, &[]));
+    assert!(stderr.contains("left out bp-to-rp: 5 stars are too few, 20 are needed"), "{stderr}");
+    assert!(out.contains("teff") && !out.contains("inpainting"), "{out}");
+    let e = fail(&mut eval(folder, &spectra(25), &["--inputs", "bp-to-rp", "--inpaint-stars", "0"]));
+    assert!(e.contains("the inputs cannot be evaluated: no star is to be inpainted (inputs bp-to-rp"), "{e}");
+}
+
 #[test]
 fn shipped_queries_take_real_stars() {
     let data = "data/xp_continuous";
@@ -139,9 +164,9 @@ fn shipped_queries_take_real_stars() {
     let query = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("sql").join(name);
     run(lamcat(folder).arg("ingest").arg(fits).args(["-o", "stars.parquet"]));
     let mut inpaint = eval(folder, "CREATE VIEW field_stars AS SELECT * FROM 'stars.parquet'", &["--dry-run", "--sql"]);
-    let (out, _) = run(inpaint.arg(query("field_stars.sql")).args(["--inputs", "bp-to-rp", "--inpaint-stars", "7"]));
+    let (out, _) = run(inpaint.arg(query("field_stars.sql")).args(["--inputs", "bp-to-rp", "--inpaint-stars", "25"]));
     let stars: usize = out.lines().nth(1).unwrap().trim_start_matches("stars").trim().parse().unwrap();
-    assert!((900..1000).contains(&stars) && out.contains("55 coefficients of 7 stars"), "{out}");
+    assert!((900..1000).contains(&stars) && out.contains("55 coefficients of 25 stars"), "{out}");
 
     let view = format!("CREATE VIEW solar_twin AS SELECT * FROM '{}'", twin.display());
     let mut compare = lamcat(folder);
