@@ -142,3 +142,15 @@ fn stretches(p: &Predictions) -> (Vec<(f64, f64)>, Vec<(f64, f64, f64)>) {
     }
     (medians, band)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logarithmic_axis_has_no_place_for_what_is_not_positive() {
+        let values = [-3.0, 20.0, 0.0, 5.0];
+        let near = |got: [f64; 2], expected: [f64; 2]| got.iter().zip(expected).all(|(g, e)| (g - e).abs() < 1e-12);
+        assert!(near(ends(&values, true), [5.0, 20.0]) && near(ends(&values, false), [-3.0, 20.0]));
+    }
+}

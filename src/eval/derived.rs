@@ -58,7 +58,9 @@ mod tests {
 
     fn of(label: &str, stars: &[[f64; 4]]) -> Predictions {
         let mut predictions = Predictions::default();
-        stars.iter().for_each(|[truth, error, mean, sigma]| predictions.push(*truth, *error, *mean, *sigma));
+        for [truth, error, mean, sigma] in stars {
+            predictions.push(*truth, *error, *mean, *sigma);
+        }
         (Derived::from_label(label).unwrap().of)(&predictions)
     }
 

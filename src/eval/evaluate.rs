@@ -220,21 +220,20 @@ impl Collected {
                 }
                 continue;
             }
-            match Metrics::new(&asked.predictions) {
-                Some(metrics) => result.labels.push(LabelResult {
-                    unit: column_meta(&label).unit,
-                    label,
-                    inputs,
-                    with_label_errors,
-                    tokens: asked.tokens(),
-                    predictions: asked.predictions,
-                    metrics,
-                }),
-                None => {
-                    let why = "no answer of the model was finite".to_owned();
-                    result.left_out.push(LeftOut { inputs, labels: vec![label], why });
-                }
-            }
+            let Some(metrics) = Metrics::new(&asked.predictions) else {
+                let why = "no answer of the model was finite".to_owned();
+                result.left_out.push(LeftOut { inputs, labels: vec![label], why });
+                continue;
+            };
+            result.labels.push(LabelResult {
+                unit: column_meta(&label).unit,
+                label,
+                inputs,
+                with_label_errors,
+                tokens: asked.tokens(),
+                predictions: asked.predictions,
+                metrics,
+            });
         }
         if !coefficients.is_empty() {
             result.inpainting.push(Inpainting { inputs, stars: pass.stars.len(), coefficients });
