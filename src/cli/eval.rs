@@ -149,7 +149,13 @@ fn say_plan(model: &Model, stars: &Stars, plan: &Plan) -> anyhow::Result<()> {
 
 fn say_left_out(left_out: &[LeftOut]) {
     for l in left_out {
-        let labels = if l.labels.is_empty() { String::new() } else { l.labels.join(", ") + " from " };
+        let labels = match &l.labels[..] {
+            [] => String::new(),
+            [first, .., last] if l.inputs.inpaints().is_some() => {
+                format!("{} coefficients ({first} to {last}) from ", l.labels.len())
+            }
+            all => all.join(", ") + " from ",
+        };
         eprintln!("left out {labels}{}: {}", l.inputs, l.why);
     }
 }

@@ -146,6 +146,11 @@ fn inpainting_needs_stars() {
     assert!(out.starts_with("inpainting ") && !out.contains("NaN"), "{out}");
     let csv = written(folder, "coefficients.csv");
     assert!(csv.lines().count() == 56 && csv.lines().nth(1).unwrap().ends_with(",false,0"), "{csv}");
+    let rare = spectra(25).replace("sin(value * 108.37)", "CASE WHEN value < 9 THEN value END");
+    let (_, stderr) = run(&mut eval(folder, &rare, &["--inputs", "bp-to-rp"]));
+    let why = "left out rp53 from bp-to-rp: fewer than 20 stars have the coefficient and a finite answer";
+    assert!(stderr.contains(why), "{stderr}");
+    assert_eq!(written(folder, "coefficients.csv").lines().count(), 55);
     let few = spectra(5).replace(" AS xp", " AS xp, 5000 AS teff");
     let (out, stderr) = run(&mut eval(folder, &few, &[]));
     assert!(stderr.contains("left out bp-to-rp: 5 stars are too few, 20 are needed"), "{stderr}");
