@@ -28,6 +28,17 @@ fn lists_are_drawn_element_by_element_with_their_errors() {
     assert_eq!(count(&draw(&["--kind", "points"]), "<circle"), 6 + 3);
 }
 
+// A line goes through the rows in the order that the query asks for.
+#[test]
+fn rows_with_lists_keep_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = "SELECT [value + 0.5, value] AS x, [1.0, 2.0] AS y FROM generate_series(1, 20000) ORDER BY value DESC";
+    let svg = run(lamcat(folder.path()).args(["plot", "-q", "--threads", "4", "--kind", "line", "-c", query])).0;
+    let longest = svg.split("points=\"").skip(1).filter_map(|p| p.split('"').next()).max_by_key(|p| p.len()).unwrap();
+    let x: Vec<f64> = longest.split_whitespace().map(|p| p.split(',').next().unwrap().parse().unwrap()).collect();
+    assert!(x.len() > 10_000 && x.is_sorted_by(|a, b| a >= b), "{:?}", &x[..10]);
+}
+
 #[test]
 fn a_file_may_say_what_its_picture_is() {
     let folder = tempfile::tempdir().unwrap();

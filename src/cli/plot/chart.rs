@@ -1,13 +1,14 @@
 //! From rows to a chart.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use anyhow::bail;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::{
     columns::{Band, Columns, Drawn},
     look::{Kind, Look},
+    rows::{Key, Rows, grows},
 };
 use crate::plot::{Axis, Chart, Colour, Marks, Series, histogram};
 
@@ -15,15 +16,6 @@ use crate::plot::{Axis, Chart, Colour, Marks, Series, histogram};
 const NAMED: usize = 12;
 /// So many series of numbers are coloured in their order.
 const ORDERED: usize = 3;
-
-/// The rows of a query, those columns that are drawn.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// Numbers by the columns' places in the query; NaN where there is none.
-    pub(super) numbers: BTreeMap<usize, Vec<f64>>,
-    /// The text of the column of the series, if that has no numbers.
-    pub(super) texts: Vec<String>,
-}
 
 /// Rows that belong together: their name, what they have in common if that is a number, and their places.
 struct Group {
@@ -39,17 +31,20 @@ struct Group {
 pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look) -> anyhow::Result<Chart> {
     let xs = &rows.numbers[&columns.x];
     if xs.is_empty() {
-        bail!("the query gives no rows, so there is nothing to draw");
+        bail!("the query gives no rows, so there is nothing to draw\nhint: look at its WHERE and JOIN with lamcat sql");
     }
     let finite = |i: &usize| rows.numbers[i].iter().any(|v| v.is_finite());
     if let Some(i) = std::iter::once(&columns.x).chain(columns.y.first().map(|y| &y.column)).find(|i| !finite(i)) {
-        bail!("column '{}' has no number in any of {} rows", schema.field(*i).name(), xs.len());
+        let name = schema.field(*i).name();
+        bail!("column '{name}' has no number in any of {} rows\nhint: draw another with --x or --y", xs.len());
     }
-    let groups = groups(columns, rows, xs.len());
-    let kind = look.kind.unwrap_or_else(|| guessed_kind(columns, &groups, xs));
-    if kind == Kind::Heatmap && columns.color.is_none() {
-        bail!("a heat map needs a column for its colours\nhint: name it with --color COLUMN");
-    }
+    let group = rows.group(columns);
+    let groups = match group {
+        Some(column) => groups(rows, schema.field(column).data_type()),
+        None => vec![Group { name: String::new(), value: None, rows: (0..xs.len()).collect() }],
+    };
+    let kind = look.kind.unwrap_or_else(|| guessed_kind(columns, &groups, rows));
+    look.fits(kind)?;
     let label = |i: usize| label(schema.field(i));
     let by_value = groups.len() >= ORDERED && groups.iter().all(|g| g.value.is_some()) && columns.color.is_none();
     let crowd = by_value && groups.len() > NAMED;
@@ -76,7 +71,7 @@ pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look
     }
     // Bands lie under every line.
     series.sort_by_key(|s| !matches!(s.marks, Marks::Band(_)));
-    let colour = columns.color.or(columns.group.filter(|_| crowd)).map(label).unwrap_or_default();
+    let colour = columns.color.or(group.filter(|_| crowd)).map(label).unwrap_or_default();
     let y_label = || match columns.y.as_slice() {
         [] => "rows".to_owned(),
         [one] => label(one.column),
@@ -128,38 +123,51 @@ fn series_of(
     band.into_iter().chain([Series::new(name, marks, colour)]).collect()
 }
 
-/// The groups: numbers ascending, texts in the order they are met; a single one without a name if none is asked for.
-fn groups(columns: &Columns, rows: &Rows, count: usize) -> Vec<Group> {
-    let Some(column) = columns.group else {
-        return vec![Group { name: String::new(), value: None, rows: (0..count).collect() }];
-    };
-    let mut groups: Vec<Group> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for row in 0..count {
-        let value = rows.numbers.get(&column).map(|v| v[row]);
-        let name = value.map_or_else(|| rows.texts[row].clone(), number_text);
-        let place = *places.entry(name.clone()).or_insert_with(|| {
-            groups.push(Group { name, value, rows: Vec::new() });
-            groups.len() - 1
-        });
-        groups[place].rows.push(row);
+/// The groups: numbers ascending with NULL last, texts in the order they are met.
+fn groups(rows: &Rows, data_type: &DataType) -> Vec<Group> {
+    let group = |(key, name): (&Key, String)| Group { name, value: key.value, rows: Vec::new() };
+    let mut groups: Vec<Group> = rows.keys.iter().zip(names(&rows.keys, data_type)).map(group).collect();
+    for (row, place) in rows.groups.iter().enumerate() {
+        groups[*place].rows.push(row);
     }
-    groups.sort_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal));
+    // Of the numbers, NaN is above all others.
+    groups.sort_by(|a, b| a.value.zip(b.value).map_or(Ordering::Equal, |(a, b)| a.total_cmp(&b)));
     groups
 }
 
-fn number_text(value: f64) -> String {
-    let text = format!("{value:.4}");
-    let text = if value.abs() >= 1e-3 || value == 0.0 { text } else { format!("{value:e}") };
+/// Names of the groups; those of floating-point numbers with as few digits as tell them apart.
+fn names(keys: &[Key], data_type: &DataType) -> Vec<String> {
+    let exact = || keys.iter().map(|k| k.text.clone()).collect();
+    let lists = matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..));
+    if !data_type.is_floating() && !lists {
+        return exact();
+    }
+    let name = |key: &Key, decimals| match key.value {
+        Some(value) if !value.is_nan() => number_text(value, decimals),
+        _ => key.text.clone(),
+    };
+    let all = |decimals| keys.iter().map(|k| name(k, decimals)).collect::<Vec<_>>();
+    let differ = |names: &Vec<String>| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    (4..=15).map(all).find(differ).unwrap_or_else(exact)
+}
+
+/// A number rounded to some decimals; a small one with all its digits.
+fn number_text(value: f64, decimals: usize) -> String {
+    if value.abs() < 1e-3 && value != 0.0 {
+        return format!("{value:e}");
+    }
+    let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn guessed_kind(columns: &Columns, groups: &[Group], xs: &[f64]) -> Kind {
+fn guessed_kind(columns: &Columns, groups: &[Group], rows: &Rows) -> Kind {
     if columns.y.is_empty() {
         return Kind::Histogram;
     }
-    let grows = |g: &Group| g.rows.len() > 1 && g.rows.windows(2).all(|w| xs[w[0]] < xs[w[1]]);
-    if columns.color.is_none() && groups.iter().all(grows) { Kind::Line } else { Kind::Points }
+    let xs = &rows.numbers[&columns.x];
+    let line = |g: &Group| g.rows.len() > 1 && grows(g.rows.iter().map(|r| &xs[*r]));
+    let lines = columns.color.is_none() && !rows.is_thinned() && groups.iter().all(line);
+    if lines { Kind::Line } else { Kind::Points }
 }
 
 fn unit(field: &Field) -> Option<&String> {
@@ -173,7 +181,9 @@ fn label(field: &Field) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::DataType;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 
     use super::*;
 
@@ -183,8 +193,11 @@ mod tests {
         let schema = Schema::new(names.iter().map(field).collect::<Vec<_>>());
         let look = Look::from_hint(hint)?;
         let columns = Columns::choose(&schema, &look)?;
-        let numbers = data.iter().enumerate().map(|(i, c)| (i, c.to_vec())).collect();
-        chart(&schema, &columns, &Rows { numbers, texts: Vec::new() }, &look)
+        let arrays = data.iter().map(|c| Arc::new(Float64Array::from(c.to_vec())) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(Arc::new(schema.clone()), arrays)?.project(&columns.all())?;
+        let mut rows = Rows::new(&columns);
+        rows.read(&columns, look.kind, &batch)?;
+        chart(&schema, &columns, &rows, &look)
     }
 
     #[test]
@@ -212,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn groups_without_a_value_are_last_and_close_ones_are_apart() {
+        let (x, none) = ([1.0; 6], f64::NAN);
+        let names = |groups: [f64; 6]| {
+            let chart = drawn(&["x", "y", "g"], &[&x, &x, &groups], "group=g kind=points").unwrap();
+            chart.series.into_iter().map(|s| s.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names([none, 2.0, -none, 0.0, -0.0, 1.5]), ["0", "1.5", "2", "NULL"]);
+        assert_eq!(names([0.1 + 0.2, 0.3, 1.0, 1.0, 1.0, 1.0]), ["0.3", "0.30000000000000004", "1"]);
+        assert_eq!(names([1.00001, 1.00002, 1.0, 1.0, 1.0, none]), ["1", "1.00001", "1.00002", "NULL"]);
+    }
+
+    #[test]
     fn a_band_lies_below_its_line() {
         let data: [&[f64]; 3] = [&[1.0, 2.0], &[5.0, 6.0], &[0.5, 1.0]];
         let chart = drawn(&["x", "y", "y_error"], &data, "").unwrap();
@@ -223,14 +248,24 @@ mod tests {
     #[test]
     fn nothing_to_draw_is_said() {
         let e = |data: &[&[f64]], hint| format!("{}", drawn(&["x", "y"], data, hint).unwrap_err());
-        assert!(e(&[&[], &[]], "").contains("no rows"));
-        assert!(e(&[&[1.0], &[f64::NAN]], "").contains("'y' has no number"));
-        assert!(e(&[&[1.0], &[1.0]], "kind=heatmap").contains("--color"));
+        let errors = [
+            (e(&[&[], &[]], ""), "no rows"),
+            (e(&[&[1.0], &[f64::NAN]], ""), "'y' has no number"),
+            (e(&[&[1.0], &[1.0]], "kind=heatmap"), "--color"),
+            (e(&[&[1.0], &[1.0]], "kind=line color=y x=x y=x"), "a line has one colour"),
+            (e(&[&[1.0], &[1.0]], "kind=histogram color=y"), "a histogram has no colours"),
+            (e(&[&[1.0], &[1.0]], "kind=histogram y=y"), "--x y"),
+            (e(&[&[1.0], &[1.0]], "kind=points y=y band=x,y"), "a band belongs to a line"),
+            (e(&[&[1.0], &[1.0]], "x=x y=y band=x,y"), "a band belongs to a line"),
+        ];
+        for (error, expected) in errors {
+            assert!(error.contains(expected) && error.contains("\nhint: "), "{error}");
+        }
     }
 
     #[test]
     fn numbers_are_short() {
-        let short: Vec<String> = [4700.0, -0.25, 2.5e-5, 0.0, 0.1 + 0.2].into_iter().map(number_text).collect();
+        let short: Vec<String> = [4700.0, -0.25, 2.5e-5, 0.0, 0.1 + 0.2].map(|v| number_text(v, 4)).to_vec();
         assert_eq!(short, ["4700", "-0.25", "2.5e-5", "0", "0.3"]);
     }
 }

@@ -6,6 +6,9 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::look::{Kind, Look};
 use crate::schema::nearest;
 
+/// Series of one picture; more cannot be told apart.
+pub(super) const MOST_SERIES: usize = 100;
+
 /// The columns drawn, by their places in the query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Columns {
@@ -17,6 +20,8 @@ pub(super) struct Columns {
     pub(super) color: Option<usize>,
     /// Of the series.
     pub(super) group: Option<usize>,
+    /// Whether nobody has named the column of the series.
+    pub(super) group_guessed: bool,
 }
 
 /// A column of the vertical axis.
@@ -36,15 +41,24 @@ pub(super) enum Band {
 }
 
 impl Columns {
-    /// Every column drawn, once each.
+    /// Every column drawn, ascending, once each.
     pub(super) fn all(&self) -> Vec<usize> {
+        let mut all = self.numbers();
+        all.extend(self.group);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The columns whose numbers are drawn, ascending, once each.
+    pub(super) fn numbers(&self) -> Vec<usize> {
         let bands = self.y.iter().filter_map(|y| y.band).flat_map(|b| match b {
             Band::Edges(low, high) => vec![low, high],
             Band::Error(error) => vec![error],
         });
         let ys = self.y.iter().map(|y| y.column);
         let mut all: Vec<usize> = std::iter::once(self.x).chain(ys).chain(bands).collect();
-        all.extend(self.color.into_iter().chain(self.group));
+        all.extend(self.color);
         all.sort_unstable();
         all.dedup();
         all
@@ -55,6 +69,9 @@ impl Columns {
     /// # Errors
     /// If a column named does not exist or has no numbers, or there is nothing to draw.
     pub(super) fn choose(schema: &Schema, look: &Look) -> anyhow::Result<Self> {
+        if let Some(kind) = look.kind {
+            look.fits(kind)?;
+        }
         let mut bands = look.band.chunks(2);
         if look.band.len() % 2 == 1 || look.band.len() > 2 * look.y.len().max(1) {
             bail!(
@@ -65,7 +82,8 @@ impl Columns {
         }
         let color = look.color.as_ref().map(|c| number(schema, c)).transpose()?;
         let named_group = look.group.as_ref().map(|c| find(schema, c)).transpose()?;
-        let group = named_group.or_else(|| only_text(schema));
+        let group_guessed = named_group.is_none();
+        let group = named_group.or_else(|| only_text(schema).filter(|_| !look.no_group));
         let band_names = look.band.iter().map(|c| number(schema, c)).collect::<anyhow::Result<Vec<_>>>()?;
         let x_given = look.x.as_ref().map(|c| number(schema, c)).transpose()?;
         let free = |i: &usize| color != Some(*i) && named_group != Some(*i) && !band_names.contains(i);
@@ -77,20 +95,27 @@ impl Columns {
                     names(schema)
                 )
             };
-            bail!("no column is left for x beside '{}'", schema.field(*any).name());
+            bail!(
+                "no column is left for x beside '{}'\nhint: select another one, or name it with --x",
+                schema.field(*any).name()
+            );
         };
         if look.kind == Some(Kind::Histogram) {
-            return Ok(Self { x, y: Vec::new(), color: None, group });
+            return Ok(Self { x, y: Vec::new(), color: None, group, group_guessed });
         }
         let ys = if look.y.is_empty() {
             let all: Vec<usize> = numbers.iter().copied().filter(|i| *i != x && free(i)).collect();
-            let drawn: Vec<usize> = all.iter().copied().filter(|i| !is_band_of(schema, *i, &all)).collect();
+            let others: Vec<usize> = std::iter::once(x).chain(all.iter().copied()).collect();
+            let drawn: Vec<usize> = all.into_iter().filter(|i| !is_band_of(schema, *i, &others)).collect();
             if color.is_some() { drawn.into_iter().take(1).collect() } else { drawn }
         } else {
             look.y.iter().map(|c| number(schema, c)).collect::<anyhow::Result<_>>()?
         };
         if ys.is_empty() && (color.is_some() || look.kind.is_some()) {
             bail!("there is no column for y beside x = '{}'\nhint: select another one", schema.field(x).name());
+        }
+        if ys.len() > MOST_SERIES {
+            bail!("{} columns are too many for one picture\nhint: name some with --y", ys.len());
         }
         let mut drawn = Vec::with_capacity(ys.len());
         for column in ys {
@@ -100,7 +125,7 @@ impl Columns {
             };
             drawn.push(Drawn { column, band });
         }
-        Ok(Self { x, y: drawn, color, group })
+        Ok(Self { x, y: drawn, color, group, group_guessed })
     }
 }
 
@@ -190,6 +215,9 @@ mod tests {
         assert_eq!(chosen.y[0], Drawn { column: 2, band: Some(Band::Error(3)) });
         assert_eq!(chosen.y[1], Drawn { column: 4, band: None });
         assert_eq!(chosen.all(), [0, 1, 2, 3, 4]);
+        let x_with_error = [("teff", F), ("teff_error", F), ("logg", F), ("logg_error", F)];
+        let chosen = choose(&x_with_error, "").unwrap();
+        assert_eq!((chosen.x, chosen.y), (0, vec![Drawn { column: 2, band: Some(Band::Error(3)) }]));
         let two = choose(&columns, "y=model,flux group=nm x=flux_error").unwrap();
         assert_eq!((two.x, two.group, two.y[0].column, two.y[1].column), (3, Some(1), 4, 2));
     }
@@ -213,7 +241,10 @@ mod tests {
         let e = choose(&columns[2..], "").unwrap_err().to_string();
         assert!(e.contains("no column with numbers: name"), "{e}");
         let e = choose(&columns[..1], "color=teff").unwrap_err().to_string();
-        assert!(e.contains("no column is left for x"), "{e}");
+        assert!(e.contains("no column is left for x") && e.contains("hint:"), "{e}");
+        let many: Vec<String> = (0..102).map(|i| format!("c{i}")).collect();
+        let many: Vec<_> = many.iter().map(|n| (n.as_str(), F)).collect();
+        assert!(choose(&many, "").unwrap_err().to_string().contains("101 columns are too many"));
     }
 
     #[test]

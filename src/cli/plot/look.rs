@@ -1,7 +1,16 @@
 //! How a picture looks: options of the command line, or hints in the SQL itself.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, bail};
 use clap::{Args, Parser, ValueEnum};
+use sqlparser::{
+    dialect::GenericDialect,
+    tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
+};
+
+/// How the line of a hint begins.
+const HINT: &str = "-- plot:";
 
 /// What is drawn and where.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
@@ -17,9 +26,12 @@ pub(super) struct Look {
     /// <y>_upper, or y more and less <y>_error]. Repeatable, or with commas.
     #[arg(long, value_name = "LOWER,UPPER", value_delimiter = ',')]
     pub(super) band: Vec<String>,
-    /// Column whose every value is a series of its own [default: the only one with text].
-    #[arg(long, value_name = "COLUMN")]
+    /// Column whose every value is a series of its own [default: the only one with text, if rows share its values].
+    #[arg(long, value_name = "COLUMN", conflicts_with = "no_group")]
     pub(super) group: Option<String>,
+    /// One series of all rows.
+    #[arg(long)]
+    pub(super) no_group: bool,
     /// What to draw [default: lines where x only grows, points where it does not, a histogram of a single column].
     #[arg(long, value_enum)]
     pub(super) kind: Option<Kind>,
@@ -84,27 +96,65 @@ impl Look {
         Ok(hint.look)
     }
 
+    /// Whether a picture of a kind can have all that is asked for.
+    ///
+    /// # Errors
+    /// If it cannot, with what could.
+    pub(super) fn fits(&self, kind: Kind) -> anyhow::Result<()> {
+        match kind {
+            Kind::Heatmap if self.color.is_none() => {
+                bail!("a heat map needs a column for its colours\nhint: name it with --color COLUMN")
+            }
+            Kind::Line if self.color.is_some() => {
+                bail!("a line has one colour\nhint: --group draws a line for each value; --color is for points")
+            }
+            Kind::Histogram if self.color.is_some() => {
+                bail!("a histogram has no colours of its rows\nhint: --group draws one for each value of a column")
+            }
+            Kind::Histogram if !self.y.is_empty() => {
+                bail!("a histogram counts rows and takes no --y\nhint: name its column with --x {}", self.y[0])
+            }
+            Kind::Points | Kind::Histogram | Kind::Heatmap if !self.band.is_empty() => {
+                bail!("a band belongs to a line\nhint: draw one with --kind line, or leave out --band")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// These options, and where one is not given that of `other`.
     pub(super) fn or(self, other: &Self) -> Self {
         let list = |own: Vec<String>, other: &[String]| if own.is_empty() { other.to_vec() } else { own };
-        // Bands belong to their columns: who names others has not asked for these bands.
-        let bands: &[String] = if self.y.is_empty() { &other.band } else { &[] };
+        // Who names another kind has not asked for what it cannot have, and who names other columns neither for the
+        // bands nor for the labels of these.
+        let kind = self.kind.or(other.kind);
+        let same = self.kind.is_none() || self.kind == other.kind;
+        let (may_colour, may_band) = (same || coloured(kind), same || kind == Some(Kind::Line));
+        let same_y = self.y.is_empty() && (same || kind != Some(Kind::Histogram));
+        let ys: &[String] = if same_y { &other.y } else { &[] };
+        let bands: &[String] = if same_y && may_band { &other.band } else { &[] };
+        let x_label = other.x_label.as_ref().filter(|_| self.x.is_none());
+        let y_label = other.y_label.as_ref().filter(|_| same_y);
         Self {
             x: self.x.or_else(|| other.x.clone()),
             band: list(self.band, bands),
-            y: list(self.y, &other.y),
-            group: self.group.or_else(|| other.group.clone()),
-            kind: self.kind.or(other.kind),
-            color: self.color.or_else(|| other.color.clone()),
+            y: list(self.y, ys),
+            no_group: self.no_group || (other.no_group && self.group.is_none()),
+            group: self.group.or_else(|| other.group.clone().filter(|_| !self.no_group)),
+            kind,
+            color: self.color.or_else(|| other.color.clone().filter(|_| may_colour)),
             log_x: self.log_x || other.log_x,
             log_y: self.log_y || other.log_y,
             invert_x: self.invert_x || other.invert_x,
             invert_y: self.invert_y || other.invert_y,
             title: self.title.or_else(|| other.title.clone()),
-            x_label: self.x_label.or_else(|| other.x_label.clone()),
-            y_label: self.y_label.or_else(|| other.y_label.clone()),
+            x_label: self.x_label.or_else(|| x_label.cloned()),
+            y_label: self.y_label.or_else(|| y_label.cloned()),
         }
     }
+}
+
+fn coloured(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Points | Kind::Heatmap))
 }
 
 /// Splits at blanks that are not in single or double quotes, and leaves the quotes out.
@@ -141,15 +191,19 @@ pub(super) struct Part {
     pub(super) sql: String,
 }
 
-/// Cuts SQL text before each hint: lines that begin with `-- plot:`.
+/// Cuts SQL text before each hint: lines that begin with `-- plot:`, unless they are in a string or another comment.
 pub(super) fn parts(text: &str) -> anyhow::Result<Vec<Part>> {
-    let hint = |line: &str| line.trim_start().strip_prefix("-- plot:").map(str::to_owned);
+    let comments = comment_lines(text);
     let mut parts = vec![(None::<String>, Vec::new())];
-    for line in text.lines() {
-        match (hint(line), parts.last_mut()) {
+    for (n, line) in text.lines().enumerate() {
+        let hint = line.trim_start().strip_prefix(HINT).filter(|_| comments.as_ref().is_none_or(|c| c.contains(&n)));
+        match (hint, parts.last_mut()) {
             // Hints on lines of their own, one below the other, are one.
-            (Some(more), Some((Some(hint), lines))) if lines.is_empty() => hint.push_str(&more),
-            (Some(new), _) => parts.push((Some(new), Vec::new())),
+            (Some(more), Some((Some(hint), lines))) if lines.is_empty() => {
+                hint.push(' ');
+                hint.push_str(more);
+            }
+            (Some(new), _) => parts.push((Some(new.to_owned()), Vec::new())),
             (None, Some((_, lines))) => lines.push(line),
             (None, None) => {}
         }
@@ -161,6 +215,13 @@ pub(super) fn parts(text: &str) -> anyhow::Result<Vec<Part>> {
         Ok(Part { hint, caption, sql: lines.join("\n") })
     };
     parts.into_iter().map(read).collect()
+}
+
+/// The lines, counted from 0, on which a comment begins with `--`; none if the text is no SQL.
+fn comment_lines(text: &str) -> Option<BTreeSet<usize>> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location().ok()?;
+    let comment = |t: &TokenWithSpan| matches!(t.token, Token::Whitespace(Whitespace::SingleLineComment { .. }));
+    Some(tokens.iter().filter(|t| comment(t)).map(|t| t.span.start.line as usize - 1).collect())
 }
 
 #[cfg(test)]
@@ -192,6 +253,19 @@ mod tests {
     }
 
     #[test]
+    fn what_no_longer_fits_is_dropped_from_the_hint() {
+        let or = |typed: &str, hint: &str| Look::from_hint(typed).unwrap().or(&Look::from_hint(hint).unwrap());
+        let labels = "x=nm y=flux x-label=wavelength y-label=light";
+        assert_eq!(or("x=pixel", labels), Look::from_hint("x=pixel y=flux y-label=light").unwrap());
+        assert_eq!(or("y=g y-label=G", labels), Look::from_hint("x=nm y=g x-label=wavelength y-label=G").unwrap());
+        assert_eq!(or("kind=histogram", labels), Look::from_hint("kind=histogram x=nm x-label=wavelength").unwrap());
+        assert_eq!(or("kind=points", "kind=line y=a band=b,c"), Look::from_hint("kind=points y=a").unwrap());
+        assert_eq!(or("kind=line", "kind=points color=z"), Look::from_hint("kind=line").unwrap());
+        assert_eq!(or("no-group", "group=a"), Look::from_hint("no-group").unwrap());
+        assert_eq!(or("group=a", "no-group"), Look::from_hint("group=a").unwrap());
+    }
+
+    #[test]
     fn text_is_cut_at_the_hints() {
         let text = "-- About.\nCREATE VIEW v AS SELECT 1;\n-- plot: x=a\n-- plot: y=b\n-- First\n-- line.\nSELECT a, b;\n\
                     -- plot: kind=histogram\nSELECT c";
@@ -202,5 +276,13 @@ mod tests {
         assert_eq!(parts[1].hint, Some(Look::from_hint("x=a y=b").unwrap()));
         assert_eq!(parts[1].caption, "First\nline.");
         assert_eq!(parts[2].hint.as_ref().unwrap().kind, Some(Kind::Histogram));
+    }
+
+    #[test]
+    fn hints_are_whole_words_and_comments() {
+        let joined = parts("-- plot:x=a\n  -- plot:y=b\nSELECT a, b").unwrap();
+        assert_eq!(joined[1].hint, Some(Look::from_hint("x=a y=b").unwrap()));
+        let text = "SELECT '\n-- plot: kind=line\n' AS note /*\n-- plot: kind=pie */";
+        assert_eq!(parts(text).unwrap(), [Part { hint: None, caption: String::new(), sql: text.to_owned() }]);
     }
 }

@@ -3,16 +3,11 @@
 mod chart;
 mod columns;
 mod look;
+mod rows;
 
 use std::{io::Write, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, bail};
-use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    compute::cast,
-    datatypes::{DataType, Float64Type},
-    util::display::{ArrayFormatter, FormatOptions},
-};
 use clap::Args;
 use datafusion::{
     common::Column, dataframe::DataFrame, logical_expr::Expr, physical_plan::execute_stream, sql::parser::Statement,
@@ -20,9 +15,10 @@ use datafusion::{
 use futures::StreamExt;
 
 use self::{
-    chart::{Rows, chart},
-    columns::{Columns, numeric},
+    chart::chart,
+    columns::Columns,
     look::{Look, parts},
+    rows::Rows,
 };
 use super::{
     progress::{QueryProgress, untrained_models},
@@ -36,10 +32,10 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The picture is that of the last query; statements before it, such as CREATE VIEW, run first. Lists of numbers, such as
-a spectrum, are drawn element by element: no unnest is needed.
+The last query of each -c and each -f is a picture; statements before it, such as CREATE VIEW, run first, also in a -c
+of their own. Lists of numbers, such as a spectrum, are drawn element by element: no unnest is needed.
 SQL may say itself what its picture is, in a comment before a query: the options without their dashes. What is typed
-goes before it. A text with several such queries makes several pictures, and so do several files: for an HTML page.
+goes before it. A text with several such queries makes several pictures. Only an HTML page holds more than one.
   -- plot: kind=line x=wavelength y=flux group=teff title='Giants of solar metallicity'
 Examples:
   lamcat plot -c \"SELECT xp_wavelength() AS wavelength, xp_calibrate(bp_coefficients, rp_coefficients) AS flux FROM 'stars/*.parquet' LIMIT 1\" -o spectrum.svg
@@ -84,7 +80,7 @@ pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
     }
     let whole_page = as_page(args.output.as_deref())?;
     match steps.iter().filter(|s| s.picture.is_some()).count() {
-        0 => bail!("there is no query to draw in what was given"),
+        0 => bail!("there is no query to draw in what was given\nhint: end it in a SELECT"),
         n if n > 1 && !whole_page => {
             bail!("{n} pictures are no single image\nhint: put them on a page with -o FILE.html")
         }
@@ -138,7 +134,7 @@ fn steps_of(session: &Session, text: &str, title: Option<&str>) -> anyhow::Resul
             steps.push(Step { statement, picture });
         }
         if picture.is_some() {
-            bail!("a '-- plot:' hint has no query after it");
+            bail!("a '-- plot:' hint has no query after it\nhint: write it on the line before a SELECT");
         }
     }
     if steps.iter().all(|s| s.picture.is_none())
@@ -157,16 +153,14 @@ async fn draw(session: &Session, statement: Statement, look: &Look, quiet: bool)
     let frame = session.plan(statement).await?;
     let schema = frame.schema().as_arrow().clone();
     let columns = Columns::choose(&schema, look)?;
-    let drawn = columns.all();
-    let frame = flat(frame, &drawn)?;
+    let frame = only(frame, &columns)?;
     let task = Arc::new(frame.task_ctx());
     let plan = frame.create_physical_plan().await?;
     let progress = (!quiet).then(|| QueryProgress::start(plan.clone()));
-    let numbers = drawn.iter().map(|i| (*i, Vec::new())).collect();
-    let mut rows = Rows { numbers, texts: Vec::new() };
+    let mut rows = Rows::new(&columns);
     let mut batches = execute_stream(plan.clone(), task)?;
     while let Some(batch) = batches.next().await {
-        read(&mut rows, &drawn, &batch?)?;
+        rows.read(&columns, look.kind, &batch?)?;
     }
     drop(progress);
     for label in untrained_models(plan.as_ref()) {
@@ -175,35 +169,12 @@ async fn draw(session: &Session, statement: Statement, look: &Look, quiet: bool)
     Ok(chart(&schema, &columns, &rows, look)?.svg()?)
 }
 
-/// The columns drawn, lists as a row for each element.
-fn flat(frame: DataFrame, drawn: &[usize]) -> anyhow::Result<DataFrame> {
+/// The columns drawn. Nothing here may change the order of the rows: lines follow it.
+fn only(frame: DataFrame, columns: &Columns) -> anyhow::Result<DataFrame> {
     let schema = frame.schema().clone();
-    let (mut selected, mut lists) = (Vec::new(), Vec::new());
-    for i in drawn {
-        let (qualifier, field) = schema.qualified_field(*i);
-        selected.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(format!("c{i}")));
-        if field.data_type().is_list() && numeric(field) {
-            lists.push(format!("c{i}"));
-        }
-    }
-    let frame = frame.select(selected)?;
-    let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-    Ok(if lists.is_empty() { frame } else { frame.unnest_columns(&lists)? })
-}
-
-/// Adds a batch of the columns drawn.
-fn read(rows: &mut Rows, drawn: &[usize], batch: &RecordBatch) -> anyhow::Result<()> {
-    for (i, column) in drawn.iter().zip(batch.columns()) {
-        if column.data_type().is_numeric() {
-            let values = cast(column, &DataType::Float64)?;
-            let numbers = rows.numbers.entry(*i).or_default();
-            numbers.extend(values.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN)));
-        } else {
-            rows.numbers.remove(i);
-            let options = FormatOptions::default().with_null("NULL");
-            let text = ArrayFormatter::try_new(column.as_ref(), &options)?;
-            rows.texts.extend((0..column.len()).map(|row| text.value(row).to_string()));
-        }
-    }
-    Ok(())
+    let column = |i: usize| {
+        let (qualifier, field) = schema.qualified_field(i);
+        Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(format!("c{i}"))
+    };
+    Ok(frame.select(columns.all().into_iter().map(column))?)
 }
