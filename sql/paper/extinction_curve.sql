@@ -7,7 +7,8 @@
 --   spectra alone, and at 440 nm, about where B is, it should be 1.
 -- * The absolute curve A(lambda) / E(B-V): the model also predicts g_fakemag = parallax 10^(0.2 G), and a star does not
 --   move when it is reddened, so A(G) = 5 log10(g_fakemag with dust / g_fakemag without). It is as good as the model's
---   luminosities of giants: a fifth of an error in them is 0.4 mag, and far more once divided by a small E(B-V).
+--   luminosities of giants: a fifth of an error in them is 0.4 mag, and far more once divided by a small E(B-V). Where a predicted g_fakemag is
+--   not positive, this form is NULL and the other is not.
 -- Both are divided by the difference of the two E(B-V), as the bare star has exp(-6). Magnitudes are 2.5 log10, while
 -- the token logebv is a natural logarithm.
 CREATE OR REPLACE VIEW learnt_extinction AS
@@ -45,7 +46,9 @@ FROM (
         red.logg,
         red.ebv - bare.ebv AS ebv,
         -2.5 * log10(red.flux / bare.flux) AS a_minus_ag,
-        5 * log10(red.g_fakemag / bare.g_fakemag) AS ag
+        CASE
+            WHEN red.g_fakemag > 0 AND bare.g_fakemag > 0 THEN 5 * log10(red.g_fakemag / bare.g_fakemag)
+        END AS ag
     FROM spectra AS red
     JOIN spectra AS bare ON red.logg = bare.logg AND red.wavelength = bare.wavelength
     WHERE red.ebv > 0.1 AND bare.ebv < 0.1 AND red.flux > 0 AND bare.flux > 0 AND red.wavelength BETWEEN 400 AND 900
@@ -62,7 +65,6 @@ SELECT
     approx_percentile_cont(0.16) WITHIN GROUP (ORDER BY absolute) AS absolute_lower,
     approx_percentile_cont(0.84) WITHIN GROUP (ORDER BY absolute) AS absolute_upper
 FROM learnt_extinction
-WHERE NOT isnan(absolute)
 GROUP BY wavelength;
 
 -- The curves of Fitzpatrick (1999) in the same two forms.

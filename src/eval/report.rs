@@ -1,7 +1,5 @@
 //! `report.html`: one page that holds its pictures in itself.
 
-use std::fmt::Display;
-
 use super::{
     charts,
     evaluate::{Evaluation, LabelResult},
@@ -10,12 +8,15 @@ use super::{
     inputs::InputSet,
     plan::LeftOut,
 };
-use crate::error::Result;
+use crate::{
+    error::Result,
+    plot::{escaped, html},
+};
 
-const STYLE: &str = "body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}\
+const STYLE: &str = "body{max-width:75em}\
                      table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .7em;border-bottom:1px solid #ddd;\
                      text-align:right}td:first-child,th:first-child,.text td{text-align:left}\
-                     .pictures{display:flex;flex-wrap:wrap;gap:1em}.pictures svg{width:36em;max-width:100%;height:auto}";
+                     .pictures{display:flex;flex-wrap:wrap;gap:1em}.pictures svg{width:36em}";
 
 const READING: &str = "Residuals are truth minus prediction. mad_std is 1.4826 times their median absolute deviation about \
                        the median, bias is their median. sigma is the median of the predicted errors; the shares within 1 \
@@ -31,10 +32,7 @@ const READING: &str = "Residuals are truth minus prediction. mad_std is 1.4826 t
 /// # Errors
 /// If a chart cannot be drawn.
 pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
-    let mut parts = vec![format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Evaluation</title>\
-         <style>{STYLE}</style></head>\n<body>\n<h1>Evaluation</h1>\n"
-    )];
+    let mut parts = vec!["<h1>Evaluation</h1>\n".to_owned()];
     let facts: Vec<Vec<String>> =
         about.facts.iter().map(|(name, fact)| vec![(*name).to_owned(), fact.clone()]).collect();
     parts.push(table("text", &[], &facts));
@@ -54,8 +52,7 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
         parts.push("<h2>Left out</h2>\n".to_owned());
         parts.push(table("text", &["labels", "inputs", "why"], &rows));
     }
-    parts.push("</body>\n</html>\n".to_owned());
-    Ok(parts.concat())
+    Ok(html("Evaluation", STYLE, &parts.concat()))
 }
 
 fn metrics(results: &[&LabelResult]) -> String {
@@ -129,10 +126,6 @@ fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     let head = if header.is_empty() { String::new() } else { cells("th", &mut header.iter().copied()) };
     let body: String = rows.iter().map(|row| cells("td", &mut row.iter().map(String::as_str))).collect();
     format!("<table class=\"{class}\">\n{head}{body}</table>\n")
-}
-
-fn escaped(text: impl Display) -> String {
-    text.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// A number with about four significant digits, as `1.234e-5` if it is small.

@@ -7,7 +7,7 @@ use plotters::{
     style::{BLACK, RGBColor, WHITE},
 };
 
-use super::{Chart, Marks, Series, colour::on_scale, key, scale::Scale};
+use super::{Chart, Marks, Series, colour::on_scale, key, page::printable, scale::Scale};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Units of the drawing to a pixel of the image: places are whole units.
@@ -26,7 +26,7 @@ pub(super) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
 
 impl Chart {
-    /// The chart as an SVG image of 900 x 540 pixels.
+    /// The chart as an SVG image of 900 x 540 pixels; characters that no SVG can hold are replaced.
     ///
     /// # Errors
     /// If it cannot be drawn.
@@ -36,7 +36,7 @@ impl Chart {
         draw(self, &mut svg, (width as u32, height as u32))
             .map_err(|e| Error::new(ErrorKind::Io, "the chart cannot be drawn").source(e.to_string()))?;
         let units = format!("width=\"{width}\" height=\"{height}\"");
-        Ok(svg.replacen(&units, &format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), 1))
+        Ok(printable(&svg).replacen(&units, &format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), 1))
     }
 
     /// Lowest and highest value of a coordinate, of those that its axis can show; infinity and its negative if none.
@@ -285,6 +285,19 @@ mod tests {
         let edges = edges([4.0, 1.0, 2.0, 2.0, f64::NAN].into_iter());
         assert_eq!(edges, [(1.0, 0.5, 1.5), (2.0, 1.5, 3.0), (4.0, 3.0, 5.0)]);
         assert_eq!(super::edges([7.0].into_iter()), [(7.0, 6.5, 7.5)]);
+    }
+
+    #[test]
+    fn control_characters_leave_the_image_well_formed() {
+        let mut chart = chart(Marks::Line(vec![(0.0, 1.0), (1.0, 2.0)]));
+        let bad = "a\u{0}b\u{1b}c\u{fffe}d";
+        chart.title = bad.into();
+        chart.y.label = bad.into();
+        chart.colour = bad.into();
+        chart.series[0].name = bad.into();
+        let svg = chart.svg().unwrap();
+        assert!(count(&svg, "text") > 4 && svg.matches("a\u{fffd}b\u{fffd}c\u{fffd}d").count() == 3, "{svg}");
+        assert!(!svg.chars().any(|c| c.is_control() && c != '\n'), "{svg}");
     }
 
     #[test]

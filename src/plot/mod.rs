@@ -26,7 +26,7 @@ mod scale;
 
 pub use colour::Colour;
 pub use histogram::histogram;
-pub use page::{Picture, page};
+pub use page::{Picture, escaped, html, page};
 
 /// What is drawn: series on two axes, with a key of their names and a bar of their colours at the right.
 #[derive(Debug, Clone, Default)]

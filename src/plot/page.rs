@@ -1,4 +1,6 @@
-//! Several pictures on one HTML page.
+//! HTML pages that hold their pictures in themselves.
+
+use std::fmt::Display;
 
 /// A picture with what is said about it.
 #[derive(Debug, Clone)]
@@ -11,25 +13,40 @@ pub struct Picture {
     pub svg: String,
 }
 
-const STYLE: &str = "body{font-family:sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}\
-                     svg{max-width:100%;height:auto}p{white-space:pre-line}";
+const BASE: &str = "body{font-family:sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}\
+                    svg{max-width:100%;height:auto}";
 
-/// A page that holds its pictures in itself.
+/// A page of pictures, one below the other.
 #[must_use]
 pub fn page(title: &str, pictures: &[Picture]) -> String {
-    let head = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{}</title><style>{STYLE}</style></head>\n<body>\n",
-        escaped(title)
-    );
     let body = pictures.iter().map(|p| {
         let text = if p.text.is_empty() { String::new() } else { format!("<p>{}</p>\n", escaped(&p.text)) };
         format!("<h2>{}</h2>\n{text}{}\n", escaped(&p.heading), p.svg)
     });
-    head + &body.collect::<String>() + "</body>\n</html>\n"
+    html(title, "p{white-space:pre-line}", &body.collect::<String>())
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// A page of HTML elements; rules of `style` go before those of every page.
+#[must_use]
+pub fn html(title: &str, style: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{}</title>\
+         <style>{BASE}{style}</style></head>\n<body>\n{body}</body>\n</html>\n",
+        escaped(title)
+    )
+}
+
+/// Text as the content or an attribute of an element of HTML or SVG.
+#[must_use]
+pub fn escaped(text: impl Display) -> String {
+    let text = printable(&text.to_string());
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Text with a replacement character for each that XML cannot hold (XML 1.0, section 2.2).
+pub(super) fn printable(text: &str) -> String {
+    let legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    text.chars().map(|c| if legal(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 #[cfg(test)]
@@ -38,10 +55,10 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_pictures_are_not() {
-        let picture = Picture { heading: "G < 17".into(), text: "a & b".into(), svg: "<svg></svg>".into() };
+        let picture = Picture { heading: "G < 17".into(), text: "a & \u{1}b".into(), svg: "<svg></svg>".into() };
         let html = page("stars", &[picture]);
-        assert!(
-            html.contains("<h2>G &lt; 17</h2>") && html.contains("<p>a &amp; b</p>") && html.contains("<svg></svg>")
-        );
+        for part in ["<title>stars</title>", "<h2>G &lt; 17</h2>", "<p>a &amp; \u{fffd}b</p>", "<svg></svg>"] {
+            assert!(html.contains(part), "{html}");
+        }
     }
 }

@@ -35,9 +35,16 @@ fn session() -> Session {
 
 /// Runs a demonstration; gives the rows of each of its queries.
 async fn demonstration(session: &Session, name: &str) -> Vec<RecordBatch> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/paper").join(name);
+    statements(session, &text(name)).await
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/paper").join(name)).unwrap()
+}
+
+async fn statements(session: &Session, text: &str) -> Vec<RecordBatch> {
     let mut results = Vec::new();
-    for statement in session.parse(&fs::read_to_string(path).unwrap()).unwrap() {
+    for statement in session.parse(text).unwrap() {
         let frame = session.plan(statement).await.unwrap();
         let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
         let batches = frame.collect().await.unwrap();
@@ -81,7 +88,7 @@ async fn the_two_forms_of_an_extinction_curve_differ_by_a_constant() {
     let rows = demonstration(&session, "extinction_curve.sql").await;
     assert_eq!(numbers(&rows[0], "wavelengths"), [251.0]);
     let spread = "SELECT max(high - low) AS spread, count(*) AS curves FROM (SELECT max(absolute - excess) AS high, \
-                  min(absolute - excess) AS low FROM learnt_extinction WHERE NOT isnan(absolute) GROUP BY logg, ebv)";
+                  min(absolute - excess) AS low FROM learnt_extinction WHERE absolute IS NOT NULL GROUP BY logg, ebv)";
     let spread = query(&session, spread).await;
     assert!(numbers(&spread, "curves")[0] > 0.0 && numbers(&spread, "spread")[0] < 1e-9, "{spread:?}");
     let at_550 = query(&session, "SELECT max(abs(excess)) AS e FROM learnt_extinction WHERE wavelength = 550").await;
@@ -94,6 +101,27 @@ async fn the_two_forms_of_an_extinction_curve_differ_by_a_constant() {
         assert!((got - expected).abs() < F99_TOLERANCE, "{got} for {expected}");
     }
     assert!((numbers(&f99, "excess")[0] - (F99_440 - F99_550)).abs() < F99_TOLERANCE);
+}
+
+// The excess rests on the spectra alone; a curve with a predicted g_fakemag that is not positive only has no absolute form.
+#[tokio::test]
+async fn luminosities_that_cannot_be_leave_the_excess_alone() {
+    let session = session();
+    let excess =
+        "SELECT sum(excess) AS sum, sum(excess_lower) AS lower, count(absolute) AS absolute FROM extinction_band";
+    let text = text("extinction_curve.sql");
+    let predicted = "lam_infer(context, 'g_fakemag') AS g_fakemag";
+    assert!(text.contains(predicted));
+    let mut bands = Vec::new();
+    for g_fakemag in ["1.0", "CASE WHEN ebv > 1 OR logg < 1.5 THEN -1.0 ELSE 1.0 END", "-1.0"] {
+        statements(&session, &text.replace(predicted, &format!("{g_fakemag} AS g_fakemag"))).await;
+        let band = query(&session, excess).await;
+        bands.push(["sum", "lower", "absolute"].map(|c| numbers(&band, c)[0]));
+    }
+    assert_eq!(bands.iter().map(|b| b[2]).collect::<Vec<_>>(), [251.0, 251.0, 0.0]);
+    for band in &bands[1..] {
+        assert!((0..2).all(|i| (band[i] - bands[0][i]).abs() < 1e-6), "{bands:?}");
+    }
 }
 
 #[tokio::test]
