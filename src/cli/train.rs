@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use datafusion::common::runtime::SpawnedTask;
 
 use super::{
+    domain,
     model::Dtype,
     progress::TrainProgress,
     query_args::{Query, QueryArgs},
@@ -300,6 +301,7 @@ fn train(
     drop(progress);
     match outcome? {
         Outcome::Finished(path) => {
+            domain::add(&run, &path);
             if args.dtype != Dtype::F32 {
                 Model::open(&path)?.with_dtype(args.dtype.tensor())?.save(&path)?;
             }

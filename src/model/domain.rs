@@ -10,9 +10,9 @@
 //! score = ((d² / n)^(1/3) - (1 - 2 / 9n)) / sqrt(2 / 9n)
 //! ```
 //!
-//! so that scores of few and of many coefficients compare: about 0 for a typical training star, and larger the less a
-//! spectrum is like any of them. Real distributions have longer tails than normal ones: which score is too large is the
-//! [threshold](Domain::threshold), measured on the training stars.
+//! so that scores of few and of many coefficients compare: larger the less a spectrum is like any training star. They are
+//! positive as often as negative if the distributions are normal. Real distributions have longer tails than normal ones: which score is too large is the
+//! [threshold](Domain::threshold), measured on training stars that were left out of a fit.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ use crate::{
 
 /// What the names of a domain's tensors in a model file begin with.
 pub(super) const PREFIX: &str = "domain.";
+/// And what they end with.
+const TENSORS: [&str; 6] = ["tokens", "weight", "mean", "loading", "variance", "threshold"];
 
 /// The distribution of a model's training stars.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,10 +40,10 @@ pub struct Domain {
 }
 
 /// A standardised value as the domain's distributions see it: `asinh`, linear within the spread of the training set
-/// and logarithmic beyond.
+/// and logarithmic beyond. An infinite value counts as the largest finite one; NaN stays NaN.
 #[must_use]
 pub fn soften(standardised: f32) -> f64 {
-    f64::from(standardised).asinh()
+    f64::from(standardised.clamp(f32::MIN, f32::MAX)).asinh()
 }
 
 impl Domain {
@@ -96,19 +98,23 @@ impl Domain {
         Self::new(self.tokens, self.mixture, threshold)
     }
 
-    /// How unlike the training stars a context is: about 0 for a typical one, see the [module](self). `tokens` and
-    /// standardised `values` are those of the context's slots, 0 where padding. `None` if it holds no coefficient that
-    /// the domain knows.
+    /// How unlike the training stars a context is, see the [module](self). `tokens` and standardised `values` are those
+    /// of the context's slots, 0 where padding. `None` if it holds no coefficient that the domain judges, or one of them
+    /// is NaN.
     #[must_use]
     pub fn score(&self, tokens: &[TokenId], values: &[f32]) -> Option<f32> {
         let dimension = |token: &TokenId| self.dimensions.get(*token as usize).copied().flatten();
         let observed: Vec<(usize, f64)> =
             tokens.iter().zip(values).filter_map(|(t, v)| Some((dimension(t)?, soften(*v)))).collect();
+        self.score_of(&observed)
+    }
+
+    /// The score of softened values, each a `(dimension, value)`; `None` without any, or if one is NaN.
+    pub(crate) fn score_of(&self, observed: &[(usize, f64)]) -> Option<f32> {
         if observed.is_empty() {
             return None;
         }
-        let latent = nearest(&self.mixture, &observed)?;
-        Some(normal_deviate(latent.squared_distance, observed.len()) as f32)
+        Some(normal_deviate(nearest(&self.mixture, observed)?, observed.len()) as f32)
     }
 
     /// The tensors of a model file, by name: `domain.tokens` (dimensions), `domain.weight` (distributions), `domain.mean`
@@ -136,25 +142,34 @@ impl Domain {
     /// Reads the domain from the tensors of a model file; `None` if there is none.
     ///
     /// # Errors
-    /// If a tensor is missing or of the wrong shape or type, a number is not usable, or a token is not in `vocabulary`.
+    /// If a tensor is missing, unknown, or of the wrong shape or type, a number is not usable, or a token is not in
+    /// `vocabulary`.
     pub(super) fn from_tensors(tensors: &BTreeMap<String, Tensor>, vocabulary: &Vocabulary) -> Result<Option<Self>> {
         if tensors.is_empty() {
             return Ok(None);
         }
-        let misshapen = |e: candle_core::Error| unusable("a tensor has the wrong shape or type").source(e);
+        Self::read(tensors, vocabulary).map(Some).map_err(|e| e.hint("copy the model file again"))
+    }
+
+    fn read(tensors: &BTreeMap<String, Tensor>, vocabulary: &Vocabulary) -> Result<Self> {
+        if let Some(name) = tensors.keys().find(|name| !TENSORS.contains(&name[PREFIX.len()..].as_ref())) {
+            return Err(unusable("a tensor is unknown").at("tensor", name));
+        }
+        let misshapen =
+            |name: &str| unusable("a tensor has the wrong shape or type").at("tensor", format!("{PREFIX}{name}"));
         let get = |name: &str| {
             let tensor = tensors.get(&format!("{PREFIX}{name}"));
             tensor.ok_or_else(|| unusable("a tensor is missing").at("tensor", format!("{PREFIX}{name}")))
         };
-        let tokens: Vec<TokenId> = get("tokens")?.to_vec1().map_err(misshapen)?;
-        if let Some(token) = tokens.iter().find(|t| **t as usize > vocabulary.len()) {
-            return Err(unusable("a token is not in the vocabulary").at("token", token));
-        }
         let flat = |name: &str, shape: &[usize]| -> Result<Vec<f64>> {
-            let tensor = get(name)?.reshape(shape).map_err(misshapen)?;
-            tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).map_err(misshapen)
+            let tensor = get(name)?;
+            if tensor.dims() != shape || tensor.dtype() != DType::F32 {
+                return Err(misshapen(name));
+            }
+            Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
         };
-        let (k, d, rank) = get("loading")?.dims3().map_err(misshapen)?;
+        let tokens: Vec<TokenId> = get("tokens")?.to_vec1().map_err(|e| misshapen("tokens").source(e))?;
+        let (k, d, rank) = get("loading")?.dims3().map_err(|e| misshapen("loading").source(e))?;
         if [k, d, rank].contains(&0) || d != tokens.len() {
             return Err(unusable("its sizes do not fit each other"));
         }
@@ -164,7 +179,20 @@ impl Domain {
         let factors =
             |i| Factors::new(weight[i], part(&mean, i, d), part(&loading, i, d * rank), part(&variance, i, d));
         let mixture = (0..k).map(factors).collect::<Result<Vec<_>>>().map_err(|e| unusable("its mixture").source(e))?;
-        Self::new(tokens, mixture, flat("threshold", &[1])?[0] as f32).map(Some)
+        let domain = Self::new(tokens, mixture, flat("threshold", &[1])?[0] as f32)?;
+        domain.check(vocabulary)?;
+        Ok(domain)
+    }
+
+    /// Whether a model with this vocabulary can have the domain.
+    ///
+    /// # Errors
+    /// If a token is not in `vocabulary`.
+    pub(super) fn check(&self, vocabulary: &Vocabulary) -> Result<()> {
+        match self.tokens.iter().find(|t| **t as usize > vocabulary.len()) {
+            Some(token) => Err(unusable("a token is not in the vocabulary").at("token", token)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -176,7 +204,6 @@ fn normal_deviate(squared_distance: f64, n: usize) -> f64 {
 
 fn unusable(why: &str) -> Error {
     Error::new(ErrorKind::Model, format!("the training domain is not usable: {why}"))
-        .hint("fit it anew with `lamcat model domain`")
 }
 
 #[cfg(test)]
@@ -206,6 +233,9 @@ mod tests {
         assert!(d.score(&[1, 2, 4], &[z, z, z]).unwrap() < 0.0, "the other one");
         assert!(d.score(&[1, 2, 4], &[z, -z, z]).unwrap() > d.threshold());
         assert_eq!(d.score(&[0, 3, 9], &[0.0, 1.0, 1.0]), None);
+        assert_eq!(d.score(&[1], &[f32::NAN]), None);
+        let strangest = d.score(&[1, 2], &[f32::INFINITY, f32::NEG_INFINITY]).unwrap();
+        assert!(strangest.is_finite() && strangest > d.threshold(), "{strangest}");
     }
 
     #[test]
@@ -222,13 +252,24 @@ mod tests {
         };
         let cpu = &Device::Cpu;
         let e = damaged("domain.mean", None);
-        assert!(e.contains("a tensor is missing (tensor domain.mean)") && e.contains("lamcat model domain"), "{e}");
-        let e = damaged("domain.mean", Some(Tensor::zeros((2, 2), DType::F32, cpu).unwrap()));
-        assert!(e.contains("the wrong shape or type"), "{e}");
+        assert!(
+            e.contains("a tensor is missing (tensor domain.mean)") && e.contains("hint: copy the model file again"),
+            "{e}"
+        );
+        for damage in [Tensor::zeros((2, 2), DType::F32, cpu), Tensor::zeros((3, 2), DType::F32, cpu)] {
+            let e = damaged("domain.mean", Some(damage.unwrap()));
+            assert!(e.contains("the wrong shape or type (tensor domain.mean)"), "{e}");
+        }
+        let e = damaged("domain.threshold", Some(Tensor::zeros(1, DType::F64, cpu).unwrap()));
+        assert!(e.contains("the wrong shape or type (tensor domain.threshold)"), "{e}");
+        let e = damaged("domain.means", Some(Tensor::zeros(1, DType::F32, cpu).unwrap()));
+        assert!(e.contains("a tensor is unknown (tensor domain.means)"), "{e}");
         let e = damaged("domain.variance", Some(Tensor::zeros((2, 3), DType::F32, cpu).unwrap()));
-        assert!(e.contains("a weight or variance is not positive"), "{e}");
+        assert!(e.contains("a variance is not positive"), "{e}");
         let e = damaged("domain.mean", Some(Tensor::full(f32::NAN, (2, 3), cpu).unwrap()));
         assert!(e.contains("a mean or loading is not finite"), "{e}");
+        let e = damaged("domain.weight", Some(Tensor::full(2f32, 2, cpu).unwrap()));
+        assert!(e.contains("a weight is not in (0, 1]"), "{e}");
         let e = damaged("domain.threshold", Some(Tensor::full(f32::NAN, 1, cpu).unwrap()));
         assert!(e.contains("its threshold is not finite"), "{e}");
         let e = damaged("domain.tokens", Some(Tensor::new(&[1u32, 2, 500], cpu).unwrap()));

@@ -21,15 +21,15 @@ pub struct Factors {
 
 /// What a factor analyser says of an observed x.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Latent {
+pub(crate) struct Latent {
     /// Squared Mahalanobis distance of the observed elements from their mean.
-    pub squared_distance: f64,
+    pub(crate) squared_distance: f64,
     /// Natural logarithm of weight times density of the observed elements.
-    pub log_density: f64,
+    pub(crate) log_density: f64,
     /// Mean of z given the observed elements: `rank`.
-    pub mean: Vec<f64>,
+    pub(crate) mean: Vec<f64>,
     /// Cholesky factor, lower, of the inverse covariance of z given the observed elements: `rank × rank`.
-    pub precision: Vec<f64>,
+    pub(crate) precision: Vec<f64>,
 }
 
 impl Factors {
@@ -37,7 +37,8 @@ impl Factors {
     /// (W) a row of `rank` per dimension. The numbers are rounded to f32, as files hold them.
     ///
     /// # Errors
-    /// If the lengths do not fit each other, a number is not finite, or the weight or a variance is not positive.
+    /// If the lengths do not fit each other, a number is not finite, the weight is not in (0, 1], or a variance is not
+    /// positive.
     pub fn new(weight: f64, mean: Vec<f64>, loading: Vec<f64>, variance: Vec<f64>) -> Result<Self> {
         let bad = |why: &str| Err(Error::new(ErrorKind::Model, why));
         let dimensions = mean.len();
@@ -50,8 +51,11 @@ impl Factors {
         if mean.iter().chain(&loading).any(|v| !v.is_finite()) {
             return bad("a mean or loading is not finite");
         }
-        if variance.iter().chain([&weight]).any(|v| !v.is_finite() || *v <= 0.0) {
-            return bad("a weight or variance is not positive");
+        if variance.iter().any(|v| !v.is_finite() || *v <= 0.0) {
+            return bad("a variance is not positive");
+        }
+        if !(weight > 0.0 && weight <= 1.0) {
+            return bad("a weight is not in (0, 1]");
         }
         let inverse = variance.iter().map(|v| (v.recip(), v.ln())).collect();
         Ok(Self { weight, mean, loading, variance, inverse })
@@ -90,7 +94,7 @@ impl Factors {
     /// The distribution of z given the observed elements of x, each a `(dimension, value)`; `None` where a value is not
     /// finite.
     #[must_use]
-    pub fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
+    pub(crate) fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
         let rank = self.rank();
         let mut precision = vec![0.0; rank * rank];
         let mut projected = vec![0.0; rank];
@@ -121,11 +125,12 @@ impl Factors {
     }
 }
 
-/// The distribution of a mixture that an observed x most probably comes from, and what it says of it.
+/// The squared Mahalanobis distance of an observed x from the distribution of a mixture that it most probably comes
+/// from; `None` where a value is not finite.
 #[must_use]
-pub fn nearest(mixture: &[Factors], observed: &[(usize, f64)]) -> Option<Latent> {
+pub(crate) fn nearest(mixture: &[Factors], observed: &[(usize, f64)]) -> Option<f64> {
     let all = mixture.iter().filter_map(|factors| factors.latent(observed));
-    all.max_by(|a, b| a.log_density.total_cmp(&b.log_density))
+    all.max_by(|a, b| a.log_density.total_cmp(&b.log_density)).map(|latent| latent.squared_distance)
 }
 
 #[cfg(test)]
@@ -171,6 +176,7 @@ mod tests {
         assert!(Factors::new(1.0, vec![0.0; 2], vec![0.0; 3], vec![1.0; 2]).is_err());
         assert!(Factors::new(1.0, vec![0.0, f64::NAN], vec![0.0; 2], vec![1.0; 2]).is_err());
         assert!(Factors::new(1.0, vec![0.0; 2], vec![0.0; 2], vec![1.0, 0.0]).is_err());
+        assert!(Factors::new(1.1, vec![0.0; 2], vec![0.0; 2], vec![1.0; 2]).is_err());
         assert!(Factors::new(0.0, vec![0.0; 2], vec![0.0; 2], vec![1.0; 2]).is_err());
         assert!(factors().latent(&[(0, f64::NAN)]).is_none());
     }

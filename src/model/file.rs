@@ -1,7 +1,8 @@
 //! Model files: one safetensors file whose metadata key `lamcat` holds a JSON header with the architecture, the
 //! vocabulary with its normalisation, the provenance and the content hash. The hash covers the architecture, the
 //! vocabulary and every tensor, so a flipped bit is found at load and a plan can name the exact model it was made for.
-//! The tensors of a training domain, `domain.…`, stand beside the weights where the model has one, always in f32.
+//! The tensors of a training domain, `domain.…`, stand beside the weights where the model has one: its tokens as u32, all
+//! else always as f32.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -91,8 +92,9 @@ impl Model {
     /// The same model with the distribution of its training stars, which its hash then covers.
     ///
     /// # Errors
-    /// If the domain's tensors cannot be made.
+    /// If a token of the domain is not in the model's vocabulary.
     pub fn with_domain(mut self, domain: Domain) -> Result<Self> {
+        domain.check(&self.vocabulary)?;
         let mut tensors = self.tensors.clone();
         tensors.extend(domain.tensors()?);
         self.hash = content_hash(&self.architecture, &self.vocabulary, &tensors)?;

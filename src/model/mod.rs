@@ -26,7 +26,7 @@ pub use config::Architecture;
 pub use decoder::Decoder;
 pub use domain::{Domain, soften};
 pub use encoder::Encoder;
-pub use factors::{Factors, Latent, nearest};
+pub use factors::Factors;
 pub use file::{Model, Provenance};
 pub use ops::Dropout;
 pub use pass::Pass;

@@ -1,14 +1,22 @@
 //! Fits the [`Domain`] of a model to its training set.
+//!
+//! The mixture is fitted to at most [`FITTED_STARS`] spectra, each once. A spectrum that the set has several times is the
+//! likelier among them, and counts as often as the set has it where the threshold is placed.
+//!
+//! The threshold holds for stars that were not fitted: the spectra are put into two halves, copies of one into the same,
+//! and the scores of each half come from a mixture that was fitted to the other one. The domain's own mixture is then
+//! fitted to both.
 
 use rayon::prelude::*;
 
 use super::{
-    factor_mixture::{MixtureSettings, Observed, fit},
+    factor_mixture::{MixtureSettings, Observed, SMALLEST_VARIANCE, fit},
+    sample::mix,
     set::TrainingSet,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    model::{Domain, Model, soften},
+    model::{Domain, soften},
     schema::{TokenId, Vocabulary, XpBand},
 };
 
@@ -18,34 +26,41 @@ const RANK: usize = 8;
 /// The fit ends after so many iterations, or when one makes the mean log density of a star grow by less than this.
 const ITERATIONS: usize = 30;
 const GAIN: f64 = 1e-3;
-/// Stars that are fitted at most: the first ones of the set, whose order is that of a hash of their content.
+/// Spectra that are fitted at most.
 const FITTED_STARS: usize = 20_000;
-/// A coefficient that fewer of the fitted stars have is left out.
+/// A coefficient that fewer of the fitted spectra have is left out.
 const STARS_OF_A_COEFFICIENT: usize = 50;
 /// Lowest coefficients of each band by which the stars are first put into clusters.
 const ANCHORS: usize = 4;
+/// Makes a spectrum's half independent of whether it is fitted.
+const HALF: u64 = 0x6861_6c66;
 
 /// The domain of a training set, and the scores of its stars.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DomainFit {
     /// The domain.
     pub domain: Domain,
-    /// Scores of the stars that have coefficients, ascending.
+    /// Scores of the rows that have coefficients, ascending, each by a mixture that was not fitted to its spectrum.
     pub scores: Vec<f32>,
+    /// Different spectra among these rows.
+    pub spectra: usize,
+    /// Names of the coefficients that the domain leaves out: hardly any star has them, or they are always the same.
+    pub left_out: Vec<String>,
 }
 
 impl DomainFit {
     /// Share of the training stars that lie outside unless another is asked for: one in a thousand.
     pub const OUTSIDE: f64 = 0.001;
-    /// Stars that a distribution of the mixture needs at least.
+    /// Different spectra that a distribution of the mixture needs at least.
     pub const STARS: usize = 100;
 
     /// Fits the coefficients that a bare spectrum fills a context of `context_length` slots with, and puts the threshold
-    /// where a share of `outside` of the stars exceeds it. The standardised values of `set` must be those of
-    /// `vocabulary`. The same seed gives the same fit. `None` if fewer than [`DomainFit::STARS`] stars have coefficients.
+    /// where a share of `outside` of the stars exceeds it, had they not been fitted. The standardised values of `set`
+    /// must be those of `vocabulary`. The same seed gives the same fit. `None` if fewer than [`DomainFit::STARS`]
+    /// different spectra have coefficients, or all of these are left out.
     ///
     /// # Errors
-    /// If the share is not in (0, 0.5], or a value is infinite.
+    /// If the share is not in (0, 0.5].
     pub fn new(
         set: &TrainingSet,
         vocabulary: &Vocabulary,
@@ -58,33 +73,31 @@ impl DomainFit {
                 .at("share", outside)
                 .hint("give a share above 0 and up to 0.5"));
         }
-        let columns = columns(set, vocabulary, context_length);
-        let observed = |star: usize| -> Observed {
-            let row = set.row(star);
-            let known = columns.iter().enumerate().filter(|(_, c)| row[c.place].is_finite());
-            known.map(|(dimension, c)| (dimension, soften(row[c.place]))).collect()
-        };
-        let stars: Vec<Observed> = (0..set.rows()).map(observed).filter(|s| !s.is_empty()).take(FITTED_STARS).collect();
-        if stars.len() < Self::STARS {
+        let mut spectra = Spectra::new(set, vocabulary, context_length);
+        let chosen = spectra.choose(FITTED_STARS);
+        let left_out = spectra.leave_out(&chosen, vocabulary);
+        if chosen.len() < Self::STARS || spectra.columns.is_empty() {
             return Ok(None);
         }
-        let anchors: Vec<usize> = (0..columns.len()).filter(|d| columns[*d].order < ANCHORS).collect();
-        let components = (stars.len() / Self::STARS).min(COMPONENTS);
-        let rank = RANK.min(columns.len());
-        let settings = MixtureSettings { components, rank, iterations: ITERATIONS, gain: GAIN, seed };
-        let mixture = fit(&stars, columns.len(), &anchors, settings)?;
-        let domain = Domain::new(columns.iter().map(|c| c.token).collect(), mixture, 0.0)?;
-        let tokens = domain.tokens().to_vec();
-        let score = |star: usize| {
-            let row = set.row(star);
-            let known = columns.iter().zip(&tokens).filter(|(c, _)| row[c.place].is_finite());
-            let (tokens, values): (Vec<TokenId>, Vec<f32>) = known.map(|(c, token)| (*token, row[c.place])).unzip();
-            domain.score(&tokens, &values)
+        let components = (chosen.len() / Self::STARS).min(COMPONENTS);
+        let half = |second: bool| {
+            let stars: Vec<Spectrum> = chosen.iter().copied().filter(|s| s.second_half() == second).collect();
+            spectra.fit(&stars, components, seed)
         };
-        let mut scores: Vec<f32> = (0..set.rows()).into_par_iter().filter_map(score).collect();
+        let (first, second) = (half(false)?, half(true)?);
+        let score = |spectrum: &Spectrum| {
+            let other = if spectrum.second_half() { &first } else { &second };
+            Some((other.score_of(&spectra.observed(spectrum.star))?, spectrum.copies))
+        };
+        let scored: Vec<(f32, usize)> = spectra.distinct.par_iter().filter_map(score).collect();
+        let mut scores: Vec<f32> =
+            scored.iter().flat_map(|(score, copies)| std::iter::repeat_n(*score, *copies)).collect();
+        if scores.is_empty() {
+            return Ok(None);
+        }
         scores.sort_unstable_by(f32::total_cmp);
-        let threshold = quantile(&scores, 1.0 - outside);
-        Ok(Some(Self { domain: domain.with_threshold(threshold)?, scores }))
+        let domain = spectra.fit(&chosen, components, seed)?.with_threshold(quantile(&scores, 1.0 - outside))?;
+        Ok(Some(Self { domain, scores, spectra: scored.len(), left_out }))
     }
 
     /// The score that a share of `share` of the stars does not exceed.
@@ -92,17 +105,22 @@ impl DomainFit {
     pub fn quantile(&self, share: f64) -> f32 {
         quantile(&self.scores, share)
     }
-}
 
-/// The model with the domain of its training set, if the set has enough spectra.
-///
-/// # Errors
-/// As [`DomainFit::new`].
-pub(super) fn with_domain(model: Model, set: &TrainingSet, seed: u64) -> Result<Model> {
-    let context_length = model.architecture().context_length;
-    match DomainFit::new(set, model.vocabulary(), context_length, DomainFit::OUTSIDE, seed)? {
-        Some(fit) => model.with_domain(fit.domain),
-        None => Ok(model),
+    /// What is doubtful about the fit, a line each, with the share that was asked for.
+    #[must_use]
+    pub fn doubts(&self, outside: f64) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if !self.left_out.is_empty() {
+            let names = self.left_out.join(", ");
+            doubts.push(format!(
+                "hardly any star has these coefficients, or they never differ; the domain leaves them out: {names}"
+            ));
+        }
+        if outside * (self.spectra as f64) < 1.0 {
+            let spectra = self.spectra;
+            doubts.push(format!("of {spectra} different spectra a share of {outside} is less than one: the threshold is the largest score"));
+        }
+        doubts
     }
 }
 
@@ -122,18 +140,179 @@ struct Column {
     order: usize,
 }
 
-/// The coefficients that a bare spectrum fills a context with and enough stars of the set have.
-fn columns(set: &TrainingSet, vocabulary: &Vocabulary, context_length: usize) -> Vec<Column> {
-    let mut columns = Vec::new();
-    for band in [XpBand::Bp, XpBand::Rp] {
-        for (order, &token) in vocabulary.coefficients(band).iter().take(context_length / 2).enumerate() {
-            let Some(id) = set.vocabulary().id(&vocabulary.token(token).name) else { continue };
-            let place = id as usize - 1;
-            let known = |star: &usize| set.row(*star)[place].is_finite();
-            if (0..set.rows().min(FITTED_STARS)).filter(known).count() >= STARS_OF_A_COEFFICIENT {
-                columns.push(Column { token, place, order });
+/// A spectrum of the set.
+#[derive(Clone, Copy)]
+struct Spectrum {
+    /// Hash of its coefficients.
+    key: u64,
+    /// The first of its rows.
+    star: usize,
+    /// Number of its rows.
+    copies: usize,
+}
+
+impl Spectrum {
+    /// What the spectra are ordered by to choose some of them: every copy draws a number, and the lowest counts.
+    fn draw(&self) -> u64 {
+        (0..self.copies as u64).map(|copy| mix(self.key ^ mix(copy))).min().unwrap_or(u64::MAX)
+    }
+
+    fn second_half(&self) -> bool {
+        mix(self.key ^ HALF) & 1 == 1
+    }
+}
+
+/// The spectra of a set, each once, and their coefficients that a domain judges.
+struct Spectra<'a> {
+    set: &'a TrainingSet,
+    columns: Vec<Column>,
+    distinct: Vec<Spectrum>,
+}
+
+impl<'a> Spectra<'a> {
+    /// The coefficients that a bare spectrum fills a context with, and the spectra that have any of them.
+    fn new(set: &'a TrainingSet, vocabulary: &Vocabulary, context_length: usize) -> Self {
+        let mut columns = Vec::new();
+        for band in [XpBand::Bp, XpBand::Rp] {
+            for (order, &token) in vocabulary.coefficients(band).iter().take(context_length / 2).enumerate() {
+                if let Some(id) = set.vocabulary().id(&vocabulary.token(token).name) {
+                    columns.push(Column { token, place: id as usize - 1, order });
+                }
             }
         }
+        let key = |star: usize| {
+            let values = columns.iter().map(|c| set.row(star)[c.place]);
+            let known = values.clone().any(|v| !v.is_nan());
+            known.then(|| {
+                values.fold(0, |hash, v| mix(hash ^ u64::from(if v.is_nan() { u32::MAX } else { v.to_bits() })))
+            })
+        };
+        let mut keyed: Vec<(u64, usize)> =
+            (0..set.rows()).into_par_iter().filter_map(|star| Some((key(star)?, star))).collect();
+        keyed.sort_unstable();
+        let spectrum = |rows: &[(u64, usize)]| Spectrum { key: rows[0].0, star: rows[0].1, copies: rows.len() };
+        let distinct = keyed.chunk_by(|a, b| a.0 == b.0).map(spectrum).collect();
+        Self { set, columns, distinct }
     }
-    columns
+
+    /// At most so many spectra, those with the lowest draws.
+    fn choose(&self, most: usize) -> Vec<Spectrum> {
+        let mut chosen = self.distinct.clone();
+        chosen.sort_by_cached_key(Spectrum::draw);
+        chosen.truncate(most);
+        chosen
+    }
+
+    /// Leaves out the coefficients that too few of these spectra have or that are the same in all; their names.
+    fn leave_out(&mut self, spectra: &[Spectrum], vocabulary: &Vocabulary) -> Vec<String> {
+        let set = self.set;
+        let says_something = |column: &Column| {
+            let known: Vec<f64> =
+                spectra.iter().map(|s| soften(set.row(s.star)[column.place])).filter(|v| !v.is_nan()).collect();
+            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            let variance = known.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / known.len() as f64;
+            known.len() >= STARS_OF_A_COEFFICIENT && variance > SMALLEST_VARIANCE
+        };
+        let (kept, left_out): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.columns).into_iter().partition(says_something);
+        self.columns = kept;
+        left_out.iter().map(|column| vocabulary.token(column.token).name.clone()).collect()
+    }
+
+    /// The softened coefficients of a star.
+    fn observed(&self, star: usize) -> Observed {
+        let row = self.set.row(star);
+        let softened = self.columns.iter().map(|column| soften(row[column.place])).enumerate();
+        softened.filter(|(_, value)| !value.is_nan()).collect()
+    }
+
+    fn fit(&self, spectra: &[Spectrum], components: usize, seed: u64) -> Result<Domain> {
+        let stars: Vec<Observed> =
+            spectra.iter().map(|s| self.observed(s.star)).filter(|observed| !observed.is_empty()).collect();
+        let anchors: Vec<usize> = (0..self.columns.len()).filter(|d| self.columns[*d].order < ANCHORS).collect();
+        let rank = RANK.min(self.columns.len());
+        let components = components.min(stars.len());
+        let settings = MixtureSettings { components, rank, iterations: ITERATIONS, gain: GAIN, seed };
+        let mixture = fit(&stars, self.columns.len(), &anchors, settings)?;
+        Domain::new(self.columns.iter().map(|c| c.token).collect(), mixture, 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::StandardNormal;
+
+    use super::*;
+    use crate::train::Columns;
+
+    const DIMENSIONS: usize = 20;
+
+    /// Independent normal coefficients, half of them of each band.
+    fn normal(stars: usize, seed: u64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        (0..stars * DIMENSIONS).map(|_| rng.sample(StandardNormal)).collect()
+    }
+
+    fn set(values: Vec<f32>) -> TrainingSet {
+        let band = |b: &str| (0..DIMENSIONS / 2).map(move |i| format!("{b}{i}")).collect::<Vec<_>>();
+        let tokens = [band("bp"), band("rp")].concat();
+        let errors = vec![None; DIMENSIONS];
+        TrainingSet::new(Columns { tokens, values, errors }, None).unwrap()
+    }
+
+    fn fit_of(set: &TrainingSet, outside: f64) -> DomainFit {
+        DomainFit::new(set, set.vocabulary(), 64, outside, 0).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_threshold_holds_for_stars_that_were_not_fitted() {
+        let set = set(normal(300, 1));
+        let fit = fit_of(&set, 0.05);
+        let tokens = fit.domain.tokens().to_vec();
+        let others = normal(2000, 2);
+        let score = |values: &[f32]| {
+            let standardised: Vec<f32> =
+                tokens.iter().zip(values).map(|(t, v)| set.vocabulary().standardise(*t, f64::from(*v))).collect();
+            fit.domain.score(&tokens, &standardised).unwrap()
+        };
+        let scores: Vec<f32> = others.chunks_exact(DIMENSIONS).map(score).collect();
+        let outside = |threshold: f32| scores.iter().filter(|s| **s > threshold).count() as f64 / 2000.0;
+        assert!(outside(fit.domain.threshold()) < 0.07, "{}", outside(fit.domain.threshold()));
+        let mut fitted: Vec<f32> = (0..300).map(|star| fit.domain.score(&tokens, set.row(star)).unwrap()).collect();
+        fitted.sort_unstable_by(f32::total_cmp);
+        assert!(outside(quantile(&fitted, 0.95)) > 0.1, "the fitted stars look nearer than others");
+    }
+
+    #[test]
+    fn copies_are_fitted_once_and_count_in_the_threshold() {
+        let values = normal(300, 1);
+        let once = fit_of(&set(values.clone()), 0.05);
+        assert_eq!((once.spectra, once.scores.len()), (300, 300));
+        let copied = |stars: usize| [values.clone(), values[..stars * DIMENSIONS].repeat(3)].concat();
+        let thrice = fit_of(&set(copied(300)), 0.05);
+        assert_eq!(thrice.domain, once.domain);
+        let some = set(copied(30));
+        assert_eq!((fit_of(&some, 0.05).spectra, fit_of(&some, 0.05).scores.len()), (300, 390));
+        // Of 300 spectra 30 come four times: among 100 chosen ones about 1 - (1 - p)^4 of them, 1 - (1 - p) of the others.
+        let chosen = Spectra::new(&some, some.vocabulary(), 64).choose(100);
+        let repeated = chosen.iter().filter(|s| s.copies == 4).count();
+        assert!((18..=28).contains(&repeated), "{repeated}");
+    }
+
+    #[test]
+    fn coefficients_that_say_nothing_are_left_out_and_named() {
+        let mut values = normal(300, 1);
+        for (star, row) in values.chunks_exact_mut(DIMENSIONS).enumerate() {
+            row[9] = 0.0;
+            row[19] = if star < 49 { row[19] } else { f32::NAN };
+        }
+        let fit = fit_of(&set(values), 0.05);
+        assert_eq!(fit.left_out, ["bp9", "rp9"]);
+        assert_eq!(fit.domain.tokens().len(), DIMENSIONS - 2);
+        let doubts = fit.doubts(0.001);
+        assert!(doubts[0].ends_with(": bp9, rp9") && doubts[1].contains("less than one"), "{doubts:?}");
+        assert!(fit.doubts(0.01).len() == 1);
+    }
 }

@@ -22,7 +22,9 @@ pub(super) type Observed = Vec<(usize, f64)>;
 
 /// Shares of a star below this are neglected.
 const SMALLEST_SHARE: f64 = 1e-4;
-/// Smallest variance, relative to that of all stars.
+/// Smallest variance of all stars: what varies less does not differ from star to star.
+pub(super) const SMALLEST_VARIANCE: f64 = 1e-6;
+/// Smallest variance of a component, relative to that of all stars.
 const FLOOR: f64 = 1e-3;
 /// Rounds of the clustering that the fit begins with.
 const ROUNDS: usize = 20;
@@ -62,7 +64,7 @@ impl Overall {
         for &(d, x) in stars.iter().flatten() {
             variance[d] += (x - mean[d]).powi(2);
         }
-        variance.iter_mut().zip(&count).for_each(|(v, n)| *v = (*v / n).max(f64::from(f32::MIN_POSITIVE)));
+        variance.iter_mut().zip(&count).for_each(|(v, n)| *v = (*v / n).max(SMALLEST_VARIANCE));
         Self { mean, variance }
     }
 }
@@ -367,7 +369,10 @@ mod tests {
         mixture.sort_by(|a, b| a.mean()[0].total_cmp(&b.mean()[0]));
         assert!((mixture[0].weight() - 0.75).abs() < 1e-3 && (mixture[1].weight() - 0.25).abs() < 1e-3, "{mixture:?}");
         assert!((mixture[1].mean()[2] - 28.0).abs() < 0.2, "{mixture:?}");
-        // Nobody has the last two elements: they stay at the prior and in the way of nothing.
-        assert!(mixture.iter().all(|f| f.variance()[3] > 0.0));
+        // Nobody has the last two elements: they stay at what is known of all stars.
+        for f in &mixture {
+            assert!((f.variance()[3] / SMALLEST_VARIANCE - 1.0).abs() < 1e-6 && f.mean()[3] == 0.0, "{f:?}");
+            assert!(f.loading()[3..].iter().all(|w| *w == 0.0), "{f:?}");
+        }
     }
 }

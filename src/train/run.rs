@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 use super::{
     batches::batches,
     checkpoint::{self, State, Tensors},
-    domain::with_domain,
+    domain::DomainFit,
     learner::Learner,
     losses::{LossRecord, Losses},
     optimizer::{AdamW, AdamWSettings},
@@ -52,7 +52,7 @@ pub struct Report {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Its budget is spent; the model is in this file.
+    /// Its budget is spent; the model is in this file, without a training domain (see [`Run::add_domain`]).
     Finished(PathBuf),
     /// It was stopped and can go on from its checkpoint.
     Stopped,
@@ -157,6 +157,21 @@ impl<'a> Run<'a> {
         Ok(Outcome::Finished(path))
     }
 
+    /// Adds the domain of the training set to the finished model in `file`; `None` if the set has too few spectra.
+    ///
+    /// # Errors
+    /// If the domain cannot be fitted, or the file not be read or written; it then stays as it was.
+    pub fn add_domain(&self, file: &Path) -> Result<Option<DomainFit>> {
+        let model = Model::open(file)?;
+        let context_length = model.architecture().context_length;
+        let seed = self.state.settings.seed;
+        let fit = DomainFit::new(self.set, model.vocabulary(), context_length, DomainFit::OUTSIDE, seed)?;
+        if let Some(fit) = &fit {
+            model.with_domain(fit.domain.clone())?.save(file)?;
+        }
+        Ok(fit)
+    }
+
     /// Whether the budget was spent.
     fn steps(
         &mut self,
@@ -239,8 +254,7 @@ impl<'a> Run<'a> {
         );
         let weights = self.learner.weights()?;
         let provenance = Provenance::new(true, origin);
-        let model = Model::new(name, s.settings.architecture.clone(), s.vocabulary.clone(), provenance, weights)?;
-        with_domain(model, self.set, s.settings.seed)
+        Model::new(name, s.settings.architecture.clone(), s.vocabulary.clone(), provenance, weights)
     }
 }
 

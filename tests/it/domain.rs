@@ -181,10 +181,10 @@ fn the_program_fits_a_domain_and_says_what_is_wrong() {
     };
     let (summary, stderr) = run(&mut domain(SPECTRA, "a.safetensors", &["--outside", "0.01"]));
     assert!(
-        summary.contains("stars        400\ncoefficients 3\nmixture      4 distributions of 3 factors"),
+        summary.contains("stars        400 in 400 rows\ncoefficients 3\nmixture      4 distributions of 3 factors"),
         "{summary}"
     );
-    assert!(summary.contains("exceeded by 4 stars"), "{summary}");
+    assert!(summary.contains("exceeded by 4 rows"), "{summary}");
     assert!(stderr.contains("wrote a.safetensors"), "{stderr}");
     run(&mut domain(SPECTRA, "b.safetensors", &["--outside", "0.01"]));
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
