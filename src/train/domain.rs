@@ -195,11 +195,12 @@ impl<'a> Spectra<'a> {
         Self { set, columns, distinct }
     }
 
-    /// At most so many spectra, those with the lowest draws.
+    /// At most so many spectra, those with the lowest draws, in the order of their hashes.
     fn choose(&self, most: usize) -> Vec<Spectrum> {
         let mut chosen = self.distinct.clone();
         chosen.sort_by_cached_key(Spectrum::draw);
         chosen.truncate(most);
+        chosen.sort_unstable_by_key(|spectrum| spectrum.key);
         chosen
     }
 
@@ -292,10 +293,10 @@ mod tests {
         assert_eq!((once.spectra, once.scores.len()), (300, 300));
         let copied = |stars: usize| [values.clone(), values[..stars * DIMENSIONS].repeat(3)].concat();
         let thrice = fit_of(&set(copied(300)), 0.05);
-        assert_eq!(thrice.domain, once.domain);
+        assert!(thrice.domain == once.domain && thrice.scores.len() == 1200);
         let some = set(copied(30));
         assert_eq!((fit_of(&some, 0.05).spectra, fit_of(&some, 0.05).scores.len()), (300, 390));
-        // Of 300 spectra 30 come four times: among 100 chosen ones about 1 - (1 - p)^4 of them, 1 - (1 - p) of the others.
+        // A row is chosen with probability p: 30 (1 - (1 - p)^4) + 270 p = 100 spectra, of which 22 are repeated ones.
         let chosen = Spectra::new(&some, some.vocabulary(), 64).choose(100);
         let repeated = chosen.iter().filter(|s| s.copies == 4).count();
         assert!((18..=28).contains(&repeated), "{repeated}");
