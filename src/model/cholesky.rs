@@ -4,6 +4,12 @@
 /// read; `None` if it is not positive definite.
 #[must_use]
 pub fn cholesky(mut matrix: Vec<f64>, n: usize) -> Option<Vec<f64>> {
+    factorise(&mut matrix, n)?;
+    Some(matrix)
+}
+
+/// As [`cholesky`], in place.
+pub(super) fn factorise(matrix: &mut [f64], n: usize) -> Option<()> {
     for i in 0..n {
         let (above, row) = matrix.split_at_mut(i * n);
         for j in 0..=i {
@@ -24,16 +30,27 @@ pub fn cholesky(mut matrix: Vec<f64>, n: usize) -> Option<Vec<f64>> {
             }
         }
     }
-    Some(matrix)
+    Some(())
 }
 
 /// Solves `L Lᵀ x = b` in place.
 pub fn solve(factor: &[f64], b: &mut [f64]) {
+    solve_lower(factor, b);
+    solve_upper(factor, b);
+}
+
+/// Solves `L x = b` in place.
+pub(super) fn solve_lower(factor: &[f64], b: &mut [f64]) {
     let n = b.len();
     for i in 0..n {
         let sum: f64 = factor[i * n..i * n + i].iter().zip(&*b).map(|(l, x)| l * x).sum();
         b[i] = (b[i] - sum) / factor[i * n + i];
     }
+}
+
+/// Solves `Lᵀ x = b` in place.
+pub(super) fn solve_upper(factor: &[f64], b: &mut [f64]) {
+    let n = b.len();
     for i in (0..n).rev() {
         b[i] /= factor[i * n + i];
         let x = b[i];

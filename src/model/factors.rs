@@ -5,7 +5,7 @@
 //! covariance `W_o W_oᵀ + diag(ψ_o)`: a missing element is integrated out by leaving out its rows. Woodbury's identity
 //! turns the system of as many equations as there are observed elements into one of `rank`.
 
-use super::cholesky::{cholesky, solve};
+use super::cholesky::{factorise, solve_lower, solve_upper};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One factor analyser of a mixture.
@@ -22,8 +22,6 @@ pub struct Factors {
 /// What a factor analyser says of an observed x.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Latent {
-    /// Squared Mahalanobis distance of the observed elements from their mean.
-    pub(crate) squared_distance: f64,
     /// Natural logarithm of weight times density of the observed elements.
     pub(crate) log_density: f64,
     /// Mean of z given the observed elements: `rank`.
@@ -95,9 +93,20 @@ impl Factors {
     /// finite.
     #[must_use]
     pub(crate) fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
+        let mut work = Work::new(self.rank());
+        let (_, log_density) = self.measure(observed, &mut work)?;
+        let Work { precision, projected: mut mean } = work;
+        solve_upper(&precision, &mut mean);
+        Some(Latent { log_density, mean, precision })
+    }
+
+    /// Squared Mahalanobis distance of the observed elements from their mean, and natural logarithm of weight times
+    /// density; `None` where a value is not finite.
+    fn measure(&self, observed: &[(usize, f64)], work: &mut Work) -> Option<(f64, f64)> {
         let rank = self.rank();
-        let mut precision = vec![0.0; rank * rank];
-        let mut projected = vec![0.0; rank];
+        let Work { precision, projected } = work;
+        precision.fill(0.0);
+        projected.fill(0.0);
         let (mut squared, mut log_determinant) = (0.0, 0.0);
         for &(dimension, value) in observed {
             let row = &self.loading[dimension * rank..(dimension + 1) * rank];
@@ -114,23 +123,36 @@ impl Factors {
             }
         }
         (0..rank).for_each(|i| precision[i * rank + i] += 1.0);
-        let precision = cholesky(precision, rank)?;
-        let mut mean = projected.clone();
-        solve(&precision, &mut mean);
-        let squared_distance = squared - projected.iter().zip(&mean).map(|(b, z)| b * z).sum::<f64>();
+        factorise(precision, rank)?;
+        solve_lower(precision, projected);
+        let squared_distance = squared - projected.iter().map(|b| b * b).sum::<f64>();
         log_determinant += 2.0 * (0..rank).map(|i| precision[i * rank + i].ln()).sum::<f64>();
         let normal = observed.len() as f64 * std::f64::consts::TAU.ln();
         let log_density = self.weight.ln() - 0.5 * (squared_distance + log_determinant + normal);
-        log_density.is_finite().then_some(Latent { squared_distance, log_density, mean, precision })
+        log_density.is_finite().then_some((squared_distance, log_density))
     }
 }
 
-/// The squared Mahalanobis distance of an observed x from the distribution of a mixture that it most probably comes
-/// from; `None` where a value is not finite.
+/// What a distance is computed in, and what is left there: with `P = 1 + Wᵀ ψ⁻¹ W = L Lᵀ` of the observed elements, the
+/// inverse covariance of z, L; and with the residuals r, `L⁻¹ Wᵀ ψ⁻¹ r`.
+struct Work {
+    precision: Vec<f64>,
+    projected: Vec<f64>,
+}
+
+impl Work {
+    fn new(rank: usize) -> Self {
+        Self { precision: vec![0.0; rank * rank], projected: vec![0.0; rank] }
+    }
+}
+
+/// The squared Mahalanobis distance of an observed x from the distribution of a mixture, all of one rank, that it most
+/// probably comes from; `None` where a value is not finite.
 #[must_use]
 pub(crate) fn nearest(mixture: &[Factors], observed: &[(usize, f64)]) -> Option<f64> {
-    let all = mixture.iter().filter_map(|factors| factors.latent(observed));
-    all.max_by(|a, b| a.log_density.total_cmp(&b.log_density)).map(|latent| latent.squared_distance)
+    let mut work = Work::new(mixture.first()?.rank());
+    let all = mixture.iter().filter_map(|factors| factors.measure(observed, &mut work));
+    all.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(squared_distance, _)| squared_distance)
 }
 
 #[cfg(test)]
@@ -165,7 +187,10 @@ mod tests {
         ];
         for (observed, squared, log_density, mean) in cases {
             let latent = factors().latent(observed).unwrap();
-            assert!((latent.squared_distance - squared).abs() < 1e-9, "{latent:?}");
+            // The other distribution is farther, and leaves other numbers behind.
+            let far = Factors::new(0.75, vec![50.0; 4], vec![0.5; 8], vec![1.0; 4]).unwrap();
+            let distance = nearest(&[far.clone(), factors(), far], observed).unwrap();
+            assert!((distance - squared).abs() < 1e-9, "{distance}");
             assert!((latent.log_density - log_density).abs() < 1e-9, "{latent:?}");
             assert!(latent.mean.iter().zip(mean).all(|(a, b)| (a - b).abs() < 1e-9), "{latent:?}");
         }
