@@ -24,8 +24,8 @@ The query gives the stars that the model was trained on, as for `lamcat train`; 
 coefficients by name, count. Real stars among simulated ones make the score fit for real ones. A spectrum that comes
 several times is fitted once, is the likelier fitted where there are more than 20,000, and counts as often as it comes
 where the threshold is placed.
-The scores that are printed, and the threshold, are those of stars that were not fitted: half of the stars by a fit to
-the other half, and the other way round. The domain itself is then fitted to all.
+The scores that are printed, and the threshold, are those of stars that were not fitted: of each quarter of the stars
+by a fit to the other three. The domain itself is then fitted to all.
 Examples:
   lamcat model domain lam.safetensors --sql training.sql -o lam.safetensors
   lamcat model domain lam.safetensors -c \"SELECT xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp FROM 'stars/*.parquet'\" -o new.safetensors")]

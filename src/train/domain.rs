@@ -3,9 +3,9 @@
 //! The mixture is fitted to at most [`FITTED_STARS`] spectra, each once. A spectrum that the set has several times is the
 //! likelier among them, and counts as often as the set has it where the threshold is placed.
 //!
-//! The threshold holds for stars that were not fitted: the spectra are put into two halves, copies of one into the same,
-//! and the scores of each half come from a mixture that was fitted to the other one. The domain's own mixture is then
-//! fitted to both.
+//! The threshold holds for stars that were not fitted: the spectra are put into [`FOLDS`] parts, copies of one into the
+//! same, and the scores of each part come from a mixture that was fitted to the others. The domain's own mixture is then
+//! fitted to all.
 
 use rayon::prelude::*;
 
@@ -32,8 +32,10 @@ const FITTED_STARS: usize = 20_000;
 const STARS_OF_A_COEFFICIENT: usize = 50;
 /// Lowest coefficients of each band by which the stars are first put into clusters.
 const ANCHORS: usize = 4;
-/// Makes a spectrum's half independent of whether it is fitted.
-const HALF: u64 = 0x6861_6c66;
+/// Parts of the cross-validation. Of two, each fit would have half of the stars, and scores well above the domain's own.
+const FOLDS: u64 = 4;
+/// Makes a spectrum's part independent of whether it is fitted.
+const FOLD_KEY: u64 = 0x666f_6c64;
 
 /// The domain of a training set, and the scores of its stars.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +51,8 @@ pub struct DomainFit {
 }
 
 impl DomainFit {
-    /// Share of the training stars that lie outside unless another is asked for: one in a thousand.
-    pub const OUTSIDE: f64 = 0.001;
+    /// Share of the training stars that lie outside unless another is asked for: one in two hundred.
+    pub const OUTSIDE: f64 = 0.005;
     /// Different spectra that a distribution of the mixture needs at least.
     pub const STARS: usize = 100;
 
@@ -80,13 +82,13 @@ impl DomainFit {
             return Ok(None);
         }
         let components = (chosen.len() / Self::STARS).min(COMPONENTS);
-        let half = |second: bool| {
-            let stars: Vec<Spectrum> = chosen.iter().copied().filter(|s| s.second_half() == second).collect();
+        let without = |fold: u64| {
+            let stars: Vec<Spectrum> = chosen.iter().copied().filter(|s| s.fold() != fold).collect();
             spectra.fit(&stars, components, seed)
         };
-        let (first, second) = (half(false)?, half(true)?);
+        let others = (0..FOLDS).map(without).collect::<Result<Vec<_>>>()?;
         let score = |spectrum: &Spectrum| {
-            let other = if spectrum.second_half() { &first } else { &second };
+            let other = &others[spectrum.fold() as usize];
             Some((other.score_of(&spectra.observed(spectrum.star))?, spectrum.copies))
         };
         let scored: Vec<(f32, usize)> = spectra.distinct.par_iter().filter_map(score).collect();
@@ -157,8 +159,9 @@ impl Spectrum {
         (0..self.copies as u64).map(|copy| mix(self.key ^ mix(copy))).min().unwrap_or(u64::MAX)
     }
 
-    fn second_half(&self) -> bool {
-        mix(self.key ^ HALF) & 1 == 1
+    /// Its part of the cross-validation, of [`FOLDS`].
+    fn fold(&self) -> u64 {
+        mix(self.key ^ FOLD_KEY) % FOLDS
     }
 }
 

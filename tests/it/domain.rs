@@ -198,7 +198,7 @@ fn the_program_fits_a_domain_and_says_what_is_wrong() {
     let twice = format!(
         "SELECT bp0, bp1, rp0, CAST(NULL AS DOUBLE) AS teff FROM ({SPECTRA}) CROSS JOIN generate_series(1, 2) AS t(n)"
     );
-    let (summary, stderr) = run(&mut domain(&twice, "b.safetensors", &[]));
+    let (summary, stderr) = run(&mut domain(&twice, "b.safetensors", &["--outside", "0.001"]));
     assert!(summary.contains("stars        400 in 800 rows") && summary.contains("exceeded by 0 rows"), "{summary}");
     assert!(stderr.contains("warning: of 400 different spectra a share of 0.001 is less than one"), "{stderr}");
     let info = |file: &str| run(lamcat(folder).args(["model", "info", file])).0;
