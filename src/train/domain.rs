@@ -91,15 +91,15 @@ impl DomainFit {
             let other = &others[spectrum.fold() as usize];
             Some((other.score_of(&spectra.observed(spectrum.star))?, spectrum.copies))
         };
-        let scored: Vec<(f32, usize)> = spectra.distinct.par_iter().filter_map(score).collect();
+        let judged: Vec<(f32, usize)> = spectra.distinct.par_iter().filter_map(score).collect();
         let mut scores: Vec<f32> =
-            scored.iter().flat_map(|(score, copies)| std::iter::repeat_n(*score, *copies)).collect();
+            judged.iter().flat_map(|(score, copies)| std::iter::repeat_n(*score, *copies)).collect();
         if scores.is_empty() {
             return Ok(None);
         }
         scores.sort_unstable_by(f32::total_cmp);
         let domain = spectra.fit(&chosen, components, seed)?.with_threshold(quantile(&scores, 1.0 - outside))?;
-        Ok(Some(Self { domain, scores, spectra: scored.len(), left_out }))
+        Ok(Some(Self { domain, scores, spectra: judged.len(), left_out }))
     }
 
     /// The score that a share of `share` of the stars does not exceed.
