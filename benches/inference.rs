@@ -14,7 +14,7 @@ use lamcat::{
     model::{Architecture, Model, init},
     schema::Vocabulary,
     session::{Session, SessionOptions},
-    sources::sample_with,
+    sources::sample,
 };
 use tokio::runtime::Runtime;
 
@@ -29,7 +29,7 @@ fn model() -> Model {
 
 /// The sample's stars that have both spectra, often enough to make `ROWS`.
 fn stars_file(path: &Path) {
-    let batch = sample_with(ROWS, 0).expect("the sample can be built");
+    let batch = sample(ROWS, 0).expect("the sample can be built");
     let mut writer = ArrowWriter::try_new(File::create(path).expect("writable"), batch.schema(), None).expect("writer");
     writer.write(&batch).expect("writable");
     writer.close().expect("writable");

@@ -31,11 +31,13 @@ use lamcat::{
     planner::LamInferExec,
     schema::Vocabulary,
     session::{Session, SessionOptions},
-    sources::sample_with,
+    sources::sample,
 };
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner, default_validator, strict_column_validator};
 
 const ROWS: usize = 200;
+/// Stars that the paper's demonstrations run on.
+const DEMONSTRATED: usize = 100;
 const LABELS: [&str; 4] = ["teff", "logg", "m_h", "bp0"];
 
 struct Engine {
@@ -139,8 +141,10 @@ async fn session() -> Result<Session> {
         decoder_heads: 4,
         decoder_dense: 32,
     };
+    let first = init::random("first", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1)?;
+    session.engine().set_default_model(first);
     session.engine().register_model(init::random("second", small, Vocabulary::leung_bovy_2023(), 2)?);
-    let stars = sample_with(ROWS, 1)?;
+    let stars = sample(ROWS, 1)?;
     session.context().register_batch("raw", stars)?;
     let query = "SELECT CAST(row_number() OVER (ORDER BY source_id) - 1 AS INT) AS id, source_id, \
                  phot_g_mean_mag AS g, bp_rp, bp_coefficients AS bp, rp_coefficients AS rp, \
@@ -196,8 +200,27 @@ fn normalise(s: &String) -> String {
     s.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The embedded model, stars that were simulated with labels, and what the demonstration called `name` makes of them.
+async fn demonstration(name: &str) -> std::result::Result<Session, Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let session = Session::new(&SessionOptions { partitions: Some(2), memory_bytes: None })?;
+    let stars = root.join("src/cli/demo_stars.parquet");
+    let table = format!(
+        "CREATE TABLE stars AS SELECT * FROM '{}' WHERE bp_coefficients IS NOT NULL AND rp_coefficients IS NOT NULL \
+         AND phot_g_mean_mag < 14 ORDER BY source_id LIMIT {DEMONSTRATED}",
+        stars.display()
+    );
+    let query = std::fs::read_to_string(root.join(format!("sql/paper/{name}.sql")))?;
+    for statement in session.parse(&table)?.into_iter().chain(session.parse(&query)?) {
+        session.plan(statement).await?.collect().await?;
+    }
+    Ok(session)
+}
+
 async fn run_file(path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let session = session().await?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let paper = path.parent().is_some_and(|folder| folder.ends_with("paper"));
+    let session = if paper { demonstration(&name).await? } else { session().await? };
     let mut runner = Runner::new(|| {
         let session = session.clone();
         async { Ok(Engine { session }) }
@@ -213,8 +236,11 @@ async fn run_file(path: &Path) -> std::result::Result<(), Box<dyn std::error::Er
 async fn main() -> ExitCode {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).expect("tests/slt exists").map(|e| e.expect("readable").path()).collect();
+    let files_of = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("the folder exists");
+        entries.map(|e| e.expect("readable").path()).collect::<Vec<_>>()
+    };
+    let mut files: Vec<PathBuf> = [files_of(&folder), files_of(&folder.join("paper"))].concat();
     files.retain(|f| f.extension().is_some_and(|e| e == "slt") && f.to_string_lossy().contains(&filter));
     files.sort();
     let mut failed = 0;

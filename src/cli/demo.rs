@@ -1,17 +1,14 @@
 //! `lamcat demo`: the whole way on the simulated sample.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use datafusion::parquet::arrow::ArrowWriter;
 
 use super::{session_args::SessionArgs, sql::Display};
-use crate::sources::sample;
 
+/// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.
+const STARS: &[u8] = include_bytes!("demo_stars.parquet");
 /// The query of the demonstration.
 const QUERY: &str = include_str!("../../sql/demo.sql");
 
@@ -29,7 +26,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make {}", args.dir.display()))?;
     let stars = args.dir.join("stars.parquet");
     let catalogue = args.dir.join("catalogue.parquet");
-    write_sample(&stars)?;
+    std::fs::write(&stars, STARS).with_context(|| format!("cannot write {}", stars.display()))?;
     eprintln!("simulated sample: {}\n", stars.display());
     eprintln!("{}", QUERY.trim());
     let display = Display { format: None, max_rows: 10, quiet: false };
@@ -42,14 +39,5 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     for statement in session.parse(&format!("SELECT * FROM '{}'", location(&catalogue)))? {
         display.show(&session, statement).await?;
     }
-    Ok(())
-}
-
-fn write_sample(path: &Path) -> anyhow::Result<()> {
-    let batch = sample()?;
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
-    writer.write(&batch)?;
-    writer.close()?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::{
     stdout::out,
 };
 use crate::{
-    model::{Architecture, Domain, Model, import, init},
+    model::{Architecture, Domain, Model, default, import, init},
     schema::Vocabulary,
 };
 
@@ -153,7 +153,7 @@ pub(super) async fn run(command: ModelCommand) -> anyhow::Result<()> {
 fn info(args: &InfoArgs) -> anyhow::Result<()> {
     let model = match &args.file {
         Some(path) => Model::open(path)?,
-        None => init::untrained_demo()?,
+        None => default::model()?,
     };
     let text = if args.json { as_json(&model) } else { as_text(&model) };
     Ok(writeln!(out(), "{text}")?)

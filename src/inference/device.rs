@@ -148,7 +148,10 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::model::init;
+    use crate::{
+        model::{Architecture, init},
+        schema::Vocabulary,
+    };
 
     /// Reports each job's row count, waits for a go, and panics at 13 rows.
     struct Scripted {
@@ -178,7 +181,7 @@ mod tests {
         let (started, seen) = sync_channel(8);
         let (go, wait) = sync_channel(8);
         let device = Device::start(Box::new(Scripted { started, go: wait })).unwrap();
-        let model = Arc::new(init::untrained_demo().unwrap());
+        let model = Arc::new(init::random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1).unwrap());
         let submit = |n| Box::pin(device.infer(model.clone(), rows(n), Arc::default()));
 
         let mut first = submit(1);

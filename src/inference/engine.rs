@@ -9,7 +9,7 @@ use std::{
 use super::{backend::Backend, candle::CandleBackend, device::Device};
 use crate::{
     error::{Error, ErrorKind, Result},
-    model::{Model, init},
+    model::{Model, default},
 };
 
 /// How to start an engine.
@@ -43,7 +43,7 @@ impl Engine {
     /// # Errors
     /// If the device thread cannot be started.
     pub fn start(options: EngineOptions) -> Result<Arc<Self>> {
-        let model = Arc::new(init::untrained_demo()?);
+        let model = Arc::new(default::model()?);
         let default = model.name().to_owned();
         let models = Models { by_name: BTreeMap::from([(default.clone(), model)]), default };
         Ok(Arc::new(Self { device: Device::start(options.backend)?, models: RwLock::new(models) }))

@@ -43,6 +43,12 @@ impl Architecture {
         }
     }
 
+    /// The smallest useful sizes, width 32: for tests and first tries.
+    #[must_use]
+    pub fn tiny() -> Self {
+        Self { context_length: 64, width: 32, encoder_heads: 8, encoder_dense: 64, decoder_heads: 8, decoder_dense: 96 }
+    }
+
     /// Checks that every block's width divides into its heads and every size is positive.
     ///
     /// # Errors

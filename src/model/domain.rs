@@ -98,7 +98,7 @@ impl Domain {
         Self::new(self.tokens, self.mixture, threshold)
     }
 
-    /// How unlike the training stars a context is, see the [module](self). `tokens` and standardised `values` are those
+    /// How unlike the training stars a context is, see [`Domain`]. `tokens` and standardised `values` are those
     /// of the context's slots, 0 where padding. `None` if it holds no coefficient that the domain judges, or one of them
     /// is NaN.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Random weights: for benchmarks at full size and for the untrained demonstration model.
+//! Random weights: to begin training, for benchmarks at full size and for tests.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,6 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{config::Architecture, file::Model, file::Provenance};
 use crate::{error::Result, schema::Vocabulary};
-
-/// Name of the model that lamcat carries until it has a trained one.
-pub const UNTRAINED_DEMO: &str = "untrained-demo";
-
-/// The tiny random model that lamcat carries: same code path as any other, no meaning.
-///
-/// # Errors
-/// Never for the sizes it uses.
-pub fn untrained_demo() -> Result<Model> {
-    let architecture = Architecture {
-        context_length: 64,
-        width: 32,
-        encoder_heads: 8,
-        encoder_dense: 64,
-        decoder_heads: 8,
-        decoder_dense: 96,
-    };
-    random(UNTRAINED_DEMO, architecture, Vocabulary::leung_bovy_2023(), 1)
-}
 
 /// A model with random weights: uniform within `sqrt(3 / fan_in)`, layer norms at identity, the embedding's padding
 /// row at zero. The same seed gives the same weights on every machine.
@@ -120,10 +101,11 @@ mod tests {
 
     #[test]
     fn a_saved_model_loads_to_the_same_hash_and_a_damaged_one_does_not_load() {
-        let model = untrained_demo().unwrap();
+        let made = || random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1).unwrap();
+        let model = made();
         assert!(!model.provenance().trained);
         let bytes = model.to_bytes().unwrap();
-        assert_eq!(bytes, untrained_demo().unwrap().to_bytes().unwrap(), "deterministic");
+        assert_eq!(bytes, made().to_bytes().unwrap(), "deterministic");
         assert_eq!(Model::from_bytes(&bytes).unwrap().hash(), model.hash());
 
         let mut flipped = bytes.clone();

@@ -11,6 +11,7 @@ mod block;
 pub mod cholesky;
 mod config;
 mod decoder;
+pub mod default;
 mod domain;
 mod embedding;
 mod encoder;

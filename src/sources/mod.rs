@@ -15,5 +15,5 @@ pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, display_path, is_
 pub use fits::FitsTable;
 pub use fold::Fold;
 pub use on_error::OnError;
-pub use sample::{SAMPLE_ROWS, sample, sample_with};
+pub use sample::sample;
 pub use votable::VoTable;

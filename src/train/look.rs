@@ -6,12 +6,10 @@ use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::settings::{Blank, Hiding, Requests, Settings};
-use crate::schema::{Vocabulary, XpBand};
+use crate::schema::{COLOURS, Vocabulary, XpBand};
 
 /// Tokens that are never asked for: the published model has them as inputs only.
 const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];
-/// Tokens that are one group as inputs.
-const COLOURS: [&str; 3] = ["bprp", "jh", "jk"];
 /// Slots that the random blanks always leave: up to 59 of 64 are blanked.
 const LEAST_SLOTS: usize = 5;
 
@@ -102,8 +100,8 @@ impl Look {
                 let coefficient = |t: &usize| matches!(self.groups[*t], Group::Bp | Group::Rp);
                 let (coefficients, mut others): (Vec<_>, Vec<_>) = askable.iter().copied().partition(coefficient);
                 let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
-                let spare = others.split_off(wanted.min(others.len()));
-                others.into_iter().chain(coefficients).chain(spare).take(most).collect()
+                let leftover = others.split_off(wanted.min(others.len()));
+                others.into_iter().chain(coefficients).chain(leftover).take(most).collect()
             }
         };
         for i in 0..count.saturating_sub(asked.len()) {

@@ -1,6 +1,7 @@
 //! Statistics that a few outliers do not move.
 
-use super::set::MAD_TO_SIGMA;
+/// From the median absolute deviation to the standard deviation of a normal distribution, `1 / Phi^-1(3/4)`.
+pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
 /// The median, of an even number the mean of the middle two; puts `values` in another order. NaN of none.
 #[must_use]

@@ -2,14 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
-use super::sample::mix;
+use super::{
+    robust::{mad_std, median},
+    sample::mix,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{Token, Vocabulary},
 };
-
-/// From the median absolute deviation to the standard deviation of a normal distribution, `1 / Phi^-1(3/4)`.
-pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
 /// The columns of a query in physical units, one per token.
 #[derive(Debug, Clone, Default)]
@@ -217,30 +217,18 @@ fn measure(name: &str, known: &mut [f32]) -> Result<Token, String> {
     if known.iter().all(|v| v.total_cmp(&known[0]).is_eq()) {
         return Err(format!("'{name}' (the same in every row that has it: {})", known[0]));
     }
-    let centre = f64::from(median(known));
+    let centre = median(known);
     let deviation = |v: &f32| f64::from(*v) - centre;
     let variance = known.iter().map(|v| deviation(v).powi(2)).sum::<f64>() / known.len() as f64;
-    let mut off: Vec<f32> = known.iter().map(|v| deviation(v).abs() as f32).collect();
-    let robust = MAD_TO_SIGMA * f64::from(median(&mut off));
+    let robust = mad_std(known);
     let scale = if robust > 0.0 { robust } else { variance.sqrt() };
     Ok(Token { name: name.to_owned(), median: centre, scale })
-}
-
-/// The median; of an even number the mean of the middle two.
-fn median(values: &mut [f32]) -> f32 {
-    let middle = values.len() / 2;
-    let even = values.len().is_multiple_of(2);
-    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
-    if !even {
-        return upper;
-    }
-    let lower = below.iter().copied().max_by(f32::total_cmp).unwrap_or(upper);
-    lower + (upper - lower) / 2.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::MAD_TO_SIGMA;
 
     fn columns(values: &[[f32; 2]]) -> Columns {
         Columns {

@@ -23,18 +23,17 @@ impl Size {
     /// The sizes of this preset.
     #[must_use]
     pub fn architecture(self) -> Architecture {
-        let (width, heads, encoder_dense, decoder_dense) = match self {
-            Self::Tiny => (32, 8, 64, 96),
-            Self::Small => (64, 16, 256, 512),
-            Self::Full => return Architecture::leung_bovy_2023(),
-        };
-        Architecture {
-            context_length: 64,
-            width,
-            encoder_heads: heads,
-            encoder_dense,
-            decoder_heads: heads,
-            decoder_dense,
+        match self {
+            Self::Tiny => Architecture::tiny(),
+            Self::Small => Architecture {
+                context_length: 64,
+                width: 64,
+                encoder_heads: 8,
+                encoder_dense: 256,
+                decoder_heads: 8,
+                decoder_dense: 512,
+            },
+            Self::Full => Architecture::leung_bovy_2023(),
         }
     }
 }

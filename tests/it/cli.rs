@@ -15,14 +15,21 @@ fn help_teaches() {
 }
 
 #[test]
-fn the_embedded_model_says_that_it_is_untrained() {
+fn the_embedded_model_is_trained_and_an_untrained_one_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let info = run(lamcat(folder.path()).args(["model", "info"])).0;
-    assert!(info.contains("untrained-demo") && info.contains("every result is meaningless"), "{info}");
+    assert!(info.contains("lam-sim") && info.contains("trained      yes"), "{info}");
     let sql = "SELECT count(lam_infer(named_struct('teff', 4700), 'logg')) AS n";
     let (rows, stderr) = run(lamcat(folder.path()).args(["sql", "--format", "csv", "-c", sql]));
+    assert_eq!((rows.as_str(), stderr.contains("untrained")), ("n\n1\n", false), "{stderr}");
+    let sizes = ["--width", "16", "--encoder-heads", "4", "--decoder-heads", "4", "--decoder-dense", "16"];
+    run(lamcat(folder.path()).args(["model", "init", "-o", "r.safetensors"]).args(sizes));
+    let info = run(lamcat(folder.path()).args(["model", "info", "r.safetensors"])).0;
+    assert!(info.contains("every result is meaningless"), "{info}");
+    let args = ["sql", "--model", "r.safetensors", "--format", "csv", "-c", sql];
+    let (rows, stderr) = run(lamcat(folder.path()).args(args));
     assert_eq!(rows, "n\n1\n");
-    assert!(stderr.contains("warning: model untrained-demo (untrained"), "{stderr}");
+    assert!(stderr.contains("warning: model untrained-random (untrained"), "{stderr}");
 }
 
 #[test]
@@ -46,7 +53,7 @@ fn a_model_from_a_seed_is_the_same_every_time_and_can_be_named() {
 fn a_path_with_an_equals_sign_is_no_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("run=3")).unwrap();
-    let model = lamcat::model::init::untrained_demo().unwrap().with_name("three");
+    let model = lamcat::model::default::model().unwrap().with_name("three");
     model.save(folder.path().join("run=3/m.safetensors")).unwrap();
     let sql = "SELECT lam_infer(named_struct('teff', 4700), 'logg', model => 'three') IS NOT NULL AS ok";
     let args = ["sql", "--model", "run=3/m.safetensors", "--format", "csv", "-c", sql];

@@ -109,7 +109,7 @@ async fn symbiotic_stars_are_out_of_domain_and_field_stars_are_not() {
 fn by_hand() -> Model {
     let loading = vec![1.0, 0.5, -0.5, 0.25, 2.0, -1.0];
     let factors = Factors::new(1.0, vec![0.5, -1.0, 2.0], loading, vec![0.5, 0.25, 1.0]).unwrap();
-    init::untrained_demo().unwrap().with_domain(Domain::new(vec![1, 2, 56], vec![factors], 1.2).unwrap()).unwrap()
+    crate::model_files::tiny().with_domain(Domain::new(vec![1, 2, 56], vec![factors], 1.2).unwrap()).unwrap()
 }
 
 // The scores by numpy, z standardised and o the elements that are known:
@@ -148,10 +148,10 @@ fn a_model_file_holds_the_domain_and_damage_to_it_is_found() {
     let bytes = model.to_bytes().unwrap();
     let read = Model::from_bytes(&bytes).unwrap();
     assert_eq!((read.domain(), read.hash()), (model.domain(), model.hash()));
-    assert_ne!(read.hash(), init::untrained_demo().unwrap().hash());
+    assert_ne!(read.hash(), crate::model_files::tiny().hash());
     let factors = Factors::new(1.0, vec![0.0], vec![1.0], vec![1.0]).unwrap();
     let foreign = Domain::new(vec![500], vec![factors], 1.0).unwrap();
-    let e = init::untrained_demo().unwrap().with_domain(foreign).unwrap_err().to_string();
+    let e = crate::model_files::tiny().with_domain(foreign).unwrap_err().to_string();
     assert!(e.contains("a token is not in the vocabulary (token 500)"), "{e}");
     let half = model.with_dtype(DType::F16).unwrap();
     assert_eq!(Model::from_bytes(&half.to_bytes().unwrap()).unwrap().domain(), model.domain());

@@ -30,7 +30,6 @@ fn an_evaluation_is_a_table_and_files_that_a_rerun_repeats() {
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("label  inputs  stars") && lines[1].starts_with("teff   labels"), "{table}");
     for part in [
-        "warning: model untrained-demo",
         "left out teff, logg, m_h from xp32: the query gives no 'bp0'",
         "random: the query gives no coefficient",
         "wrote report",
@@ -65,7 +64,7 @@ fn an_evaluation_is_a_table_and_files_that_a_rerun_repeats() {
 fn the_report_holds_its_pictures_and_escapes_names() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let model = lamcat::model::init::untrained_demo().unwrap().with_name("a<b>&c");
+    let model = crate::model_files::tiny().with_name("a<b>&c");
     model.save(folder.join("model.safetensors")).unwrap();
     run(&mut eval(folder, STARS, &["--model", "model.safetensors"]));
     let html = written(folder, "report.html");

@@ -10,10 +10,15 @@ use crate::{
     shared::shared,
 };
 
+/// A small model with random weights.
+pub fn tiny() -> Model {
+    init::random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1).unwrap()
+}
+
 #[test]
 fn damaged_model_files_are_refused_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes = init::untrained_demo().unwrap().to_bytes().unwrap();
+    let bytes = tiny().to_bytes().unwrap();
     let mut flipped = bytes.clone();
     let last = flipped.len() - 5;
     flipped[last] ^= 0x40;
@@ -69,7 +74,7 @@ async fn a_model_without_a_token_says_which_it_has() {
 
 #[test]
 fn a_weight_of_the_wrong_shape_is_refused() {
-    let model = init::untrained_demo().unwrap();
+    let model = tiny();
     let other = Architecture { encoder_dense: 32, ..model.architecture().clone() };
     let bytes = model.to_bytes().unwrap();
     let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu).unwrap();

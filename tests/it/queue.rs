@@ -6,7 +6,7 @@ use datafusion::datasource::MemTable;
 use lamcat::{
     planner::LamcatOptions,
     session::{Session, SessionOptions},
-    sources::sample_with,
+    sources::sample,
 };
 
 const PARTITIONS: usize = 6;
@@ -17,7 +17,7 @@ fn session() -> Session {
     let session = Session::new(&SessionOptions { partitions: Some(PARTITIONS), memory_bytes: None }).unwrap();
     let state = session.context().state_ref();
     state.write().config_mut().options_mut().extensions.get_mut::<LamcatOptions>().unwrap().batch_rows = 4;
-    let batch = sample_with(PARTITIONS * ROWS, 3).unwrap();
+    let batch = sample(PARTITIONS * ROWS, 3).unwrap();
     let partitions = (0..PARTITIONS).map(|p| vec![batch.slice(p * ROWS, ROWS)]).collect();
     let table = MemTable::try_new(batch.schema(), partitions).unwrap();
     session.context().register_table("raw", Arc::new(table)).unwrap();

@@ -50,6 +50,7 @@ fn the_readmes_commands_run_and_print_what_it_shows() {
     let bin = folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lamcat"), bin.join("lamcat")).unwrap();
+    std::os::unix::fs::symlink(root.join("sql"), folder.path().join("sql")).unwrap();
     let real = shared("data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits");
     if let Some(fits) = &real {
         fs::copy(fits, folder.path().join("field_stars.fits")).unwrap();

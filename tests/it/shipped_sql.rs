@@ -26,7 +26,7 @@ const ARCHIVE: [&str; 2] = [
 
 async fn session() -> Session {
     let session = Session::new(&SessionOptions::default()).unwrap();
-    session.context().register_batch("stars", sample().unwrap()).unwrap();
+    session.context().register_batch("stars", sample(1000, 1).unwrap()).unwrap();
     for table in ARCHIVE {
         session.sql(table).await.unwrap().collect().await.unwrap();
     }
@@ -81,6 +81,12 @@ async fn session_for(query: &Path) -> Session {
     ];
     for table in tables {
         session.sql(table).await.unwrap().collect().await.unwrap();
+    }
+    if stem == "demo" {
+        session.context().deregister_table("stars").unwrap();
+        let stars = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo_stars.parquet");
+        let table = format!("CREATE TABLE stars AS SELECT * FROM '{}'", stars.display());
+        session.sql(&table).await.unwrap().collect().await.unwrap();
     }
     if stem.ends_with("_simulated") || stem.ends_with("_default") {
         session.context().deregister_table("stars").unwrap();

@@ -158,7 +158,7 @@ fn training_goes_on_from_a_models_weights() {
 fn a_model_in_half_precision_answers_nearly_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    lamcat::model::init::untrained_demo().unwrap().save(folder.join("full.safetensors")).unwrap();
+    crate::model_files::tiny().save(folder.join("full.safetensors")).unwrap();
     run(lamcat(folder).args(["model", "convert", "--dtype", "f16", "full.safetensors", "-o", "half.safetensors"]));
     let size = |name: &str| std::fs::metadata(folder.join(name)).unwrap().len() as f64;
     assert!(size("half.safetensors") < 0.65 * size("full.safetensors"));
