@@ -1,7 +1,7 @@
--- The training set of the model that lamcat carries. Three tables: `stars`, simulated by `lamcat simulate`; `field_stars`,
--- real spectra without labels (source_id, bp_coeff, rp_coeff and their n_relevant_bases), half of which are left out for
--- tests (the lowest seven bits of Gaia's ids of real sources say nothing); `green2020`, real labels, colours and parallaxes without spectra, of which a fifth is left out. The real stars
--- are few: each comes several times.
+-- The training set of the model that lamcat carries. Three tables: `stars`, simulated by `lamcat simulate`;
+-- `field_stars`, real spectra without labels (source_id, bp_coeff, rp_coeff and their n_relevant_bases), half of which
+-- are left out for tests (the lowest seven bits of Gaia's ids of real sources say nothing); `green2020`, real labels,
+-- colours and parallaxes without spectra, of which a fifth is left out. The real stars are few: each comes several times.
 WITH field AS (
     SELECT
         *,

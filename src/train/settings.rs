@@ -126,7 +126,8 @@ impl Settings {
             return bad("batch", self.batch.to_string(), "at least 1");
         }
         if !(1..=Requests::MOST).contains(&self.requests.count) {
-            return bad("requests", self.requests.count.to_string(), "between 1 and 256");
+            let allowed = format!("between 1 and {}", Requests::MOST);
+            return bad("requests", self.requests.count.to_string(), &allowed);
         }
         let shares = [
             ("label-share", self.requests.labels.unwrap_or(0.0)),
