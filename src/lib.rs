@@ -30,7 +30,7 @@
 //! | 3 | [`functions`] |
 //! | 4 | [`planner`] |
 //! | 5 | [`session`] |
-//! | 6 | [`ingest`], [`train`] |
+//! | 6 | [`ingest`], [`train`], [`pipeline`] |
 //! | 7 | [`eval`] |
 //! | 8 | [`cli`] |
 //!
@@ -87,6 +87,7 @@ pub mod functions;
 pub mod inference;
 pub mod ingest;
 pub mod model;
+pub mod pipeline;
 pub mod planner;
 pub mod plot;
 pub mod schema;

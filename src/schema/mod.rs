@@ -7,6 +7,7 @@ pub mod healpix;
 mod luminosity;
 mod parallax;
 pub mod photometry;
+mod ucd;
 mod vocabulary;
 
 pub use column::{ColumnMeta, ERROR_SUFFIX, column_meta};
@@ -14,5 +15,6 @@ pub use gaia_columns::{GaiaColumn, gaia_column};
 pub use luminosity::{absmag, fakemag, fakemag_error};
 pub use parallax::parallax_zero_point;
 pub use photometry::g_flux;
+pub use ucd::check_ucd;
 pub(crate) use vocabulary::nearest;
 pub use vocabulary::{COLOURS, PADDING, Token, TokenId, Vocabulary, XpBand};

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 9] = [
     &["functions"],
     &["planner"],
     &["session"],
-    &["ingest", "train"],
+    &["ingest", "train", "pipeline"],
     &["eval"],
     &["cli"],
 ];

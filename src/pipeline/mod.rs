@@ -1,0 +1,26 @@
+//! Pipeline files: everything that a catalogue needs besides data, in TOML.
+//!
+//! ```text
+//! file ──> PipelineFile (as typed) ──> Pipeline (resolved) ──> plan_check on a session ──> CheckedPlan
+//! ```
+//!
+//! Only a [`Pipeline`] travels: its paths are absolute, its defaults filled in, its query read, its values checked.
+
+mod document;
+mod places;
+mod resolve;
+mod rules;
+mod schedule;
+mod spec;
+
+pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
+pub use schedule::Schedule;
+pub use spec::{
+    ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Precision, Resources, ScheduleSpec, Tiling, Units,
+};
+
+/// The JSON Schema of pipeline files, with which editors complete and check them.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(PipelineFile).to_value()
+}

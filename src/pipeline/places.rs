@@ -1,0 +1,57 @@
+//! Where relative paths begin.
+
+use std::path::{Component, Path, PathBuf};
+
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A folder that relative paths are relative to.
+pub(super) struct Base(PathBuf);
+
+impl Base {
+    /// The folder of a file, whose path is absolute and without links.
+    pub(super) fn folder_of(file: &Path) -> Self {
+        Self(file.parent().unwrap_or(file).to_owned())
+    }
+
+    pub(super) fn working_directory() -> Result<Self> {
+        let folder = std::env::current_dir();
+        Ok(Self(folder.map_err(|e| Error::new(ErrorKind::Io, "there is no working directory").source(e))?))
+    }
+
+    /// A path as an absolute one without `.` and `..`; a URL as it is.
+    pub(super) fn place(&self, text: &str) -> String {
+        if Url::parse(text).is_ok_and(|url| url.has_host() || url.scheme() == "file") {
+            return text.to_owned();
+        }
+        let mut place = PathBuf::new();
+        for part in self.0.join(text).components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    place.pop();
+                }
+                other => place.push(other),
+            }
+        }
+        let folder = if text.ends_with('/') { "/" } else { "" };
+        place.display().to_string() + folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_absolute_and_urls_stay() {
+        let base = Base::folder_of(Path::new("/work/pipelines/a.toml"));
+        assert_eq!(base.place("../sql/a.sql"), "/work/sql/a.sql");
+        assert_eq!(base.place("./stars/*.parquet"), "/work/pipelines/stars/*.parquet");
+        assert_eq!(base.place("stars/"), "/work/pipelines/stars/");
+        assert_eq!(base.place("/data/x.parquet"), "/data/x.parquet");
+        assert_eq!(base.place("s3://bucket/a/../x.parquet"), "s3://bucket/a/../x.parquet");
+        assert_eq!(base.place("a:b.parquet"), "/work/pipelines/a:b.parquet");
+    }
+}
