@@ -6,6 +6,8 @@ mod eval;
 mod functions;
 mod ingest;
 mod model;
+mod override_args;
+mod pipeline;
 mod plot;
 mod progress;
 mod query_args;
@@ -57,6 +59,9 @@ enum Command {
     Train(Box<train::TrainArgs>),
     /// Judge a model on the rows of a query whose labels are known.
     Eval(Box<eval::EvalArgs>),
+    /// Check and explain pipeline files, which say how a catalogue is made.
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineCommand),
 }
 
 /// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage.
@@ -96,6 +101,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,
         Command::Eval(args) => eval::run(*args).await,
+        Command::Pipeline(command) => pipeline::run(command).await,
     }
 }
 

@@ -57,9 +57,9 @@ impl<'a> Document<'a> {
             return error.hint(format!("{near}known keys: {}", known.join(", ")));
         }
         if let (Some("missing field"), [missing]) = (message.get(..13), &words[..]) {
-            // A key that is missing at the top has no place.
-            let at = at.filter(|_| key.is_some());
-            let table = key.map_or_else(String::new, |key| format!("{key}."));
+            // A key that is missing at the top has no place: the start of the text.
+            let at = at.filter(|at| *at > 0);
+            let table = key.filter(|_| at.is_some()).map_or_else(String::new, |key| format!("{key}."));
             return self.place(at, None, format!("the key {table}{missing} is missing")).hint(
                 "`lamcat pipeline schema` prints the JSON Schema of the format, with what every key means; \
                  pipelines/demo.toml is an example",

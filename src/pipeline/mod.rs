@@ -6,13 +6,19 @@
 //!
 //! Only a [`Pipeline`] travels: its paths are absolute, its defaults filled in, its query read, its values checked.
 
+mod check;
+mod columns;
 mod document;
+mod known;
 mod places;
 mod resolve;
+mod row_wise;
 mod rules;
 mod schedule;
 mod spec;
 
+pub use check::{CheckedPlan, parse_query, plan_check};
+pub use columns::Origin;
 pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
 pub use schedule::Schedule;
 pub use spec::{

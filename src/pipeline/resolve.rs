@@ -134,12 +134,14 @@ impl Pipeline {
         let here = Base::working_directory()?;
 
         let version = Version::parse(&typed.version).map_err(|e| {
-            document.error("version", format!("'{}' is not a version", typed.version)).source(e).hint("write e.g. 1.0.0")
+            document
+                .error("version", format!("'{}' is not a version", typed.version))
+                .source(e)
+                .hint("write e.g. 1.0.0")
         })?;
         let sql_path = PathBuf::from(base.place(&typed.sql));
-        let sql = fs::read_to_string(&sql_path).map_err(|e| {
-            document.error("sql", format!("cannot read the query {}", sql_path.display())).source(e)
-        })?;
+        let sql = fs::read_to_string(&sql_path)
+            .map_err(|e| document.error("sql", format!("cannot read the query {}", sql_path.display())).source(e))?;
         let model = match (&overrides.model, &typed.model) {
             (Some(model), _) => model_choice(model, &here),
             (None, Some(model)) => model_choice(model, &base),
@@ -213,8 +215,7 @@ fn override_inputs(inputs: &mut [Input], overrides: &[(String, String)], here: &
             let known: Vec<&str> = names.iter().map(String::as_str).collect();
             let near = nearest(name, &known).map_or_else(String::new, |near| format!("did you mean '{near}'? "));
             let message = format!("the pipeline has no input '{}'", without_secrets(name));
-            return Err(Error::new(ErrorKind::Config, message)
-                .hint(format!("{near}its inputs: {}", known.join(", "))));
+            return Err(Error::new(ErrorKind::Config, message).hint(format!("{near}its inputs: {}", known.join(", "))));
         };
         input.path = here.place(path);
     }

@@ -30,9 +30,9 @@ pub(super) fn cut_input<'a>(document: &Document, inputs: &'a BTreeMap<String, In
     let cut: Vec<&str> = inputs.iter().filter(|(_, i)| i.cut == Some(true)).map(|(name, _)| name.as_str()).collect();
     match (&cut[..], &names[..]) {
         ([one], _) => Ok(one),
-        ([], []) => Err(document.error("inputs", "the pipeline has no input").hint(
-            "add e.g.\n[inputs.stars]\npath = \"stars/*.parquet\"",
-        )),
+        ([], []) => Err(document
+            .error("inputs", "the pipeline has no input")
+            .hint("add e.g.\n[inputs.stars]\npath = \"stars/*.parquet\"")),
         ([], [only]) if inputs[*only].cut.is_none() => Ok(only),
         ([], _) => Err(document.error("inputs", format!("no input is cut: {}", names.join(", "))).hint(hint)),
         ([_, second, ..], _) => {
@@ -97,7 +97,8 @@ fn texts(document: &Document, typed: &PipelineFile) -> Result<()> {
         return Err(document.error(&format!("inputs.{name}.path"), "must not be empty"));
     }
     // The properties of a catalogue have one line each.
-    for (key, _) in texts.into_iter().take(4).filter(|(key, text)| *key != "description" && text.trim().contains('\n')) {
+    for (key, _) in texts.into_iter().take(4).filter(|(key, text)| *key != "description" && text.trim().contains('\n'))
+    {
         return Err(document.error(key, "must be one line"));
     }
     if let Some(doi) = typed.doi.as_deref().filter(|doi| !is_doi(doi)) {
@@ -137,10 +138,15 @@ fn tiling(document: &Document, typed: &PipelineFile) -> Result<()> {
         return Err(document.error("tiling.lowest_order", message));
     }
     // Side of a pixel of this area.
-    let side_arcsec = (4.0 * std::f64::consts::PI / 12.0).sqrt().to_degrees() * 3600.0 / f64::from(tiling.highest_order).exp2();
+    let side_arcsec =
+        (4.0 * std::f64::consts::PI / 12.0).sqrt().to_degrees() * 3600.0 / f64::from(tiling.highest_order).exp2();
     if !(tiling.margin_arcsec >= 0.0 && tiling.margin_arcsec < side_arcsec) {
-        return Err(document.error("tiling.margin_arcsec", "must be at least 0, and less than the side of the smallest tiles")
-            .hint(format!("tiles of order {} are {side_arcsec:.0} arcseconds wide; 0 is no margin", tiling.highest_order)));
+        return Err(document
+            .error("tiling.margin_arcsec", "must be at least 0, and less than the side of the smallest tiles")
+            .hint(format!(
+                "tiles of order {} are {side_arcsec:.0} arcseconds wide; 0 is no margin",
+                tiling.highest_order
+            )));
     }
     for (i, name) in tiling.index.iter().enumerate() {
         if tiling.index[..i].contains(name) {
@@ -169,7 +175,8 @@ fn gates(document: &Document, typed: &PipelineFile) -> Result<()> {
 pub(super) fn schedule(document: &Document, typed: &ScheduleSpec) -> Result<Schedule> {
     let time_zone: Tz = typed.time_zone.parse().map_err(|_| {
         let known: Vec<&str> = TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
-        let near = nearest(&typed.time_zone, &known).map_or_else(String::new, |near| format!("did you mean '{near}'? "));
+        let near =
+            nearest(&typed.time_zone, &known).map_or_else(String::new, |near| format!("did you mean '{near}'? "));
         document
             .error("schedule.time_zone", format!("unknown time zone '{}'", typed.time_zone))
             .hint(near + "use a name of the IANA database, e.g. UTC or Europe/Berlin")

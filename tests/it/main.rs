@@ -20,6 +20,8 @@ mod npz;
 mod object_store;
 mod paper;
 mod parity;
+mod pipeline_files;
+mod pipeline_queries;
 mod plot;
 mod program;
 mod queue;

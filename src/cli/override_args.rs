@@ -1,0 +1,39 @@
+//! What a command line puts in place of what a pipeline file says.
+
+use anyhow::Context;
+use clap::Args;
+use semver::Version;
+
+use crate::pipeline::Overrides;
+
+#[derive(Debug, Args)]
+pub(super) struct OverrideArgs {
+    /// Read this path or URL for an input, in place of the file's. Repeatable.
+    #[arg(long = "input", value_name = "NAME=PATH", value_parser = parse_input)]
+    inputs: Vec<(String, String)>,
+    /// Folder or URL for the catalogue, in place of the file's.
+    #[arg(long, value_name = "DIR")]
+    store: Option<String>,
+    /// Version of the release, in place of the file's.
+    #[arg(long, value_name = "VERSION")]
+    release_version: Option<Version>,
+    /// Model file, path or URL, in place of the file's.
+    #[arg(long, value_name = "FILE")]
+    model: Option<String>,
+}
+
+impl OverrideArgs {
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides {
+            inputs: self.inputs.clone(),
+            store: self.store.clone(),
+            version: self.release_version.clone(),
+            model: self.model.clone(),
+        }
+    }
+}
+
+fn parse_input(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, path) = text.split_once('=').context("an input is NAME=PATH, e.g. stars='xp/*.parquet'")?;
+    Ok((name.to_owned(), path.to_owned()))
+}
