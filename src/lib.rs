@@ -25,7 +25,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`schema`], [`error`] |
-//! | 1 | [`sources`], [`context`], [`model`], [`xp`], [`plot`]; these never import each other |
+//! | 1 | [`sources`], [`context`], [`model`], [`xp`], [`plot`], [`release`]; these never import each other |
 //! | 2 | [`inference`] |
 //! | 3 | [`functions`] |
 //! | 4 | [`planner`] |
@@ -90,6 +90,7 @@ pub mod model;
 pub mod pipeline;
 pub mod planner;
 pub mod plot;
+pub mod release;
 pub mod schema;
 pub mod session;
 pub mod sources;

@@ -13,6 +13,7 @@ mod progress;
 mod query_args;
 mod repl;
 mod rows;
+mod run;
 mod session_args;
 mod simulate;
 mod sql;
@@ -51,6 +52,8 @@ enum Command {
     /// Import, inspect and make model files.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Run a pipeline: from its inputs to a published HATS catalogue.
+    Run(Box<run::RunArgs>),
     /// Convert files of the Gaia archive (ECSV, CSV, FITS, VOTable, HATS) to Parquet.
     Ingest(ingest::IngestArgs),
     /// Simulate stars with spectra and labels, to train a model on.
@@ -97,6 +100,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Plot(args) => plot::run(*args).await,
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command).await,
+        Command::Run(args) => run::run(*args).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,

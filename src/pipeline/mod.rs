@@ -8,18 +8,26 @@
 
 mod check;
 mod columns;
+mod cut;
 mod document;
+mod infer;
+mod job;
 mod known;
 mod places;
 mod resolve;
 mod row_wise;
 mod rules;
+mod run;
 mod schedule;
+mod share;
 mod spec;
 
 pub use check::{CheckedPlan, parse_query, plan_check};
 pub use columns::Origin;
+pub use cut::{Cut, CutInput};
+pub use job::{InputFiles, Job, JobSpec, Unit};
 pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
+pub use run::{Estimate, Outcome, Run, Stage, Watch};
 pub use schedule::Schedule;
 pub use spec::{
     ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Precision, Resources, ScheduleSpec, Tiling, Units,

@@ -36,6 +36,8 @@ pub struct Place {
     pub store: Arc<dyn ObjectStore>,
     /// Path in the store.
     pub path: object_store::path::Path,
+    /// Its address.
+    pub url: Url,
 }
 
 impl Session {
@@ -87,6 +89,6 @@ impl Session {
         };
         let store = self.context().runtime_env().object_store_registry.get_store(&url)?;
         let path = object_store::path::Path::from_url_path(url.path()).map_err(|e| bad(e.to_string()))?;
-        Ok(Place { store, path })
+        Ok(Place { store, path, url })
     }
 }

@@ -21,7 +21,7 @@ use datafusion::{
     execution::{
         SessionStateBuilder,
         memory_pool::{FairSpillPool, TrackConsumersPool},
-        runtime_env::RuntimeEnvBuilder,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     prelude::{SessionConfig, SessionContext},
     sql::parser::{DFParserBuilder, Statement},
@@ -76,9 +76,25 @@ impl Session {
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
+        Self::assemble(config(options), runtime.build_arc()?, engine)
+    }
+
+    /// A session with tables of its own on the same engine, stores, memory and settings, whose queries are split into
+    /// `partitions`.
+    ///
+    /// # Errors
+    /// If a function cannot be registered.
+    pub fn sibling(&self, partitions: usize) -> Result<Self> {
+        // A state that was built from another has this off.
+        let config = self.context.copied_config().with_create_default_catalog_and_schema(true);
+        let config = config.with_target_partitions(partitions);
+        Self::assemble(config, self.context.runtime_env(), self.engine.clone())
+    }
+
+    fn assemble(config: SessionConfig, runtime: Arc<RuntimeEnv>, engine: Arc<Engine>) -> Result<Self> {
         let state = SessionStateBuilder::new_with_default_features()
-            .with_config(config(options))
-            .with_runtime_env(runtime.build_arc()?)
+            .with_config(config)
+            .with_runtime_env(runtime)
             .with_analyzer_rule(Arc::new(Hoist))
             .with_optimizer_rule(Arc::new(Prune))
             .with_query_planner(Arc::new(LamQueryPlanner::new(engine.clone())))

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 /// Modules by layer, lowest first; those of one row never import each other.
 const LAYERS: [&[&str]; 9] = [
     &["schema", "error"],
-    &["sources", "context", "model", "xp", "plot"],
+    &["sources", "context", "model", "xp", "plot", "release"],
     &["inference"],
     &["functions"],
     &["planner"],

@@ -1,0 +1,152 @@
+//! `lamcat run`: a pipeline to a published release.
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
+
+use super::{override_args::OverrideArgs, stdout::out};
+use crate::pipeline::{Outcome, Pipeline, Run, Stage, Watch, plan_check};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A run that ends early loses nothing: the same command goes on where it was, and two at once share \
+                        the work. The release becomes the current one in one step, after everything is written."
+)]
+pub(super) struct RunArgs {
+    /// The pipeline file (see `lamcat pipeline --help`).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    overrides: OverrideArgs,
+    /// Says what there is to do and how long it will take, and does nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// The result for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let pipeline = Pipeline::load(&args.file, &args.overrides.overrides())?;
+    let session = pipeline.open_session().await?;
+    pipeline.register_inputs(&session).await?;
+    let checked = plan_check(&session, &pipeline).await?;
+    let model = session.engine().model(None)?;
+    let run = Run::plan(session, pipeline, &model, &checked.schema).await?;
+    if args.dry_run {
+        return show_estimate(&run, args.json).await;
+    }
+    let started = Instant::now();
+    let storage = run.storage().clone();
+    let progress = RunProgress::default();
+    let outcome = tokio::select! {
+        outcome = run.execute(&progress) => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            progress.clear();
+            bail!("stopped; what is done is kept\nhint: the same command goes on from here")
+        }
+    };
+    progress.clear();
+    let outcome = outcome?;
+    if args.json {
+        writeln!(out(), "{}", serde_json::to_string(&outcome)?)?;
+    } else {
+        report(&outcome, &storage.shown(&outcome.release.folder), started.elapsed())?;
+    }
+    Ok(())
+}
+
+fn report(outcome: &Outcome, folder: &str, took: Duration) -> anyhow::Result<()> {
+    let (rows, tiles) = (outcome.rows, outcome.tiles);
+    let (here, elsewhere) = (outcome.units_here, outcome.units_elsewhere);
+    eprintln!("{here} units worked here, {elsewhere} earlier or elsewhere, in {}", HumanDuration(took));
+    let release = &outcome.release;
+    eprintln!("published {} {}: {rows} rows in {tiles} tiles", release.name, release.version);
+    Ok(writeln!(out(), "{folder}")?)
+}
+
+async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
+    let estimate = run.estimate().await?;
+    let mut out = out();
+    if json {
+        return Ok(writeln!(out, "{}", serde_json::to_string(&estimate)?)?);
+    }
+    let catalogue = run.job().catalogue();
+    writeln!(out, "{} {}: job {}", catalogue.name, catalogue.version, run.job().id)?;
+    let bytes = HumanBytes(estimate.bytes);
+    let rows = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| rows.to_string());
+    writeln!(out, "input: {rows} rows, {bytes}, in {} units, of which {} are done", estimate.units, estimate.done)?;
+    if let (Some(rate), Some(seconds)) = (estimate.rows_per_second, estimate.seconds) {
+        let time = HumanDuration(Duration::from_secs_f64(seconds));
+        writeln!(out, "the model does {rate:.0} rows/s here: {time} for what is left")?;
+    }
+    Ok(writeln!(out, "release: {}", run.storage().shown(&run.job().release_folder()))?)
+}
+
+/// A bar per stage; a line per stage where there is no terminal.
+#[derive(Default)]
+struct RunProgress {
+    bar: Mutex<Option<ProgressBar>>,
+    tasks: AtomicU64,
+    done: AtomicU64,
+}
+
+impl RunProgress {
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Watch for RunProgress {
+    fn begin(&self, stage: Stage, tasks: usize, rows: u64) {
+        self.clear();
+        let name = match stage {
+            Stage::Infer => "infer   ",
+            Stage::Arrange => "arrange ",
+            Stage::Assemble => "assemble",
+            Stage::Verify => "verify  ",
+            Stage::Publish => "publish ",
+        };
+        self.tasks.store(tasks as u64, Ordering::Relaxed);
+        self.done.store(0, Ordering::Relaxed);
+        let bar = ProgressBar::new(rows);
+        let template = if rows > 0 {
+            "{prefix} {wide_bar} {pos}/{len} rows, {per_sec}, eta {eta}, {msg}"
+        } else {
+            "{prefix} {spinner} {elapsed}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name);
+        bar.enable_steady_tick(Duration::from_millis(250));
+        if bar.is_hidden() {
+            eprintln!("{name} {tasks} {}", if rows > 0 { format!("tasks, {rows} rows") } else { "task".to_owned() });
+        }
+        *self.bar() = Some(bar);
+    }
+
+    fn done(&self, rows: u64, _here: bool) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(bar) = self.bar().as_ref() {
+            bar.inc(rows);
+            bar.set_message(format!("{done}/{}", self.tasks.load(Ordering::Relaxed)));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Working a unit: its rows through the query, placed on the sky, sorted, written.
+
+use std::{sync::Arc, time::Instant};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, StringArray},
+    datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, SchemaRef},
+};
+use datafusion::{
+    common::Column, dataframe::DataFrame, error::DataFusionError, execution::FunctionRegistry, logical_expr::Expr,
+    prelude::ident,
+};
+use futures::TryStreamExt;
+
+use super::{
+    job::{Job, Unit},
+    resolve::Pipeline,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    release::{
+        Storage,
+        arrange::sky_order,
+        catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
+        parquet_file::{Effort, TableWriter},
+        storage::attempt_name,
+        tiles::RowCounts,
+        units::UnitClaim,
+    },
+    session::Session,
+};
+
+/// The rows of a unit by the pipeline's query, with their pixel first, in the order of the sky.
+///
+/// # Errors
+/// If the query cannot be planned.
+async fn unit_rows(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<DataFrame> {
+    let failed = |e| failed(&unit.file, &e);
+    let (session, frame) = planned(session, pipeline, job, unit).await?;
+    let pixel = session.context().udf("healpix_29").map_err(failed)?.call(POSITION_COLUMNS.map(ident).to_vec());
+    let columns = job.schema.fields().iter().map(|field| match field.name().as_str() {
+        HEALPIX_COLUMN => pixel.clone().alias(HEALPIX_COLUMN),
+        name => Expr::Column(Column::new_unqualified(name)),
+    });
+    frame.select(columns).and_then(|frame| frame.sort(sky_order())).map_err(failed)
+}
+
+/// The query over a unit's rows, and the session that it is of.
+async fn planned(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<(Session, DataFrame)> {
+    let failed = |e| failed(&unit.file, &e);
+    // One partition: rows reach the device in the order of the file, so that a unit is the same whoever works it.
+    let session = session.sibling(1).map_err(failed)?;
+    for input in &pipeline.inputs {
+        if input.cut {
+            let table = job.input.table(unit.cut);
+            session.context().register_table(input.name.as_str(), table).map_err(failed)?;
+        } else {
+            let quoted = |text: &str, mark: char| text.replace(mark, &format!("{mark}{mark}"));
+            let (name, path) = (quoted(&input.name, '"'), quoted(&input.path, '\''));
+            session.sql(&format!("CREATE VIEW \"{name}\" AS SELECT * FROM '{path}'")).await.map_err(failed)?;
+        }
+    }
+    let frame = session.sql(&pipeline.sql.text).await.map_err(failed)?;
+    Ok((session, frame))
+}
+
+/// Rows of a unit that tell how fast the rest will be.
+const SAMPLE_ROWS: usize = 2000;
+
+/// Rows of a unit's input per second, from its first ones; `None` if the unit has too few to tell.
+pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<Option<f64>> {
+    let failed = |e| failed(&unit.file, &e);
+    let (_session, frame) = planned(session, pipeline, job, unit).await?;
+    let first = frame.limit(0, Some(SAMPLE_ROWS)).map_err(failed)?;
+    let start = Instant::now();
+    let rows: usize = first.collect().await.map_err(failed)?.iter().map(RecordBatch::num_rows).sum();
+    Ok((rows > 0).then(|| rows as f64 / start.elapsed().as_secs_f64().max(1e-6)))
+}
+
+/// Works a unit and writes its rows under a name of their own; nothing counts before it is claimed.
+///
+/// # Errors
+/// If the query fails, a row has no place or no identifier, or the store cannot be written to.
+pub(super) async fn work(
+    session: &Session,
+    pipeline: &Pipeline,
+    job: &Job,
+    storage: &Storage,
+    unit: &Unit,
+) -> Result<UnitClaim> {
+    let start = Instant::now();
+    let frame = unit_rows(session, pipeline, job, unit).await?;
+    let mut rows = frame.execute_stream().await.map_err(|e| failed(&unit.file, &e))?;
+    let mut counts = RowCounts::new(job.catalogue().skymap_order);
+    let path = job.paths.unit_rows(&unit.id, &attempt_name());
+    let mut writer: Option<TableWriter> = None;
+    while let Some(batch) = rows.try_next().await.map_err(|e| failed(&unit.file, &e))? {
+        let batch = checked(&batch, &job.schema).map_err(|e| e.within("file", &unit.file))?;
+        batch.column(0).as_primitive::<Int64Type>().values().iter().for_each(|cell| counts.add(*cell));
+        let open = match writer.take() {
+            Some(open) => open,
+            None => TableWriter::new(storage, &path, &job.schema, &[], Effort::Working)?,
+        };
+        writer.insert(open).write(batch).await?;
+    }
+    let rows = match writer {
+        Some(writer) => Some(writer.finish().await?),
+        None => None,
+    };
+    let input_rows = unit.cut.rows.unwrap_or_else(|| counts.total());
+    Ok(UnitClaim { unit: unit.id.clone(), rows, input_rows, counts, seconds: start.elapsed().as_secs_f64() })
+}
+
+fn failed(file: &str, e: &DataFusionError) -> Error {
+    Error::new(ErrorKind::Input, "a unit cannot be worked").at("file", file).source(e.strip_backtrace())
+}
+
+/// A batch as a catalogue can have it. Texts and lists without a value are empty and NaN, as astropy cannot read NULLs of
+/// these types.
+fn checked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let ids = batch.column_by_name(ID_COLUMN);
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| without_nulls(column, field, ids)).collect::<Result<Vec<_>>>()?;
+    let bad = |e| Error::new(ErrorKind::Plan, "the query's columns are not those that were planned").source(e);
+    RecordBatch::try_new(schema.clone(), columns).map_err(bad)
+}
+
+fn without_nulls(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Result<ArrayRef> {
+    if column.null_count() == 0 || matches!(column.data_type(), DataType::Float32 | DataType::Float64) {
+        let position = POSITION_COLUMNS.contains(&field.name().as_str());
+        return if position && column.null_count() > 0 { Err(null(column, field, ids)) } else { Ok(column.clone()) };
+    }
+    match column.data_type() {
+        DataType::Utf8 => {
+            let text = column.as_string::<i32>().iter().map(|value| Some(value.unwrap_or_default()));
+            Ok(Arc::new(text.collect::<StringArray>()))
+        }
+        DataType::FixedSizeList(item, length) => {
+            let lists = column.as_fixed_size_list();
+            let known = |i: usize| lists.is_valid(i / (*length).max(1) as usize);
+            let values: ArrayRef = match item.data_type() {
+                DataType::Float32 => {
+                    let values = lists.values().as_primitive::<Float32Type>().iter().enumerate();
+                    let filled = values.map(|(i, v)| v.filter(|_| known(i)).unwrap_or(f32::NAN));
+                    Arc::new(Float32Array::from_iter_values(filled))
+                }
+                DataType::Float64 => {
+                    let values = lists.values().as_primitive::<Float64Type>().iter().enumerate();
+                    let filled = values.map(|(i, v)| v.filter(|_| known(i)).unwrap_or(f64::NAN));
+                    Arc::new(Float64Array::from_iter_values(filled))
+                }
+                _ => return Err(null(column, field, ids)),
+            };
+            Ok(Arc::new(FixedSizeListArray::new(item.clone(), *length, values, None)))
+        }
+        _ => Err(null(column, field, ids)),
+    }
+}
+
+/// That a value is missing which readers need.
+fn null(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Error {
+    let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
+    let id = ids.and_then(|ids| ids.as_primitive_opt::<Int64Type>()).filter(|ids| ids.is_valid(row));
+    let error =
+        Error::new(ErrorKind::Input, "a row has no value that readers can do without").at("column", field.name());
+    let error = match id {
+        Some(ids) => error.at(ID_COLUMN, ids.value(row)),
+        None => error,
+    };
+    let hint = match field.name().as_str() {
+        ID_COLUMN | "ra" | "dec" | HEALPIX_COLUMN => {
+            "a source without identifier or place cannot be in a catalogue: leave such rows out with WHERE".to_owned()
+        }
+        name => {
+            format!("readers make floats of integers with NULLs: give a value that says so, as in coalesce({name}, -1)")
+        }
+    };
+    error.hint(hint)
+}

@@ -1,0 +1,196 @@
+//! A job: the work that a pipeline is on its inputs as they are now. The same pipeline on the same inputs is the same
+//! job, whoever runs it and whenever: that is how runs go on and share.
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use object_store::ObjectMeta;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    cut::{Cut, CutInput},
+    resolve::Pipeline,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    model::Model,
+    release::{
+        Storage,
+        catalogue::{Catalogue, leaf_schema},
+        clock,
+        paths::{self, JobPaths},
+    },
+    session::{Session, without_secrets},
+};
+
+/// Changes when the same job would write other bytes.
+const FORMAT: u32 = 1;
+/// Characters of a job's and a unit's identity.
+const ID_LENGTH: usize = 16;
+/// Order of the map of the sky; also the finest at which tiles can be chosen.
+const SKYMAP_ORDER: u8 = 8;
+
+/// A job, planned.
+#[derive(Debug)]
+pub struct Job {
+    /// Identity.
+    pub id: String,
+    /// Where its files are.
+    pub paths: JobPaths,
+    /// Its record.
+    pub spec: JobSpec,
+    /// Columns of a leaf.
+    pub schema: SchemaRef,
+    /// The units of work.
+    pub units: Vec<Unit>,
+    /// The input that the units are of.
+    pub input: CutInput,
+}
+
+/// A unit of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Identity.
+    pub id: String,
+    /// What it reads.
+    pub cut: Cut,
+    /// The file, for messages.
+    pub file: String,
+}
+
+/// What is written of a job: enough to know it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Version of this record.
+    pub format: u32,
+    /// What is to be published, with the time of the job.
+    pub catalogue: Catalogue,
+    /// The query.
+    pub sql: String,
+    /// Name of the model.
+    pub model: String,
+    /// Files of the inputs.
+    pub inputs: Vec<InputFiles>,
+    /// Rows of a unit at most.
+    pub unit_rows: u64,
+    /// Columns of a leaf: name, type, unit, UCD.
+    pub columns: Vec<[String; 4]>,
+}
+
+/// The files of an input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputFiles {
+    /// Its name in the query.
+    pub name: String,
+    /// Path or URL as the pipeline has it, without secrets.
+    pub path: String,
+    /// Path, size, and what changes when the file does.
+    pub files: Vec<(String, u64, String)>,
+}
+
+impl Job {
+    /// Plans the job of `pipeline`, whose query gives the columns `columns`.
+    ///
+    /// # Errors
+    /// If an input cannot be read.
+    pub async fn plan(session: &Session, pipeline: &Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
+        let cut = pipeline.inputs.iter().find(|input| input.cut);
+        let cut = cut.ok_or_else(|| Error::new(ErrorKind::Config, "no input is cut into units"))?;
+        let input = CutInput::open(session, &cut.path).await?;
+        let cuts = input.cut(session, pipeline.units.rows).await?;
+        let schema = leaf_schema(columns);
+        let mut inputs = Vec::new();
+        for other in &pipeline.inputs {
+            let files: Vec<ObjectMeta> = match other.cut {
+                true => input.files().cloned().collect(),
+                false => CutInput::open(session, &other.path).await?.files().cloned().collect(),
+            };
+            let files = files.iter().map(|file| (file.location.to_string(), file.size, state_of(file))).collect();
+            inputs.push(InputFiles { name: other.name.clone(), path: without_secrets(&other.path), files });
+        }
+        let mut spec = JobSpec {
+            format: FORMAT,
+            catalogue: catalogue(pipeline, model),
+            sql: pipeline.sql.text.clone(),
+            model: model.name().to_owned(),
+            inputs,
+            unit_rows: pipeline.units.rows,
+            columns: described(&schema),
+        };
+        let id = hash(&serde_json::json!([spec, env!("CARGO_PKG_VERSION")]));
+        id.clone_into(&mut spec.catalogue.job);
+        let paths = JobPaths::new(&id);
+        let files: Vec<&ObjectMeta> = input.files().collect();
+        let units = cuts.into_iter().map(|cut| {
+            let file = files[cut.file];
+            let place = serde_json::json!([id, file.location.to_string(), state_of(file), cut.row_groups]);
+            Unit { id: hash(&place), cut, file: file.location.to_string() }
+        });
+        let units = units.collect();
+        Ok(Self { id, paths, spec, schema, units, input })
+    }
+
+    /// Writes the job's record, unless it is there; from then on its time is that of the record.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn record(&mut self, storage: &Storage) -> Result<()> {
+        self.spec.catalogue.created = clock::now_hats();
+        let path = self.paths.spec();
+        if !storage.create_json(&path, &self.spec).await? {
+            let gone = || Error::new(ErrorKind::Io, "the job's record has vanished").at("file", storage.shown(&path));
+            self.spec = storage.get_json(&path).await?.ok_or_else(gone)?;
+        }
+        Ok(())
+    }
+
+    /// What is to be published.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.spec.catalogue
+    }
+
+    /// Folder of the release that the job makes.
+    #[must_use]
+    pub fn release_folder(&self) -> String {
+        paths::release(&self.spec.catalogue.version, &self.id)
+    }
+}
+
+/// What of a file changes when it does: its ETag, else its time.
+fn state_of(file: &ObjectMeta) -> String {
+    file.e_tag.clone().unwrap_or_else(|| file.last_modified.to_rfc3339())
+}
+
+fn hash(value: &serde_json::Value) -> String {
+    format!("{:x}", Sha256::digest(value.to_string()))[..ID_LENGTH].to_owned()
+}
+
+fn catalogue(pipeline: &Pipeline, model: &Model) -> Catalogue {
+    let margin = pipeline.tiling.margin_arcsec;
+    Catalogue {
+        name: pipeline.name.clone(),
+        title: pipeline.title.clone(),
+        description: pipeline.description.clone(),
+        version: pipeline.version.to_string(),
+        creator: pipeline.creator.clone(),
+        license: pipeline.license.clone(),
+        doi: pipeline.doi.clone(),
+        references: pipeline.references.clone(),
+        created: String::new(),
+        model_sha256: model.hash().to_owned(),
+        sql_sha256: pipeline.sql.sha256.clone(),
+        job: String::new(),
+        max_rows: pipeline.tiling.max_rows,
+        lowest_order: pipeline.tiling.lowest_order,
+        highest_order: pipeline.tiling.highest_order,
+        skymap_order: SKYMAP_ORDER.max(pipeline.tiling.highest_order),
+        margin_arcsec: (margin > 0.0).then_some(margin),
+        default_columns: Vec::new(),
+    }
+}
+
+fn described(schema: &Schema) -> Vec<[String; 4]> {
+    let of = |field: &Field, key: &str| field.metadata().get(key).cloned().unwrap_or_default();
+    let columns = schema.fields().iter();
+    columns.map(|f| [f.name().clone(), f.data_type().to_string(), of(f, "unit"), of(f, "ucd")]).collect()
+}

@@ -1,0 +1,293 @@
+//! A run: from a pipeline to a published release. Whatever was done by an earlier run, or is done by another one at the
+//! same time, is taken over and not repeated.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arrow::datatypes::Schema;
+use datafusion::prelude::SessionContext;
+
+use super::{
+    infer,
+    job::{Job, Unit},
+    resolve::Pipeline,
+    share::{Task, share},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    model::Model,
+    release::{
+        Storage,
+        arrange::{Arrangement, TileClaim},
+        assemble::{self, Manifest},
+        margin::Margin,
+        paths,
+        publish::{Action, Current, make_current},
+        tiles::{Tile, Tiling},
+        units::UnitClaim,
+        verify::verify,
+        votable,
+    },
+    session::Session,
+};
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The model works on units.
+    Infer,
+    /// Tiles are sorted out of units.
+    Arrange,
+    /// Margin, index and properties are written.
+    Assemble,
+    /// Every row of the release is read and checked.
+    Verify,
+    /// The release becomes the current one.
+    Publish,
+}
+
+/// Is told how far a run is.
+pub trait Watch: Send + Sync {
+    /// A stage begins, which has so many tasks and rows.
+    fn begin(&self, stage: Stage, tasks: usize, rows: u64);
+    /// A task is done with so many rows, `here` or by another run.
+    fn done(&self, rows: u64, here: bool);
+}
+
+/// A planned run.
+pub struct Run {
+    session: Session,
+    pipeline: Pipeline,
+    storage: Storage,
+    job: Job,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Estimate {
+    /// Identity of the job.
+    pub job: String,
+    /// Rows of the input, if its files say.
+    pub rows: Option<u64>,
+    /// Bytes of the input.
+    pub bytes: u64,
+    /// Units of work, and how many are done.
+    pub units: usize,
+    /// See `units`.
+    pub done: usize,
+    /// Rows of the input that a sample took a second for.
+    pub rows_per_second: Option<f64>,
+    /// Seconds for the units that are left.
+    pub seconds: Option<f64>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Outcome {
+    /// The release that is current now.
+    pub release: Current,
+    /// Rows of the catalogue.
+    pub rows: u64,
+    /// Tiles of the catalogue.
+    pub tiles: usize,
+    /// Units worked here, and by others or earlier.
+    pub units_here: usize,
+    /// See `units_here`.
+    pub units_elsewhere: usize,
+    /// Rows of the input that went through the model here.
+    pub rows_inferred: u64,
+}
+
+impl Run {
+    /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`.
+    ///
+    /// # Errors
+    /// If the inputs cannot be read or the store cannot be opened.
+    pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
+        let root = format!("{}/{}", pipeline.store.trim_end_matches('/'), pipeline.name);
+        let place = session.place(&root);
+        let place = place.map_err(|e| Error::new(ErrorKind::Config, "the store cannot be opened").source(e))?;
+        let mut base = place.url.clone();
+        base.set_path("/");
+        let storage = Storage::new(place.store, place.path, base);
+        let job = Job::plan(&session, &pipeline, model, columns).await?;
+        Ok(Self { session, pipeline, storage, job })
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Where the release goes.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// How much there is to do, and how long it will take by a sample of its first rows; writes nothing.
+    ///
+    /// # Errors
+    /// If the sample cannot be worked or the store cannot be listed.
+    pub async fn estimate(&self) -> Result<Estimate> {
+        let units = &self.job.units;
+        let mut left = Vec::new();
+        for unit in units {
+            if !self.storage.exists(&self.job.paths.unit_claim(&unit.id)).await? {
+                left.push(unit);
+            }
+        }
+        let rate = match left.first() {
+            Some(unit) => infer::sample_rate(&self.session, &self.pipeline, &self.job, unit).await?,
+            None => None,
+        };
+        let rows_of = |units: &[&Unit]| units.iter().map(|unit| unit.cut.rows).sum::<Option<u64>>();
+        Ok(Estimate {
+            job: self.job.id.clone(),
+            rows: units.iter().map(|unit| unit.cut.rows).sum(),
+            bytes: units.iter().map(|unit| unit.cut.bytes).sum(),
+            units: units.len(),
+            done: units.len() - left.len(),
+            rows_per_second: rate,
+            seconds: rate.zip(rows_of(&left)).map(|(rate, rows)| rows as f64 / rate),
+        })
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// If a unit cannot be worked or the store fails; what was done until then is kept.
+    pub async fn execute(mut self, watch: &dyn Watch) -> Result<Outcome> {
+        self.storage.check().await?;
+        self.job.record(&self.storage).await?;
+        let this = Arc::new(self);
+        let (units, rows_inferred, units_here) = this.clone().infer(watch).await?;
+        let counts = assemble::sky_counts(&units, this.job.catalogue().skymap_order);
+        let catalogue = this.job.catalogue();
+        if counts.total() == 0 {
+            let error = Error::new(ErrorKind::Input, "the query gives no rows: there is nothing to publish");
+            return Err(error.at("file", this.pipeline.sql.path.display()).hint("look at its conditions"));
+        }
+        let coarse = counts.at_order(catalogue.highest_order);
+        let tiling = Tiling::new(coarse.tiles(catalogue.lowest_order, catalogue.max_rows));
+        let layout = Arc::new(Layout::new(&this, tiling, units)?);
+        let tiles = this.clone().arrange(layout.clone(), watch).await?;
+        watch.begin(Stage::Assemble, 1, 0);
+        let manifest = this.assemble(&layout, &tiles).await?;
+        watch.done(0, true);
+        watch.begin(Stage::Verify, 1, 0);
+        let verified = verify(&this.storage, &layout.folder).await?;
+        if let Some(fault) = verified.faults.first() {
+            let error = Error::new(ErrorKind::Io, format!("the release is not as it must be: {}", fault.what));
+            return Err(error
+                .at("file", format!("{}/{}", layout.folder, fault.file))
+                .at("faults", verified.faults.len())
+                .hint("the old release is still the current one; run again, and if it stays so the store may be at fault"));
+        }
+        watch.done(0, true);
+        watch.begin(Stage::Publish, 1, 0);
+        let release = make_current(&this.storage, &layout.folder, Action::Publish).await?;
+        watch.done(0, true);
+        Ok(Outcome {
+            release,
+            rows: manifest.rows,
+            tiles: tiles.len(),
+            units_here,
+            units_elsewhere: layout.units.len() - units_here,
+            rows_inferred,
+        })
+    }
+
+    async fn infer(self: Arc<Self>, watch: &dyn Watch) -> Result<(Vec<UnitClaim>, u64, usize)> {
+        let units = &self.job.units;
+        watch.begin(Stage::Infer, units.len(), units.iter().filter_map(|unit| unit.cut.rows).sum());
+        let tasks = units.iter().enumerate().map(|(number, unit)| Task {
+            number,
+            claim: self.job.paths.unit_claim(&unit.id),
+            lease: self.job.paths.lease(&unit.id),
+        });
+        let inferred = Arc::new(AtomicU64::new(0));
+        let (this, counter) = (self.clone(), inferred.clone());
+        let work = move |number: usize| {
+            let (this, counter) = (this.clone(), counter.clone());
+            async move {
+                let unit = &this.job.units[number];
+                let claim = infer::work(&this.session, &this.pipeline, &this.job, &this.storage, unit).await?;
+                counter.fetch_add(claim.input_rows, Ordering::Relaxed);
+                Ok(claim)
+            }
+        };
+        let mut here = 0;
+        let at_once = self.pipeline.resources.units_at_once;
+        let claims = share(&self.storage, tasks.collect(), at_once, work, |claim: &UnitClaim, own| {
+            here += usize::from(own);
+            watch.done(claim.input_rows, own);
+        });
+        Ok((claims.await?, inferred.load(Ordering::Relaxed), here))
+    }
+
+    async fn arrange(self: Arc<Self>, layout: Arc<Layout>, watch: &dyn Watch) -> Result<Vec<TileClaim>> {
+        let tiles = layout.tiling.tiles();
+        watch.begin(Stage::Arrange, tiles.len(), layout.units.iter().map(|unit| unit.counts.total()).sum());
+        let tasks = tiles.iter().enumerate().map(|(number, tile)| Task {
+            number,
+            claim: self.job.paths.tile_claim(*tile),
+            lease: self.job.paths.lease(&tile.to_string()),
+        });
+        let tasks = tasks.collect();
+        let (this, shared) = (self.clone(), layout.clone());
+        let work = move |number: usize| {
+            let (this, layout) = (this.clone(), shared.clone());
+            async move {
+                let tile: Tile = layout.tiling.tiles()[number];
+                this.arrangement(&layout).write_tile(tile, &layout.units).await
+            }
+        };
+        let at_once = self.pipeline.resources.units_at_once;
+        share(&self.storage, tasks, at_once, work, |claim: &TileClaim, own| watch.done(claim.leaf.rows, own)).await
+    }
+
+    async fn assemble(&self, layout: &Layout, tiles: &[TileClaim]) -> Result<Manifest> {
+        let catalogue = self.job.catalogue();
+        assemble::assemble(&self.arrangement(layout), catalogue, &layout.folder, &layout.units, tiles).await
+    }
+
+    fn arrangement<'a>(&'a self, layout: &'a Layout) -> Arrangement<'a> {
+        Arrangement {
+            context: self.context(),
+            storage: &self.storage,
+            job: &self.job.paths,
+            schema: self.job.schema.clone(),
+            footer: &layout.footer,
+            main: &layout.main,
+            margin: layout.margin.as_ref(),
+        }
+    }
+
+    fn context(&self) -> &SessionContext {
+        self.session.context()
+    }
+}
+
+/// How the release is laid out.
+struct Layout {
+    folder: String,
+    main: String,
+    footer: [(&'static str, String); 2],
+    tiling: Tiling,
+    margin: Option<Margin>,
+    units: Vec<UnitClaim>,
+}
+
+impl Layout {
+    fn new(run: &Run, tiling: Tiling, units: Vec<UnitClaim>) -> Result<Self> {
+        let catalogue = run.job.catalogue();
+        let folder = paths::release(&catalogue.version, &run.job.id);
+        let margin = catalogue.margin_arcsec.map(|arcsec| Margin::new(&tiling, arcsec)).transpose()?;
+        let footer = votable::footer(catalogue, &run.job.schema)?;
+        Ok(Self { main: format!("{folder}/{}", catalogue.name), folder, footer, tiling, margin, units })
+    }
+}

@@ -1,0 +1,90 @@
+//! The files beside the leaves: the schema alone, the row groups of all leaves together, a row of every tile.
+
+use arrow::{array::RecordBatch, compute::concat_batches, datatypes::SchemaRef};
+use datafusion::parquet::{
+    arrow::ParquetRecordBatchStreamBuilder,
+    errors::ParquetError,
+    file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData},
+};
+use futures::{StreamExt, TryStreamExt};
+
+use super::{parquet_file::Written, parquet_reader::StoreReader, storage::Storage};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Leaves above which the file of all row groups would be larger than it is useful.
+const MOST_LEAVES: usize = 20_000;
+/// Footers read at once.
+const AT_ONCE: usize = 8;
+
+/// A reader of a table.
+///
+/// # Errors
+/// If it is no Parquet file.
+pub async fn open(storage: &Storage, file: &str) -> Result<ParquetRecordBatchStreamBuilder<StoreReader>> {
+    let reader = StoreReader::new(storage.store().clone(), storage.path(file));
+    ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|e| damaged(storage, file, e))
+}
+
+/// That a table cannot be read.
+pub fn damaged(storage: &Storage, file: &str, e: ParquetError) -> Error {
+    Error::new(ErrorKind::Input, "the table cannot be read").at("file", storage.shown(file)).source(e)
+}
+
+/// The row groups of all `leaves` of the catalogue in `folder`, as `_metadata`; `None` if there are too many leaves.
+///
+/// # Errors
+/// If a leaf cannot be read.
+pub async fn all_row_groups(storage: &Storage, folder: &str, leaves: &[Written]) -> Result<Option<Vec<u8>>> {
+    let Some(first) = leaves.first().filter(|_| leaves.len() <= MOST_LEAVES) else { return Ok(None) };
+    let footer = open(storage, &first.path).await?.metadata().clone();
+    let footers = futures::stream::iter(leaves.iter().map(|leaf| footer_of(storage, folder, leaf)));
+    let groups: Vec<Vec<RowGroupMetaData>> = footers.buffered(AT_ONCE).try_collect().await?;
+    let of_file = footer.file_metadata();
+    let all = FileMetaData::new(
+        of_file.version(),
+        leaves.iter().map(|leaf| leaf.rows as i64).sum(),
+        of_file.created_by().map(str::to_owned),
+        of_file.key_value_metadata().cloned(),
+        of_file.schema_descr_ptr(),
+        of_file.column_orders().cloned(),
+    );
+    let failed = |e| Error::new(ErrorKind::Io, "cannot write _metadata").source(e);
+    let mut bytes = b"PAR1".to_vec();
+    let all = ParquetMetaData::new(all, groups.concat());
+    ParquetMetaDataWriter::new(&mut bytes, &all).finish().map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// A leaf's row groups, which say in which file they are, relative to the folder `dataset`.
+async fn footer_of(storage: &Storage, folder: &str, leaf: &Written) -> Result<Vec<RowGroupMetaData>> {
+    let prefix = format!("{folder}/dataset/");
+    let file = leaf.path.strip_prefix(&prefix).unwrap_or(&leaf.path);
+    let footer = open(storage, &leaf.path).await?.metadata().clone();
+    let placed = footer.row_groups().iter().map(|group| {
+        let columns = group.columns().iter().map(|column| {
+            let column = column.clone().into_builder().set_file_path(file.to_owned());
+            column.set_offset_index_offset(None).set_column_index_offset(None).build()
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        group.clone().into_builder().set_column_metadata(columns).build()
+    });
+    placed.collect::<Result<_, _>>().map_err(|e| damaged(storage, &leaf.path, e))
+}
+
+/// The first row of every leaf.
+///
+/// # Errors
+/// If a leaf cannot be read.
+pub async fn first_rows(storage: &Storage, schema: &SchemaRef, leaves: &[Written]) -> Result<RecordBatch> {
+    let rows = futures::stream::iter(leaves.iter().map(|leaf| first_row(storage, leaf)));
+    let rows: Vec<Option<RecordBatch>> = rows.buffered(AT_ONCE).try_collect().await?;
+    let rows = rows.into_iter().flatten().map(|row| RecordBatch::try_new(schema.clone(), row.columns().to_vec()));
+    let rows = rows.collect::<Result<Vec<_>, _>>().and_then(|rows| concat_batches(schema, &rows));
+    rows.map_err(|e| Error::new(ErrorKind::Input, "the leaves have not the same columns").source(e))
+}
+
+async fn first_row(storage: &Storage, leaf: &Written) -> Result<Option<RecordBatch>> {
+    let reader = open(storage, &leaf.path).await?.with_limit(1).build();
+    let mut reader = reader.map_err(|e| damaged(storage, &leaf.path, e))?;
+    reader.try_next().await.map_err(|e| damaged(storage, &leaf.path, e))
+}

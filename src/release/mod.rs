@@ -1,0 +1,35 @@
+//! Releases: catalogues in HATS (IVOA note HATS 1.0), made tile by tile from the rows of units, verified, and published
+//! by one atomic step.
+//!
+//! ```text
+//! units ──> arrange ──> assemble ──> verify ──> publish
+//! (rows     (leaves,    (margin,     (every     (the log,
+//!  sorted)   borders)    index,       row)       LATEST)
+//!                        manifest)
+//! ```
+//!
+//! Everything lies in a [`Storage`], a folder or a bucket, under the names of [`paths`]. Work is *claimed* by creating a
+//! file that only one can create, after what it names was written whole: whoever dies leaves nothing that counts, and
+//! of two that do the same work one is kept.
+
+pub mod arrange;
+pub mod assemble;
+pub mod catalogue;
+pub mod clock;
+mod dataset;
+mod index;
+pub mod margin;
+pub mod parquet_file;
+pub mod parquet_reader;
+pub mod paths;
+pub mod properties;
+pub mod publish;
+mod sky;
+pub mod storage;
+pub mod tiles;
+pub mod units;
+pub mod verify;
+pub mod votable;
+
+pub use catalogue::Catalogue;
+pub use storage::Storage;

@@ -1,0 +1,185 @@
+//! Every name under a store's root.
+//!
+//! ```text
+//! LATEST                                   the release that readers open
+//! log/00000001.json                        what was made current, in order
+//! releases/1.0.0-<job>/                    a HATS collection, and manifest.json
+//! jobs/<job>/job.json                      what a run works on
+//! jobs/<job>/units/<unit>.json             the claim of a unit: which attempt's rows count
+//! jobs/<job>/units/<unit>/<attempt>.parquet
+//! jobs/<job>/tiles/<order>-<pixel>.json    the claim of a tile
+//! jobs/<job>/tiles/<order>-<pixel>/<attempt>.parquet   its rows near other tiles
+//! ```
+
+use super::tiles::Tile;
+
+/// The file that names the current release.
+pub const LATEST: &str = "LATEST";
+/// Folder of the entries that say what was made current, in order.
+pub const LOG: &str = "log";
+/// Folder of the releases.
+pub const RELEASES: &str = "releases";
+/// Folder of the jobs.
+pub const JOBS: &str = "jobs";
+/// The list of a release's files, in its folder.
+pub const MANIFEST: &str = "manifest.json";
+/// Properties of a collection, in its folder.
+pub const COLLECTION_PROPERTIES: &str = "collection.properties";
+/// Properties of a catalogue, in its folder.
+pub const CATALOGUE_PROPERTIES: &str = "hats.properties";
+/// The tiles of a catalogue, in its folder.
+pub const PARTITION_INFO: &str = "partition_info.csv";
+/// The schema of the leaves without rows, in a catalogue's `dataset`.
+pub const COMMON_METADATA: &str = "dataset/_common_metadata";
+/// A row of every tile for a first look, in a catalogue's folder.
+pub const THUMBNAIL: &str = "data_thumbnail.parquet";
+/// Rows in every pixel of the sky, in a catalogue's folder.
+pub const SKYMAP: &str = "skymap.fits";
+/// The same, at the level and under the name that older readers look for.
+pub const POINT_MAP: &str = "point_map.fits";
+/// The part of the sky that a catalogue covers.
+pub const MOC: &str = "moc.fits";
+
+/// Pixels to a folder `Dir=`.
+const PIXELS_PER_FOLDER: u64 = 10_000;
+/// Characters of a job's identity in the folder of its release.
+const SHORT_JOB: usize = 8;
+
+/// Number of an entry of the log, by its path.
+#[must_use]
+pub fn log_number(path: &str) -> Option<u64> {
+    path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+}
+
+/// Entry `number` of the log.
+#[must_use]
+pub fn log_entry(number: u64) -> String {
+    format!("{LOG}/{number:08}.json")
+}
+
+/// Folder of the release that `job` makes.
+#[must_use]
+pub fn release(version: &str, job: &str) -> String {
+    format!("{RELEASES}/{version}-{}", &job[..SHORT_JOB.min(job.len())])
+}
+
+/// A leaf, below its catalogue's folder.
+#[must_use]
+pub fn leaf(tile: Tile) -> String {
+    let folder = tile.pixel / PIXELS_PER_FOLDER * PIXELS_PER_FOLDER;
+    format!("dataset/Norder={}/Dir={folder}/Npix={}.parquet", tile.order, tile.pixel)
+}
+
+/// The tile of a leaf, by its path.
+#[must_use]
+pub fn tile_of_leaf(path: &str) -> Option<Tile> {
+    let mut parts = path.rsplit('/');
+    let pixel = parts.next()?.strip_prefix("Npix=")?.strip_suffix(".parquet")?.parse().ok()?;
+    let order = parts.nth(1)?.strip_prefix("Norder=")?.parse().ok()?;
+    Tile::new(order, pixel).filter(|tile| path.ends_with(&leaf(*tile)))
+}
+
+/// A part of the index, below the index's folder.
+#[must_use]
+pub fn index_part(number: usize) -> String {
+    format!("dataset/index/part.{number}.parquet")
+}
+
+/// The row groups of all files of a catalogue, in its folder.
+pub const METADATA: &str = "dataset/_metadata";
+
+/// Name of the margin catalogue of a threshold in arcseconds, as hats-import names it.
+#[must_use]
+pub fn margin_name(catalogue: &str, arcsec: f64) -> String {
+    let (value, unit) = match arcsec {
+        a if a < 1.0 => (a * 1000.0, "msec"),
+        a if a < 60.0 => (a, "arcs"),
+        a if a < 3600.0 => (a / 60.0, "arcmin"),
+        a => (a / 3600.0, "deg"),
+    };
+    format!("{catalogue}_{}{unit}", value.trunc())
+}
+
+/// Name of an index catalogue.
+#[must_use]
+pub fn index_name(catalogue: &str, column: &str) -> String {
+    format!("{catalogue}_{column}")
+}
+
+/// The files of a job.
+#[derive(Debug, Clone)]
+pub struct JobPaths {
+    folder: String,
+}
+
+impl JobPaths {
+    /// Of the job with this identity.
+    #[must_use]
+    pub fn new(job: &str) -> Self {
+        Self { folder: format!("{JOBS}/{job}") }
+    }
+
+    /// What the job is.
+    #[must_use]
+    pub fn spec(&self) -> String {
+        format!("{}/job.json", self.folder)
+    }
+
+    /// Folder of the units' claims.
+    #[must_use]
+    pub fn units(&self) -> String {
+        format!("{}/units", self.folder)
+    }
+
+    /// Claim of a unit.
+    #[must_use]
+    pub fn unit_claim(&self, unit: &str) -> String {
+        format!("{}/units/{unit}.json", self.folder)
+    }
+
+    /// Rows of an attempt at a unit.
+    #[must_use]
+    pub fn unit_rows(&self, unit: &str, attempt: &str) -> String {
+        format!("{}/units/{unit}/{attempt}.parquet", self.folder)
+    }
+
+    /// Says who works on a unit or a tile.
+    #[must_use]
+    pub fn lease(&self, task: &str) -> String {
+        format!("{}/leases/{task}.json", self.folder)
+    }
+
+    /// Folder of the tiles' claims.
+    #[must_use]
+    pub fn tiles(&self) -> String {
+        format!("{}/tiles", self.folder)
+    }
+
+    /// Claim of a tile.
+    #[must_use]
+    pub fn tile_claim(&self, tile: Tile) -> String {
+        format!("{}/tiles/{}-{}.json", self.folder, tile.order, tile.pixel)
+    }
+
+    /// Rows of a tile that lie near others, of one attempt.
+    #[must_use]
+    pub fn border_rows(&self, tile: Tile, attempt: &str) -> String {
+        format!("{}/tiles/{}-{}/{attempt}.parquet", self.folder, tile.order, tile.pixel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_are_where_hats_has_them() {
+        let tile = Tile::new(6, 47_123).unwrap();
+        assert_eq!(leaf(tile), "dataset/Norder=6/Dir=40000/Npix=47123.parquet");
+        assert_eq!(tile_of_leaf(&format!("c/{}", leaf(tile))), Some(tile));
+        assert_eq!(tile_of_leaf("c/dataset/Norder=6/Dir=0/Npix=47123.parquet"), None);
+        assert_eq!(tile_of_leaf("c/data_thumbnail.parquet"), None);
+        assert_eq!(margin_name("a", 10.0), "a_10arcs");
+        assert_eq!(log_number(&log_entry(12)), Some(12));
+    }
+}

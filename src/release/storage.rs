@@ -1,0 +1,204 @@
+//! The place where releases are kept: a folder or a bucket, by names relative to its root.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
+use rand::RngCore;
+use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A store and the folder in it that holds everything.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    store: Arc<dyn ObjectStore>,
+    root: Path,
+    url: Url,
+}
+
+/// A file in a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    /// Path below the root.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+impl Storage {
+    /// The folder `root` of `store`, whose own root has the address `url`, as `file:///` or `s3://bucket/`.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, root: Path, url: Url) -> Self {
+        Self { store, root, url }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// A file's path in the store.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Path {
+        self.root.parts().chain(Path::from(name).parts()).collect()
+    }
+
+    /// A file's address.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_path(self.path(name).as_ref());
+        url.to_string()
+    }
+
+    /// A file's path or address for people and for other programs.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> String {
+        match self.url.scheme() {
+            "file" => format!("/{}", self.path(name)),
+            scheme => format!("{scheme}://{}/{}", self.url.host_str().unwrap_or_default(), self.path(name)),
+        }
+    }
+
+    /// The bytes of a file; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        match self.store.get(&self.path(name)).await {
+            Ok(object) => Ok(Some(object.bytes().await.map_err(|e| self.failed("cannot read the file", name, e))?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed("cannot read the file", name, e)),
+        }
+    }
+
+    /// The bytes of a file that must be there.
+    ///
+    /// # Errors
+    /// If it is not, or the store fails.
+    pub async fn require(&self, name: &str) -> Result<Bytes> {
+        let missing = || Error::new(ErrorKind::Io, "the file is not there").at("file", self.shown(name));
+        self.get(name).await?.ok_or_else(missing)
+    }
+
+    /// A JSON file; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the store fails or the file is not what was expected.
+    pub async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(bytes) = self.get(name).await? else { return Ok(None) };
+        let bad = |e| Error::new(ErrorKind::Input, "the file is damaged").at("file", self.shown(name)).source(e);
+        serde_json::from_slice(&bytes).map(Some).map_err(bad)
+    }
+
+    /// Writes a file, over an old one if there is one; readers see the one or the other whole.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn put(&self, name: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        let put = self.store.put(&self.path(name), bytes.into().into()).await;
+        put.map(|_| ()).map_err(|e| self.failed("cannot write the file", name, e))
+    }
+
+    /// Writes a file unless there is one; whether it was written. Of several at once exactly one does.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<bool> {
+        let options = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&self.path(name), bytes.into().into(), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(e) => Err(self.failed("cannot write the file", name, e)),
+        }
+    }
+
+    /// [`Storage::create`] of a value as JSON.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn create_json(&self, name: &str, value: &impl Serialize) -> Result<bool> {
+        self.create(name, json(value)).await
+    }
+
+    /// Whether there is such a file.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn exists(&self, name: &str) -> Result<bool> {
+        match self.store.head(&self.path(name)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(e) => Err(self.failed("cannot look for the file", name, e)),
+        }
+    }
+
+    /// Deletes a file; one that is not there is no error.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn delete(&self, name: &str) -> Result<()> {
+        match self.store.delete(&self.path(name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.failed("cannot delete the file", name, e)),
+        }
+    }
+
+    /// The files in a folder and below, in the order of their names.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn list(&self, folder: &str) -> Result<Vec<StoredFile>> {
+        let listed = self.store.list(Some(&self.path(folder))).map_ok(|object| {
+            let below = object.location.prefix_match(&self.root);
+            let parts: Vec<String> = below.map(|b| b.map(|p| p.as_ref().to_owned()).collect()).unwrap_or_default();
+            StoredFile { path: parts.join("/"), bytes: object.size }
+        });
+        let mut files: Vec<_> =
+            listed.try_collect().await.map_err(|e| self.failed("cannot list the folder", folder, e))?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// Makes sure that the store lets one of several writers win, on which everything else rests.
+    ///
+    /// # Errors
+    /// If it does not, or cannot be written to.
+    pub async fn check(&self) -> Result<()> {
+        let name = format!("{}/probe-{}", super::paths::JOBS, attempt_name());
+        let first = self.create(&name, "probe").await?;
+        let second = self.create(&name, "probe").await;
+        self.delete(&name).await?;
+        if first && !second? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Io, "the store lets two writers create the same file")
+            .at("store", self.shown(""))
+            .hint(
+                "use a store with conditional writes: a local folder, S3, GCS, Azure; of S3's likes not all have them",
+            ))
+    }
+
+    fn failed(&self, what: &str, name: &str, e: object_store::Error) -> Error {
+        Error::new(ErrorKind::Io, what).at("file", self.shown(name)).source(e)
+    }
+}
+
+/// A name that no other attempt has.
+#[must_use]
+pub fn attempt_name() -> String {
+    let mut rng = rand::rng();
+    format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64())
+}
+
+/// A value as JSON that people can read.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    // Only maps with keys that are not strings fail, and there are none.
+    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    text.push(b'\n');
+    text
+}

@@ -1,0 +1,202 @@
+//! The verifier: reads every file and every row of a release and recomputes what can be.
+//!
+//! HATS' own validation looks at names and schemas alone: it accepts rows in the wrong tile, unsorted rows and wrong
+//! counts. Here every row is placed anew, every identifier compared with the index, every margin gathered again, and every
+//! byte hashed.
+
+mod files;
+mod rows;
+
+use std::sync::Arc;
+
+use datafusion::common::runtime::SpawnedTask;
+use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
+
+use super::{
+    assemble::Manifest,
+    catalogue::partition_info,
+    margin::Margin,
+    paths, properties,
+    storage::Storage,
+    tiles::{Tile, Tiling},
+};
+use crate::error::{Error, ErrorKind, Result};
+use rows::{Leaves, Sums};
+
+/// Leaves read at once.
+const AT_ONCE: usize = 4;
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// What was looked at.
+    pub check: Check,
+    /// The file, below the release's folder.
+    pub file: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What the verifier looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Files are those of the manifest, byte for byte.
+    Files,
+    /// Properties and tiles are those of the leaves.
+    Properties,
+    /// Columns are alike everywhere, and those of the VOTable.
+    Schema,
+    /// Rows lie in their tile, at their place.
+    Place,
+    /// Rows are in the order of the sky.
+    Order,
+    /// Rows are as many as it says.
+    Count,
+    /// No identifier stands twice, and the index has each.
+    Index,
+    /// Margins hold the rows near their tile, all of them.
+    Margin,
+}
+
+/// What the verifier found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Rows of the main catalogue.
+    pub rows: u64,
+    /// Its leaves.
+    pub leaves: usize,
+    /// Rows of the margin.
+    pub margin_rows: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// What is wrong; a good release has nothing here.
+    pub faults: Vec<Fault>,
+}
+
+/// Verifies the release in `folder`.
+///
+/// # Errors
+/// If there is no manifest, or the store fails; a fault of the release is no error.
+pub async fn verify(storage: &Storage, folder: &str) -> Result<Report> {
+    let path = format!("{folder}/{}", paths::MANIFEST);
+    let missing = || {
+        let error = Error::new(ErrorKind::Input, "there is no release: it has no manifest");
+        error.at("folder", storage.shown(folder)).hint("`lamcat release list` shows what there is")
+    };
+    let manifest: Manifest = storage.get_json(&path).await?.ok_or_else(missing)?;
+    let mut report = Report { bytes: manifest.files.iter().map(|f| f.bytes).sum(), ..Report::default() };
+    files::check(storage, folder, &manifest, &mut report.faults).await?;
+    let verifier = Verifier { storage: storage.clone(), folder: folder.to_owned(), name: manifest.name.clone() };
+    verifier.rows(&manifest, &mut report).await?;
+    Ok(report)
+}
+
+struct Verifier {
+    storage: Storage,
+    folder: String,
+    name: String,
+}
+
+impl Verifier {
+    async fn rows(&self, manifest: &Manifest, report: &mut Report) -> Result<()> {
+        let name = &self.name;
+        let leaves = leaves_of(manifest, name);
+        let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
+        self.check_tiles(name, &tiling, &mut report.faults).await?;
+        let margin_name = self.property("", paths::COLLECTION_PROPERTIES, "default_margin").await?;
+        let threshold = match &margin_name {
+            Some(margin) => self.property(margin, paths::CATALOGUE_PROPERTIES, "hats_margin_threshold").await?,
+            None => None,
+        };
+        let margin = threshold.and_then(|t| t.parse().ok()).and_then(|arcsec| Margin::new(&tiling, arcsec).ok());
+        let checked = self.leaves(name, leaves, margin, &mut report.faults).await?;
+        report.rows = checked.rows;
+        report.leaves = tiling.tiles().len();
+        self.check_count(name, checked.rows, &mut report.faults).await?;
+        if manifest.rows != checked.rows {
+            let what = format!("{} rows are said to be there, but {} are", manifest.rows, checked.rows);
+            report.faults.push(Fault { check: Check::Count, file: paths::MANIFEST.to_owned(), what });
+        }
+        if let Some(margin) = margin_name {
+            self.margin(manifest, &margin, &checked, report).await?;
+        }
+        rows::check_index(&self.storage, &self.folder, manifest, &checked, &tiling, &mut report.faults).await
+    }
+
+    /// Reads leaves, several at once.
+    async fn leaves(
+        &self,
+        name: &str,
+        leaves: Vec<(Tile, String)>,
+        margin: Option<Margin>,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Sums> {
+        let common = format!("{name}/{}", paths::COMMON_METADATA);
+        let shared = Leaves::new(&self.storage, &self.folder, &common, margin, faults).await?;
+        let shared = Arc::new(shared);
+        let checks = leaves.into_iter().map(|(tile, file)| {
+            let shared = shared.clone();
+            async move { SpawnedTask::spawn(async move { shared.check(tile, &file).await }).join().await }
+        });
+        let mut checks = futures::stream::iter(checks).buffered(AT_ONCE);
+        let mut all = Sums::default();
+        let lost = |e| Error::new(ErrorKind::Io, "a check ended before its time").source(e);
+        while let Some(checked) = checks.try_next().await.map_err(lost)? {
+            let (sums, found) = checked?;
+            all.merge(sums);
+            faults.extend(found);
+        }
+        Ok(all)
+    }
+
+    async fn margin(&self, manifest: &Manifest, name: &str, main: &Sums, report: &mut Report) -> Result<()> {
+        let leaves = leaves_of(manifest, name);
+        let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
+        self.check_tiles(name, &tiling, &mut report.faults).await?;
+        let checked = self.leaves(name, leaves, None, &mut report.faults).await?;
+        report.margin_rows = checked.rows;
+        self.check_count(name, checked.rows, &mut report.faults).await?;
+        rows::compare_margins(name, main, &checked, &mut report.faults);
+        Ok(())
+    }
+
+    /// Whether the list of tiles is that of the leaves.
+    async fn check_tiles(&self, name: &str, tiling: &Tiling, faults: &mut Vec<Fault>) -> Result<()> {
+        let file = format!("{name}/{}", paths::PARTITION_INFO);
+        let found = self.storage.get(&format!("{}/{file}", self.folder)).await?.unwrap_or_default();
+        if found != partition_info(tiling.tiles()).as_bytes() {
+            faults.push(Fault { check: Check::Properties, file, what: "the tiles are not those of the leaves".into() });
+        }
+        Ok(())
+    }
+
+    async fn check_count(&self, name: &str, rows: u64, faults: &mut Vec<Fault>) -> Result<()> {
+        let said = self.property(name, paths::CATALOGUE_PROPERTIES, "hats_nrows").await?;
+        if said.as_deref() != Some(rows.to_string().as_str()) {
+            let what = format!("hats_nrows is {}, but there are {rows} rows", said.unwrap_or_default());
+            let file = format!("{name}/{}", paths::CATALOGUE_PROPERTIES);
+            faults.push(Fault { check: Check::Count, file, what });
+        }
+        Ok(())
+    }
+
+    async fn property(&self, name: &str, file: &str, key: &str) -> Result<Option<String>> {
+        let path = [self.folder.as_str(), name, file].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
+        let text = self.storage.get(&path).await?.unwrap_or_default();
+        let pairs = properties::parse(&String::from_utf8_lossy(&text));
+        Ok(pairs.into_iter().find(|(k, _)| k == key).map(|(_, value)| value))
+    }
+}
+
+/// The leaves of a catalogue, by the manifest, in the order of the sky.
+fn leaves_of(manifest: &Manifest, name: &str) -> Vec<(Tile, String)> {
+    let of_catalogue = manifest.files.iter().filter_map(|file| {
+        let below = file.path.strip_prefix(name)?.strip_prefix('/')?;
+        Some((paths::tile_of_leaf(below)?, file.path.clone()))
+    });
+    let mut leaves: Vec<_> = of_catalogue.collect();
+    leaves.sort_by_key(|(tile, _)| tile.range());
+    leaves
+}

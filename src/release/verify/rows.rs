@@ -1,0 +1,264 @@
+//! The rows of leaves: their place, their order, their identifiers, their margins.
+
+use std::collections::BTreeMap;
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::{Float64Type, Int64Type, SchemaRef, UInt8Type, UInt64Type},
+};
+use datafusion::parquet::errors::ParquetError;
+use futures::TryStreamExt;
+
+use super::{Check, Fault};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    release::{
+        assemble::Manifest,
+        catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
+        dataset, index,
+        margin::Margin,
+        paths,
+        storage::Storage,
+        tiles::{HEALPIX_ORDER, Tile, Tiling},
+        votable,
+    },
+    schema::healpix,
+};
+
+/// Sums over rows that do not depend on their order: equal rows give equal sums, and others different ones but for one
+/// chance in 2^64.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    pub(super) rows: u64,
+    /// Over identifier, place and tile.
+    indexed: u64,
+    /// Of the leaves read: rows and sum of each, over identifier and place.
+    tiles: BTreeMap<(u8, u64), (u64, u64)>,
+    /// Of the margins that the rows belong into.
+    margins: BTreeMap<(u8, u64), (u64, u64)>,
+}
+
+impl Sums {
+    pub(super) fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.indexed = self.indexed.wrapping_add(other.indexed);
+        self.tiles.extend(other.tiles);
+        for (tile, (rows, sum)) in other.margins {
+            add(&mut self.margins, tile, rows, sum);
+        }
+    }
+}
+
+fn add(sums: &mut BTreeMap<(u8, u64), (u64, u64)>, tile: (u8, u64), rows: u64, sum: u64) {
+    let entry = sums.entry(tile).or_default();
+    *entry = (entry.0 + rows, entry.1.wrapping_add(sum));
+}
+
+/// A number that depends on all of `values` (the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
+fn mixed(values: &[u64]) -> u64 {
+    values.iter().fold(0, |state: u64, value| {
+        let mut z = (state ^ value).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// The leaves of one catalogue.
+pub(super) struct Leaves {
+    storage: Storage,
+    folder: String,
+    schema: Option<SchemaRef>,
+    votable: String,
+    margin: Option<Margin>,
+}
+
+impl Leaves {
+    /// Reads what all leaves must be like from the file of the schema.
+    pub(super) async fn new(
+        storage: &Storage,
+        folder: &str,
+        common: &str,
+        margin: Option<Margin>,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Self> {
+        let fault = |what: String| Fault { check: Check::Schema, file: common.to_owned(), what };
+        let mut leaves =
+            Self { storage: storage.clone(), folder: folder.to_owned(), schema: None, votable: String::new(), margin };
+        match dataset::open(storage, &format!("{folder}/{common}")).await {
+            Ok(reader) => {
+                leaves.schema = Some(reader.schema().clone());
+                leaves.votable = reader.schema().metadata().get(votable::CONTENT_KEY).cloned().unwrap_or_default();
+                if let Some(what) = leaves.schema.as_ref().and_then(|s| votable::differs(&leaves.votable, s)) {
+                    faults.push(fault(what));
+                }
+            }
+            Err(e) => faults.push(fault(e.to_string())),
+        }
+        Ok(leaves)
+    }
+
+    /// Reads a leaf; what is wrong with it, and the sums over its rows.
+    pub(super) async fn check(&self, tile: Tile, file: &str) -> Result<(Sums, Vec<Fault>)> {
+        let mut leaf = Leaf { leaves: self, tile, file, sums: Sums::default(), faults: Vec::new(), last: None };
+        if let Err(e) = leaf.read().await {
+            leaf.fault(Check::Files, e.to_string());
+        }
+        Ok((leaf.sums, leaf.faults))
+    }
+}
+
+struct Leaf<'a> {
+    leaves: &'a Leaves,
+    tile: Tile,
+    file: &'a str,
+    sums: Sums,
+    faults: Vec<Fault>,
+    last: Option<i64>,
+}
+
+impl Leaf<'_> {
+    /// Notes a fault; of a kind only the first, since one wrong row is often many.
+    fn fault(&mut self, check: Check, what: String) {
+        if self.faults.iter().all(|fault| fault.check != check) {
+            self.faults.push(Fault { check, file: self.file.to_owned(), what });
+        }
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        let Leaves { storage, folder, schema, votable, .. } = self.leaves;
+        let path = format!("{folder}/{}", self.file);
+        let damaged = |e: ParquetError| dataset::damaged(storage, &path, e);
+        let reader = dataset::open(storage, &path).await?;
+        let found = reader.schema().clone();
+        if schema.as_ref().is_some_and(|schema| found.fields() != schema.fields()) {
+            self.fault(Check::Schema, "the columns are not those of _common_metadata".into());
+        }
+        if found.metadata().get(votable::CONTENT_KEY) != Some(votable) {
+            self.fault(Check::Schema, "the VOTable is not that of _common_metadata".into());
+        }
+        let mut batches = reader.build().map_err(damaged)?;
+        while let Some(batch) = batches.try_next().await.map_err(damaged)? {
+            self.add(&batch)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (cells, ids) = (integers(batch, HEALPIX_COLUMN)?, integers(batch, ID_COLUMN)?);
+        let [ras, decs] = POSITION_COLUMNS.map(|name| floats(batch, name));
+        let (ras, decs) = (ras?, decs?);
+        let own = (self.tile.order, self.tile.pixel);
+        let mut near = Vec::new();
+        for (row, (cell, id)) in cells.iter().zip(ids).enumerate() {
+            if healpix::pixel(ras[row], decs[row], HEALPIX_ORDER) != Some(*cell) {
+                self.fault(Check::Place, format!("{HEALPIX_COLUMN} of {ID_COLUMN} {id} is not that of its position"));
+            }
+            if self.leaves.margin.is_some() && !self.tile.contains(*cell) {
+                self.fault(Check::Place, format!("{ID_COLUMN} {id} does not lie in the tile"));
+            }
+            if self.last.is_some_and(|last| last > *cell) {
+                self.fault(Check::Order, format!("{ID_COLUMN} {id} comes after a row with a larger {HEALPIX_COLUMN}"));
+            }
+            self.last = Some(*cell);
+            let sum = mixed(&[*id as u64, *cell as u64]);
+            self.sums.indexed =
+                self.sums.indexed.wrapping_add(mixed(&[*id as u64, *cell as u64, u64::from(own.0), own.1]));
+            add(&mut self.sums.tiles, own, 1, sum);
+            if let Some(margin) = &self.leaves.margin {
+                margin.tiles_of(self.tile, *cell, &mut near);
+                near.iter().for_each(|tile| add(&mut self.sums.margins, (tile.order, tile.pixel), 1, sum));
+            }
+        }
+        self.sums.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+}
+
+fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64]> {
+    let column = batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>());
+    column.map(|c| c.values().as_ref()).ok_or_else(|| no_column(name))
+}
+
+fn floats<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [f64]> {
+    let column = batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>());
+    column.map(|c| c.values().as_ref()).ok_or_else(|| no_column(name))
+}
+
+fn no_column(name: &str) -> Error {
+    Error::new(ErrorKind::Input, "a column is missing or of another type").at("column", name)
+}
+
+/// Whether the margins hold what the rows of the main catalogue say.
+pub(super) fn compare_margins(name: &str, main: &Sums, margin: &Sums, faults: &mut Vec<Fault>) {
+    let mut tiles: Vec<_> = main.margins.keys().chain(margin.tiles.keys()).collect();
+    tiles.sort_unstable();
+    tiles.dedup();
+    for tile in tiles {
+        let (wanted, found) = (main.margins.get(tile), margin.tiles.get(tile));
+        if wanted != found {
+            let rows = |sums: Option<&(u64, u64)>| sums.map_or(0, |(rows, _)| *rows);
+            let what = format!("{} rows belong into the margin of the tile, {} are there", rows(wanted), rows(found));
+            let file = Tile::new(tile.0, tile.1).map(paths::leaf).unwrap_or_default();
+            faults.push(Fault { check: Check::Margin, file: format!("{name}/{file}"), what });
+        }
+    }
+}
+
+/// Whether the index has the rows of the main catalogue, each once.
+pub(super) async fn check_index(
+    storage: &Storage,
+    folder: &str,
+    manifest: &Manifest,
+    main: &Sums,
+    tiling: &Tiling,
+    faults: &mut Vec<Fault>,
+) -> Result<()> {
+    let name = paths::index_name(&manifest.name, ID_COLUMN);
+    let parts = (0..).map(|number| format!("{name}/{}", paths::index_part(number)));
+    let parts = parts.take_while(|part| manifest.files.iter().any(|file| file.path == *part));
+    let (mut rows, mut sum, mut last) = (0u64, 0u64, None);
+    let mut fault = |file: &str, what: String| faults.push(Fault { check: Check::Index, file: file.to_owned(), what });
+    for part in parts {
+        let path = format!("{folder}/{part}");
+        let damaged = |e| dataset::damaged(storage, &path, e);
+        let reader = match dataset::open(storage, &path).await {
+            Ok(reader) => reader,
+            Err(e) => {
+                fault(&part, e.to_string());
+                continue;
+            }
+        };
+        if reader.schema().fields() != index::schema().fields() {
+            fault(&part, "the columns are not those of an index".into());
+            continue;
+        }
+        let mut batches = reader.build().map_err(damaged)?;
+        while let Some(batch) = batches.try_next().await.map_err(damaged)? {
+            rows += batch.num_rows() as u64;
+            let (ids, cells) = (integers(&batch, ID_COLUMN)?, integers(&batch, HEALPIX_COLUMN)?);
+            let orders = batch.column(2).as_primitive::<UInt8Type>().values();
+            let pixels = batch.column(3).as_primitive::<UInt64Type>().values();
+            for (row, id) in ids.iter().enumerate() {
+                match last {
+                    Some(last) if last == *id => fault(&part, format!("{ID_COLUMN} {id} stands twice")),
+                    Some(last) if last > *id => fault(&part, format!("{ID_COLUMN} {id} is out of order")),
+                    _ => {}
+                }
+                last = Some(*id);
+                let tile = Tile::new(orders[row], pixels[row]);
+                if tile.is_none() || tile != tiling.find(cells[row]) {
+                    fault(&part, format!("{ID_COLUMN} {id} is said to lie in a tile that it does not"));
+                }
+                let of_row = [*id as u64, cells[row] as u64, u64::from(orders[row]), pixels[row]];
+                sum = sum.wrapping_add(mixed(&of_row));
+            }
+        }
+    }
+    if rows != main.rows {
+        fault(&name, format!("the index has {rows} rows, the catalogue {}", main.rows));
+    } else if sum != main.indexed {
+        fault(&name, "the index is not of the catalogue's rows".into());
+    }
+    Ok(())
+}
