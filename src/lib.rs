@@ -74,6 +74,8 @@
 //!
 //! **Add a shipped query.** Put it in `sql/`; a test plans every file there.
 //!
+//! **Add a pipeline.** Write its query in `sql/release/` and its file in `pipelines/`; a test checks every one there.
+//!
 //! **Add a file format.** Write a reader that gives Arrow batches in `sources`; add it to [`sources::ArchiveFormat`] with
 //! its endings: quoted paths, `STORED AS` and `lamcat ingest` follow.
 //!

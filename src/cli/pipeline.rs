@@ -240,7 +240,8 @@ fn settings(p: &Pipeline) -> String {
     let memory = r.memory_gib.map_or_else(|| "no limit of memory".to_owned(), |gib| format!("{gib} GiB"));
     say("resources", format!("{threads}, {memory}, units at once: {}", r.units_at_once));
     let width = rows.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
-    rows.into_iter().map(|(key, value)| format!("{key:<width$}  {value}\n")).collect()
+    let lines: Vec<String> = rows.into_iter().map(|(key, value)| format!("{key:<width$}  {value}\n")).collect();
+    lines.concat()
 }
 
 /// The gates of a pipeline in words.

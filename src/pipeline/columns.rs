@@ -60,7 +60,7 @@ pub(super) fn resolve(pipeline: &Pipeline, planned: &Schema) -> Result<(SchemaRe
     for field in planned.fields() {
         check_type(field).map_err(|(message, hint)| in_query(message).hint(hint))?;
     }
-    for name in pipeline.columns.keys().filter(|name| planned.field_with_name(name).is_err()) {
+    if let Some(name) = pipeline.columns.keys().find(|name| planned.field_with_name(name).is_err()) {
         return Err(no_column(pipeline, &format!("columns.{name}"), name, planned));
     }
     let mut fields = Vec::with_capacity(planned.fields().len());

@@ -9,22 +9,29 @@ use crate::{
 /// Column of the flag bits.
 pub(super) const QUALITY_FLAGS: &str = "quality_flags";
 
-/// Suffixes of columns that say how sure another one is: what they mean, and what they do to a UCD.
-const SUFFIXES: [(&str, &str, fn(&str) -> String); 3] = [
-    (ERROR_SUFFIX, "1-sigma error", |ucd| format!("stat.error;{ucd}")),
-    ("_lower", "lower end of the central 68 %", |ucd| format!("{ucd};stat.min")),
-    ("_upper", "upper end of the central 68 %", |ucd| format!("{ucd};stat.max")),
+/// A suffix of columns that say how sure another one is.
+struct Suffix {
+    text: &'static str,
+    meaning: &'static str,
+    /// Words before and after the other column's UCD.
+    ucd: [&'static str; 2],
+}
+
+const SUFFIXES: [Suffix; 3] = [
+    Suffix { text: ERROR_SUFFIX, meaning: "1-sigma error", ucd: ["stat.error;", ""] },
+    Suffix { text: "_lower", meaning: "lower end of the central 68 %", ucd: ["", ";stat.min"] },
+    Suffix { text: "_upper", meaning: "upper end of the central 68 %", ucd: ["", ";stat.max"] },
 ];
 
 /// Unit, UCD and description of a column as far as its name tells; `of` gives what is known of another column, on which
 /// `teff_error`, `teff_lower` and `teff_upper` are built.
 pub(super) fn known(name: &str, of: impl Fn(&str) -> ColumnText) -> ColumnText {
     let mut text = own(name);
-    for (suffix, meaning, ucd_of) in SUFFIXES {
+    for Suffix { text: suffix, meaning, ucd: [before, after] } in SUFFIXES {
         if let Some(base) = name.strip_suffix(suffix) {
             let base = of(base);
             text.unit = text.unit.or(base.unit);
-            text.ucd = text.ucd.or(base.ucd.map(|ucd| ucd_of(&ucd)));
+            text.ucd = text.ucd.or(base.ucd.map(|ucd| format!("{before}{ucd}{after}")));
             text.description = text.description.or(base.description.map(|d| format!("{d}: {meaning}")));
         }
     }

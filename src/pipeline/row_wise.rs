@@ -59,14 +59,12 @@ pub(super) fn steps(
         ));
     }
     let mut steps = Vec::new();
-    match (Walk { cut, error: &error }).walk(plan, &mut steps)? {
-        true => {
-            steps.push(format!("give {} columns", plan.schema().fields().len()));
-            Ok(steps)
-        }
-        false => Err(error(format!("the query reads the cut input '{cut}' in a subquery of an expression alone"))
-            .hint("its rows give the rows of the catalogue: write SELECT … FROM it")),
+    if !(Walk { cut, error: &error }).walk(plan, &mut steps)? {
+        return Err(error(format!("the query reads the cut input '{cut}' in a subquery of an expression alone"))
+            .hint("its rows give the rows of the catalogue: write SELECT … FROM it"));
     }
+    steps.push(format!("give {} columns", plan.schema().fields().len()));
+    Ok(steps)
 }
 
 /// The tables that a plan reads, in subqueries too, as often as it does.
@@ -131,7 +129,12 @@ impl Walk<'_> {
             LogicalPlan::SubqueryAlias(_) | LogicalPlan::Projection(_) => {}
             LogicalPlan::Filter(filter) => steps.push(format!("where {}", filter.predicate)),
             LogicalPlan::Unnest(unnest) => {
-                let columns: Vec<String> = unnest.exec_columns.iter().map(|c| c.name.clone()).collect();
+                // DataFusion's name of what is unnested: __unnest_placeholder(expression).
+                let bare = |name: &str| {
+                    let inner = name.strip_prefix("__unnest_placeholder(").and_then(|rest| rest.strip_suffix(')'));
+                    inner.unwrap_or(name).to_owned()
+                };
+                let columns: Vec<String> = unnest.exec_columns.iter().map(|c| bare(&c.name)).collect();
                 steps.push(format!("unnest {}", columns.join(", ")));
             }
             other => match LamInfer::of(other) {
@@ -183,7 +186,7 @@ impl Walk<'_> {
         let other = if other.is_empty() {
             String::new()
         } else {
-            format!(" {}", other.iter().map(|t| t.table()).collect::<Vec<_>>().join(", "))
+            format!(" {}", other.iter().map(TableReference::table).collect::<Vec<_>>().join(", "))
         };
         let on: Vec<String> = join.on.iter().map(|(l, r)| format!("{l} = {r}")).collect();
         let on = on.into_iter().chain(join.filter.as_ref().map(ToString::to_string)).collect::<Vec<_>>().join(" AND ");

@@ -49,7 +49,7 @@ pub(super) fn check(document: &Document, typed: &PipelineFile) -> Result<()> {
         return Err(document.error("name", message).hint("use lower-case letters, digits and underscores"));
     }
     texts(document, typed)?;
-    for name in typed.inputs.keys().filter(|name| !is_plain_name(name)) {
+    if let Some(name) = typed.inputs.keys().find(|name| !is_plain_name(name)) {
         return Err(document
             .error(&format!("inputs.{name}"), format!("'{name}' cannot be the name of a table"))
             .hint("use lower-case letters, digits and underscores"));
@@ -60,7 +60,7 @@ pub(super) fn check(document: &Document, typed: &PipelineFile) -> Result<()> {
                 .hint("UCD1+ is words separated by semicolons, e.g. stat.error;phys.gravity: https://ivoa.net/documents/UCD1+"));
         }
     }
-    for name in typed.cuts.keys().filter(|name| !is_plain_name(name)) {
+    if let Some(name) = typed.cuts.keys().find(|name| !is_plain_name(name)) {
         return Err(document
             .error(&format!("cuts.{name}"), format!("'{name}' cannot be the name of a cut"))
             .hint("use lower-case letters, digits and underscores"));
@@ -73,7 +73,7 @@ pub(super) fn check(document: &Document, typed: &PipelineFile) -> Result<()> {
         ("resources.threads", typed.resources.threads.map_or(1, |n| n as u64)),
         ("resources.units_at_once", typed.resources.units_at_once as u64),
     ];
-    for (key, _) in at_least_one.into_iter().filter(|(_, value)| *value == 0) {
+    if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
         return Err(document.error(key, "must be at least 1"));
     }
     if typed.resources.memory_gib.is_some_and(|gib| !(gib.is_finite() && gib > 0.0)) {
@@ -90,21 +90,22 @@ fn texts(document: &Document, typed: &PipelineFile) -> Result<()> {
         ("license", &typed.license),
         ("output.store", &typed.output.store),
     ];
-    for (key, _) in texts.into_iter().filter(|(_, text)| text.trim().is_empty()) {
+    if let Some((key, _)) = texts.into_iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(document.error(key, "must not be empty"));
     }
-    for (name, _) in typed.inputs.iter().filter(|(_, input)| input.path.trim().is_empty()) {
+    if let Some((name, _)) = typed.inputs.iter().find(|(_, input)| input.path.trim().is_empty()) {
         return Err(document.error(&format!("inputs.{name}.path"), "must not be empty"));
     }
     // The properties of a catalogue have one line each.
-    for (key, _) in texts.into_iter().take(4).filter(|(key, text)| *key != "description" && text.trim().contains('\n'))
+    if let Some((key, _)) =
+        texts.into_iter().take(4).find(|(key, text)| *key != "description" && text.trim().contains('\n'))
     {
         return Err(document.error(key, "must be one line"));
     }
     if let Some(doi) = typed.doi.as_deref().filter(|doi| !is_doi(doi)) {
         return Err(document.error("doi", format!("'{doi}' is not a DOI")).hint("write e.g. 10.5281/zenodo.123"));
     }
-    for reference in typed.references.iter().filter(|reference| !is_reference(reference)) {
+    if let Some(reference) = typed.references.iter().find(|reference| !is_reference(reference)) {
         return Err(document
             .error("references", format!("'{reference}' is neither a bibcode nor a URL"))
             .hint("write e.g. 2024MNRAS.527.1494L or https://arxiv.org/abs/2308.10944"));
@@ -159,13 +160,13 @@ fn tiling(document: &Document, typed: &PipelineFile) -> Result<()> {
 fn gates(document: &Document, typed: &PipelineFile) -> Result<()> {
     let gates = &typed.gates;
     let nulls = gates.max_null_fraction.iter().map(|(name, value)| (format!("max_null_fraction.{name}"), *value));
-    let fractions = nulls.chain(gates.max_flag_fraction.map(|value| ("max_flag_fraction".to_owned(), value)));
-    for (key, _) in fractions.filter(|(_, value)| !(0.0..=1.0).contains(value)) {
+    let mut fractions = nulls.chain(gates.max_flag_fraction.map(|value| ("max_flag_fraction".to_owned(), value)));
+    if let Some((key, _)) = fractions.find(|(_, value)| !(0.0..=1.0).contains(value)) {
         return Err(document.error(&format!("gates.{key}"), "must be a share, from 0 to 1"));
     }
     let shifts = gates.max_shift.iter().map(|(name, value)| (format!("max_shift.{name}"), *value));
-    let changes = shifts.chain(gates.max_row_change.map(|value| ("max_row_change".to_owned(), value)));
-    for (key, _) in changes.filter(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+    let mut changes = shifts.chain(gates.max_row_change.map(|value| ("max_row_change".to_owned(), value)));
+    if let Some((key, _)) = changes.find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
         return Err(document.error(&format!("gates.{key}"), "must not be negative"));
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Which queries a pipeline may have: of each row of the cut input alone, with columns that suit a catalogue.
 
+use std::fmt::Write;
+
 use lamcat::pipeline::{Overrides, Pipeline};
 
 use crate::pipeline_files::{GOOD, checked, folder};
@@ -52,7 +54,7 @@ async fn what_is_of_each_row_alone_is_accepted() {
         let folder = folder(&two_tables(OTHER_TEFF), &format!("{ROWS}{sql}"));
         let (_, plan) = checked(&pipeline(&folder)).await;
         let plan = plan.unwrap_or_else(|e| panic!("{sql}: {e}"));
-        text += &format!("{sql}\n  {}\n", plan.steps.join("\n  "));
+        write!(text, "{sql}\n  {}\n", plan.steps.join("\n  ")).unwrap();
     }
     insta::assert_snapshot!("pipeline_steps", text);
 }
@@ -90,7 +92,7 @@ async fn what_is_of_several_rows_is_refused() {
     for sql in queries {
         let e = error_of(&two_tables(OTHER_TEFF), &format!("{ROWS}{sql}")).await;
         assert!(e.contains("hint: "), "{sql}: {e}");
-        text += &format!("{sql}\n{e}\n\n");
+        write!(text, "{sql}\n{e}\n\n").unwrap();
     }
     insta::assert_snapshot!("pipeline_query_errors", text);
 }
@@ -144,7 +146,7 @@ async fn columns_that_suit_no_catalogue_are_refused() {
     let mut text = String::new();
     for (toml, sql) in cases {
         let e = error_of(&toml, &sql).await;
-        text += &format!("{}{}\n{e}\n\n", &toml[GOOD.len()..].replace(hot, ""), sql.replace(labels, "…"));
+        write!(text, "{}{}\n{e}\n\n", &toml[GOOD.len()..].replace(hot, ""), sql.replace(labels, "…")).unwrap();
     }
     insta::assert_snapshot!("pipeline_column_errors", text);
 }
