@@ -22,8 +22,8 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-A pipeline file says everything that a catalogue needs besides data: inputs, one SELECT, layout on the sky, columns, cuts,
-gates and schedule. The shortest one:
+A pipeline file says everything that a catalogue needs besides data: inputs, one SELECT, layout on
+the sky, columns, cuts, gates and schedule. The shortest one:
   name = \"giants\"                       # the catalogue's name and folder
   version = \"1.0.0\"
   title = \"Red giants\"
@@ -58,10 +58,10 @@ enum ReportFormat {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The query must give every row of the cut input by itself, as units of work hold some of its rows each: ORDER BY, LIMIT,
-GROUP BY, DISTINCT, UNION and window functions over it are refused; over the other inputs they are fine. Every column
-needs a UCD and a description: from [columns], from the query's functions and inputs, or by its name (teff, teff_error,
-ra, quality_flags, …).
+The query must treat every row of the cut input by itself, as a unit of work holds some of its rows:
+ORDER BY, LIMIT, GROUP BY, DISTINCT, UNION and window functions over it are refused; over the other
+inputs they are fine. Every column needs a UCD and a description: from [columns], from the query's
+functions and inputs, or by its name (teff, teff_error, ra, quality_flags, …).
 The exit code is 1 if a file is wrong.
 
 Examples:
