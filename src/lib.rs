@@ -12,12 +12,12 @@
 //! # The flow
 //!
 //! ```text
-//!  sources ──> context ──> inference ──> catalogue
-//!  (ECSV,      (tokens,    (device        (Parquet through
-//!   FITS,       packed)     thread)        any object store)
+//!  sources ──> context ──> inference ──> release
+//!  (ECSV,      (tokens,    (device        (HATS, in any
+//!   FITS,       packed)     thread)        object store)
 //!   VOTable,
 //!   HATS, Parquet)
-//!        driven by SQL: functions ──> planner ──> session ──> ingest, cli
+//!        driven by SQL: functions ──> planner ──> session ──> pipeline, ingest, cli
 //! ```
 //!
 //! Each module imports only from modules to its left in this list, or above it:
@@ -43,6 +43,10 @@
 //! - **coefficients**: a BP/RP spectrum in Gaia's basis functions; an `xp` list is all of them over the G flux.
 //! - **device batch**: rows that go to the inference device together, gathered across the scan's batches.
 //! - **hoist**: moving the calls of a query into one operator.
+//! - **unit**: a part of a pipeline's input that is worked, kept and repeated as a whole.
+//! - **claim**: the file that says which attempt at a unit or a tile counts; only one can create it.
+//! - **tile**, **leaf**, **margin**: a HEALPix pixel that is a partition of a catalogue, its file, and copies of the rows
+//!   just outside it.
 //!
 //! # Example
 //!
@@ -75,6 +79,8 @@
 //! **Add a shipped query.** Put it in `sql/`; a test plans every file there.
 //!
 //! **Add a pipeline.** Write its query in `sql/release/` and its file in `pipelines/`; a test checks every one there.
+//!
+//! **Add a pipeline.** A TOML file in `pipelines/` and its query in `sql/release/`; tests check and plan every one.
 //!
 //! **Add a file format.** Write a reader that gives Arrow batches in `sources`; add it to [`sources::ArchiveFormat`] with
 //! its endings: quoted paths, `STORED AS` and `lamcat ingest` follow.

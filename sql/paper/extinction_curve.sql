@@ -7,8 +7,8 @@
 --   spectra alone, and at 440 nm, about where B is, it should be 1.
 -- * The absolute curve A(lambda) / E(B-V): the model also predicts g_fakemag = parallax 10^(0.2 G), and a star does not
 --   move when it is reddened, so A(G) = 5 log10(g_fakemag with dust / g_fakemag without). It is as good as the model's
---   luminosities of giants: a fifth of an error in them is 0.4 mag, and far more once divided by a small E(B-V). Where a predicted g_fakemag is
---   not positive, this form is NULL and the other is not.
+--   luminosities of giants: a fifth of an error in them is 0.4 mag, and far more once divided by a small E(B-V). Where a
+--   predicted g_fakemag is not positive, this form is NULL and the other is not.
 -- Both are divided by the difference of the two E(B-V), as the bare star has exp(-6). Magnitudes are 2.5 log10, while
 -- the token logebv is a natural logarithm.
 CREATE OR REPLACE VIEW learnt_extinction AS

@@ -48,7 +48,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     let started = Instant::now();
     let storage = run.storage().clone();
-    let progress = RunProgress::default();
+    let progress = RunProgress { quiet: args.json, ..RunProgress::default() };
     let outcome = tokio::select! {
         outcome = run.execute(&progress) => outcome,
         _ = tokio::signal::ctrl_c() => {
@@ -93,9 +93,10 @@ async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
     Ok(writeln!(out, "release: {}", run.storage().shown(&run.job().release_folder()))?)
 }
 
-/// A bar per stage; a line per stage where there is no terminal.
+/// A bar per stage; a line per stage where there is no terminal, unless the result is for programs.
 #[derive(Default)]
 struct RunProgress {
+    quiet: bool,
     bar: Mutex<Option<ProgressBar>>,
     tasks: AtomicU64,
     done: AtomicU64,
@@ -136,7 +137,7 @@ impl Watch for RunProgress {
         }
         bar.set_prefix(name);
         bar.enable_steady_tick(Duration::from_millis(250));
-        if bar.is_hidden() {
+        if bar.is_hidden() && !self.quiet {
             eprintln!("{name} {tasks} {}", if rows > 0 { format!("tasks, {rows} rows") } else { "task".to_owned() });
         }
         *self.bar() = Some(bar);

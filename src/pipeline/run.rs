@@ -24,7 +24,7 @@ use crate::{
         assemble::{self, Manifest},
         margin::Margin,
         paths,
-        publish::{Action, Current, make_current},
+        publish::{Action, Current, current, make_current},
         tiles::{Tile, Tiling},
         units::UnitClaim,
         verify::verify,
@@ -161,6 +161,9 @@ impl Run {
     /// # Errors
     /// If a unit cannot be worked or the store fails; what was done until then is kept.
     pub async fn execute(mut self, watch: &dyn Watch) -> Result<Outcome> {
+        if let Some(done) = self.published().await? {
+            return Ok(done);
+        }
         self.storage.check().await?;
         self.job.record(&self.storage).await?;
         let this = Arc::new(self);
@@ -185,7 +188,9 @@ impl Run {
             return Err(error
                 .at("file", format!("{}/{}", layout.folder, fault.file))
                 .at("faults", verified.faults.len())
-                .hint("the old release is still the current one; run again, and if it stays so the store may be at fault"));
+                .hint(
+                    "the old release is still the current one; run again, and if it stays so the store may be at fault",
+                ));
         }
         watch.done(0, true);
         watch.begin(Stage::Publish, 1, 0);
@@ -199,6 +204,24 @@ impl Run {
             units_elsewhere: layout.units.len() - units_here,
             rows_inferred,
         })
+    }
+
+    /// The outcome of a run whose release is the current one already.
+    async fn published(&self) -> Result<Option<Outcome>> {
+        let Some(release) = current(&self.storage).await? else { return Ok(None) };
+        let path = format!("{}/{}", release.folder, paths::MANIFEST);
+        if release.folder != self.job.release_folder() {
+            return Ok(None);
+        }
+        let Some(manifest) = self.storage.get_json::<Manifest>(&path).await? else { return Ok(None) };
+        Ok(Some(Outcome {
+            release,
+            rows: manifest.rows,
+            tiles: manifest.tiles().len(),
+            units_here: 0,
+            units_elsewhere: self.job.units.len(),
+            rows_inferred: 0,
+        }))
     }
 
     async fn infer(self: Arc<Self>, watch: &dyn Watch) -> Result<(Vec<UnitClaim>, u64, usize)> {

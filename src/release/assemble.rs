@@ -36,6 +36,26 @@ pub struct Manifest {
     pub files: Vec<Written>,
 }
 
+impl Manifest {
+    /// The tiles of the main catalogue with the paths of their leaves, in the order of the sky.
+    #[must_use]
+    pub fn tiles(&self) -> Vec<(Tile, String)> {
+        self.tiles_of(&self.name)
+    }
+
+    /// The tiles of one of the collection's catalogues with the paths of their leaves, in the order of the sky.
+    #[must_use]
+    pub fn tiles_of(&self, catalogue: &str) -> Vec<(Tile, String)> {
+        let leaves = self.files.iter().filter_map(|file| {
+            let below = file.path.strip_prefix(catalogue)?.strip_prefix('/')?;
+            Some((paths::tile_of_leaf(below)?, file.path.clone()))
+        });
+        let mut leaves: Vec<_> = leaves.collect();
+        leaves.sort_by_key(|(tile, _)| tile.range());
+        leaves
+    }
+}
+
 /// Writes what a release has besides the leaves of its main catalogue; gives the manifest, which is written too.
 ///
 /// # Errors

@@ -50,9 +50,10 @@ pub fn differs(document: &str, schema: &Schema) -> Option<String> {
         return Some(format!("the VOTable has {} fields for {} columns", told.len(), schema.fields().len()));
     }
     let pairs = told.iter().zip(schema.fields());
-    pairs.filter_map(|(told, field)| (Some(told) != attributes(field).ok().as_ref()).then(|| field.name())).next().map(
-        |name| format!("the VOTable's field of the column {name} is not as the column"),
-    )
+    pairs
+        .filter_map(|(told, field)| (Some(told) != attributes(field).ok().as_ref()).then(|| field.name()))
+        .next()
+        .map(|name| format!("the VOTable's field of the column {name} is not as the column"))
 }
 
 /// The attributes of every FIELD of a document.

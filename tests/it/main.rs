@@ -26,6 +26,7 @@ mod plot;
 mod program;
 mod queue;
 mod readme;
+mod run_program;
 mod shared;
 mod shipped_sql;
 mod simulate;

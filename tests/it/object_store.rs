@@ -17,7 +17,7 @@ const SECRET_KEY: &str = "secretsecret";
 const START_LIMIT: Duration = Duration::from_secs(40);
 
 /// A server that ends with the test.
-struct Server {
+pub struct Server {
     process: Child,
     s3_port: u16,
     _folder: tempfile::TempDir,
@@ -29,6 +29,20 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+impl Server {
+    /// Tells a command where the server is, and how to open it.
+    pub fn tell(&self, command: &mut Command) {
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.s3_port));
+        command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
+    }
+}
+
+/// A server with an empty bucket `stars`; `None` where SeaweedFS is not installed.
+pub fn server() -> Option<Server> {
+    weed().map(|weed| start(&weed))
 }
 
 /// The `weed` program; `None`, said by name, where it is not installed.
@@ -99,14 +113,12 @@ fn start(weed: &Path) -> Server {
 
 #[test]
 fn queries_read_from_and_write_to_s3() {
-    let Some(weed) = weed() else { return };
-    let server = start(&weed);
+    let Some(server) = server() else { return };
     let folder = tempfile::tempdir().unwrap();
     let s3 = |args: &[&str]| {
         let mut command = lamcat(folder.path());
-        command.args(args).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-        command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", server.s3_port));
-        command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
+        command.args(args);
+        server.tell(&mut command);
         command
     };
     run(&mut s3(&["demo"]));

@@ -166,16 +166,16 @@ async fn the_most_similar_star_is_the_star_itself() {
     assert_eq!(rows[1]["star"].as_string::<i32>().value(0), "asked about");
 }
 
+// The dust of the simulator itself (Gordon et al. 2023) is 0.05 mag from Fitzpatrick's in the median.
 #[test]
-#[ignore = "the embedded model is not good enough yet: its curve is 0.2 mag from Fitzpatrick's"]
-fn the_learnt_extinction_curve_is_fitzpatricks() {
+fn the_learnt_extinction_curve_is_near_fitzpatricks() {
     let folder = tempfile::tempdir().unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/paper/extinction_curve.sql");
     let (rows, _) = run(lamcat(folder.path()).args(["sql", "-q", "--format", "json", "-f"]).arg(file));
     let counts: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
     let count = |key: &str| counts[key].as_f64().unwrap();
     println!("{counts}");
-    assert!(count("within") >= 0.5 * count("wavelengths") && count("difference") < 0.15, "{counts}");
+    assert!(count("within") >= 0.5 * count("wavelengths") && count("difference") < 0.06, "{counts}");
 }
 
 #[test]

@@ -51,6 +51,11 @@ fn the_readmes_commands_run_and_print_what_it_shows() {
     fs::create_dir(&bin).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lamcat"), bin.join("lamcat")).unwrap();
     std::os::unix::fs::symlink(root.join("sql"), folder.path().join("sql")).unwrap();
+    fs::create_dir(folder.path().join("pipelines")).unwrap();
+    for file in fs::read_dir(root.join("pipelines")).unwrap().flatten() {
+        // Their paths are relative to where they are, not to where a link points.
+        fs::copy(file.path(), folder.path().join("pipelines").join(file.file_name())).unwrap();
+    }
     let real = shared("data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits");
     if let Some(fits) = &real {
         fs::copy(fits, folder.path().join("field_stars.fits")).unwrap();

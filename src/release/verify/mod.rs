@@ -102,7 +102,7 @@ struct Verifier {
 impl Verifier {
     async fn rows(&self, manifest: &Manifest, report: &mut Report) -> Result<()> {
         let name = &self.name;
-        let leaves = leaves_of(manifest, name);
+        let leaves = manifest.tiles_of(name);
         let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
         self.check_tiles(name, &tiling, &mut report.faults).await?;
         let margin_name = self.property("", paths::COLLECTION_PROPERTIES, "default_margin").await?;
@@ -152,7 +152,7 @@ impl Verifier {
     }
 
     async fn margin(&self, manifest: &Manifest, name: &str, main: &Sums, report: &mut Report) -> Result<()> {
-        let leaves = leaves_of(manifest, name);
+        let leaves = manifest.tiles_of(name);
         let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
         self.check_tiles(name, &tiling, &mut report.faults).await?;
         let checked = self.leaves(name, leaves, None, &mut report.faults).await?;
@@ -183,20 +183,10 @@ impl Verifier {
     }
 
     async fn property(&self, name: &str, file: &str, key: &str) -> Result<Option<String>> {
-        let path = [self.folder.as_str(), name, file].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
+        let path =
+            [self.folder.as_str(), name, file].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
         let text = self.storage.get(&path).await?.unwrap_or_default();
         let pairs = properties::parse(&String::from_utf8_lossy(&text));
         Ok(pairs.into_iter().find(|(k, _)| k == key).map(|(_, value)| value))
     }
-}
-
-/// The leaves of a catalogue, by the manifest, in the order of the sky.
-fn leaves_of(manifest: &Manifest, name: &str) -> Vec<(Tile, String)> {
-    let of_catalogue = manifest.files.iter().filter_map(|file| {
-        let below = file.path.strip_prefix(name)?.strip_prefix('/')?;
-        Some((paths::tile_of_leaf(below)?, file.path.clone()))
-    });
-    let mut leaves: Vec<_> = of_catalogue.collect();
-    leaves.sort_by_key(|(tile, _)| tile.range());
-    leaves
 }
