@@ -3,13 +3,14 @@
 
 use std::{
     future::Future,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use datafusion::common::runtime::SpawnedTask;
 use futures::{StreamExt, TryStreamExt};
 use rand::seq::SliceRandom;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -47,6 +48,33 @@ pub(super) struct Task {
     pub(super) number: usize,
     pub(super) claim: String,
     pub(super) lease: String,
+}
+
+/// Who works on a task.
+#[derive(Debug, Serialize, Deserialize)]
+struct Lease {
+    machine: String,
+    process: u32,
+    since: String,
+}
+
+impl Lease {
+    fn own() -> Self {
+        Self { machine: machine(), process: std::process::id(), since: clock::now_seconds() }
+    }
+
+    /// Whether it is of a process of this machine that is no more. Where that cannot be known it is not.
+    fn is_of_the_dead(&self) -> bool {
+        let processes = Path::new("/proc");
+        let known = !self.machine.is_empty() && self.machine == machine() && processes.join("self").exists();
+        known && !processes.join(self.process.to_string()).exists()
+    }
+}
+
+/// Tells this machine, since it was started, from others; empty where there is no such thing.
+fn machine() -> String {
+    let read = |name: &str| std::fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
+    format!("{}{}", read("hostname").trim(), read("random/boot_id").trim())
 }
 
 /// What became of a task for now.
@@ -135,9 +163,11 @@ where
         Some((_, true)) => {}
         Some((since, false)) => return Ok(Turn::Leased(task, since)),
         None => {
-            let lease = serde_json::json!({ "runner": std::process::id(), "since": clock::now_seconds() });
-            if !storage.create_json(&task.lease, &lease).await? {
-                return Ok(Turn::Leased(task, start));
+            if !storage.create_json(&task.lease, &Lease::own()).await? {
+                let other: Option<Lease> = storage.get_json(&task.lease).await?;
+                if other.is_some_and(|lease| !lease.is_of_the_dead()) {
+                    return Ok(Turn::Leased(task, start));
+                }
             }
         }
     }

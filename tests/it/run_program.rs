@@ -21,7 +21,7 @@ use crate::{
 const ROWS: usize = 1000;
 const GROUP: usize = 25;
 /// Runs that are killed; `LAMCAT_KILLS` makes them more.
-const KILLS: usize = 12;
+const KILLS: usize = 8;
 
 /// A folder with a pipeline, a small model, and stars in many row groups; some of them close to each other.
 pub fn workplace() -> tempfile::TempDir {
