@@ -61,7 +61,7 @@ impl CutInput {
     /// If there is none, or they cannot be listed or read as a table.
     pub async fn open(session: &Session, path: &str) -> Result<Self> {
         let shown = without_secrets(path);
-        let failed = |e: datafusion::error::DataFusionError| unusable(&shown, e);
+        let failed = |e: datafusion::error::DataFusionError| unusable(&shown, &e);
         let provider = session.context().table_provider(TableReference::bare(path)).await.map_err(failed)?;
         let listing = provider
             .downcast_ref::<ListingTable>()
@@ -110,7 +110,7 @@ impl CutInput {
                 |(file, object): (usize, &ObjectMeta)| Cut { file, row_groups: None, rows: None, bytes: object.size };
             return Ok(self.files().enumerate().map(whole).collect());
         }
-        let store = session.context().runtime_env().object_store(&self.store_url).map_err(|e| unusable("", e))?;
+        let store = session.context().runtime_env().object_store(&self.store_url).map_err(|e| unusable("", &e))?;
         let footers = self.files().enumerate().map(|(file, object)| {
             let reader = StoreReader::new(store.clone(), object.location.clone());
             footer(file, object, reader)
@@ -127,7 +127,7 @@ impl CutInput {
     }
 }
 
-fn unusable(input: &str, e: datafusion::error::DataFusionError) -> Error {
+fn unusable(input: &str, e: &datafusion::error::DataFusionError) -> Error {
     Error::new(ErrorKind::Input, "the input cannot be read").at("input", input).source(e.strip_backtrace())
 }
 

@@ -100,9 +100,10 @@ impl Job {
         let schema = leaf_schema(columns);
         let mut inputs = Vec::new();
         for other in &pipeline.inputs {
-            let files: Vec<ObjectMeta> = match other.cut {
-                true => input.files().cloned().collect(),
-                false => CutInput::open(session, &other.path).await?.files().cloned().collect(),
+            let files: Vec<ObjectMeta> = if other.cut {
+                input.files().cloned().collect()
+            } else {
+                CutInput::open(session, &other.path).await?.files().cloned().collect()
             };
             let files = files.iter().map(|file| (file.location.to_string(), file.size, state_of(file))).collect();
             inputs.push(InputFiles { name: other.name.clone(), path: without_secrets(&other.path), files });

@@ -76,7 +76,7 @@ impl Arrangement<'_> {
         let mut rows = sorted_rows(self.context, self.storage, &files, inside, &self.schema).await?;
         let path = format!("{}/{}", self.main, paths::leaf(tile));
         let mut leaf = TableWriter::new(self.storage, &path, &self.schema, self.footer, Effort::Published)?;
-        let mut border = Border::new(self, tile)?;
+        let mut border = Border::new(self, tile);
         while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
             border.add(&batch).await?;
             leaf.write(batch).await?;
@@ -142,11 +142,11 @@ struct Border<'a> {
 }
 
 impl<'a> Border<'a> {
-    fn new(arrangement: &'a Arrangement<'a>, tile: Tile) -> Result<Self> {
+    fn new(arrangement: &'a Arrangement<'a>, tile: Tile) -> Self {
         let marks = [Field::new(MARGIN_ORDER, DataType::Int16, true), Field::new(MARGIN_PIXEL, DataType::Int64, true)];
         let fields = arrangement.schema.fields().iter().map(|f| f.as_ref().clone()).chain(marks);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Self { arrangement, tile, schema, writer: None, neighbours: Vec::new() })
+        Self { arrangement, tile, schema, writer: None, neighbours: Vec::new() }
     }
 
     async fn add(&mut self, batch: &RecordBatch) -> Result<()> {

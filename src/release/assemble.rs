@@ -67,7 +67,7 @@ pub async fn assemble(
     units: &[UnitClaim],
     tiles: &[TileClaim],
 ) -> Result<Manifest> {
-    let mut files = Files { storage: arrangement.storage, folder, files: Vec::new() };
+    let mut files = Files { storage: arrangement.storage, folder, written: Vec::new() };
     let leaves: Vec<Written> = tiles.iter().map(|claim| claim.leaf.clone()).collect();
     let main = Extent::of(tiles.iter().map(|claim| claim.tile).collect(), &leaves);
     let counts = sky_counts(units, catalogue.skymap_order);
@@ -80,9 +80,11 @@ pub async fn assemble(
     files.small("schema.md", columns_markdown(catalogue, &arrangement.schema)).await?;
     files.small("CITATION", citation(catalogue)).await?;
     let (name, version, job) = (catalogue.name.clone(), catalogue.version.clone(), catalogue.job.clone());
-    let mut listed = files.files;
+    let mut listed = files.written;
     let below = |path: &str| path.strip_prefix(folder).map_or(path, |p| p.trim_start_matches('/')).to_owned();
-    listed.iter_mut().for_each(|file| file.path = below(&file.path));
+    for file in &mut listed {
+        file.path = below(&file.path);
+    }
     listed.sort_by(|a, b| a.path.cmp(&b.path));
     let manifest = Manifest { name, version, job, rows: main.rows, files: listed };
     arrangement.storage.put(&format!("{folder}/{}", paths::MANIFEST), json(&manifest)).await?;
@@ -99,7 +101,9 @@ impl Extent {
 #[must_use]
 pub fn sky_counts(units: &[UnitClaim], order: u8) -> RowCounts {
     let mut counts = RowCounts::new(order);
-    units.iter().for_each(|unit| counts.merge(&unit.counts));
+    for unit in units {
+        counts.merge(&unit.counts);
+    }
     counts
 }
 
@@ -107,14 +111,14 @@ pub fn sky_counts(units: &[UnitClaim], order: u8) -> RowCounts {
 struct Files<'a> {
     storage: &'a Storage,
     folder: &'a str,
-    files: Vec<Written>,
+    written: Vec<Written>,
 }
 
 impl Files<'_> {
     async fn small(&mut self, name: &str, bytes: impl Into<Bytes>) -> Result<()> {
         let (path, bytes) = (format!("{}/{name}", self.folder), bytes.into());
         let sha256 = format!("{:x}", Sha256::digest(&bytes));
-        self.files.push(Written { path: path.clone(), rows: 0, bytes: bytes.len() as u64, sha256 });
+        self.written.push(Written { path: path.clone(), rows: 0, bytes: bytes.len() as u64, sha256 });
         self.storage.put(&path, bytes).await
     }
 
@@ -127,14 +131,14 @@ impl Files<'_> {
         counts: &RowCounts,
     ) -> Result<()> {
         let name = &catalogue.name;
-        self.files.extend_from_slice(leaves);
+        self.written.extend_from_slice(leaves);
         self.dataset(arrangement, name, leaves).await?;
         let first = dataset::first_rows(self.storage, &arrangement.schema, leaves).await?;
         let path = format!("{}/{name}/{}", self.folder, paths::THUMBNAIL);
         let (schema, footer) = (&arrangement.schema, arrangement.footer);
         let mut thumbnail = TableWriter::new(self.storage, &path, schema, footer, Effort::Published)?;
         thumbnail.write(first).await?;
-        self.files.push(thumbnail.finish().await?);
+        self.written.push(thumbnail.finish().await?);
         let map = sky::skymap(counts)?;
         self.small(&format!("{name}/{}", paths::SKYMAP), map.clone()).await?;
         self.small(&format!("{name}/{}", paths::POINT_MAP), map).await?;
@@ -170,7 +174,7 @@ impl Files<'_> {
         for tile in &targets {
             leaves.push(arrangement.write_margin(&folder, *tile, tiles).await?);
         }
-        self.files.extend_from_slice(&leaves);
+        self.written.extend_from_slice(&leaves);
         self.dataset(arrangement, name, &leaves).await?;
         let extent = Extent::of(targets, &leaves);
         self.small(&format!("{name}/{}", paths::PARTITION_INFO), partition_info(&extent.tiles)).await?;
@@ -189,7 +193,7 @@ impl Files<'_> {
         let (name, tiling) = (catalogue.index(), Tiling::new(tiles.to_vec()));
         let folder = format!("{}/{name}", self.folder);
         let parts = index::write(arrangement.context, self.storage, &rows, &tiling, &folder).await?;
-        self.files.extend_from_slice(&parts);
+        self.written.extend_from_slice(&parts);
         self.small(&format!("{name}/{}", paths::COMMON_METADATA), schema_file(&index::schema(), &[])?).await?;
         if let Some(all) = dataset::all_row_groups(self.storage, &folder, &parts).await? {
             self.small(&format!("{name}/{}", paths::METADATA), all).await?;

@@ -49,11 +49,9 @@ pub fn differs(document: &str, schema: &Schema) -> Option<String> {
     if told.len() != schema.fields().len() {
         return Some(format!("the VOTable has {} fields for {} columns", told.len(), schema.fields().len()));
     }
-    let pairs = told.iter().zip(schema.fields());
-    pairs
-        .filter_map(|(told, field)| (Some(told) != attributes(field).ok().as_ref()).then(|| field.name()))
-        .next()
-        .map(|name| format!("the VOTable's field of the column {name} is not as the column"))
+    let mut pairs = told.iter().zip(schema.fields());
+    let other = pairs.find(|(told, field)| Some(*told) != attributes(field).ok().as_ref());
+    other.map(|(_, field)| format!("the VOTable's field of the column {} is not as the column", field.name()))
 }
 
 /// The attributes of every FIELD of a document.
