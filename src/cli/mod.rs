@@ -11,6 +11,7 @@ mod pipeline;
 mod plot;
 mod progress;
 mod query_args;
+mod release;
 mod repl;
 mod rows;
 mod run;
@@ -54,6 +55,9 @@ enum Command {
     Model(model::ModelCommand),
     /// Run a pipeline: from its inputs to a published HATS catalogue.
     Run(Box<run::RunArgs>),
+    /// Verify, list, compare, roll back and clean up the releases of a catalogue.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Convert files of the Gaia archive (ECSV, CSV, FITS, VOTable, HATS) to Parquet.
     Ingest(ingest::IngestArgs),
     /// Simulate stars with spectra and labels, to train a model on.
@@ -101,6 +105,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command).await,
         Command::Run(args) => run::run(*args).await,
+        Command::Release(command) => release::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,

@@ -21,6 +21,9 @@ pub const UNTRAINED: i32 = 1 << 8;
 /// The spectrum is unlike those of the training stars: `lam_ood_score` exceeds the model's threshold.
 pub const OUT_OF_DOMAIN: i32 = 1 << 9;
 
+/// The bits that say which inputs were there, and nothing of how good the results are.
+pub const INPUTS: i32 = INPUT_MISSING | BP_MISSING | RP_MISSING;
+
 /// How far from the training median an input may lie, in the token's robust standard deviations.
 pub const RANGE_SIGMA: f32 = 20.0;
 

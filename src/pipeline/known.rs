@@ -6,8 +6,7 @@ use crate::{
     schema::{ERROR_SUFFIX, column_meta, gaia_column},
 };
 
-/// Column of the flag bits.
-pub(super) const QUALITY_FLAGS: &str = "quality_flags";
+pub(super) use crate::release::summary::FLAGS_COLUMN as QUALITY_FLAGS;
 
 /// A suffix of columns that say how sure another one is.
 struct Suffix {

@@ -10,6 +10,7 @@ use arrow::datatypes::Schema;
 use datafusion::prelude::SessionContext;
 
 use super::{
+    gates::failed_gates,
     infer,
     job::{Job, Unit},
     resolve::Pipeline,
@@ -25,6 +26,7 @@ use crate::{
         margin::Margin,
         paths,
         publish::{Action, Current, current, make_current},
+        releases,
         tiles::{Tile, Tiling},
         units::UnitClaim,
         verify::verify,
@@ -62,6 +64,7 @@ pub struct Run {
     pipeline: Pipeline,
     storage: Storage,
     job: Job,
+    accepting: bool,
 }
 
 /// What there is to do.
@@ -98,6 +101,8 @@ pub struct Outcome {
     pub units_elsewhere: usize,
     /// Rows of the input that went through the model here.
     pub rows_inferred: u64,
+    /// Gates that the release fails, in words, and was published all the same.
+    pub failed_gates: Vec<String>,
 }
 
 impl Run {
@@ -107,19 +112,22 @@ impl Run {
     /// If the inputs cannot be read or the store cannot be opened.
     pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
         let root = format!("{}/{}", pipeline.store.trim_end_matches('/'), pipeline.name);
-        let place = session.place(&root);
-        let place = place.map_err(|e| Error::new(ErrorKind::Config, "the store cannot be opened").source(e))?;
-        let mut base = place.url.clone();
-        base.set_path("/");
-        let storage = Storage::new(place.store, place.path, base);
+        let storage = session.storage(&root)?;
         let job = Job::plan(&session, &pipeline, model, columns).await?;
-        Ok(Self { session, pipeline, storage, job })
+        Ok(Self { session, pipeline, storage, job, accepting: false })
     }
 
     /// The job.
     #[must_use]
     pub fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// The same run, which publishes a release even if it fails gates.
+    #[must_use]
+    pub fn accepting(mut self, accept: bool) -> Self {
+        self.accepting = accept;
+        self
     }
 
     /// Where the release goes.
@@ -156,10 +164,11 @@ impl Run {
         })
     }
 
-    /// Runs to the end.
+    /// Runs to the end. If the job's release is the current one there is nothing to do; if it is finished but was not
+    /// published, as when it failed a gate, it is verified and published.
     ///
     /// # Errors
-    /// If a unit cannot be worked or the store fails; what was done until then is kept.
+    /// If a unit cannot be worked, the store fails, or the release fails a gate; what was done until then is kept.
     pub async fn execute(mut self, watch: &dyn Watch) -> Result<Outcome> {
         if let Some(done) = self.published().await? {
             return Ok(done);
@@ -167,42 +176,24 @@ impl Run {
         self.storage.check().await?;
         self.job.record(&self.storage).await?;
         let this = Arc::new(self);
-        let (units, rows_inferred, units_here) = this.clone().infer(watch).await?;
-        let counts = assemble::sky_counts(&units, this.job.catalogue().skymap_order);
-        let catalogue = this.job.catalogue();
-        if counts.total() == 0 {
-            let error = Error::new(ErrorKind::Input, "the query gives no rows: there is nothing to publish");
-            return Err(error.at("file", this.pipeline.sql.path.display()).hint("look at its conditions"));
-        }
-        let coarse = counts.at_order(catalogue.highest_order);
-        let tiling = Tiling::new(coarse.tiles(catalogue.lowest_order, catalogue.max_rows));
-        let layout = Arc::new(Layout::new(&this, tiling, units)?);
-        let tiles = this.clone().arrange(layout.clone(), watch).await?;
-        watch.begin(Stage::Assemble, 1, 0);
-        let manifest = this.assemble(&layout, &tiles).await?;
-        watch.done(0, true);
-        watch.begin(Stage::Verify, 1, 0);
-        let verified = verify(&this.storage, &layout.folder).await?;
-        if let Some(fault) = verified.faults.first() {
-            let error = Error::new(ErrorKind::Io, format!("the release is not as it must be: {}", fault.what));
-            return Err(error
-                .at("file", format!("{}/{}", layout.folder, fault.file))
-                .at("faults", verified.faults.len())
-                .hint(
-                    "the old release is still the current one; run again, and if it stays so the store may be at fault",
-                ));
-        }
-        watch.done(0, true);
+        let folder = this.job.release_folder();
+        let finished = releases::manifest(&this.storage, &folder).await?.filter(|manifest| manifest.job == this.job.id);
+        let (manifest, rows_inferred, units_here) = match finished {
+            Some(manifest) => (manifest, 0, 0),
+            None => this.clone().make(watch).await?,
+        };
+        let failed_gates = this.judge(&folder, &manifest, watch).await?;
         watch.begin(Stage::Publish, 1, 0);
-        let release = make_current(&this.storage, &layout.folder, Action::Publish).await?;
+        let release = make_current(&this.storage, &folder, Action::Publish).await?;
         watch.done(0, true);
         Ok(Outcome {
             release,
             rows: manifest.rows,
-            tiles: tiles.len(),
+            tiles: manifest.tiles().len(),
             units_here,
-            units_elsewhere: layout.units.len() - units_here,
+            units_elsewhere: this.job.units.len() - units_here,
             rows_inferred,
+            failed_gates,
         })
     }
 
@@ -221,7 +212,57 @@ impl Run {
             units_here: 0,
             units_elsewhere: self.job.units.len(),
             rows_inferred: 0,
+            failed_gates: Vec::new(),
         }))
+    }
+
+    /// Makes the release: its manifest, the rows that went through the model here, and the units worked here.
+    async fn make(self: Arc<Self>, watch: &dyn Watch) -> Result<(Manifest, u64, usize)> {
+        let (units, rows_inferred, units_here) = self.clone().infer(watch).await?;
+        let counts = assemble::sky_counts(&units, self.job.catalogue().skymap_order);
+        let catalogue = self.job.catalogue();
+        if counts.total() == 0 {
+            let error = Error::new(ErrorKind::Input, "the query gives no rows: there is nothing to publish");
+            return Err(error.at("file", self.pipeline.sql.path.display()).hint("look at its conditions"));
+        }
+        let coarse = counts.at_order(catalogue.highest_order);
+        let tiling = Tiling::new(coarse.tiles(catalogue.lowest_order, catalogue.max_rows));
+        let layout = Arc::new(Layout::new(&self, tiling, units)?);
+        let tiles = self.clone().arrange(layout.clone(), watch).await?;
+        watch.begin(Stage::Assemble, 1, 0);
+        let manifest = self.assemble(&layout, &tiles).await?;
+        watch.done(0, true);
+        Ok((manifest, rows_inferred, units_here))
+    }
+
+    /// Verifies the release and looks at its gates; gives those that it fails and may.
+    async fn judge(&self, folder: &str, manifest: &Manifest, watch: &dyn Watch) -> Result<Vec<String>> {
+        watch.begin(Stage::Verify, 1, 0);
+        let verified = verify(&self.storage, folder).await?;
+        if let Some(fault) = verified.faults.first() {
+            let error = Error::new(ErrorKind::Io, format!("the release is not as it must be: {}", fault.what));
+            return Err(error
+                .at("file", format!("{folder}/{}", fault.file))
+                .at("faults", verified.faults.len())
+                .hint(format!(
+                    "the old release is still the current one; `lamcat release verify` lists the faults. If the store is at \
+                     fault, mend it, delete {folder} and jobs/{}, and run again",
+                    self.job.id
+                )));
+        }
+        let failed = failed_gates(&self.storage, folder, manifest, &self.pipeline.gates).await?;
+        if failed.is_empty() || self.accepting {
+            watch.done(0, true);
+            return Ok(failed);
+        }
+        let still = match current(&self.storage).await? {
+            Some(current) => format!("{} is still the current release", current.folder),
+            None => "no release is current".to_owned(),
+        };
+        let error = Error::new(ErrorKind::Input, format!("the release fails its gates: {}", failed.join("; ")));
+        Err(error.at("release", folder).hint(format!(
+            "{still}; compare with `lamcat release diff`, and if the new one is right publish it with `lamcat run --accept`"
+        )))
     }
 
     async fn infer(self: Arc<Self>, watch: &dyn Watch) -> Result<(Vec<UnitClaim>, u64, usize)> {

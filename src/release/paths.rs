@@ -5,11 +5,14 @@
 //! log/00000001.json                        what was made current, in order
 //! releases/1.0.0-<job>/                    a HATS collection, and manifest.json
 //! jobs/<job>/job.json                      what a run works on
+//! jobs/<job>/leases/<task>.json            who works on a unit or a tile
 //! jobs/<job>/units/<unit>.json             the claim of a unit: which attempt's rows count
 //! jobs/<job>/units/<unit>/<attempt>.parquet
 //! jobs/<job>/tiles/<order>-<pixel>.json    the claim of a tile
 //! jobs/<job>/tiles/<order>-<pixel>/<attempt>.parquet   its rows near other tiles
 //! ```
+
+use std::path::Path;
 
 use super::tiles::Tile;
 
@@ -61,6 +64,24 @@ pub fn log_entry(number: u64) -> String {
 #[must_use]
 pub fn release(version: &str, job: &str) -> String {
     format!("{RELEASES}/{version}-{}", &job[..SHORT_JOB.min(job.len())])
+}
+
+/// Whether a file is a claim, a record or a manifest, by its name.
+#[must_use]
+pub fn is_json(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "json")
+}
+
+/// Whether a file is a table, by its name.
+#[must_use]
+pub fn is_table(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "parquet")
+}
+
+/// Whether a folder is that of a release which `job` makes.
+#[must_use]
+pub fn is_release_of(folder: &str, job: &str) -> bool {
+    folder.rsplit_once('-').is_some_and(|(_, short)| short == &job[..SHORT_JOB.min(job.len())])
 }
 
 /// A leaf, below its catalogue's folder.
@@ -146,7 +167,13 @@ impl JobPaths {
     /// Says who works on a unit or a tile.
     #[must_use]
     pub fn lease(&self, task: &str) -> String {
-        format!("{}/leases/{task}.json", self.folder)
+        format!("{}/{task}.json", self.leases())
+    }
+
+    /// Folder of what says who works on what.
+    #[must_use]
+    pub fn leases(&self) -> String {
+        format!("{}/leases", self.folder)
     }
 
     /// Folder of the tiles' claims.

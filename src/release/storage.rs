@@ -1,8 +1,9 @@
 //! The place where releases are kept: a folder or a bucket, by names relative to its root.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 use rand::RngCore;
@@ -26,6 +27,8 @@ pub struct StoredFile {
     pub path: String,
     /// Size in bytes.
     pub bytes: u64,
+    /// Time of the last change.
+    pub modified: DateTime<Utc>,
 }
 
 impl Storage {
@@ -156,12 +159,33 @@ impl Storage {
         let listed = self.store.list(Some(&self.path(folder))).map_ok(|object| {
             let below = object.location.prefix_match(&self.root);
             let parts: Vec<String> = below.map(|b| b.map(|p| p.as_ref().to_owned()).collect()).unwrap_or_default();
-            StoredFile { path: parts.join("/"), bytes: object.size }
+            StoredFile { path: parts.join("/"), bytes: object.size, modified: object.last_modified }
         });
         let mut files: Vec<_> =
             listed.try_collect().await.map_err(|e| self.failed("cannot list the folder", folder, e))?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
+    }
+
+    /// The folders in a folder, by their paths below the root, in the order of their names.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let listed = self.store.list_with_delimiter(Some(&self.path(folder))).await;
+        let listed = listed.map_err(|e| self.failed("cannot list the folder", folder, e))?;
+        let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
+        let mut folders: Vec<String> = names.map(|name| format!("{folder}/{name}")).collect();
+        folders.sort();
+        Ok(folders)
+    }
+
+    /// The root as a folder of this machine; `None` if it is elsewhere.
+    #[must_use]
+    pub fn local_root(&self) -> Option<PathBuf> {
+        let mut url = self.url.clone();
+        url.set_path(self.root.as_ref());
+        url.to_file_path().ok()
     }
 
     /// Makes sure that the store lets one of several writers win, on which everything else rests.

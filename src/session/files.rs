@@ -12,7 +12,10 @@ use super::{
     Session, hats,
     path_tables::{table_url, without_secrets},
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    release::Storage,
+};
 
 /// A file in a store.
 #[derive(Debug, Clone)]
@@ -90,5 +93,17 @@ impl Session {
         let store = self.context().runtime_env().object_store_registry.get_store(&url)?;
         let path = object_store::path::Path::from_url_path(url.path()).map_err(|e| bad(e.to_string()))?;
         Ok(Place { store, path, url })
+    }
+
+    /// The folder or URL `name` as a place of releases; nothing needs to be there.
+    ///
+    /// # Errors
+    /// If the store cannot be opened.
+    pub fn storage(&self, name: &str) -> Result<Storage, Error> {
+        let unusable = |e| Error::new(ErrorKind::Config, "the store cannot be opened").source(e);
+        let place = self.place(name).map_err(unusable)?;
+        let mut root = place.url;
+        root.set_path("/");
+        Ok(Storage::new(place.store, place.path, root))
     }
 }

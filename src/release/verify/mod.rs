@@ -5,6 +5,7 @@
 //! byte hashed.
 
 mod files;
+mod index;
 mod rows;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::{
     tiles::{Tile, Tiling},
 };
 use crate::error::{Error, ErrorKind, Result};
-use rows::{Leaves, Sums};
+use rows::{Leaves, Part, Sums};
 
 /// Leaves read at once.
 const AT_ONCE: usize = 4;
@@ -80,17 +81,30 @@ pub struct Report {
 /// # Errors
 /// If there is no manifest, or the store fails; a fault of the release is no error.
 pub async fn verify(storage: &Storage, folder: &str) -> Result<Report> {
-    let path = format!("{folder}/{}", paths::MANIFEST);
-    let missing = || {
-        let error = Error::new(ErrorKind::Input, "there is no release: it has no manifest");
-        error.at("folder", storage.shown(folder)).hint("`lamcat release list` shows what there is")
-    };
-    let manifest: Manifest = storage.get_json(&path).await?.ok_or_else(missing)?;
+    let manifest = manifest(storage, folder).await?;
     let mut report = Report { bytes: manifest.files.iter().map(|f| f.bytes).sum(), ..Report::default() };
     files::check(storage, folder, &manifest, &mut report.faults).await?;
     let verifier = Verifier { storage: storage.clone(), folder: folder.to_owned(), name: manifest.name.clone() };
     verifier.rows(&manifest, &mut report).await?;
     Ok(report)
+}
+
+/// The files of the release in `folder` that are missing or have another size; nothing is read.
+///
+/// # Errors
+/// If there is no manifest, or the store fails.
+pub async fn missing_files(storage: &Storage, folder: &str) -> Result<Vec<Fault>> {
+    let (manifest, mut faults) = (manifest(storage, folder).await?, Vec::new());
+    files::sizes(storage, folder, &manifest, &mut faults).await?;
+    Ok(faults)
+}
+
+async fn manifest(storage: &Storage, folder: &str) -> Result<Manifest> {
+    let missing = || {
+        let error = Error::new(ErrorKind::Input, "there is no release: it has no manifest");
+        error.at("folder", storage.shown(folder)).hint("`lamcat release list` shows what there is")
+    };
+    storage.get_json(&format!("{folder}/{}", paths::MANIFEST)).await?.ok_or_else(missing)
 }
 
 struct Verifier {
@@ -111,7 +125,7 @@ impl Verifier {
             None => None,
         };
         let margin = threshold.and_then(|t| t.parse().ok()).and_then(|arcsec| Margin::new(&tiling, arcsec).ok());
-        let checked = self.leaves(name, leaves, margin, &mut report.faults).await?;
+        let checked = self.leaves(name, leaves, Part::Main(margin), &mut report.faults).await?;
         report.rows = checked.rows;
         report.leaves = tiling.tiles().len();
         self.check_count(name, checked.rows, &mut report.faults).await?;
@@ -122,7 +136,7 @@ impl Verifier {
         if let Some(margin) = margin_name {
             self.margin(manifest, &margin, &checked, report).await?;
         }
-        rows::check_index(&self.storage, &self.folder, manifest, &checked, &tiling, &mut report.faults).await
+        index::check(&self.storage, &self.folder, manifest, &checked, &tiling, &mut report.faults).await
     }
 
     /// Reads leaves, several at once.
@@ -130,11 +144,11 @@ impl Verifier {
         &self,
         name: &str,
         leaves: Vec<(Tile, String)>,
-        margin: Option<Margin>,
+        part: Part,
         faults: &mut Vec<Fault>,
     ) -> Result<Sums> {
         let common = format!("{name}/{}", paths::COMMON_METADATA);
-        let shared = Leaves::new(&self.storage, &self.folder, &common, margin, faults).await?;
+        let shared = Leaves::new(&self.storage, &self.folder, &common, part, faults).await?;
         let shared = Arc::new(shared);
         let checks = leaves.into_iter().map(|(tile, file)| {
             let shared = shared.clone();
@@ -155,7 +169,7 @@ impl Verifier {
         let leaves = manifest.tiles_of(name);
         let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
         self.check_tiles(name, &tiling, &mut report.faults).await?;
-        let checked = self.leaves(name, leaves, None, &mut report.faults).await?;
+        let checked = self.leaves(name, leaves, Part::Margin, &mut report.faults).await?;
         report.margin_rows = checked.rows;
         self.check_count(name, checked.rows, &mut report.faults).await?;
         rows::compare_margins(name, main, &checked, &mut report.faults);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::{
     array::{AsArray, RecordBatch},
-    datatypes::{Float64Type, Int64Type, SchemaRef, UInt8Type, UInt64Type},
+    datatypes::{Float64Type, Int64Type, SchemaRef},
 };
 use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
@@ -13,13 +13,12 @@ use super::{Check, Fault};
 use crate::{
     error::{Error, ErrorKind, Result},
     release::{
-        assemble::Manifest,
         catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
-        dataset, index,
+        dataset,
         margin::Margin,
         paths,
         storage::Storage,
-        tiles::{HEALPIX_ORDER, Tile, Tiling},
+        tiles::{HEALPIX_ORDER, Tile},
         votable,
     },
     schema::healpix,
@@ -31,7 +30,7 @@ use crate::{
 pub(super) struct Sums {
     pub(super) rows: u64,
     /// Over identifier, place and tile.
-    indexed: u64,
+    pub(super) indexed: u64,
     /// Of the leaves read: rows and sum of each, over identifier and place.
     tiles: BTreeMap<(u8, u64), (u64, u64)>,
     /// Of the margins that the rows belong into.
@@ -55,7 +54,7 @@ fn add(sums: &mut BTreeMap<(u8, u64), (u64, u64)>, tile: (u8, u64), rows: u64, s
 }
 
 /// A number that depends on all of `values` (the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
-fn mixed(values: &[u64]) -> u64 {
+pub(super) fn mixed(values: &[u64]) -> u64 {
     values.iter().fold(0, |state: u64, value| {
         let mut z = (state ^ value).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -64,13 +63,21 @@ fn mixed(values: &[u64]) -> u64 {
     })
 }
 
+/// Which of a collection's catalogues leaves are of.
+pub(super) enum Part {
+    /// The main one, whose rows may belong into margins.
+    Main(Option<Margin>),
+    /// The margin.
+    Margin,
+}
+
 /// The leaves of one catalogue.
 pub(super) struct Leaves {
     storage: Storage,
     folder: String,
     schema: Option<SchemaRef>,
     votable: String,
-    margin: Option<Margin>,
+    part: Part,
 }
 
 impl Leaves {
@@ -79,12 +86,12 @@ impl Leaves {
         storage: &Storage,
         folder: &str,
         common: &str,
-        margin: Option<Margin>,
+        part: Part,
         faults: &mut Vec<Fault>,
     ) -> Result<Self> {
         let fault = |what: String| Fault { check: Check::Schema, file: common.to_owned(), what };
         let mut leaves =
-            Self { storage: storage.clone(), folder: folder.to_owned(), schema: None, votable: String::new(), margin };
+            Self { storage: storage.clone(), folder: folder.to_owned(), schema: None, votable: String::new(), part };
         match dataset::open(storage, &format!("{folder}/{common}")).await {
             Ok(reader) => {
                 leaves.schema = Some(reader.schema().clone());
@@ -154,7 +161,7 @@ impl Leaf<'_> {
             if healpix::pixel(ras[row], decs[row], HEALPIX_ORDER) != Some(*cell) {
                 self.fault(Check::Place, format!("{HEALPIX_COLUMN} of {ID_COLUMN} {id} is not that of its position"));
             }
-            if self.leaves.margin.is_some() && !self.tile.contains(*cell) {
+            if matches!(self.leaves.part, Part::Main(_)) && !self.tile.contains(*cell) {
                 self.fault(Check::Place, format!("{ID_COLUMN} {id} does not lie in the tile"));
             }
             if self.last.is_some_and(|last| last > *cell) {
@@ -165,9 +172,11 @@ impl Leaf<'_> {
             self.sums.indexed =
                 self.sums.indexed.wrapping_add(mixed(&[*id as u64, *cell as u64, u64::from(own.0), own.1]));
             add(&mut self.sums.tiles, own, 1, sum);
-            if let Some(margin) = &self.leaves.margin {
+            if let Part::Main(Some(margin)) = &self.leaves.part {
                 margin.tiles_of(self.tile, *cell, &mut near);
-                near.iter().for_each(|tile| add(&mut self.sums.margins, (tile.order, tile.pixel), 1, sum));
+                for tile in &near {
+                    add(&mut self.sums.margins, (tile.order, tile.pixel), 1, sum);
+                }
             }
         }
         self.sums.rows += batch.num_rows() as u64;
@@ -175,7 +184,7 @@ impl Leaf<'_> {
     }
 }
 
-fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64]> {
+pub(super) fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64]> {
     let column = batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>());
     column.map(|c| c.values().as_ref()).ok_or_else(|| no_column(name))
 }
@@ -203,62 +212,4 @@ pub(super) fn compare_margins(name: &str, main: &Sums, margin: &Sums, faults: &m
             faults.push(Fault { check: Check::Margin, file: format!("{name}/{file}"), what });
         }
     }
-}
-
-/// Whether the index has the rows of the main catalogue, each once.
-pub(super) async fn check_index(
-    storage: &Storage,
-    folder: &str,
-    manifest: &Manifest,
-    main: &Sums,
-    tiling: &Tiling,
-    faults: &mut Vec<Fault>,
-) -> Result<()> {
-    let name = paths::index_name(&manifest.name, ID_COLUMN);
-    let parts = (0..).map(|number| format!("{name}/{}", paths::index_part(number)));
-    let parts = parts.take_while(|part| manifest.files.iter().any(|file| file.path == *part));
-    let (mut rows, mut sum, mut last) = (0u64, 0u64, None);
-    let mut fault = |file: &str, what: String| faults.push(Fault { check: Check::Index, file: file.to_owned(), what });
-    for part in parts {
-        let path = format!("{folder}/{part}");
-        let damaged = |e| dataset::damaged(storage, &path, e);
-        let reader = match dataset::open(storage, &path).await {
-            Ok(reader) => reader,
-            Err(e) => {
-                fault(&part, e.to_string());
-                continue;
-            }
-        };
-        if reader.schema().fields() != index::schema().fields() {
-            fault(&part, "the columns are not those of an index".into());
-            continue;
-        }
-        let mut batches = reader.build().map_err(damaged)?;
-        while let Some(batch) = batches.try_next().await.map_err(damaged)? {
-            rows += batch.num_rows() as u64;
-            let (ids, cells) = (integers(&batch, ID_COLUMN)?, integers(&batch, HEALPIX_COLUMN)?);
-            let orders = batch.column(2).as_primitive::<UInt8Type>().values();
-            let pixels = batch.column(3).as_primitive::<UInt64Type>().values();
-            for (row, id) in ids.iter().enumerate() {
-                match last {
-                    Some(last) if last == *id => fault(&part, format!("{ID_COLUMN} {id} stands twice")),
-                    Some(last) if last > *id => fault(&part, format!("{ID_COLUMN} {id} is out of order")),
-                    _ => {}
-                }
-                last = Some(*id);
-                let tile = Tile::new(orders[row], pixels[row]);
-                if tile.is_none() || tile != tiling.find(cells[row]) {
-                    fault(&part, format!("{ID_COLUMN} {id} is said to lie in a tile that it does not"));
-                }
-                let of_row = [*id as u64, cells[row] as u64, u64::from(orders[row]), pixels[row]];
-                sum = sum.wrapping_add(mixed(&of_row));
-            }
-        }
-    }
-    if rows != main.rows {
-        fault(&name, format!("the index has {rows} rows, the catalogue {}", main.rows));
-    } else if sum != main.indexed {
-        fault(&name, "the index is not of the catalogue's rows".into());
-    }
-    Ok(())
 }

@@ -1,0 +1,330 @@
+//! What changed from one release to another: rows by their identifiers, columns, values of the sources in both, flags.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{DataType, Int32Type, Int64Type, Schema},
+};
+use datafusion::{
+    common::JoinType,
+    error::DataFusionError,
+    execution::{
+        memory_pool::{FairSpillPool, MemoryLimit},
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::{DataFrame, Expr, ParquetReadOptions, SessionContext, cast, ident},
+};
+use futures::TryStreamExt;
+use serde::Serialize;
+
+use super::{
+    assemble::Manifest,
+    catalogue::ID_COLUMN,
+    quantiles::Quantiles,
+    releases,
+    storage::Storage,
+    summary::{
+        FLAG_BITS, FLAGS_COLUMN, Summary, Wanted, as_floats, count_bits, float_columns, leaves, schema, summarise,
+    },
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes that the join holds before it spills, where the session has no limit of its own.
+const JOIN_BYTES: usize = 2 << 30;
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diff {
+    /// The older release.
+    pub old: Side,
+    /// The newer one.
+    pub new: Side,
+    /// Sources of the newer release that are not in the older one.
+    pub gained: u64,
+    /// Sources of the older release that are not in the newer one.
+    pub lost: u64,
+    /// Sources in both.
+    pub common: u64,
+    /// Columns that are not alike.
+    pub changed_columns: Vec<ColumnChange>,
+    /// The columns of floats in both.
+    pub columns: Vec<ColumnDiff>,
+    /// The flags that any row has.
+    pub flags: Vec<FlagDiff>,
+}
+
+/// A release that is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// Version of the data.
+    pub version: String,
+    /// Its folder.
+    pub folder: String,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// A column that only one release has, or with another type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ColumnChange {
+    /// Its name.
+    pub name: String,
+    /// Its type in the older release; `None` if it is not there.
+    pub old: Option<String>,
+    /// Its type in the newer release; `None` if it is not there.
+    pub new: Option<String>,
+}
+
+/// How the values of a column changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ColumnDiff {
+    /// Its name.
+    pub name: String,
+    /// Its unit; empty for none.
+    pub unit: String,
+    /// Median of all values of the older release.
+    pub old_median: Option<f64>,
+    /// Median of all values of the newer release.
+    pub new_median: Option<f64>,
+    /// Share of NULL and NaN in the older release.
+    pub old_missing: f64,
+    /// Share of NULL and NaN in the newer release.
+    pub new_missing: f64,
+    /// Sources with a finite value in both.
+    pub compared: u64,
+    /// Of those, with another value.
+    pub changed: u64,
+    /// Median of newer minus older over those.
+    pub shift: Option<f64>,
+    /// 1.4826 times the median distance of newer minus older from that.
+    pub scatter: Option<f64>,
+}
+
+/// How a bit of the flags changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FlagDiff {
+    /// The bit, from 0.
+    pub bit: usize,
+    /// Rows of the older release that have it.
+    pub old: u64,
+    /// Rows of the newer release that have it.
+    pub new: u64,
+    /// Sources in both that have it now and had not.
+    pub set: u64,
+    /// Sources in both that had it and have not now.
+    pub cleared: u64,
+}
+
+/// Compares the releases in the folders `old` and `new`. Sources are those with the same identifier; the join sorts both
+/// and spills to disk what the memory does not hold.
+///
+/// # Errors
+/// If a release is not whole or the store fails.
+pub async fn diff(context: &SessionContext, storage: &Storage, old: &str, new: &str) -> Result<Diff> {
+    let (old, new) = (Half::open(storage, old).await?, Half::open(storage, new).await?);
+    let shared: Vec<String> = float_columns(&old.schema).intersection(&float_columns(&new.schema)).cloned().collect();
+    let flags = [&old, &new].iter().all(|half| has_flags(&half.schema));
+    let mut joined = Joined::new(shared.len());
+    let context = spilling(context).map_err(|e| unreadable(&e))?;
+    let frame = join(&context, storage, &old, &new, &shared, flags).await.map_err(|e| unreadable(&e))?;
+    let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
+    while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
+        joined.add(&batch, shared.len())?;
+    }
+    let wanted = Wanted { columns: shared.iter().cloned().collect(), flags: true, harmless_flags: 0 };
+    let before = summarise(storage, &old.folder, &old.manifest, &wanted).await?;
+    let after = summarise(storage, &new.folder, &new.manifest, &wanted).await?;
+    let columns = shared.iter().zip(joined.columns);
+    let columns = columns.map(|(name, values)| values.compared(name, &new.schema, &before, &after));
+    let count = |counts: &[u64], bit: usize| counts.get(bit).copied().unwrap_or(0);
+    let flags = (0..FLAG_BITS).map(|bit| FlagDiff {
+        bit,
+        old: count(&before.flags, bit),
+        new: count(&after.flags, bit),
+        set: joined.set[bit],
+        cleared: joined.cleared[bit],
+    });
+    Ok(Diff {
+        gained: joined.gained,
+        lost: joined.lost,
+        common: joined.common,
+        changed_columns: changed_columns(&old.schema, &new.schema),
+        columns: columns.collect(),
+        flags: flags.filter(|flag| flag.old > 0 || flag.new > 0).collect(),
+        old: old.side(),
+        new: new.side(),
+    })
+}
+
+/// A release that is compared.
+struct Half {
+    folder: String,
+    manifest: Manifest,
+    schema: Arc<Schema>,
+}
+
+impl Half {
+    async fn open(storage: &Storage, folder: &str) -> Result<Self> {
+        let missing = || {
+            let error = Error::new(ErrorKind::Input, "there is no release: it has no manifest");
+            error.at("folder", storage.shown(folder)).hint("`lamcat release list` shows what there is")
+        };
+        let manifest = releases::manifest(storage, folder).await?.ok_or_else(missing)?;
+        let schema = schema(storage, folder, &manifest.name).await?;
+        Ok(Self { folder: folder.to_owned(), manifest, schema })
+    }
+
+    fn side(self) -> Side {
+        Side { version: self.manifest.version, rows: self.manifest.rows, folder: self.folder }
+    }
+}
+
+fn has_flags(schema: &Schema) -> bool {
+    schema.field_with_name(FLAGS_COLUMN).is_ok_and(|field| *field.data_type() == DataType::Int32)
+}
+
+fn unreadable(e: &DataFusionError) -> Error {
+    Error::new(ErrorKind::Input, "the releases cannot be compared").source(e.strip_backtrace())
+}
+
+/// A context that joins by sorting, in bounded memory.
+fn spilling(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
+    let mut config = context.copied_config();
+    // With one partition there would be a hash join, which holds one side whole.
+    let partitions = config.target_partitions().max(2);
+    config = config.with_target_partitions(partitions);
+    config.options_mut().optimizer.prefer_hash_join = false;
+    let mut runtime = context.runtime_env();
+    if matches!(runtime.memory_pool.memory_limit(), MemoryLimit::Infinite) {
+        let pool = Arc::new(FairSpillPool::new(JOIN_BYTES));
+        runtime = RuntimeEnvBuilder::from_runtime_env(&runtime).with_memory_pool(pool).build_arc()?;
+    }
+    Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+/// Both identifiers, both flags if there are any, then old and new values of each column in turn; a row of each source.
+async fn join(
+    context: &SessionContext,
+    storage: &Storage,
+    old: &Half,
+    new: &Half,
+    columns: &[String],
+    flags: bool,
+) -> Result<DataFrame, DataFusionError> {
+    let mut sides = Vec::new();
+    for (half, prefix) in [(old, "old"), (new, "new")] {
+        let urls: Vec<String> = leaves(&half.manifest, &half.folder).iter().map(|leaf| storage.url(leaf)).collect();
+        let frame = context.read_parquet(urls, ParquetReadOptions::default()).await?;
+        let mut selected = vec![ident(ID_COLUMN).alias(format!("{prefix}_id"))];
+        selected.extend(flags.then(|| ident(FLAGS_COLUMN).alias(format!("{prefix}_flags"))));
+        let values = columns.iter().enumerate();
+        let value = |(i, name): (usize, &String)| cast(ident(name), DataType::Float64).alias(format!("{prefix}_{i}"));
+        selected.extend(values.map(value));
+        sides.push(frame.select(selected)?);
+    }
+    let (Some(new), Some(old)) = (sides.pop(), sides.pop()) else {
+        return Err(DataFusionError::Internal("two releases are compared".to_owned()));
+    };
+    let names = ["id".to_owned()].into_iter().chain(flags.then(|| "flags".to_owned()));
+    let names = names.chain((0..columns.len()).map(|i| i.to_string()));
+    let both = names.flat_map(|name| [ident(format!("old_{name}")), ident(format!("new_{name}"))]);
+    let both: Vec<Expr> = both.collect();
+    old.join(new, JoinType::Full, &["old_id"], &["new_id"], None)?.select(both)
+}
+
+/// What the joined rows have so far.
+struct Joined {
+    gained: u64,
+    lost: u64,
+    common: u64,
+    set: Vec<u64>,
+    cleared: Vec<u64>,
+    columns: Vec<Differences>,
+}
+
+/// Newer minus older.
+#[derive(Default)]
+struct Differences {
+    values: Quantiles,
+    changed: u64,
+}
+
+impl Joined {
+    fn new(columns: usize) -> Self {
+        let none = || vec![0; FLAG_BITS];
+        let columns = std::iter::repeat_with(Differences::default).take(columns).collect();
+        Self { gained: 0, lost: 0, common: 0, set: none(), cleared: none(), columns }
+    }
+
+    fn add(&mut self, batch: &RecordBatch, columns: usize) -> Result<()> {
+        let (old, new) = (batch.column(0), batch.column(1));
+        let (old, new) = (old.as_primitive::<Int64Type>(), new.as_primitive::<Int64Type>());
+        self.gained += old.null_count() as u64;
+        self.lost += new.null_count() as u64;
+        self.common += (0..batch.num_rows()).filter(|row| old.is_valid(*row) && new.is_valid(*row)).count() as u64;
+        let first = batch.num_columns() - 2 * columns;
+        if first == 4 {
+            let flags = batch.column(2).as_primitive::<Int32Type>().iter();
+            for pair in flags.zip(batch.column(3).as_primitive::<Int32Type>().iter()) {
+                if let (Some(old), Some(new)) = pair {
+                    count_bits(new & !old, &mut self.set);
+                    count_bits(old & !new, &mut self.cleared);
+                }
+            }
+        }
+        for (i, differences) in self.columns.iter_mut().enumerate() {
+            let (old, new) = (as_floats(batch.column(first + 2 * i))?, as_floats(batch.column(first + 2 * i + 1))?);
+            for (old, new) in old.into_iter().zip(new) {
+                let (Some(old), Some(new)) = (old, new) else { continue };
+                if old.is_finite() && new.is_finite() {
+                    differences.values.add(new - old);
+                    differences.changed += u64::from(old.to_bits() != new.to_bits());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Differences {
+    fn compared(self, name: &str, schema: &Schema, before: &Summary, after: &Summary) -> ColumnDiff {
+        let field = schema.field_with_name(name).ok();
+        let unit = field.and_then(|field| field.metadata().get("unit").cloned()).unwrap_or_default();
+        let share = |summary: &Summary| {
+            let missing = summary.columns.get(name).map_or(0, |column| column.missing);
+            missing as f64 / summary.rows.max(1) as f64
+        };
+        let median = |summary: &Summary| summary.columns.get(name).and_then(|column| column.median);
+        let (compared, changed) = (self.values.count(), self.changed);
+        let (shift, scatter) = self.values.median_and_scatter().unzip();
+        ColumnDiff {
+            name: name.to_owned(),
+            unit,
+            old_median: median(before),
+            new_median: median(after),
+            old_missing: share(before),
+            new_missing: share(after),
+            compared,
+            changed,
+            shift,
+            scatter,
+        }
+    }
+}
+
+fn changed_columns(old: &Schema, new: &Schema) -> Vec<ColumnChange> {
+    let types = |schema: &Schema| -> BTreeMap<String, String> {
+        schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
+    };
+    let (before, after) = (types(old), types(new));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    let changes = names.into_iter().map(|name| ColumnChange {
+        name: name.clone(),
+        old: before.get(name).cloned(),
+        new: after.get(name).cloned(),
+    });
+    changes.filter(|change| change.old != change.new).collect()
+}

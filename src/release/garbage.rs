@@ -1,0 +1,351 @@
+//! What lies in a store that nothing needs, and its removal.
+//!
+//! A file is looked at only if it was last changed a while ago (`older_than`), and nothing of a job or of the release
+//! that it makes is touched while any of their files is younger: the job may be running. Never touched are the log,
+//! [`paths::LATEST`], the files of the current release, and what an unfinished job would go on from: its claims and what
+//! they name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::{
+    arrange::TileClaim,
+    paths::{self, JobPaths},
+    publish, releases,
+    storage::{Storage, StoredFile},
+    units::UnitClaim,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// Files that were changed less than this ago stay.
+    pub older_than: TimeDelta,
+    /// Releases that stay: the current one and those that rolling back would reach first. `None` for all.
+    pub releases: Option<usize>,
+    /// Whether the rows of units stay when their release is published.
+    pub units: bool,
+    /// Whether jobs stay that never came to a release; they can still be gone on with.
+    pub unfinished: bool,
+}
+
+/// A file that nothing needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Garbage {
+    /// Path below the store's root.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Why it is not needed.
+    pub why: Reason,
+}
+
+/// Why a file is not needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It was a trial whether the store can be used.
+    Probe,
+    /// It said that somebody works on a task who no longer does.
+    Lease,
+    /// It is of an attempt that no claim names.
+    Attempt,
+    /// It is of a job whose release is published.
+    Published,
+    /// It is of a job that never came to a release.
+    Unfinished,
+    /// It lies in a release's folder and is not of the release.
+    Unlisted,
+    /// It is of a release that was not finished and that no job will finish.
+    NoManifest,
+    /// It is of a release beyond those that are kept.
+    OldRelease,
+    /// It is half an upload.
+    Upload,
+}
+
+impl Reason {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Probe => "trials of the store",
+            Self::Lease => "leases of runs that ended",
+            Self::Attempt => "attempts that do not count",
+            Self::Published => "jobs whose release is published",
+            Self::Unfinished => "jobs that were not finished",
+            Self::Unlisted => "in a release's folder, but not of it",
+            Self::NoManifest => "releases that were not finished",
+            Self::OldRelease => "releases beyond those to keep",
+            Self::Upload => "uploads that were cut off",
+        }
+    }
+}
+
+/// Finds what nothing needs, as of `now`; changes nothing.
+///
+/// # Errors
+/// If the store fails, there is no catalogue, or a manifest or a claim is damaged.
+pub async fn find(storage: &Storage, keep: &Keep, now: DateTime<Utc>) -> Result<Vec<Garbage>> {
+    let store = Store::read(storage, keep, now).await?;
+    let mut found = Vec::new();
+    for (job, files) in &store.jobs {
+        store.job(job, files, &mut found).await?;
+    }
+    for (folder, files) in &store.releases {
+        store.release(folder, files, &mut found).await?;
+    }
+    for file in &store.loose {
+        if store.is_old(file.modified) {
+            found.push(garbage(file, Reason::Probe));
+        }
+    }
+    if let Some(root) = storage.local_root() {
+        uploads(&root, &root, &store, &mut found);
+    }
+    // What names others goes first: a claim or a manifest never names what is gone.
+    found.sort_by_key(|file: &Garbage| (!paths::is_json(&file.path), file.path.clone()));
+    Ok(found)
+}
+
+/// Removes what [`find`] found.
+///
+/// # Errors
+/// If the store fails; what was removed until then is gone.
+pub async fn remove(storage: &Storage, garbage: &[Garbage]) -> Result<()> {
+    let root = storage.local_root();
+    for file in garbage {
+        match &root {
+            // The store does not know names of half uploads.
+            Some(root) if file.why == Reason::Upload => {
+                let path = root.join(&file.path);
+                let failed =
+                    |e| Error::new(ErrorKind::Io, "cannot delete the file").at("file", path.display()).source(e);
+                match std::fs::remove_file(&path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+                    _ => {}
+                }
+            }
+            _ => storage.delete(&file.path).await?,
+        }
+        if let Some(root) = &root {
+            remove_empty_folders(root, &file.path);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folders above a file that have nothing in them; a store has no folders, a disk has.
+fn remove_empty_folders(root: &Path, file: &str) {
+    let above = Path::new(file).ancestors().skip(1).filter(|folder| folder.components().count() > 1);
+    for folder in above {
+        // It fails where there is something left, and then above too.
+        if std::fs::remove_dir(root.join(folder)).is_err() {
+            return;
+        }
+    }
+}
+
+fn garbage(file: &StoredFile, why: Reason) -> Garbage {
+    Garbage { path: file.path.clone(), bytes: file.bytes, why }
+}
+
+/// What there is in a store.
+struct Store<'a> {
+    storage: &'a Storage,
+    keep: &'a Keep,
+    now: DateTime<Utc>,
+    /// Files of jobs by their identity, and of releases by their folder.
+    jobs: BTreeMap<String, Vec<StoredFile>>,
+    releases: BTreeMap<String, Vec<StoredFile>>,
+    /// Files among the jobs that are of none.
+    loose: Vec<StoredFile>,
+    /// Folders that ever were current.
+    published: BTreeSet<String>,
+    /// Folders of finished releases that go.
+    dropped: BTreeSet<String>,
+}
+
+impl<'a> Store<'a> {
+    async fn read(storage: &'a Storage, keep: &'a Keep, now: DateTime<Utc>) -> Result<Self> {
+        // Also makes sure that this is a catalogue's store.
+        let finished = releases::list(storage).await?;
+        let log = publish::log(storage).await?;
+        let latest: Option<publish::Current> = storage.get_json(paths::LATEST).await?;
+        let history = releases::history(&log);
+        let mut dropped = BTreeSet::new();
+        // Without a log nobody knows what is current.
+        if let Some(count) = keep.releases.filter(|_| !history.is_empty()) {
+            let kept: BTreeSet<&String> = history.iter().rev().take(count.max(1)).collect();
+            dropped.extend(finished.into_iter().map(|release| release.folder));
+            dropped.retain(|folder| !kept.contains(folder) && latest.as_ref().is_none_or(|l| l.folder != *folder));
+        }
+        let mut store = Self {
+            storage,
+            keep,
+            now,
+            jobs: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            loose: Vec::new(),
+            published: log.into_iter().map(|entry| entry.folder).collect(),
+            dropped,
+        };
+        for file in storage.list(paths::JOBS).await? {
+            match file.path.split('/').collect::<Vec<_>>()[..] {
+                [_, job, _, ..] => store.jobs.entry(job.to_owned()).or_default().push(file),
+                _ => store.loose.push(file),
+            }
+        }
+        for file in storage.list(paths::RELEASES).await? {
+            if let [releases, release, _, ..] = file.path.split('/').collect::<Vec<_>>()[..] {
+                store.releases.entry(format!("{releases}/{release}")).or_default().push(file);
+            }
+        }
+        Ok(store)
+    }
+
+    fn is_old(&self, modified: DateTime<Utc>) -> bool {
+        self.now - modified >= self.keep.older_than
+    }
+
+    /// The folders of releases that a job makes.
+    fn releases_of<'s>(&'s self, job: &'s str) -> impl Iterator<Item = (&'s String, &'s Vec<StoredFile>)> {
+        self.releases.iter().filter(move |(folder, _)| paths::is_release_of(folder, job))
+    }
+
+    /// The jobs that make the release in a folder.
+    fn jobs_of<'s>(&'s self, folder: &'s str) -> impl Iterator<Item = &'s String> {
+        self.jobs.keys().filter(move |job| paths::is_release_of(folder, job))
+    }
+
+    /// Whether nobody works on a job: none of its files, and none of its releases', was changed of late.
+    fn is_idle(&self, job: &str) -> bool {
+        let of_job = self.jobs.get(job).into_iter().flatten();
+        of_job.chain(self.releases_of(job).flat_map(|(_, files)| files)).all(|file| self.is_old(file.modified))
+    }
+
+    fn is_finished(files: &[StoredFile], folder: &str) -> bool {
+        let manifest = format!("{folder}/{}", paths::MANIFEST);
+        files.iter().any(|file| file.path == manifest)
+    }
+
+    async fn job(&self, job: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
+        if !self.is_idle(job) {
+            return Ok(());
+        }
+        let of_job = JobPaths::new(job);
+        let mut releases = self.releases_of(job);
+        let dropped = self.releases_of(job).any(|(folder, _)| self.dropped.contains(folder));
+        let published = releases.any(|(f, files)| self.published.contains(f) && Self::is_finished(files, f));
+        if dropped || (published && !self.keep.units) {
+            // What the release was made of stays known as long as there is the release.
+            let gone = files.iter().filter(|file| dropped || file.path != of_job.spec());
+            found.extend(gone.map(|file| garbage(file, Reason::Published)));
+            return Ok(());
+        }
+        if !published && !self.keep.unfinished && self.releases_of(job).all(|(f, files)| !Self::is_finished(files, f)) {
+            found.extend(files.iter().map(|file| garbage(file, Reason::Unfinished)));
+            return Ok(());
+        }
+        let mut named = BTreeSet::new();
+        for file in files.iter().filter(|file| paths::is_json(&file.path)) {
+            if let Some(claim) = self.unit_claim(&of_job, &file.path).await? {
+                named.extend(claim.rows.map(|rows| rows.path));
+            }
+            if let Some(claim) = self.tile_claim(&of_job, &file.path).await? {
+                named.extend(claim.border.map(|rows| rows.path));
+            }
+        }
+        for file in files {
+            if file.path.starts_with(&format!("{}/", of_job.leases())) {
+                found.push(garbage(file, Reason::Lease));
+            } else if paths::is_table(&file.path) && !named.contains(&file.path) {
+                found.push(garbage(file, Reason::Attempt));
+            }
+        }
+        Ok(())
+    }
+
+    async fn unit_claim(&self, job: &JobPaths, file: &str) -> Result<Option<UnitClaim>> {
+        if is_claim(file, &job.units()) { self.storage.get_json(file).await } else { Ok(None) }
+    }
+
+    async fn tile_claim(&self, job: &JobPaths, file: &str) -> Result<Option<TileClaim>> {
+        if is_claim(file, &job.tiles()) { self.storage.get_json(file).await } else { Ok(None) }
+    }
+
+    async fn release(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
+        if !self.jobs_of(folder).all(|job| self.is_idle(job)) {
+            return Ok(());
+        }
+        let old = files.iter().filter(|file| self.is_old(file.modified));
+        if self.dropped.contains(folder) {
+            // All of it or nothing, or what is left would be a damaged release.
+            if files.iter().all(|file| self.is_old(file.modified)) {
+                found.extend(old.map(|file| garbage(file, Reason::OldRelease)));
+            }
+            return Ok(());
+        }
+        let (mut named, why) = match releases::manifest(self.storage, folder).await? {
+            Some(manifest) => {
+                let named: BTreeSet<String> =
+                    manifest.files.iter().map(|file| format!("{folder}/{}", file.path)).collect();
+                (named, Reason::Unlisted)
+            }
+            None => (BTreeSet::new(), Reason::NoManifest),
+        };
+        named.insert(format!("{folder}/{}", paths::MANIFEST));
+        if why == Reason::NoManifest {
+            named.extend(self.claimed_leaves(folder, found).await?);
+        }
+        found.extend(old.filter(|file| !named.contains(&file.path)).map(|file| garbage(file, why)));
+        Ok(())
+    }
+
+    /// The leaves that jobs, unless they go themselves, have done for the release in a folder.
+    async fn claimed_leaves(&self, folder: &str, found: &[Garbage]) -> Result<BTreeSet<String>> {
+        let mut leaves = BTreeSet::new();
+        for job in self.jobs_of(folder) {
+            let of_job = JobPaths::new(job);
+            let claims = self.jobs.get(job).into_iter().flatten();
+            for file in claims.filter(|file| found.iter().all(|gone| gone.path != file.path)) {
+                leaves.extend(self.tile_claim(&of_job, &file.path).await?.map(|claim| claim.leaf.path));
+            }
+        }
+        Ok(leaves)
+    }
+}
+
+/// Whether a file is a claim in this folder of claims.
+fn is_claim(file: &str, folder: &str) -> bool {
+    let name = file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| !name.contains('/') && paths::is_json(name))
+}
+
+/// Uploads that were cut off on a local disk: `path#1` beside where `path` was to be, which stores do not list.
+fn uploads(root: &Path, folder: &Path, store: &Store<'_>, found: &mut Vec<Garbage>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for path in entries {
+        let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
+        if metadata.is_dir() {
+            uploads(root, &path, store, found);
+            continue;
+        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.rsplit_once('#')).map(|(_, number)| number);
+        let staged = number.is_some_and(|n| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
+        let old = metadata.modified().is_ok_and(|time| store.is_old(time.into()));
+        let below = path.strip_prefix(root).ok().and_then(Path::to_str);
+        if let Some(below) = below.filter(|_| staged && old && metadata.is_file()) {
+            found.push(Garbage { path: below.to_owned(), bytes: metadata.len(), why: Reason::Upload });
+        }
+    }
+}
