@@ -38,7 +38,7 @@ pub struct CutInput {
     file_schema: SchemaRef,
     schema: SchemaRef,
     partition_columns: Vec<arrow::datatypes::FieldRef>,
-    files: Vec<PartitionedFile>,
+    files: Arc<[PartitionedFile]>,
 }
 
 /// A unit of work: a file, or some of its row groups.
@@ -84,19 +84,13 @@ impl CutInput {
             file_schema: Arc::new(Schema::new_with_metadata(columns, schema.metadata().clone())),
             schema,
             partition_columns: partitions,
-            files,
+            files: files.into(),
         })
     }
 
     /// The files: places, sizes, times of last change.
     pub fn files(&self) -> impl Iterator<Item = &ObjectMeta> {
         self.files.iter().map(|file| &file.object_meta)
-    }
-
-    /// Columns.
-    #[must_use]
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
     }
 
     /// Cuts the files into units of at most `rows` rows, but whole row groups; files of other formats than Parquet are one
@@ -122,8 +116,7 @@ impl CutInput {
     /// The rows of a unit as a table.
     #[must_use]
     pub fn table(&self, cut: Cut) -> Arc<dyn TableProvider> {
-        let input = Self { files: vec![self.files[cut.file].clone()], ..self.clone() };
-        Arc::new(UnitTable { input, cut })
+        Arc::new(UnitTable { input: self.clone(), cut })
     }
 }
 
@@ -166,7 +159,6 @@ fn join(groups: Vec<Cut>, rows: u64) -> Vec<Cut> {
 /// One unit's rows.
 #[derive(Debug)]
 struct UnitTable {
-    /// With the unit's file alone.
     input: CutInput,
     cut: Cut,
 }
@@ -174,7 +166,7 @@ struct UnitTable {
 impl UnitTable {
     /// The file, of which only the unit's row groups are read.
     async fn file(&self, state: &dyn CatalogSession) -> QueryResult<PartitionedFile> {
-        let file = self.input.files[0].clone();
+        let file = self.input.files[self.cut.file].clone();
         let Some((start, end)) = self.cut.row_groups else { return Ok(file) };
         let store = state.runtime_env().object_store(&self.input.store_url)?;
         let object = &file.object_meta;

@@ -7,7 +7,11 @@ use arrow::{
     datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, SchemaRef},
 };
 use datafusion::{
-    common::Column, dataframe::DataFrame, error::DataFusionError, execution::FunctionRegistry, logical_expr::Expr,
+    common::{Column, TableReference},
+    dataframe::DataFrame,
+    error::DataFusionError,
+    execution::FunctionRegistry,
+    logical_expr::Expr,
     prelude::ident,
 };
 use futures::TryStreamExt;
@@ -45,19 +49,20 @@ async fn unit_rows(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Uni
     frame.select(columns).and_then(|frame| frame.sort(sky_order())).map_err(failed)
 }
 
-/// The query over a unit's rows, and the session that it is of.
-async fn planned(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<(Session, DataFrame)> {
+/// The query over a unit's rows, and the session that it is of; `inputs` has the inputs as tables.
+async fn planned(inputs: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<(Session, DataFrame)> {
     let failed = |e| failed(&unit.file, &e);
     // One partition: rows reach the device in the order of the file, so that a unit is the same whoever works it.
-    let session = session.sibling(1).map_err(failed)?;
+    let session = inputs.sibling(1).map_err(failed)?;
     for input in &pipeline.inputs {
+        let name = || TableReference::bare(input.name.as_str());
         if input.cut {
             let table = job.input.table(unit.cut);
-            session.context().register_table(input.name.as_str(), table).map_err(failed)?;
+            session.context().register_table(name(), table).map_err(failed)?;
         } else {
-            let quoted = |text: &str, mark: char| text.replace(mark, &format!("{mark}{mark}"));
-            let (name, path) = (quoted(&input.name, '"'), quoted(&input.path, '\''));
-            session.sql(&format!("CREATE VIEW \"{name}\" AS SELECT * FROM '{path}'")).await.map_err(failed)?;
+            // Listed once for the run, not for each unit.
+            let table = inputs.context().table_provider(name()).await.map_err(failed)?;
+            session.context().register_table(name(), table).map_err(failed)?;
         }
     }
     let frame = session.sql(&pipeline.sql.text).await.map_err(failed)?;

@@ -93,9 +93,7 @@ impl Job {
     /// # Errors
     /// If an input cannot be read.
     pub async fn plan(session: &Session, pipeline: &Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
-        let cut = pipeline.inputs.iter().find(|input| input.cut);
-        let cut = cut.ok_or_else(|| Error::new(ErrorKind::Config, "no input is cut into units"))?;
-        let input = CutInput::open(session, &cut.path).await?;
+        let input = CutInput::open(session, &pipeline.cut_input().path).await?;
         let cuts = input.cut(session, pipeline.units.rows).await?;
         let schema = leaf_schema(columns);
         let mut inputs = Vec::new();

@@ -7,7 +7,6 @@ use std::sync::{
 };
 
 use arrow::datatypes::Schema;
-use datafusion::prelude::SessionContext;
 
 use super::{
     gates::failed_gates,
@@ -24,7 +23,6 @@ use crate::{
         arrange::{Arrangement, TileClaim},
         assemble::{self, Manifest},
         margin::Margin,
-        paths,
         publish::{Action, Current, current, make_current},
         releases,
         tiles::{Tile, Tiling},
@@ -106,7 +104,8 @@ pub struct Outcome {
 }
 
 impl Run {
-    /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`.
+    /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`, which has
+    /// the inputs as tables ([`Pipeline::register_inputs`]).
     ///
     /// # Errors
     /// If the inputs cannot be read or the store cannot be opened.
@@ -186,34 +185,36 @@ impl Run {
         watch.begin(Stage::Publish, 1, 0);
         let release = make_current(&this.storage, &folder, Action::Publish).await?;
         watch.done(0, true);
-        Ok(Outcome {
-            release,
-            rows: manifest.rows,
-            tiles: manifest.tiles().len(),
-            units_here,
-            units_elsewhere: this.job.units.len() - units_here,
-            rows_inferred,
-            failed_gates,
-        })
+        Ok(this.outcome(release, &manifest, rows_inferred, units_here, failed_gates))
     }
 
     /// The outcome of a run whose release is the current one already.
     async fn published(&self) -> Result<Option<Outcome>> {
         let Some(release) = current(&self.storage).await? else { return Ok(None) };
-        let path = format!("{}/{}", release.folder, paths::MANIFEST);
         if release.folder != self.job.release_folder() {
             return Ok(None);
         }
-        let Some(manifest) = self.storage.get_json::<Manifest>(&path).await? else { return Ok(None) };
-        Ok(Some(Outcome {
+        let manifest = releases::manifest(&self.storage, &release.folder).await?;
+        Ok(manifest.map(|manifest| self.outcome(release, &manifest, 0, 0, Vec::new())))
+    }
+
+    fn outcome(
+        &self,
+        release: Current,
+        manifest: &Manifest,
+        rows_inferred: u64,
+        units_here: usize,
+        failed_gates: Vec<String>,
+    ) -> Outcome {
+        Outcome {
             release,
             rows: manifest.rows,
             tiles: manifest.tiles().len(),
-            units_here: 0,
-            units_elsewhere: self.job.units.len(),
-            rows_inferred: 0,
-            failed_gates: Vec::new(),
-        }))
+            units_here,
+            units_elsewhere: self.job.units.len() - units_here,
+            rows_inferred,
+            failed_gates,
+        }
     }
 
     /// Makes the release: its manifest, the rows that went through the model here, and the units worked here.
@@ -321,7 +322,7 @@ impl Run {
 
     fn arrangement<'a>(&'a self, layout: &'a Layout) -> Arrangement<'a> {
         Arrangement {
-            context: self.context(),
+            context: self.session.context(),
             storage: &self.storage,
             job: &self.job.paths,
             schema: self.job.schema.clone(),
@@ -329,10 +330,6 @@ impl Run {
             main: &layout.main,
             margin: layout.margin.as_ref(),
         }
-    }
-
-    fn context(&self) -> &SessionContext {
-        self.session.context()
     }
 }
 
@@ -349,7 +346,7 @@ struct Layout {
 impl Layout {
     fn new(run: &Run, tiling: Tiling, units: Vec<UnitClaim>) -> Result<Self> {
         let catalogue = run.job.catalogue();
-        let folder = paths::release(&catalogue.version, &run.job.id);
+        let folder = run.job.release_folder();
         let margin = catalogue.margin_arcsec.map(|arcsec| Margin::new(&tiling, arcsec)).transpose()?;
         let footer = votable::footer(catalogue, &run.job.schema)?;
         Ok(Self { main: format!("{folder}/{}", catalogue.name), folder, footer, tiling, margin, units })
