@@ -11,11 +11,14 @@ use datafusion::{
         file_format::{FileFormat, parquet::ParquetFormat},
         listing::{ListingTable, PartitionedFile},
         object_store::ObjectStoreUrl,
-        physical_plan::{FileGroup, FileScanConfigBuilder, parquet::ParquetAccessPlan},
+        physical_plan::{FileGroup, FileScanConfigBuilder, parquet::ParquetRowSelection},
         table_schema::TableSchemaBuilder,
     },
     logical_expr::{Expr, TableType},
-    parquet::arrow::async_reader::AsyncFileReader,
+    parquet::arrow::{
+        arrow_reader::{RowSelection, RowSelector},
+        async_reader::AsyncFileReader,
+    },
     physical_plan::ExecutionPlan,
 };
 use futures::{StreamExt, TryStreamExt};
@@ -41,17 +44,29 @@ pub struct CutInput {
     files: Arc<[PartitionedFile]>,
 }
 
-/// A unit of work: a file, or some of its row groups.
+/// A unit of work: rows of a file that follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
     /// Which of the input's files.
     pub file: usize,
-    /// First row group and the one after the last; `None` for a file that has none.
-    pub row_groups: Option<(usize, usize)>,
-    /// Rows, if the file says.
+    /// Rows of the file before the unit's.
+    pub before: u64,
+    /// Rows of the unit; `None` for the whole of a file that does not say how many it has.
     pub rows: Option<u64>,
-    /// Bytes of the file that they take, about.
+    /// Rows of the file after the unit's.
+    pub after: u64,
+    /// Bytes of the file that the rows take, about.
     pub bytes: u64,
+}
+
+impl Cut {
+    /// What the reader of a Parquet file is to give; `None` if all of it. A reader that finds another number of rows in
+    /// the file refuses it.
+    fn selection(&self) -> Option<ParquetRowSelection> {
+        let part = [RowSelector::skip(self.before as usize), RowSelector::select(self.rows? as usize)];
+        let selectors = part.into_iter().chain([RowSelector::skip(self.after as usize)]);
+        Some(RowSelection::from(selectors.filter(|s| s.row_count > 0).collect::<Vec<_>>()).into())
+    }
 }
 
 impl CutInput {
@@ -93,24 +108,30 @@ impl CutInput {
         self.files.iter().map(|file| &file.object_meta)
     }
 
-    /// Cuts the files into units of at most `rows` rows, but whole row groups; files of other formats than Parquet are one
-    /// unit each.
+    /// Cuts the files into units of at most `rows` rows; files of other formats than Parquet are one unit each. Units are
+    /// whole row groups where these are no larger; of a larger one each unit reads a part, by the file's page index if it
+    /// has one.
     ///
     /// # Errors
     /// If a footer cannot be read.
     pub async fn cut(&self, session: &Session, rows: u64) -> Result<Vec<Cut>> {
         if !self.format.is::<ParquetFormat>() {
-            let whole =
-                |(file, object): (usize, &ObjectMeta)| Cut { file, row_groups: None, rows: None, bytes: object.size };
+            let whole = |(file, object): (usize, &ObjectMeta)| Cut {
+                file,
+                before: 0,
+                rows: None,
+                after: 0,
+                bytes: object.size,
+            };
             return Ok(self.files().enumerate().map(whole).collect());
         }
         let store = session.context().runtime_env().object_store(&self.store_url).map_err(|e| unusable("", &e))?;
-        let footers = self.files().enumerate().map(|(file, object)| {
+        let footers = self.files().map(|object| {
             let reader = StoreReader::new(store.clone(), object.location.clone());
-            footer(file, object, reader)
+            row_groups(object, reader)
         });
-        let footers: Vec<Vec<Cut>> = futures::stream::iter(footers).buffered(AT_ONCE).try_collect().await?;
-        Ok(footers.into_iter().flat_map(|groups| join(groups, rows)).collect())
+        let footers: Vec<Vec<RowGroup>> = futures::stream::iter(footers).buffered(AT_ONCE).try_collect().await?;
+        Ok(footers.iter().enumerate().flat_map(|(file, groups)| cuts(file, groups, rows)).collect())
     }
 
     /// The rows of a unit as a table.
@@ -124,36 +145,46 @@ fn unusable(input: &str, e: &datafusion::error::DataFusionError) -> Error {
     Error::new(ErrorKind::Input, "the input cannot be read").at("input", input).source(e.strip_backtrace())
 }
 
-/// The row groups of a file, each as a unit.
-async fn footer(file: usize, object: &ObjectMeta, mut reader: StoreReader) -> Result<Vec<Cut>> {
+/// A row group: its rows, and the bytes that they take.
+#[derive(Debug, Clone, Copy)]
+struct RowGroup {
+    rows: u64,
+    bytes: u64,
+}
+
+/// The row groups of a file.
+async fn row_groups(object: &ObjectMeta, mut reader: StoreReader) -> Result<Vec<RowGroup>> {
     let metadata = reader.get_metadata(None).await.map_err(|e| {
         Error::new(ErrorKind::Input, "the footer cannot be read").at("file", &object.location).source(e)
     })?;
-    let groups = metadata.row_groups().iter().enumerate();
-    let cuts = groups.map(|(i, group)| Cut {
-        file,
-        row_groups: Some((i, i + 1)),
-        rows: Some(group.num_rows().max(0) as u64),
-        bytes: group.compressed_size().max(0) as u64,
-    });
-    Ok(cuts.collect())
+    let groups = metadata.row_groups().iter();
+    let groups = groups
+        .map(|group| RowGroup { rows: group.num_rows().max(0) as u64, bytes: group.compressed_size().max(0) as u64 });
+    Ok(groups.collect())
 }
 
-/// Joins row groups of a file that follow each other up to `rows` rows.
-fn join(groups: Vec<Cut>, rows: u64) -> Vec<Cut> {
-    let mut joined: Vec<Cut> = Vec::new();
-    for group in groups {
-        let fits = |last: &Cut| last.rows.unwrap_or(0) + group.rows.unwrap_or(0) <= rows;
-        match (joined.last_mut().filter(|last| fits(last)), group.row_groups) {
-            (Some(last), Some((_, end))) => {
-                last.row_groups = last.row_groups.map(|(start, _)| (start, end));
-                last.rows = last.rows.zip(group.rows).map(|(a, b)| a + b);
-                last.bytes += group.bytes;
+/// Cuts a file: row groups that follow each other are joined up to `most` rows, larger ones are cut into equal parts.
+fn cuts(file: usize, groups: &[RowGroup], most: u64) -> Vec<Cut> {
+    let total: u64 = groups.iter().map(|group| group.rows).sum();
+    let mut cuts: Vec<Cut> = Vec::new();
+    let mut before = 0;
+    for group in groups.iter().filter(|group| group.rows > 0) {
+        let parts = group.rows.div_ceil(most.max(1));
+        for part in 0..parts {
+            let share = |whole: u64| whole * (part + 1) / parts - whole * part / parts;
+            let (rows, bytes) = (share(group.rows), share(group.bytes));
+            match cuts.last_mut().filter(|last| last.rows.unwrap_or(0) + rows <= most) {
+                Some(last) => {
+                    last.rows = last.rows.map(|own| own + rows);
+                    last.bytes += bytes;
+                    last.after -= rows;
+                }
+                None => cuts.push(Cut { file, before, rows: Some(rows), after: total - before - rows, bytes }),
             }
-            _ => joined.push(group),
+            before += rows;
         }
     }
-    joined
+    cuts
 }
 
 /// One unit's rows.
@@ -164,21 +195,15 @@ struct UnitTable {
 }
 
 impl UnitTable {
-    /// The file, of which only the unit's row groups are read.
-    async fn file(&self, state: &dyn CatalogSession) -> QueryResult<PartitionedFile> {
+    /// The file, of which only the unit's rows are read.
+    fn file(&self) -> PartitionedFile {
         let file = self.input.files[self.cut.file].clone();
-        let Some((start, end)) = self.cut.row_groups else { return Ok(file) };
-        let store = state.runtime_env().object_store(&self.input.store_url)?;
-        let object = &file.object_meta;
-        let mut reader = StoreReader::new(store, object.location.clone());
-        let groups = reader.get_metadata(None).await?.num_row_groups();
-        let mut plan = ParquetAccessPlan::new_none(groups);
-        (start..end.min(groups)).for_each(|group| plan.scan(group));
+        let Some(selection) = self.cut.selection() else { return file };
         // What is known of the whole file is not of its part.
         let mut part = PartitionedFile::new_from_meta(file.object_meta);
         part.partition_values = file.partition_values;
-        part.extensions.insert(plan);
-        Ok(part)
+        part.extensions.insert(selection);
+        part
     }
 }
 
@@ -204,7 +229,7 @@ impl TableProvider for UnitTable {
             .with_table_partition_cols(input.partition_columns.clone())
             .build();
         let config = FileScanConfigBuilder::new(input.store_url.clone(), input.format.file_source(table))
-            .with_file_groups(vec![FileGroup::new(vec![self.file(state).await?])])
+            .with_file_groups(vec![FileGroup::new(vec![self.file()])])
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
@@ -216,14 +241,18 @@ impl TableProvider for UnitTable {
 mod tests {
     use super::*;
 
+    fn shape(group_rows: &[u64], most: u64) -> Vec<(u64, Option<u64>, u64)> {
+        let groups: Vec<RowGroup> = group_rows.iter().map(|rows| RowGroup { rows: *rows, bytes: 10 * rows }).collect();
+        let cuts = cuts(0, &groups, most);
+        assert_eq!(cuts.iter().map(|cut| cut.bytes).sum::<u64>(), 10 * group_rows.iter().sum::<u64>());
+        cuts.iter().map(|cut| (cut.before, cut.rows, cut.after)).collect()
+    }
+
     #[test]
-    fn row_groups_are_joined_up_to_the_rows_of_a_unit() {
-        let group = |i: usize, rows| Cut { file: 0, row_groups: Some((i, i + 1)), rows: Some(rows), bytes: rows };
-        let cuts = join(vec![group(0, 40), group(1, 40), group(2, 40), group(3, 500), group(4, 1)], 100);
-        let shape: Vec<_> = cuts.iter().map(|cut| (cut.row_groups, cut.rows)).collect();
-        assert_eq!(
-            shape,
-            [(Some((0, 2)), Some(80)), (Some((2, 3)), Some(40)), (Some((3, 4)), Some(500)), (Some((4, 5)), Some(1))]
-        );
+    fn row_groups_are_joined_up_to_the_rows_of_a_unit_and_larger_ones_are_cut() {
+        assert_eq!(shape(&[40, 40, 40, 1], 100), [(0, Some(80), 41), (80, Some(41), 0)]);
+        assert_eq!(shape(&[250], 100), [(0, Some(83), 167), (83, Some(83), 84), (166, Some(84), 0)]);
+        assert_eq!(shape(&[30, 0, 101, 49], 100), [(0, Some(80), 100), (80, Some(100), 0)]);
+        assert_eq!(shape(&[], 100), []);
     }
 }

@@ -121,7 +121,7 @@ impl Job {
         let files: Vec<&ObjectMeta> = input.files().collect();
         let units = cuts.into_iter().map(|cut| {
             let file = files[cut.file];
-            let place = serde_json::json!([id, file.location.to_string(), state_of(file), cut.row_groups]);
+            let place = serde_json::json!([id, file.location.to_string(), state_of(file), cut.before, cut.rows]);
             Unit { id: hash(&place), cut, file: file.location.to_string() }
         });
         let units = units.collect();

@@ -216,35 +216,66 @@ fn a_run_that_dies_near_the_end_repeats_little() {
 }
 
 #[test]
-fn readers_see_one_whole_release_while_others_are_published() {
+fn readers_see_one_whole_release_while_others_are_published_and_rolled_back_to() {
     let folder = workplace();
     let folder = folder.path();
     outcome(folder, "store");
     let catalogue = folder.join("store/demo");
-    let mut publisher = command(folder, "store")
-        .args(["--release-version", "2.0.0"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut publish = command(folder, "store");
+    publish.args(["--release-version", "2.0.0"]);
+    let mut roll_back = lamcat(folder);
+    roll_back.args(["release", "rollback", "store/demo"]);
     let mut seen = Vec::new();
-    loop {
-        let over = publisher.try_wait().unwrap().is_some();
-        let release = current(&catalogue);
-        let manifest: Value = serde_json::from_slice(&fs::read(release.join("manifest.json")).unwrap()).unwrap();
-        for file in manifest["files"].as_array().unwrap() {
-            let path = release.join(file["path"].as_str().unwrap());
-            assert_eq!(fs::metadata(&path).unwrap().len(), file["bytes"].as_u64().unwrap(), "{}", path.display());
-        }
-        let version = manifest["version"].as_str().unwrap().to_owned();
-        if seen.last() != Some(&version) {
-            seen.push(version);
-        }
-        if over {
-            break;
+    for mut change in [publish, roll_back] {
+        let mut changing = change.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        loop {
+            let ended = changing.try_wait().unwrap();
+            let version = whole_release(&catalogue);
+            if seen.last() != Some(&version) {
+                seen.push(version);
+            }
+            if let Some(status) = ended {
+                assert!(status.success());
+                break;
+            }
         }
     }
-    assert_eq!(seen, ["1.0.0", "2.0.0"]);
+    assert_eq!(seen, ["1.0.0", "2.0.0", "1.0.0"]);
+}
+
+/// The version of the current release, all of whose files are there.
+fn whole_release(catalogue: &Path) -> String {
+    let release = current(catalogue);
+    let manifest: Value = serde_json::from_slice(&fs::read(release.join("manifest.json")).unwrap()).unwrap();
+    for file in manifest["files"].as_array().unwrap() {
+        let path = release.join(file["path"].as_str().unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().len(), file["bytes"].as_u64().unwrap(), "{}", path.display());
+    }
+    manifest["version"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn units_are_parts_of_row_groups_that_are_too_large() {
+    let folder = workplace();
+    let folder = folder.path();
+    outcome(folder, "small");
+    // The same rows in one row group, and a column from another file.
+    let query = "SET datafusion.execution.target_partitions = 1; COPY (SELECT * EXCEPT (j_h) FROM 'stars.parquet') TO 'large.parquet'; \
+                 COPY (SELECT source_id, j_h FROM 'stars.parquet' ORDER BY source_id) TO 'colours.parquet'";
+    run(lamcat(folder).args(["sql", "-c", query]));
+    let sql = folder.join("sql/release/demo.sql");
+    let joined =
+        fs::read_to_string(&sql).unwrap().replace("FROM stars\n", "FROM stars JOIN colours USING (source_id)\n");
+    assert!(joined.contains("colours"));
+    fs::write(&sql, joined).unwrap();
+    let file = folder.join("pipelines/demo.toml");
+    let pipeline = fs::read_to_string(&file).unwrap();
+    let other = "[inputs.colours]\npath = \"../colours.parquet\"\n\n[output]";
+    fs::write(&file, pipeline.replace("[output]", other)).unwrap();
+    let mut command = command(folder, "large");
+    let end: Value = serde_json::from_str(&run(command.args(["--input", "stars=large.parquet"])).0).unwrap();
+    assert_eq!(end["units_here"], ROWS / GROUP);
+    assert_eq!(hashes(&folder.join("large/demo")), hashes(&folder.join("small/demo")));
 }
 
 #[test]
