@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{backend::Backend, candle::CandleBackend, device::Device};
+use super::{backend::Backend, cpu::CpuBackend, device::Device};
 use crate::{
     error::{Error, ErrorKind, Result},
     model::{Model, default},
@@ -20,7 +20,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { backend: Box::new(CandleBackend) }
+        Self { backend: Box::new(CpuBackend::default()) }
     }
 }
 

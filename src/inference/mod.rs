@@ -4,6 +4,7 @@
 
 mod backend;
 mod candle;
+mod cpu;
 mod device;
 mod engine;
 mod output;
@@ -11,7 +12,9 @@ mod program;
 
 pub use backend::{Answers, Backend, Requests};
 pub use candle::CandleBackend;
+pub use cpu::CpuBackend;
 pub use device::{Completed, Device};
 pub use engine::{Engine, EngineOptions};
+pub use lamcat_kernels::Path as CpuPath;
 pub use output::{MODEL_KEY, Output};
 pub use program::{Prepared, Program};

@@ -174,6 +174,15 @@ impl Model {
             .map_err(|e| Error::new(ErrorKind::Io, "cannot write the model file").at("file", path.display()).source(e))
     }
 
+    /// A weight by the name it has in the published checkpoint, row-major; `None` if the model has none of that name.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn weight(&self, name: &str) -> Result<Option<Vec<f32>>> {
+        let Some(tensor) = self.tensors.get(name) else { return Ok(None) };
+        Ok(Some(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?))
+    }
+
     /// The name SQL knows it by.
     #[must_use]
     pub fn name(&self) -> &str {

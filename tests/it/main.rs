@@ -3,6 +3,7 @@
 
 mod archive;
 mod cli;
+mod cpu_engine;
 mod crossmatch;
 mod damaged;
 mod domain;

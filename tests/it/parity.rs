@@ -1,11 +1,11 @@
-//! The network and the candle backend against vectors made with the authors' PyTorch implementation.
+//! The network and every backend, with every set of instructions that the machine has, against vectors made with the authors' PyTorch implementation.
 
 use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Device, Tensor};
 use lamcat::{
     context::Packed,
-    inference::{Backend, CandleBackend, Requests},
+    inference::{Backend, CandleBackend, CpuBackend, CpuPath, Requests},
     model::{Architecture, Model, import, init},
     schema::Vocabulary,
 };
@@ -67,11 +67,34 @@ fn host(t: &Tensor) -> Vec<f32> {
     t.flatten_all().unwrap().to_vec1().unwrap()
 }
 
+/// Every backend with a name for messages.
+fn backends() -> Vec<(String, Box<dyn Backend>)> {
+    let mut backends: Vec<(String, Box<dyn Backend>)> = vec![("candle".to_owned(), Box::new(CandleBackend))];
+    for path in CpuPath::all() {
+        backends.push((path.name().to_owned(), Box::new(CpuBackend::with_path(path))));
+    }
+    backends
+}
+
 fn run_case(folder: &Path, name: &str, model: &Model) {
     let case = read_case(folder, name, model);
+    for (backend_name, mut backend) in backends() {
+        run_backend(&format!("{name} ({backend_name})"), &case, model, backend.as_mut());
+    }
+    let perception = model.network().perceive(&case.packed.tokens, &case.packed.values).unwrap();
+    let off = host(&perception.tokens)
+        .iter()
+        .zip(flat(&case.arrays["perception"]))
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(off <= PERCEPTION_TOLERANCE, "{name}: perception off by {off:.1e}");
+    println!("{name}: perception within {off:.1e}");
+}
+
+fn run_backend(name: &str, case: &Case, model: &Model, backend: &mut dyn Backend) {
     let (mean, sigma) = (flat(&case.arrays["prediction"]), flat(&case.arrays["prediction_error"]));
     let n = case.requests.tokens.len();
-    let batched = CandleBackend.infer(model, &case.packed, &case.requests).unwrap();
+    let batched = backend.infer(model, &case.packed, &case.requests).unwrap();
     let worst = check(&format!("{name} mean"), model, &case.requests, &batched.mean, &mean).max(check(
         &format!("{name} sigma"),
         model,
@@ -82,18 +105,11 @@ fn run_case(folder: &Path, name: &str, model: &Model) {
     for row in 0..case.packed.rows {
         let (tokens, values) = case.packed.slice(row..row + 1);
         let one = Packed { rows: 1, tokens: tokens.to_vec(), values: values.to_vec(), ..case.packed };
-        let single = CandleBackend.infer(model, &one, &case.requests).unwrap();
+        let single = backend.infer(model, &one, &case.requests).unwrap();
         check(&format!("{name} row {row}"), model, &case.requests, &single.mean, &mean[row * n..(row + 1) * n]);
         check(&format!("{name} row {row}"), model, &case.requests, &single.sigma, &sigma[row * n..(row + 1) * n]);
     }
-    let perception = model.network().perceive(&case.packed.tokens, &case.packed.values).unwrap();
-    let off = host(&perception.tokens)
-        .iter()
-        .zip(flat(&case.arrays["perception"]))
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(off <= PERCEPTION_TOLERANCE, "{name}: perception off by {off:.1e}");
-    println!("{name}: prediction within {worst:.1e} of a token's scale, perception within {off:.1e}");
+    println!("{name}: prediction within {worst:.1e} of a token's scale");
 }
 
 fn run_size(size: &str) {

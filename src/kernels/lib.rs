@@ -1,0 +1,24 @@
+//! What lamcat's CPU engine computes with, written for each instruction set: matrix products, attention, layer norm, gelu.
+//!
+//! A crate of its own, so that it is fast in development builds too and nothing else needs unsafe code. All numbers are
+//! f32; sizes are in numbers. Each result is one chain of operations that depends on its row alone, so that rows can be
+//! grouped in any way; results of different [`Path`]s differ by rounding.
+
+#![allow(
+    clippy::inline_always,
+    reason = "instructions of a set are only used where everything between them and the dispatch is inlined"
+)]
+#![allow(clippy::many_single_char_names, reason = "m, n, k of products, d of heads")]
+#![allow(clippy::needless_range_loop, reason = "loops of constant length over registers")]
+
+mod attention;
+mod buffer;
+mod path;
+mod pointwise;
+mod product;
+
+pub use attention::{SelfAttention, Softmax};
+pub use buffer::Buffer;
+pub use path::Path;
+pub use pointwise::{AddAndNorm, Embed};
+pub use product::{Left, PANEL, Product, Right, Start, Weights, padded};

@@ -1,0 +1,88 @@
+//! Which instructions are used.
+
+use std::fmt;
+
+use pulp::{Arch, WithSimd};
+
+use super::{
+    attention::{SelfAttention, Softmax},
+    pointwise::{AddAndNorm, Embed},
+    product::Product,
+};
+
+/// An instruction set that this machine has.
+#[derive(Clone, Copy)]
+pub struct Path(Arch);
+
+impl Default for Path {
+    /// The fastest.
+    fn default() -> Self {
+        Self(Arch::new())
+    }
+}
+
+impl Path {
+    /// Those that this machine has, the fastest first: AVX-512, AVX2 with FMA, NEON, and plain code.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(pulp::x86::V4::try_new().map(|v4| Self(Arch::V4(v4))));
+            all.extend(pulp::x86::V3::try_new().map(|v3| Self(Arch::V3(v3))));
+        }
+        #[cfg(target_arch = "aarch64")]
+        all.extend(pulp::aarch64::Neon::try_new().map(|neon| Self(Arch::Neon(neon))));
+        all.push(Self(Arch::Scalar));
+        all
+    }
+
+    /// A short name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Arch::V3(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Arch::Neon(_) => "neon",
+            _ => "portable",
+        }
+    }
+
+    fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
+        self.0.dispatch(op)
+    }
+
+    /// A matrix product.
+    pub fn product(self, product: Product<'_>) {
+        self.run(product);
+    }
+
+    /// The attention of a star's tokens to each other.
+    pub fn attend(self, attention: SelfAttention<'_>) {
+        self.run(attention);
+    }
+
+    /// Weights of tokens from their scores.
+    pub fn softmax(self, softmax: Softmax<'_>) {
+        self.run(softmax);
+    }
+
+    /// Layer norm of a sum.
+    pub fn add_and_norm(self, norm: AddAndNorm<'_>) {
+        self.run(norm);
+    }
+
+    /// The embedding of a token.
+    pub fn embed(self, embed: Embed<'_>) {
+        self.run(embed);
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
