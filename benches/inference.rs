@@ -10,7 +10,7 @@ use datafusion::{
 };
 use lamcat::{
     context::Packed,
-    inference::{Backend, CandleBackend, Requests},
+    inference::{Backend, CandleBackend, CpuBackend, Requests},
     model::{Architecture, Model, init},
     schema::Vocabulary,
     session::{Session, SessionOptions},
@@ -64,12 +64,16 @@ async fn contexts(session: &Session) -> Packed {
 fn bare(c: &mut Criterion, model: &Model, packed: &Packed) {
     let mut group = c.benchmark_group("bare");
     group.throughput(Throughput::Elements(packed.rows as u64));
-    for labels in LABELS {
-        let tokens = labels.iter().map(|l| model.vocabulary().require(l).expect("a label")).collect();
-        let requests = Requests { tokens, embedding: false };
-        group.bench_function(format!("{} labels", labels.len()), |b| {
-            b.iter(|| black_box(CandleBackend.infer(model, packed, &requests).expect("answers")));
-        });
+    let backends: [(&str, Box<dyn Backend>); 2] =
+        [("cpu", Box::new(CpuBackend::default())), ("candle", Box::new(CandleBackend))];
+    for (name, mut backend) in backends {
+        for labels in LABELS {
+            let tokens = labels.iter().map(|l| model.vocabulary().require(l).expect("a label")).collect();
+            let requests = Requests { tokens, embedding: false };
+            group.bench_function(format!("{name} {} labels", labels.len()), |b| {
+                b.iter(|| black_box(backend.infer(model, packed, &requests).expect("answers")));
+            });
+        }
     }
     group.finish();
 }

@@ -234,7 +234,7 @@ impl Tile {
     fn decoder_block(&mut self, block: &DecoderBlock, width: usize, x: &mut [f32], stars: std::ops::Range<usize>) {
         let rows = x.len() / width;
         let requests = rows / stars.len();
-        let d = width / block.heads;
+        let of_head = width / block.heads;
         let (mut a, mut b, mut means) =
             (std::mem::take(&mut self.a), std::mem::take(&mut self.b), std::mem::take(&mut self.scratch));
         a.at_least(rows * width);
@@ -243,10 +243,10 @@ impl Tile {
         means.at_least(rows * block.heads * (width + 1));
         let (means_of, extra_of) = means.split_at_mut(rows * block.heads * width);
         self.layer(&block.query, rows, x, width, false, &mut a);
-        for (i, star) in stars.enumerate() {
+        for (nth, star) in stars.enumerate() {
             for from in (0..requests).step_by(REQUESTS) {
                 let count = REQUESTS.min(requests - from);
-                let first = i * requests + from;
+                let first = nth * requests + from;
                 self.attend(block, &a[first * width..(first + count) * width], star, count);
                 for head in 0..block.heads {
                     let (to, at) = ((head * rows + first) * width, head * count * width);
@@ -262,12 +262,12 @@ impl Tile {
             part.at_least(rows * values.n);
             // The bias has the weight of the tokens alone; it is added below.
             self.layer(values, rows, &means_of[head * rows * width..], width, false, &mut part);
-            let (bias, extra) = (&values.bias[..d], &block.extra_value[head * d..(head + 1) * d]);
+            let (bias, extra) = (&values.bias[..of_head], &block.extra_value[head * of_head..(head + 1) * of_head]);
             for row in 0..rows {
                 let weight = extra_of[head * rows + row];
-                let out = &mut b[row * width + head * d..][..d];
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = part[row * values.n + i] + weight * (extra[i] - bias[i]);
+                let out = &mut b[row * width + head * of_head..][..of_head];
+                for (k, out) in out.iter_mut().enumerate() {
+                    *out = part[row * values.n + k] + weight * (extra[k] - bias[k]);
                 }
             }
         }
