@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::{override_args::OverrideArgs, stdout::out};
-use crate::pipeline::{Outcome, Pipeline, Run, Stage, Watch, plan_check};
+use crate::pipeline::{Outcome, Pipeline, Run, Stage, Watch};
 
 #[derive(Debug, Args)]
 #[command(
@@ -41,11 +41,7 @@ pub(super) struct RunArgs {
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let pipeline = Pipeline::load(&args.file, &args.overrides.overrides())?;
-    let session = pipeline.open_session().await?;
-    pipeline.register_inputs(&session).await?;
-    let checked = plan_check(&session, &pipeline).await?;
-    let model = session.engine().model(None)?;
-    let run = Run::plan(session, pipeline, &model, &checked.schema).await?.accepting(args.accept);
+    let run = Run::open(pipeline).await?.accepting(args.accept);
     if args.dry_run {
         return show_estimate(&run, args.json).await;
     }

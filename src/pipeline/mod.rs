@@ -20,6 +20,7 @@ mod row_wise;
 mod rules;
 mod run;
 mod schedule;
+pub mod scheduler;
 mod share;
 mod spec;
 

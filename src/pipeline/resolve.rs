@@ -195,6 +195,12 @@ impl Pipeline {
         self.inputs.iter().find(|i| i.cut).expect("one input is cut")
     }
 
+    /// Folder or URL of the catalogue.
+    #[must_use]
+    pub fn root(&self) -> String {
+        format!("{}/{}", self.store.trim_end_matches('/'), self.name)
+    }
+
     /// An error that concerns a key of this pipeline's file.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> Error {
         match fs::read_to_string(&self.file) {

@@ -9,6 +9,7 @@ use std::sync::{
 use arrow::datatypes::Schema;
 
 use super::{
+    check::plan_check,
     gates::failed_gates,
     infer,
     job::{Job, Unit},
@@ -34,7 +35,8 @@ use crate::{
 };
 
 /// A part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// The model works on units.
     Infer,
@@ -104,14 +106,25 @@ pub struct Outcome {
 }
 
 impl Run {
+    /// Opens a session for `pipeline`, checks it and plans a run.
+    ///
+    /// # Errors
+    /// If the model or an input cannot be read, the query does not suit a catalogue, or the store cannot be opened.
+    pub async fn open(pipeline: Pipeline) -> Result<Self> {
+        let session = pipeline.open_session().await?;
+        pipeline.register_inputs(&session).await?;
+        let checked = plan_check(&session, &pipeline).await?;
+        let model = session.engine().model(None)?;
+        Self::plan(session, pipeline, &model, &checked.schema).await
+    }
+
     /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`, which has
     /// the inputs as tables ([`Pipeline::register_inputs`]).
     ///
     /// # Errors
     /// If the inputs cannot be read or the store cannot be opened.
     pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
-        let root = format!("{}/{}", pipeline.store.trim_end_matches('/'), pipeline.name);
-        let storage = session.storage(&root)?;
+        let storage = session.storage(&pipeline.root())?;
         let job = Job::plan(&session, &pipeline, model, columns).await?;
         Ok(Self { session, pipeline, storage, job, accepting: false })
     }

@@ -51,30 +51,33 @@ pub(super) struct Task {
 }
 
 /// Who works on a task.
-#[derive(Debug, Serialize, Deserialize)]
-struct Lease {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lease {
     machine: String,
     process: u32,
     since: String,
 }
 
 impl Lease {
-    fn own() -> Self {
+    /// Of this process.
+    pub(super) fn own() -> Self {
         Self { machine: machine(), process: std::process::id(), since: clock::now_seconds() }
     }
 
     /// Whether it is of a process of this machine that is no more. Where that cannot be known it is not.
-    fn is_of_the_dead(&self) -> bool {
+    pub(super) fn is_of_the_dead(&self) -> bool {
         let processes = Path::new("/proc");
         let known = !self.machine.is_empty() && self.machine == machine() && processes.join("self").exists();
         known && !processes.join(self.process.to_string()).exists()
     }
 }
 
-/// Tells this machine, since it was started, from others; empty where there is no such thing.
+/// Tells this machine, since it was started, from others, and a container from others on it, whose processes have numbers
+/// of their own; empty where there is no such thing.
 fn machine() -> String {
     let read = |name: &str| std::fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
-    format!("{}{}", read("hostname").trim(), read("random/boot_id").trim())
+    let processes = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{}{}{}", read("hostname").trim(), read("random/boot_id").trim(), processes.display())
 }
 
 /// What became of a task for now.

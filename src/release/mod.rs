@@ -37,4 +37,5 @@ pub mod verify;
 pub mod votable;
 
 pub use catalogue::Catalogue;
-pub use storage::Storage;
+pub(crate) use storage::json;
+pub use storage::{Storage, StoredFile};

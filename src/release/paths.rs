@@ -10,9 +10,15 @@
 //! jobs/<job>/units/<unit>/<attempt>.parquet
 //! jobs/<job>/tiles/<order>-<pixel>.json    the claim of a tile
 //! jobs/<job>/tiles/<order>-<pixel>/<attempt>.parquet   its rows near other tiles
+//! schedule/since.json                      from when on times are due
+//! schedule/begun/20261201T030000Z.json     a due time that was begun
+//! schedule/ended/20261201T030000Z.json     what became of it
+//! schedule/leases/00000007.json            who may run what is due, the highest number of all
 //! ```
 
 use std::path::Path;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::tiles::Tile;
 
@@ -127,6 +133,37 @@ pub fn index_name(catalogue: &str, column: &str) -> String {
     format!("{catalogue}_{column}")
 }
 
+/// From when on times are due, where none has been begun or ended.
+pub const SCHEDULE_SINCE: &str = "schedule/since.json";
+/// Folder of the due times that were begun.
+pub const SCHEDULE_BEGUN: &str = "schedule/begun";
+/// Folder of what became of due times.
+pub const SCHEDULE_ENDED: &str = "schedule/ended";
+/// Folder of the leases of schedules.
+pub const SCHEDULE_LEASES: &str = "schedule/leases";
+
+/// Due times in names of files; they sort as the times do.
+const DUE_TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// The file about a due time in a folder, [`SCHEDULE_BEGUN`] or [`SCHEDULE_ENDED`].
+#[must_use]
+pub fn due_entry(folder: &str, due: DateTime<Utc>) -> String {
+    format!("{folder}/{}.json", due.format(DUE_TIME))
+}
+
+/// The due time that a file is about, by its path.
+#[must_use]
+pub fn due_time(path: &str) -> Option<DateTime<Utc>> {
+    let name = path.rsplit('/').next()?.strip_suffix(".json")?;
+    NaiveDateTime::parse_from_str(name, DUE_TIME).ok().map(|time| time.and_utc())
+}
+
+/// Lease `number` of a schedule; [`log_number`] gives its number back.
+#[must_use]
+pub fn schedule_lease(number: u64) -> String {
+    format!("{SCHEDULE_LEASES}/{number:08}.json")
+}
+
 /// The files of a job.
 #[derive(Debug, Clone)]
 pub struct JobPaths {
@@ -208,5 +245,8 @@ mod tests {
         assert_eq!(tile_of_leaf("c/data_thumbnail.parquet"), None);
         assert_eq!(margin_name("a", 10.0), "a_10arcs");
         assert_eq!(log_number(&log_entry(12)), Some(12));
+        let due = DateTime::from_timestamp(1_796_094_000, 0).unwrap();
+        assert_eq!(due_entry(SCHEDULE_ENDED, due), "schedule/ended/20261201T030000Z.json");
+        assert_eq!(due_time(&due_entry(SCHEDULE_BEGUN, due)), Some(due));
     }
 }

@@ -1,0 +1,266 @@
+//! The loop: look what is due, run it, wait.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use futures::future::join_all;
+use tokio::{sync::Semaphore, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    due::Due,
+    event::{Event, Progress, Told},
+    history::{self, Ended, Ending, History},
+    lease::{Lease, Taker},
+    pipeline::{Plan, Scheduled},
+};
+use crate::{
+    error::{ErrorKind, Result},
+    session::without_secrets,
+};
+
+/// Times that a run is tried at a due time if the store fails.
+const ATTEMPTS: u32 = 3;
+/// Time before the second attempt; each further one waits so many times as long as the one before.
+const BACKOFF: Duration = Duration::from_secs(5);
+const BACKOFF_GROWTH: u32 = 6;
+/// Time between looks while another scheduler is at work.
+const POLL: Duration = Duration::from_secs(2);
+/// Time before the next look if the pipeline or its store could not be read.
+const PAUSE: Duration = Duration::from_secs(30);
+/// Longest time between looks: what another scheduler began and did not end is noticed after so long.
+const LOOK: TimeDelta = TimeDelta::minutes(5);
+/// Longest time to sleep without a look at the clock, which may have been set, or the machine suspended.
+const NAP: Duration = Duration::from_secs(20);
+
+/// Gives the time.
+pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// Runs what is due. At a time it runs one of its pipelines.
+pub struct Scheduler<S> {
+    pipelines: Vec<S>,
+    now: Now,
+    grace: TimeDelta,
+    told: Told,
+    one: Semaphore,
+}
+
+/// What a look came to.
+enum Look {
+    /// What was due is done.
+    Done,
+    /// Nothing is due until this time.
+    Nothing(Option<DateTime<Utc>>),
+    /// Something is due, but another scheduler is at it.
+    Held,
+    /// A run was given up: the scheduler is to stop, or has lost its lease.
+    LeftOff,
+}
+
+impl<S: Scheduled> Scheduler<S> {
+    /// A scheduler of `pipelines`, each of another catalogue, by the clock `now`. Where missed runs are skipped, a time is
+    /// missed if it cannot be begun within `grace`.
+    #[must_use]
+    pub fn new(pipelines: Vec<S>, now: Now, grace: TimeDelta, told: Told) -> Self {
+        Self { pipelines, now, grace, told, one: Semaphore::new(1) }
+    }
+
+    /// Runs what is due, whenever it is, until `stop`. What fails is told and tried again.
+    pub async fn serve(&self, stop: &CancellationToken) {
+        join_all(self.pipelines.iter().map(|pipeline| self.serve_one(pipeline, stop))).await;
+    }
+
+    /// Runs what is due now, and ends; whether it came to the end and was not stopped. Where there is no history, due is
+    /// what was so within the last `grace`.
+    ///
+    /// # Errors
+    /// The first, if pipelines or their stores cannot be read; the others are run all the same. A run that fails is no
+    /// error, but an outcome.
+    pub async fn once(&self, stop: &CancellationToken) -> Result<bool> {
+        let now = (self.now)();
+        let mut first = Ok(true);
+        for pipeline in &self.pipelines {
+            match self.once_one(pipeline, now, stop).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(e) => first = first.and(Err(e)),
+            }
+        }
+        first
+    }
+
+    async fn once_one(&self, pipeline: &S, now: DateTime<Utc>, stop: &CancellationToken) -> Result<bool> {
+        let mut taker = Taker::default();
+        while !stop.is_cancelled() {
+            match self.look(pipeline, &mut taker, now - self.grace, Some(now), stop).await? {
+                Look::Done => {}
+                Look::Nothing(_) => return Ok(true),
+                Look::Held => {
+                    (self.told)(pipeline.name(), Event::Held);
+                    pause(POLL, stop).await;
+                }
+                Look::LeftOff => pause(PAUSE, stop).await,
+            }
+        }
+        Ok(false)
+    }
+
+    async fn serve_one(&self, pipeline: &S, stop: &CancellationToken) {
+        let mut taker = Taker::default();
+        let start = (self.now)();
+        let tell = |event| (self.told)(pipeline.name(), event);
+        while !stop.is_cancelled() {
+            match self.look(pipeline, &mut taker, start, None, stop).await {
+                Ok(Look::Done) => {}
+                Ok(Look::Nothing(next)) => {
+                    tell(Event::Waits(next));
+                    let latest = (self.now)() + LOOK;
+                    let until = next.map_or(latest, |next| next.min(latest));
+                    tokio::select! {
+                        () = sleep_until(&self.now, until) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Ok(Look::Held) => {
+                    tell(Event::Held);
+                    pause(POLL, stop).await;
+                }
+                Ok(Look::LeftOff) => pause(PAUSE, stop).await,
+                Err(e) => {
+                    tell(Event::Trouble(without_secrets(&e.to_string())));
+                    pause(PAUSE, stop).await;
+                }
+            }
+        }
+    }
+
+    /// Looks what is due `at` a time, or now, and does it. Where there is no history times are due from `start` on.
+    async fn look(
+        &self,
+        pipeline: &S,
+        taker: &mut Taker,
+        start: DateTime<Utc>,
+        at: Option<DateTime<Utc>>,
+        stop: &CancellationToken,
+    ) -> Result<Look> {
+        let plan = pipeline.plan()?;
+        let history = History::start(&plan.storage, start.trunc_subsecs(0)).await?;
+        let now = at.unwrap_or_else(|| (self.now)());
+        if history.open().is_empty() && Due::new(&plan.schedule, &history, now, self.grace).is_empty() {
+            return Ok(Look::Nothing(plan.schedule.after(now)));
+        }
+        let permit = tokio::select! {
+            permit = self.one.acquire() => permit,
+            () = stop.cancelled() => return Ok(Look::LeftOff),
+        };
+        let Some(lease) = taker.take(&plan.storage).await? else { return Ok(Look::Held) };
+        let done = self.turn(pipeline, &plan, &lease, at, stop).await;
+        lease.release().await;
+        drop(permit);
+        done
+    }
+
+    /// Does what is due, under the lease.
+    async fn turn(
+        &self,
+        pipeline: &S,
+        plan: &Plan,
+        lease: &Lease,
+        at: Option<DateTime<Utc>>,
+        stop: &CancellationToken,
+    ) -> Result<Look> {
+        let history = History::read(&plan.storage).await?;
+        for due in history.open() {
+            if !self.run(pipeline, plan, due, lease, stop).await? {
+                return Ok(Look::LeftOff);
+            }
+        }
+        let now = at.unwrap_or_else(|| (self.now)());
+        let due = Due::new(&plan.schedule, &history, now, self.grace);
+        for missed in due.missed {
+            let ended = Ended { due: missed, begun: None, ended: self.second(), ending: Ending::Missed };
+            self.end(pipeline, plan, ended).await?;
+        }
+        match due.run {
+            Some(due) if !self.run(pipeline, plan, due, lease, stop).await? => Ok(Look::LeftOff),
+            _ => Ok(Look::Done),
+        }
+    }
+
+    /// Runs a due time to its end; `false` if it was given up before.
+    async fn run(
+        &self,
+        pipeline: &S,
+        plan: &Plan,
+        due: DateTime<Utc>,
+        lease: &Lease,
+        stop: &CancellationToken,
+    ) -> Result<bool> {
+        let (begun, again) = history::begin(&plan.storage, due, self.second()).await?;
+        if history::ended(&plan.storage, due).await?.is_some() {
+            return Ok(true);
+        }
+        (self.told)(pipeline.name(), Event::Begins { due, again });
+        let ending = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            () = lease.lost() => None,
+            ending = self.attempts(pipeline, begun.log) => Some(ending),
+        };
+        let Some(ending) = ending else {
+            (self.told)(pipeline.name(), Event::LeftOff);
+            return Ok(false);
+        };
+        self.end(pipeline, plan, Ended { due, begun: Some(begun.begun), ended: self.second(), ending }).await?;
+        Ok(true)
+    }
+
+    /// Tries until it is known what the run comes to.
+    async fn attempts(&self, pipeline: &S, log: u64) -> Ending {
+        let name = pipeline.name();
+        let progress = Progress { catalogue: name, told: &self.told };
+        let mut wait = BACKOFF;
+        let mut attempts = 1;
+        loop {
+            let e = match pipeline.run(log, &progress).await {
+                Ok(ending) => return ending,
+                Err(e) => e,
+            };
+            let error = without_secrets(&e.to_string());
+            if e.kind() != ErrorKind::Io || attempts == ATTEMPTS {
+                return Ending::Failed { error, attempts };
+            }
+            (self.told)(name, Event::Retries(error));
+            sleep(wait).await;
+            wait *= BACKOFF_GROWTH;
+            attempts += 1;
+        }
+    }
+
+    async fn end(&self, pipeline: &S, plan: &Plan, ended: Ended) -> Result<()> {
+        if history::end(&plan.storage, &ended).await? {
+            (self.told)(pipeline.name(), Event::Ended(ended));
+        }
+        Ok(())
+    }
+
+    fn second(&self) -> DateTime<Utc> {
+        (self.now)().trunc_subsecs(0)
+    }
+}
+
+/// Sleeps until a time by a clock that may be set meanwhile.
+pub async fn sleep_until(now: &Now, time: DateTime<Utc>) {
+    while let Ok(left) = (time - now()).to_std()
+        && !left.is_zero()
+    {
+        sleep(left.min(NAP)).await;
+    }
+}
+
+async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = sleep(time) => {}
+        () = stop.cancelled() => {}
+    }
+}

@@ -1,0 +1,236 @@
+//! Which scheduler may run what is due of a catalogue.
+//!
+//! Leases have numbers, and the highest one counts: it is created, so of two takers one gets it. Its holder alone writes
+//! it again: at every heartbeat, and when it lets go. A lease is free if its holder let go, or is a process of this machine
+//! that is no more, or has not been heard of for a while by the clock of who wants it: clocks of machines are not compared.
+//! Only lower numbers are ever deleted, so who creates one by a listing that is out of date finds a higher one and yields.
+
+use std::time::Duration;
+
+use datafusion::common::runtime::SpawnedTask;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::Result,
+    pipeline::share,
+    release::{Storage, json, paths},
+    session::without_secrets,
+};
+
+/// Time between heartbeats.
+const BEAT: Duration = Duration::from_secs(10);
+/// A holder that was not heard of for so long is dead.
+pub(super) const EXPIRY: Duration = Duration::from_secs(60);
+/// A holder that could not write a heartbeat for so long stops: it must before others think it dead.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// What is written of a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    holder: share::Lease,
+    beat: u64,
+    released: bool,
+}
+
+/// Takes leases of one catalogue; remembers who held it when.
+#[derive(Debug, Default)]
+pub(super) struct Taker {
+    seen: Option<((u64, u64), Instant)>,
+}
+
+impl Taker {
+    /// The lease, if it is free.
+    pub(super) async fn take(&mut self, storage: &Storage) -> Result<Option<Lease>> {
+        let newest = newest(storage).await?;
+        if let Some(number) = newest
+            && !self.is_free(storage, number).await?
+        {
+            return Ok(None);
+        }
+        let number = newest.map_or(1, |number| number + 1);
+        let record = Record { holder: share::Lease::own(), beat: 0, released: false };
+        if !storage.create_json(&paths::schedule_lease(number), &record).await? {
+            return Ok(None);
+        }
+        let mut higher = false;
+        for other in numbers(storage).await? {
+            higher |= other > number;
+            if other < number {
+                storage.delete(&paths::schedule_lease(other)).await?;
+            }
+        }
+        if higher {
+            storage.delete(&paths::schedule_lease(number)).await?;
+            return Ok(None);
+        }
+        Ok(Some(Lease::hold(storage.clone(), number, record)))
+    }
+
+    async fn is_free(&mut self, storage: &Storage, number: u64) -> Result<bool> {
+        let record: Option<Record> = storage.get_json(&paths::schedule_lease(number)).await?;
+        // It was the newest a moment ago; if it is gone there is a newer one.
+        let Some(record) = record else { return Ok(false) };
+        if record.released || record.holder.is_of_the_dead() {
+            return Ok(true);
+        }
+        let now = (number, record.beat);
+        match self.seen {
+            Some((seen, since)) if seen == now => Ok(since.elapsed() >= EXPIRY),
+            _ => {
+                self.seen = Some((now, Instant::now()));
+                Ok(false)
+            }
+        }
+    }
+}
+
+async fn numbers(storage: &Storage) -> Result<Vec<u64>> {
+    let files = storage.list(paths::SCHEDULE_LEASES).await?;
+    Ok(files.iter().filter_map(|file| paths::log_number(&file.path)).collect())
+}
+
+async fn newest(storage: &Storage) -> Result<Option<u64>> {
+    Ok(numbers(storage).await?.into_iter().max())
+}
+
+/// A lease that is held; it must be [released](Lease::release), or others wait until it expires.
+#[derive(Debug)]
+pub(super) struct Lease {
+    storage: Storage,
+    number: u64,
+    record: Record,
+    let_go: CancellationToken,
+    lost: CancellationToken,
+    beats: SpawnedTask<()>,
+}
+
+impl Lease {
+    fn hold(storage: Storage, number: u64, record: Record) -> Self {
+        let (let_go, lost) = (CancellationToken::new(), CancellationToken::new());
+        let beating = beat(storage.clone(), number, record.clone(), let_go.clone(), lost.clone());
+        Self { storage, number, record, let_go, lost, beats: SpawnedTask::spawn(beating) }
+    }
+
+    /// Waits until somebody else has the lease, or must be thought to.
+    pub(super) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
+    /// Lets go; if the store fails it expires.
+    pub(super) async fn release(self) {
+        self.let_go.cancel();
+        // A heartbeat that is on its way would take the lease back. It is over soon, and has no result.
+        let _ = self.beats.join().await;
+        if !self.lost.is_cancelled() {
+            let record = Record { released: true, ..self.record };
+            if let Err(e) = self.storage.put(&paths::schedule_lease(self.number), json(&record)).await {
+                tracing::warn!("the lease of the schedule could not be released and will expire: {e}");
+            }
+        }
+    }
+}
+
+/// Writes heartbeats until the lease is let go or lost.
+async fn beat(storage: Storage, number: u64, mut record: Record, let_go: CancellationToken, lost: CancellationToken) {
+    let mut last = Instant::now();
+    loop {
+        tokio::select! {
+            () = let_go.cancelled() => return,
+            () = sleep(BEAT) => {}
+        }
+        let now = Instant::now();
+        record.beat += 1;
+        let beat = async {
+            if newest(&storage).await? != Some(number) {
+                return Ok(false);
+            }
+            storage.put(&paths::schedule_lease(number), json(&record)).await.map(|()| true)
+        };
+        match timeout(LIMIT.saturating_sub(last.elapsed()), beat).await {
+            Ok(Ok(true)) => last = now,
+            Ok(Err(e)) if last.elapsed() < LIMIT => {
+                tracing::warn!("a heartbeat of the schedule could not be written: {}", without_secrets(&e.to_string()));
+            }
+            _ => return lost.cancel(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::{memory::InMemory, path::Path};
+
+    use super::*;
+
+    fn storage() -> Storage {
+        Storage::new(Arc::new(InMemory::new()), Path::from("demo"), "memory:///".parse().unwrap())
+    }
+
+    /// A lease of somebody elsewhere, as it is written there.
+    async fn foreign(storage: &Storage, number: u64, beat: u64) {
+        let text = format!(
+            r#"{{"holder":{{"machine":"elsewhere","process":1,"since":"2026-12-01T03:00:00Z"}},"beat":{beat},"released":false}}"#
+        );
+        storage.put(&paths::schedule_lease(number), text).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_of_many_takers_holds_the_lease_until_it_lets_go() {
+        let storage = storage();
+        let mut takers: Vec<Taker> = (0..8).map(|_| Taker::default()).collect();
+        for _ in 0..5 {
+            let taken = futures::future::join_all(takers.iter_mut().map(|taker| taker.take(&storage))).await;
+            let mut held: Vec<Lease> = taken.into_iter().filter_map(|lease| lease.unwrap()).collect();
+            assert_eq!(held.len(), 1);
+            // Long after any expiry: the heart beats.
+            for _ in 0..100 {
+                sleep(EXPIRY / 6).await;
+                assert!(takers[0].take(&storage).await.unwrap().is_none());
+            }
+            held.pop().unwrap().release().await;
+        }
+        assert_eq!(numbers(&storage).await.unwrap(), [5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_from_elsewhere_is_taken_over_when_its_heart_stops() {
+        let storage = storage();
+        let (mut one, mut two) = (Taker::default(), Taker::default());
+        for beat in 0..20 {
+            foreign(&storage, 3, beat).await;
+            assert!(one.take(&storage).await.unwrap().is_none());
+            sleep(EXPIRY / 2).await;
+        }
+        assert!(one.take(&storage).await.unwrap().is_none() && two.take(&storage).await.unwrap().is_none());
+        sleep(EXPIRY).await;
+        let taken = [one.take(&storage).await.unwrap(), two.take(&storage).await.unwrap()];
+        assert_eq!(taken.iter().flatten().map(|lease| lease.number).collect::<Vec<_>>(), [4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lease_of_a_dead_process_of_this_machine_is_free_at_once() {
+        let storage = storage();
+        let mut dead = serde_json::to_value(share::Lease::own()).unwrap();
+        // No process has this number: it is above the most that Linux gives.
+        dead["process"] = serde_json::json!(u32::MAX);
+        let record = serde_json::json!({"holder": dead, "beat": 4, "released": false});
+        storage.put(&paths::schedule_lease(1), json(&record)).await.unwrap();
+        assert!(Taker::default().take(&storage).await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_taken_for_dead_learns_of_it_and_who_is_late_yields() {
+        let storage = storage();
+        let lease = Taker::default().take(&storage).await.unwrap().unwrap();
+        foreign(&storage, 2, 0).await;
+        timeout(BEAT * 2, lease.lost()).await.unwrap();
+        lease.release().await;
+        // The foreign lease is untouched, and still holds.
+        assert!(Taker::default().take(&storage).await.unwrap().is_none());
+        assert_eq!(newest(&storage).await.unwrap(), Some(2));
+    }
+}
