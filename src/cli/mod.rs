@@ -15,6 +15,7 @@ mod release;
 mod repl;
 mod rows;
 mod run;
+mod schedule;
 mod session_args;
 mod simulate;
 mod sql;
@@ -55,6 +56,9 @@ enum Command {
     Model(model::ModelCommand),
     /// Run a pipeline: from its inputs to a published HATS catalogue.
     Run(Box<run::RunArgs>),
+    /// Run pipelines by themselves when their schedules say, and show what became of it.
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Verify, list, compare, roll back and clean up the releases of a catalogue.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
@@ -105,6 +109,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command).await,
         Command::Run(args) => run::run(*args).await,
+        Command::Schedule(command) => schedule::run(command).await,
         Command::Release(command) => release::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),

@@ -33,6 +33,9 @@ const LOOK: TimeDelta = TimeDelta::minutes(5);
 /// Longest time to sleep without a look at the clock, which may have been set, or the machine suspended.
 const NAP: Duration = Duration::from_secs(20);
 
+/// Next due times that are told.
+const SHOWN: usize = 3;
+
 /// Gives the time.
 pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
@@ -146,8 +149,17 @@ impl<S: Scheduled> Scheduler<S> {
         let plan = pipeline.plan()?;
         let history = History::start(&plan.storage, start.trunc_subsecs(0)).await?;
         let now = at.unwrap_or_else(|| (self.now)());
+        let tell = |event| (self.told)(pipeline.name(), event);
+        // What is known ahead of the clock, as when it was set back, is not due again.
+        let known = history.last().map_or(now, |last| last.max(now));
+        let next: Vec<_> = plan.schedule.all_after(known).take(SHOWN).collect();
+        let first = next.first().copied();
+        tell(Event::Next(next));
         if history.open().is_empty() && Due::new(&plan.schedule, &history, now, self.grace).is_empty() {
-            return Ok(Look::Nothing(plan.schedule.after(now)));
+            return Ok(Look::Nothing(first));
+        }
+        if self.one.available_permits() == 0 {
+            tell(Event::Held);
         }
         let permit = tokio::select! {
             permit = self.one.acquire() => permit,
@@ -250,7 +262,7 @@ impl<S: Scheduled> Scheduler<S> {
 }
 
 /// Sleeps until a time by a clock that may be set meanwhile.
-pub async fn sleep_until(now: &Now, time: DateTime<Utc>) {
+async fn sleep_until(now: &Now, time: DateTime<Utc>) {
     while let Ok(left) = (time - now()).to_std()
         && !left.is_zero()
     {

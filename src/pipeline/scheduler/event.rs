@@ -10,10 +10,12 @@ use crate::pipeline::{Stage, Watch};
 /// What happens to a pipeline that runs by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// It was looked what is due; after that it is these times, the first of them.
+    Next(Vec<DateTime<Utc>>),
+    /// Something is due, but another run goes on, of another pipeline or by another scheduler.
+    Held,
     /// Nothing is due until this time.
     Waits(Option<DateTime<Utc>>),
-    /// Something is due, but another scheduler is at it.
-    Held,
     /// A due time begins, or is taken up after its scheduler died.
     Begins {
         /// The due time.

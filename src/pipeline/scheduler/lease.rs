@@ -160,9 +160,12 @@ async fn beat(storage: Storage, number: u64, mut record: Record, let_go: Cancell
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
 
-    use object_store::{memory::InMemory, path::Path};
+    use object_store::{local::LocalFileSystem, memory::InMemory, path::Path};
 
     use super::*;
 
@@ -232,5 +235,32 @@ mod tests {
         // The foreign lease is untouched, and still holds.
         assert!(Taker::default().take(&storage).await.unwrap().is_none());
         assert_eq!(newest(&storage).await.unwrap(), Some(2));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_two_hold_the_lease_of_a_folder_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
+        let storage = Storage::new(Arc::new(store), Path::from("demo"), "file:///".parse().unwrap());
+        let holders = Arc::new(AtomicUsize::new(0));
+        let takers = (0..8).map(|_| {
+            let (storage, holders) = (storage.clone(), holders.clone());
+            SpawnedTask::spawn(async move {
+                let (mut taker, mut held) = (Taker::default(), 0);
+                for _ in 0..200 {
+                    // A listing may name what another taker has deleted meanwhile.
+                    let Ok(Some(lease)) = taker.take(&storage).await else { continue };
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                    tokio::task::yield_now().await;
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    lease.release().await;
+                    held += 1;
+                }
+                held
+            })
+            .join()
+        });
+        let held: Vec<usize> = futures::future::try_join_all(takers).await.unwrap();
+        assert!(held.iter().sum::<usize>() > 50, "{held:?}");
     }
 }

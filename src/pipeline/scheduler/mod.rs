@@ -22,11 +22,13 @@ mod due;
 mod event;
 mod history;
 mod lease;
+#[cfg(test)]
+mod mortal;
 mod pipeline;
 #[cfg(test)]
 mod tests;
 
-pub use daemon::{Now, Scheduler, sleep_until};
+pub use daemon::{Now, Scheduler};
 pub use due::Due;
 pub use event::{Event, Told};
 pub use history::{Begun, Ended, Ending, Entry, History, Why};

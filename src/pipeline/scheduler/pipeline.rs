@@ -111,14 +111,14 @@ impl Scheduled for ScheduledPipeline {
 
 /// What there is to do for a release.
 #[derive(Debug, PartialEq, Eq)]
-enum State<'a> {
+pub(super) enum State<'a> {
     Published(&'a Current),
     Skip(Why),
     Run,
 }
 
 /// What there is to do for the release in `folder` by the log's entries, if `begun` was the last when it was begun.
-fn state<'a>(entries: &'a [Current], begun: u64, folder: &str) -> State<'a> {
+pub(super) fn state<'a>(entries: &'a [Current], begun: u64, folder: &str) -> State<'a> {
     let mut own = entries.iter().filter(|entry| entry.folder == folder);
     let last = entries.last();
     if let Some(entry) = own.clone().find(|entry| entry.number > begun && entry.action == Action::Publish) {
