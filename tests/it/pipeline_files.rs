@@ -163,6 +163,7 @@ fn passwords_are_not_in_messages() {
 async fn every_shipped_pipeline_checks_and_gives_what_it_says() {
     let mut names: Vec<String> =
         fs::read_dir(shipped("")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "deploy");
     names.sort();
     assert_eq!(names, ["demo.toml", "similar_stars.toml", "stellar_parameters.toml", "xp_inpainted.toml"]);
     for name in names {

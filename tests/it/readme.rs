@@ -52,7 +52,7 @@ fn the_readmes_commands_run_and_print_what_it_shows() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lamcat"), bin.join("lamcat")).unwrap();
     std::os::unix::fs::symlink(root.join("sql"), folder.path().join("sql")).unwrap();
     fs::create_dir(folder.path().join("pipelines")).unwrap();
-    for file in fs::read_dir(root.join("pipelines")).unwrap().flatten() {
+    for file in fs::read_dir(root.join("pipelines")).unwrap().flatten().filter(|file| file.path().is_file()) {
         // Their paths are relative to where they are, not to where a link points.
         fs::copy(file.path(), folder.path().join("pipelines").join(file.file_name())).unwrap();
     }
