@@ -96,11 +96,12 @@ fn two_schedulers_that_are_killed_in_turn_lose_and_double_nothing() {
         pair[kill % 2] = start();
     }
     wait("the end of the first run", || files(&folder.join("out/demo/log")) > 0);
-    wait("the end of what was begun", || files(&store.join("begun")) <= files(&store.join("ended")));
     for process in &mut pair {
         terminate(process);
-        assert!(process.wait().unwrap().success());
+        process.wait().unwrap();
     }
+    // Another minute may have begun.
+    run(&mut schedule(folder, "run", &["--once"]));
     let history = history(folder);
     let outcomes = outcomes(&history);
     let due: Vec<chrono::DateTime<chrono::Utc>> = outcomes.iter().map(|(due, _)| due.parse().unwrap()).collect();

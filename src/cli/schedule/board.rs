@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::seconds;
@@ -50,7 +50,7 @@ enum Doing {
 }
 
 /// A run and how far it is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 struct Running {
     due: DateTime<Utc>,
     since: DateTime<Utc>,
@@ -110,9 +110,8 @@ impl Board {
             Event::Waits(_) | Event::LeftOff => (state.doing, state.run) = (Doing::Waiting, None),
             Event::Held => state.doing = Doing::WaitingForAnotherRun,
             Event::Begins { due, .. } => {
-                let (stage, tasks, tasks_done, rows, rows_done) = (None, 0, 0, 0, 0);
                 state.doing = Doing::Running;
-                state.run = Some(Running { due, since: now, stage, tasks, tasks_done, rows, rows_done });
+                state.run = Some(Running { due, since: now.trunc_subsecs(0), ..Running::default() });
             }
             Event::Stage { stage, tasks, rows } => {
                 if let Some(run) = &mut state.run {

@@ -105,9 +105,10 @@ impl History {
         };
         let begun = times(storage.list(paths::SCHEDULE_BEGUN).await?);
         let ended = times(storage.list(paths::SCHEDULE_ENDED).await?);
-        let since = match begun.is_empty() && ended.is_empty() {
-            true => storage.get_json::<Since>(paths::SCHEDULE_SINCE).await?.map(|s| s.since),
-            false => None,
+        let since = if begun.is_empty() && ended.is_empty() {
+            storage.get_json::<Since>(paths::SCHEDULE_SINCE).await?.map(|s| s.since)
+        } else {
+            None
         };
         Ok(Self { begun, ended, since })
     }

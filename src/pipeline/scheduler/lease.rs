@@ -22,7 +22,7 @@ use crate::{
 /// Time between heartbeats.
 const BEAT: Duration = Duration::from_secs(10);
 /// A holder that was not heard of for so long is dead.
-pub(super) const EXPIRY: Duration = Duration::from_secs(60);
+pub(super) const EXPIRY: Duration = Duration::from_mins(1);
 /// A holder that could not write a heartbeat for so long stops: it must before others think it dead.
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -134,7 +134,7 @@ impl Lease {
 
 /// Writes heartbeats until the lease is let go or lost.
 async fn beat(storage: Storage, number: u64, mut record: Record, let_go: CancellationToken, lost: CancellationToken) {
-    let mut last = Instant::now();
+    let mut heard = Instant::now();
     loop {
         tokio::select! {
             () = let_go.cancelled() => return,
@@ -148,9 +148,9 @@ async fn beat(storage: Storage, number: u64, mut record: Record, let_go: Cancell
             }
             storage.put(&paths::schedule_lease(number), json(&record)).await.map(|()| true)
         };
-        match timeout(LIMIT.saturating_sub(last.elapsed()), beat).await {
-            Ok(Ok(true)) => last = now,
-            Ok(Err(e)) if last.elapsed() < LIMIT => {
+        match timeout(LIMIT.saturating_sub(heard.elapsed()), beat).await {
+            Ok(Ok(true)) => heard = now,
+            Ok(Err(e)) if heard.elapsed() < LIMIT => {
                 tracing::warn!("a heartbeat of the schedule could not be written: {}", without_secrets(&e.to_string()));
             }
             _ => return lost.cancel(),

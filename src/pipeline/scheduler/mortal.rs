@@ -123,7 +123,7 @@ impl Publisher {
 
 #[async_trait(?Send)]
 impl Scheduled for Publisher {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "mortal"
     }
 
@@ -141,7 +141,7 @@ impl Scheduled for Publisher {
             State::Skip(why) => return Ok(Ending::Skipped { job, why }),
             State::Run => {}
         }
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         let number = log.len() as u64 + 1;
         let entry = Current {
             number,

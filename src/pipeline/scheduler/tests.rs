@@ -30,7 +30,7 @@ struct Fake {
 
 #[async_trait(?Send)]
 impl Scheduled for Fake {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "fake"
     }
 
@@ -40,7 +40,7 @@ impl Scheduled for Fake {
 
     async fn run(&self, log: u64, _watch: &dyn Watch) -> Result<Ending> {
         self.runs.lock().unwrap().push((self.now)());
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         let mut script = self.script.lock().unwrap();
         match if script.is_empty() { Ok(()) } else { script.remove(0) } {
             Ok(()) => Ok(Ending::Published { job: "j".to_owned(), release: "r".to_owned(), number: log + 1, rows: 1 }),
@@ -79,7 +79,7 @@ async fn serve(fake: &Fake, minutes: u64) {
     let stop = CancellationToken::new();
     let scheduler = scheduler(fake);
     let alarm = async {
-        sleep(Duration::from_secs(minutes * 60)).await;
+        sleep(Duration::from_mins(minutes)).await;
         stop.cancel();
     };
     tokio::join!(scheduler.serve(&stop), alarm);
@@ -147,7 +147,7 @@ async fn one_run_makes_up_for_all_that_were_missed_while_nobody_ran() {
     let fake = fake("*/10 * * * *", Misfire::Once, "03:00:00");
     serve(&fake, 2).await;
     // Down until 03:34.
-    sleep(Duration::from_secs(32 * 60)).await;
+    sleep(Duration::from_mins(32)).await;
     serve(&fake, 2).await;
     let made_up =
         [("03:00:00", "published"), ("03:10:00", "missed"), ("03:20:00", "missed"), ("03:30:00", "published")];
@@ -158,7 +158,7 @@ async fn one_run_makes_up_for_all_that_were_missed_while_nobody_ran() {
 async fn missed_runs_are_left_out_where_the_policy_says_so() {
     let fake = fake("*/30 * * * *", Misfire::Skip, "03:00:00");
     serve(&fake, 2).await;
-    sleep(Duration::from_secs(72 * 60)).await;
+    sleep(Duration::from_mins(72)).await;
     // It is 04:14, too late for 04:00.
     serve(&fake, 20).await;
     let wanted = [("03:00:00", "published"), ("03:30:00", "missed"), ("04:00:00", "missed"), ("04:30:00", "published")];
@@ -173,7 +173,7 @@ async fn a_stopped_run_is_open_its_lease_is_free_and_the_next_scheduler_ends_it(
     let lease: serde_json::Value = fake.storage.get_json(&paths::schedule_lease(1)).await.unwrap().unwrap();
     assert_eq!(lease["released"], true);
     // However late: it was begun in time.
-    sleep(Duration::from_secs(40 * 60)).await;
+    sleep(Duration::from_mins(40)).await;
     serve(&fake, 2).await;
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published")]));
     assert_eq!(fake.runs.lock().unwrap().len(), 2);
@@ -184,7 +184,7 @@ async fn who_dies_before_the_first_due_time_does_not_lose_it() {
     let fake = fake("0 * * * *", Misfire::Once, "02:58:00");
     serve(&fake, 1).await;
     assert!(outcomes(&fake).await.is_empty());
-    sleep(Duration::from_secs(180)).await;
+    sleep(Duration::from_mins(3)).await;
     serve(&fake, 2).await;
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published")]));
 }
