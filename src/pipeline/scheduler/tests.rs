@@ -200,6 +200,22 @@ async fn of_many_schedulers_one_runs_what_is_due() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_lost_the_lease_stops_and_ends_the_run_when_it_is_free_again() {
+    let fake = fake("0 * * * *", Misfire::Once, "02:59:30");
+    let thief = async {
+        sleep(Duration::from_secs(35)).await;
+        let elsewhere = r#"{"holder":{"machine":"x","process":1,"since":""},"beat":7,"released":false}"#;
+        fake.storage.put(&paths::schedule_lease(2), elsewhere).await.unwrap();
+        sleep(Duration::from_mins(1)).await;
+        // The run would have ended half a minute ago.
+        assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "open")]));
+    };
+    tokio::join!(serve(&fake, 5), thief);
+    assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published")]));
+    assert_eq!(fake.runs.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn once_does_what_is_due_and_ends() {
     let fake = fake("0 * * * *", Misfire::Once, "03:05:00");
     let stop = CancellationToken::new();
