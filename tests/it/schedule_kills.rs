@@ -52,7 +52,7 @@ fn what_is_due_once_has_one_outcome_whatever_is_killed() {
         begun.elapsed()
     };
     // One that publishes, and one that has nothing to publish.
-    let times = [timed(0), timed(1)];
+    let took = [timed(0), timed(1)];
     let mut wanted = vec![(at(0), "published"), (at(1), "skipped")];
     let (mut killed, mut hour) = (0, 1);
     while killed < kills() {
@@ -65,7 +65,7 @@ fn what_is_due_once_has_one_outcome_whatever_is_killed() {
         for part in 1.. {
             let share = (f64::from(part) - f64::from(hour * 5 % 8) / 8.0) / 8.0;
             let process = once(folder, &at(hour)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            if !kill_after(process, times[usize::from(!changed)].mul_f64(share)) {
+            if !kill_after(process, took[usize::from(!changed)].mul_f64(share)) {
                 break;
             }
             killed += 1;
