@@ -91,7 +91,7 @@ fn report(outcome: &Outcome, folder: &str, took: Duration) -> anyhow::Result<()>
 fn in_words(stage: &StageTime) -> String {
     let (name, seconds, rows) = (stage.stage.name(), stage.seconds, stage.rows);
     let rate = rows as f64 / seconds.max(1e-3);
-    format!("{name:<8} {seconds:>8.1} s  {rows:>10} rows  {rate:>10.0} rows/s")
+    format!("{name:<8} {seconds:>8.1} s {rows:>10} rows {rate:>8.0} rows/s")
 }
 
 async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {

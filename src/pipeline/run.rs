@@ -183,7 +183,7 @@ impl Run {
         let judged = this.judge(&folder, &made.manifest, watch).await?;
         watch.begin(Stage::Publish, 1, 0);
         let release = make_current(&this.storage, &folder, Action::Publish).await?;
-        watch.done(made.manifest.rows, true);
+        watch.done(0, true);
         Ok(this.outcome(release, &made, judged, watch.stages()))
     }
 

@@ -22,8 +22,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const UNIT: i32 = 2;
 /// Size of the text in units.
 pub(super) const FONT: i32 = 17 * UNIT;
-/// Width and height of the image in pixels.
+/// Width and height of the image in pixels, and of a compact one.
 const SIZE: (i32, i32) = (900, 540);
+const COMPACT: (i32, i32) = (600, 400);
 /// Dots of one series that are drawn.
 const MOST_POINTS: usize = 5000;
 /// Share of a heat map's cell that lies under the next one, so that no seam shows between them.
@@ -35,12 +36,16 @@ pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
 
 impl Chart {
-    /// The chart as an SVG image of 900 x 540 pixels; characters that no SVG can hold are replaced.
+    /// The chart as an SVG image of 900 x 540 pixels, a compact one of 600 x 400; characters that no SVG can hold are replaced.
     ///
     /// # Errors
     /// If it cannot be drawn.
     pub fn svg(&self) -> Result<String> {
-        svg_image(SIZE, |whole| draw(self, whole))
+        svg_image(self.size(), |whole| draw(self, whole))
+    }
+
+    fn size(&self) -> (i32, i32) {
+        if self.compact { COMPACT } else { SIZE }
     }
 
     /// Lowest and highest value of a coordinate, of those that its axis can show; infinity and its negative if none.
@@ -134,7 +139,7 @@ fn draw(chart: &Chart, whole: &Area) -> Drawn {
     let y = Scale::new(&chart.y, chart.limits(chart.y.log, ys), bars);
     let colours = chart.colour_scale();
     let key_width = key::width(chart);
-    let (left, right) = whole.split_horizontally(SIZE.0 * UNIT - key_width);
+    let (left, right) = whole.split_horizontally(chart.size().0 * UNIT - key_width);
     let title_height = heading(&chart.title, whole)?;
     let mut context = ChartBuilder::on(&left)
         .margin_top(title_height)

@@ -48,6 +48,8 @@ pub struct Chart {
     pub colour: String,
     /// Whether the colours follow the logarithm; what has none is left out.
     pub log_colour: bool,
+    /// Whether the image is small, with text as large as ever: for pictures side by side.
+    pub compact: bool,
     /// What is drawn, in this order.
     pub series: Vec<Series>,
 }

@@ -43,9 +43,9 @@ const STYLE: &str = "body{max-width:75em}table{border-collapse:collapse;margin:1
                      td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}\
                      th{vertical-align:bottom}.text td,.text th{text-align:left;vertical-align:top}\
                      .first td:first-child,.first th:first-child{text-align:left}\
-                     .text td:first-child{white-space:nowrap}\
                      .pictures{display:flex;flex-wrap:wrap;gap:1em}.pictures svg{width:36em}\
-                     nav a{margin-right:1em}.wide{overflow-x:auto}td{overflow-wrap:anywhere}";
+                     .last td:last-child,.last th:last-child{text-align:left}.text td{overflow-wrap:anywhere}\
+                     td:first-child{white-space:nowrap}nav a{margin-right:1em}.wide{overflow-x:auto}";
 
 /// What is kept of the run that made a release, beside the page: what no file of the release says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -48,8 +48,8 @@ pub(super) fn sky(counts: &RowCounts) -> Result<String> {
     .svg()
 }
 
-/// The rows in the cells of two quantities.
-pub(super) fn density(axes: [&Axis; 2], ranges: [&Range; 2], counts: &[u64]) -> Result<String> {
+/// The rows in the cells of two quantities; a compact picture if it has a title.
+pub(super) fn density(title: &str, axes: [&Axis; 2], ranges: [&Range; 2], counts: &[u64]) -> Result<String> {
     let [columns, rows] = ranges;
     let cell = |(i, count): (usize, &u64)| {
         let (x, y) = (i % columns.bins, i / columns.bins);
@@ -58,6 +58,8 @@ pub(super) fn density(axes: [&Axis; 2], ranges: [&Range; 2], counts: &[u64]) -> 
     };
     let cells = counts.iter().enumerate().map(cell).collect();
     Chart {
+        title: title.to_owned(),
+        compact: !title.is_empty(),
         x: Axis { log: columns.log, ..axes[0].clone() },
         y: Axis { log: rows.log, ..axes[1].clone() },
         colour: "rows".to_owned(),
@@ -86,6 +88,7 @@ pub(super) fn histogram(
     }
     Chart {
         title: title.to_owned(),
+        compact: true,
         x: Axis { log: range.log, ..Axis::new(label) },
         y: Axis::new("share of the rows [%]"),
         series,
@@ -109,6 +112,7 @@ pub(super) fn pulls(title: &str, bins: usize, new: Counted, old: Option<Counted>
     series.push(Series::new("unit normal", Marks::Line(normal), Colour::Palette(7)));
     Chart {
         title: title.to_owned(),
+        compact: true,
         x: Axis::new("(value - truth) / predicted error"),
         y: Axis::new("density"),
         series,

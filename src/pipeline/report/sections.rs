@@ -83,7 +83,7 @@ fn diagram(
     if shown == 0 {
         return Ok(None);
     }
-    let svg = pictures::density(axes, [&ranges[0].1, &ranges[1].1], counts)?;
+    let svg = pictures::density("", axes, [&ranges[0].1, &ranges[1].1], counts)?;
     let rest = found.tally.rows.saturating_sub(shown);
     let note = format!("{shown} rows; {rest} have no value or lie beyond the limits.");
     Ok(Some(Section { id, heading, body: format!("<p>{note}</p>\n{svg}\n") }))
@@ -128,7 +128,7 @@ fn errors(found: &Findings) -> Result<Option<Section>> {
             let unit = if label.unit.is_empty() { String::new() } else { format!(" [{}]", label.unit) };
             let axes = [Axis::new(label.with_unit()), Axis::new(format!("predicted error{unit}"))];
             let ranges = &found.plan.grids[grid];
-            drawn.push(pictures::density([&axes[0], &axes[1]], [&ranges[0].1, &ranges[1].1], counts)?);
+            drawn.push(pictures::density(&title, [&axes[0], &axes[1]], [&ranges[0].1, &ranges[1].1], counts)?);
         }
     }
     if found.contents.labels.is_empty() {
@@ -153,7 +153,7 @@ fn flags(found: &Findings) -> Option<Section> {
 fn score(found: &Findings) -> Result<Option<Section>> {
     let Some(score) = &found.contents.score else { return Ok(None) };
     let Some(svg) = histogram(found, score)? else { return Ok(None) };
-    let body = wide(&tables::labels(found, &[score])) + &svg + "\n";
+    let body = wide(&tables::labels(found, &[score])) + &pictures_row(&[svg]);
     Ok(Some(Section { id: "score", heading: "Likeness to the training stars", body }))
 }
 

@@ -66,7 +66,7 @@ pub(super) fn labels(found: &Findings, labels: &[&Label]) -> String {
         header.extend(["median before", "scatter before"]);
     }
     header.push("description");
-    table("first", &header, &rows)
+    table("first last", &header, &rows)
 }
 
 fn label_row(found: &Findings, label: &Label) -> Option<Vec<String>> {
@@ -129,7 +129,7 @@ pub(super) fn flags(found: &Findings) -> String {
     let mut header = vec!["flag", "bit", "rows", "share"];
     header.extend(before.map(|_| "share before"));
     header.push("meaning");
-    table("first", &header, &rows)
+    table("first last", &header, &rows)
 }
 
 /// What changed since the release before.
