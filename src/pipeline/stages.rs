@@ -135,7 +135,10 @@ mod tests {
         watch.begin(Stage::Arrange, 1, 30);
         watch.done(30, true);
         let stages = watch.stages();
-        assert_eq!(stages.iter().map(|s| (s.stage, s.rows)).collect::<Vec<_>>(), [(Stage::Infer, 20), (Stage::Arrange, 30)]);
+        assert_eq!(
+            stages.iter().map(|s| (s.stage, s.rows)).collect::<Vec<_>>(),
+            [(Stage::Infer, 20), (Stage::Arrange, 30)]
+        );
         assert!(stages[0].seconds >= 0.02 && stages[1].seconds >= 0.0, "{stages:?}");
         assert_eq!(watch.stages(), stages);
     }

@@ -28,7 +28,7 @@ const COMPACT: (i32, i32) = (600, 400);
 /// Dots of one series that are drawn.
 const MOST_POINTS: usize = 5000;
 /// Share of a heat map's cell that lies under the next one, so that no seam shows between them.
-const OVERLAP: f64 = 0.04;
+const OVERLAP: f64 = 0.15;
 pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
 
 pub(super) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;

@@ -75,7 +75,8 @@ impl SkyMap {
             }
         }
         grid(whole, &frame)?;
-        let galaxy: Vec<(f64, f64)> = (0..=360).step_by(LINE_STEP).map(|l| galactic_plane(f64::from(l as i32))).collect();
+        let galaxy: Vec<(f64, f64)> =
+            (0..=360).step_by(LINE_STEP).map(|l| galactic_plane(f64::from(l as i32))).collect();
         for run in galaxy.chunk_by(|a, b| (centred(a.0) - centred(b.0)).abs() < 90.0) {
             let line: Vec<_> = run.iter().map(|p| frame.place(centred(p.0), p.1)).collect();
             whole.draw(&PathElement::new(line, GALAXY.stroke_width(2 * UNIT as u32)))?;
@@ -111,7 +112,11 @@ impl Frame {
         let (left, right) = (46 * UNIT, SIZE.0 * UNIT - key_width - 16 * UNIT);
         let bottom = SIZE.1 * UNIT - 30 * UNIT;
         let half = (f64::from(right - left) / 4.0).min(f64::from(bottom - top) / 2.0);
-        Self { centre: (f64::midpoint(left.into(), right.into()), f64::midpoint(top.into(), bottom.into())), half, right }
+        Self {
+            centre: (f64::midpoint(left.into(), right.into()), f64::midpoint(top.into(), bottom.into())),
+            half,
+            right,
+        }
     }
 
     /// Of a right ascension from -180 to 180 and a declination.

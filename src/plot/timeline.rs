@@ -75,9 +75,10 @@ impl Timeline {
     fn rows(&self) -> Vec<(&str, Vec<Span>)> {
         let (low, high) = self.limits();
         let pixel = (high - low).max(0.0) / f64::from(WIDTH - NAMES);
-        let rows = self.lanes.iter().flat_map(|(name, spans)| {
-            packed(spans, pixel).into_iter().map(move |row| (name.as_str(), row))
-        });
+        let rows = self
+            .lanes
+            .iter()
+            .flat_map(|(name, spans)| packed(spans, pixel).into_iter().map(move |row| (name.as_str(), row)));
         rows.collect()
     }
 
@@ -192,7 +193,8 @@ mod tests {
     #[test]
     fn nothing_and_nonsense_are_drawn_too() {
         let lanes = vec![("<a&b>".to_owned(), vec![span(f64::NAN, 1.0), span(3.0, 2.0), span(7.0, 7.0)])];
-        let timeline = Timeline { lanes, kinds: vec!["unit".to_owned()], x: "time [s]".to_owned(), title: String::new() };
+        let timeline =
+            Timeline { lanes, kinds: vec!["unit".to_owned()], x: "time [s]".to_owned(), title: String::new() };
         let svg = timeline.svg().unwrap();
         assert!(svg.contains("&lt;a&amp;b&gt;") && !svg.contains("NaN"), "{svg}");
         assert!(Timeline::default().svg().unwrap().starts_with("<svg"));

@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn claims_of_old_are_read() {
-        let unit = r#"{"unit": "a", "rows": null, "input_rows": 9, "counts": {"order": 8, "rows": {"3": 9}}, "seconds": 1.5}"#;
+        let unit =
+            r#"{"unit": "a", "rows": null, "input_rows": 9, "counts": {"order": 8, "rows": {"3": 9}}, "seconds": 1.5}"#;
         let unit: UnitClaim = serde_json::from_str(unit).unwrap();
         assert_eq!((unit.seconds, unit.attempt), (1.5, None));
         let tile = r#"{"tile": {"order": 0, "pixel": 1}, "leaf": {"path": "p", "rows": 9, "bytes": 1, "sha256": "f"},

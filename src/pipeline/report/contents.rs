@@ -41,6 +41,9 @@ pub(super) struct Label {
 /// Two quantities against each other.
 #[derive(Debug)]
 pub(super) struct Diagram {
+    pub(super) heading: &'static str,
+    /// What else is to be said of it.
+    pub(super) note: &'static str,
     pub(super) x: (Quantity, Axis),
     pub(super) y: (Quantity, Axis),
 }
@@ -85,19 +88,30 @@ impl Contents {
             let label = with_unit(name, &text(field, "unit"));
             Some((Quantity::Column(name.to_owned()), Axis { inverted, ..Axis::new(label) }))
         };
-        let kiel = axis("teff", true).zip(axis("logg", true)).map(|(x, y)| Diagram { x, y });
+        let kiel = axis("teff", true).zip(axis("logg", true)).map(|(x, y)| Diagram {
+            heading: "Kiel diagram",
+            note: "",
+            x,
+            y,
+        });
         let absolute = float("phot_g_mean_mag").zip(float("distance")).map(|(magnitude, distance)| {
             let (magnitude, distance) = (magnitude.name().clone(), distance.name().clone());
             let label = "G - 5 log₁₀(distance / 10 pc) [mag]";
             (Quantity::AbsoluteMagnitude { magnitude, distance }, Axis { inverted: true, ..Axis::new(label) })
         });
         let luminosity = axis("luminosity", false).map(|(l, axis)| (l, Axis { log: true, ..axis }));
-        let x = axis("bp_rp", false).or_else(|| axis("teff", true));
+        let colour = axis("bp_rp", false).map(|x| (x, "Colour-magnitude diagram"));
+        let x = colour.or_else(|| Some((axis("teff", true)?, "Hertzsprung-Russell diagram")));
         let y = absolute.or_else(|| axis("absmag", true)).or(luminosity);
         Self {
             labels,
             kiel,
-            hertzsprung_russell: x.zip(y).map(|(x, y)| Diagram { x, y }),
+            hertzsprung_russell: x.zip(y).map(|((x, heading), y)| Diagram {
+                heading,
+                note: " Extinction is not removed.",
+                x,
+                y,
+            }),
             score: float(SCORE).map(label),
             flags: schema.field_with_name(QUALITY_FLAGS).is_ok_and(|field| *field.data_type() == DataType::Int32),
         }
@@ -131,8 +145,19 @@ mod tests {
     #[test]
     fn sections_follow_from_the_columns() {
         let all = Contents::of(&schema(&[
-            "ra", "teff", "teff_error", "teff_true", "logg", "designation", "designation_error", "bp_rp",
-            "phot_g_mean_mag", "distance", "distance_error", "quality_flags", "ood_score",
+            "ra",
+            "teff",
+            "teff_error",
+            "teff_true",
+            "logg",
+            "designation",
+            "designation_error",
+            "bp_rp",
+            "phot_g_mean_mag",
+            "distance",
+            "distance_error",
+            "quality_flags",
+            "ood_score",
         ]));
         let names: Vec<String> = all.labels.iter().map(Label::with_unit).collect();
         assert_eq!(names, ["teff [K]", "distance"]);
@@ -146,6 +171,6 @@ mod tests {
         let few = Contents::of(&schema(&["ra", "dec", "logg"]));
         assert!(few.labels.is_empty() && few.kiel.is_none() && few.hertzsprung_russell.is_none() && !few.flags);
         let luminous = Contents::of(&schema(&["teff", "luminosity"])).hertzsprung_russell.unwrap();
-        assert!(luminous.y.1.log && luminous.x.1.inverted);
+        assert!(luminous.y.1.log && luminous.x.1.inverted && luminous.heading.starts_with("Hertzsprung"));
     }
 }

@@ -23,8 +23,8 @@ pub(super) fn all(found: &Findings) -> Result<String> {
         Some(Section { id: "release", heading: "Release", body: tables::facts(found) }),
         gates(found),
         Some(sky(found)?),
-        diagram(found, found.contents.kiel.as_ref(), "kiel", "Kiel diagram")?,
-        diagram(found, found.contents.hertzsprung_russell.as_ref(), "hr", "Hertzsprung-Russell diagram")?,
+        diagram(found, found.contents.kiel.as_ref(), "kiel")?,
+        diagram(found, found.contents.hertzsprung_russell.as_ref(), "hr")?,
         labels(found)?,
         errors(found)?,
         flags(found),
@@ -69,12 +69,7 @@ fn sky(found: &Findings) -> Result<Section> {
     Ok(Section { id: "sky", heading: "Sky", body })
 }
 
-fn diagram(
-    found: &Findings,
-    diagram: Option<&Diagram>,
-    id: &'static str,
-    heading: &'static str,
-) -> Result<Option<Section>> {
+fn diagram(found: &Findings, diagram: Option<&Diagram>, id: &'static str) -> Result<Option<Section>> {
     let Some(diagram) = diagram else { return Ok(None) };
     let Some(grid) = found.plan.grid_of(&diagram.pair()) else { return Ok(None) };
     let (axes, ranges) = ([&diagram.x.1, &diagram.y.1], &found.plan.grids[grid]);
@@ -85,8 +80,8 @@ fn diagram(
     }
     let svg = pictures::density("", axes, [&ranges[0].1, &ranges[1].1], counts)?;
     let rest = found.tally.rows.saturating_sub(shown);
-    let note = format!("{shown} rows; {rest} have no value or lie beyond the limits.");
-    Ok(Some(Section { id, heading, body: format!("<p>{note}</p>\n{svg}\n") }))
+    let note = format!("{shown} rows; {rest} have no value or lie beyond the limits.{}", diagram.note);
+    Ok(Some(Section { id, heading: diagram.heading, body: format!("<p>{note}</p>\n{svg}\n") }))
 }
 
 /// The histogram of a label, if it has values.

@@ -1,6 +1,6 @@
 //! The tables of a report.
 
-use super::{Findings, contents::Label, pictures::within, tally::Bins};
+use super::{Findings, contents::Label, pictures::within, quantity::Quantity, tally::Bins};
 use crate::{
     context::flags,
     pipeline::{gates::GateCheck, stages::StageTime},
@@ -44,8 +44,11 @@ pub(super) fn facts(found: &Findings) -> String {
         ("compared with", found.old.as_ref().map_or_else(String::new, |(old, ..)| old.folder.clone())),
         ("path", found.path.clone()),
     ];
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| vec![key.to_owned(), value]).collect();
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| vec![key.to_owned(), value])
+        .collect();
     table("text", &[], &rows)
 }
 
@@ -90,22 +93,27 @@ fn label_row(found: &Findings, label: &Label) -> Option<Vec<String>> {
 
 /// How large the errors are, and where the truth is known whether they are right.
 pub(super) fn errors(found: &Findings) -> String {
+    let bins = |quantity: Option<Quantity>| Some(&found.tally.bins[found.plan.bins_of(&quantity?)?]);
+    let truth = found.contents.labels.iter().any(|label| label.truth.is_some());
     let row = |label: &Label| {
-        let errors = &found.tally.bins[found.plan.bins_of(&label.errors()?)?];
+        let errors = bins(label.errors())?;
         let mut row = vec![label.name.clone(), label.unit.clone()];
         row.push(number(errors.values.clone().median_and_scatter().map(|(median, _)| median)));
-        let pulls = label.pull().and_then(|pull| found.plan.bins_of(&pull)).map(|at| &found.tally.bins[at]);
-        let share = |sigma: f64| {
-            let pulls = pulls.filter(|pulls| pulls.finite() > 0);
-            pulls.map_or_else(|| "-".to_owned(), |pulls| format!("{:.2} %", 100.0 * within(pulls, sigma)))
-        };
-        let (median, scatter) = pulls.and_then(|pulls| pulls.values.clone().median_and_scatter()).unzip();
-        row.extend([share(1.0), share(2.0), number(median), number(scatter)]);
+        if truth {
+            let pulls = bins(label.pull()).filter(|pulls| pulls.finite() > 0);
+            let share = |sigma: f64| {
+                pulls.map_or_else(|| "-".to_owned(), |pulls| format!("{:.2} %", 100.0 * within(pulls, sigma)))
+            };
+            let (median, scatter) = pulls.and_then(|pulls| pulls.values.clone().median_and_scatter()).unzip();
+            row.extend([share(1.0), share(2.0), number(median), number(scatter)]);
+        }
         Some(row)
     };
     let rows: Vec<Vec<String>> = found.contents.labels.iter().filter_map(row).collect();
-    let header =
-        ["label", "unit", "median error", "within 1 sigma", "within 2 sigma", "median of pulls", "scatter of pulls"];
+    let mut header = vec!["label", "unit", "median error"];
+    if truth {
+        header.extend(["within 1 sigma", "within 2 sigma", "median of pulls", "scatter of pulls"]);
+    }
     table("first", &header, &rows)
 }
 
@@ -156,7 +164,15 @@ pub(super) fn diff(diff: &Diff) -> String {
         ]
     };
     let header = [
-        "column", "unit", "old median", "new median", "shift", "scatter", "compared", "changed", "missing before",
+        "column",
+        "unit",
+        "old median",
+        "new median",
+        "shift",
+        "scatter",
+        "compared",
+        "changed",
+        "missing before",
         "missing now",
     ];
     sources + &changes + &table("first", &header, &diff.columns.iter().map(row).collect::<Vec<_>>())

@@ -119,10 +119,10 @@ impl Tally {
     }
 
     fn new(plan: &Plan) -> Self {
-        let bins = plan.bins.iter().map(|(_, range)| Bins {
-            counts: vec![0; range.map_or(0, |range| range.bins)],
-            ..Bins::default()
-        });
+        let bins = plan
+            .bins
+            .iter()
+            .map(|(_, range)| Bins { counts: vec![0; range.map_or(0, |range| range.bins)], ..Bins::default() });
         Self {
             rows: 0,
             sky: RowCounts::new(SKY_ORDER),
