@@ -39,6 +39,17 @@ const RICH: &str = "teff AS teff_true, teff + CAST((0.25 + 0.5 * (source_id % 5)
 const SECTIONS: [&str; 11] =
     ["release", "gates", "sky", "kiel", "hr", "labels", "errors", "flags", "score", "diff", "work"];
 
+/// A store whose pipeline file has `more`, and says what the columns of [`RICH`] are.
+fn rich(more: &str) -> Store {
+    let names = ["teff_true", "distance", "void", "none", "endless", "same", "huge"];
+    let text = |name: &str| {
+        let unit = if name == "distance" { "pc" } else { "" };
+        format!("[columns.{name}]\nunit = \"{unit}\"\nucd = \"stat.value\"\ndescription = \"A number.\"\n")
+    };
+    let all: String = names.iter().map(|name| text(name) + &text(&format!("{name}_error"))).collect();
+    Store::new(&(more.to_owned() + &all.replace(&text("teff_true_error"), "")))
+}
+
 /// The text of a section of a page.
 fn section<'a>(page: &'a str, id: &str) -> Option<&'a str> {
     let start = page.find(&format!("<section id=\"{id}\">"))?;
@@ -58,7 +69,7 @@ fn page_of(store: &Store, version: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_page_has_every_section_and_a_browser_no_complaint() {
-    let store = Store::new("[gates]\nmax_row_change = 0.5\nmax_shift = { teff = 500.0 }\n");
+    let store = rich("[gates]\nmax_row_change = 0.5\nmax_shift = { teff = 500.0 }\n");
     store.publish("1.0.0", &query(RICH, "source_id <= 300")).await.unwrap();
     let outcome = store.publish("1.1.0", &query(RICH, "source_id > 10 AND source_id <= 310")).await.unwrap();
     let file = page_of(&store, "1.1.0");
@@ -121,7 +132,7 @@ async fn a_page_has_every_section_and_a_browser_no_complaint() {
 
 #[tokio::test]
 async fn hostile_words_stay_words() {
-    let store = Store::new("");
+    let store = rich("");
     let hostile = "</title></h1><script>console.error(1)</script><img src=x onerror=console.error(2)> & <b>";
     let pipeline = store.folder.path().join("labels.toml");
     replace(&pipeline, "title = \"Labels\"", &format!("title = '{hostile}'"));
@@ -163,7 +174,7 @@ async fn a_release_that_fails_a_gate_has_its_report() {
     let outcome = store.accept("1.1.0", &query(COLUMNS, "source_id <= 100")).await;
     let page = fs::read_to_string(outcome.report.unwrap()).unwrap();
     let stages = ["infer", "arrange", "assemble", "verify"].map(|stage| row(section(&page, "work").unwrap(), stage));
-    assert_eq!(stages.map(|cells| cells[2].clone()), ["100"; 4]);
+    assert_eq!(stages.map(|cells| cells[2].clone()), ["1000", "100", "100", "100"]);
 }
 
 #[tokio::test]
