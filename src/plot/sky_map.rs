@@ -75,8 +75,7 @@ impl SkyMap {
             }
         }
         grid(whole, &frame)?;
-        let galaxy: Vec<(f64, f64)> =
-            (0..=360).step_by(LINE_STEP).map(|l| galactic_plane(f64::from(l as i32))).collect();
+        let galaxy: Vec<(f64, f64)> = (0..=360).step_by(LINE_STEP).map(|l| galactic_plane(f64::from(l))).collect();
         for run in galaxy.chunk_by(|a, b| (centred(a.0) - centred(b.0)).abs() < 90.0) {
             let line: Vec<_> = run.iter().map(|p| frame.place(centred(p.0), p.1)).collect();
             whole.draw(&PathElement::new(line, GALAXY.stroke_width(2 * UNIT as u32)))?;

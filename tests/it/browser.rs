@@ -25,8 +25,8 @@ impl Seen {
 fn chromium() -> Option<PathBuf> {
     let named = env::var_os("LAMCAT_CHROMIUM").map(PathBuf::from);
     let on_path = env::var_os("PATH").into_iter().flat_map(|p| env::split_paths(&p).collect::<Vec<_>>());
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = named.into_iter().chain(on_path.flat_map(|p| names.map(|n| p.join(n)))).find(|p| p.is_file());
+    let programs = ["chromium", "chromium-browser", "google-chrome"];
+    let found = named.into_iter().chain(on_path.flat_map(|p| programs.map(|n| p.join(n)))).find(|p| p.is_file());
     if found.is_none() {
         assert!(
             env::var_os("LAMCAT_REQUIRE_BROWSER").is_none(),

@@ -1,5 +1,7 @@
 //! The sections of a report, in their order.
 
+use std::fmt::Write;
+
 use super::{
     Findings,
     contents::{Diagram, Label},
@@ -37,11 +39,12 @@ pub(super) fn all(found: &Findings) -> Result<String> {
         throughput(found)?,
     ];
     let sections: Vec<Section> = sections.into_iter().flatten().collect();
-    let links: String = sections.iter().map(|s| format!("<a href=\"#{}\">{}</a>", s.id, s.heading)).collect();
-    let text: String = sections
-        .into_iter()
-        .map(|s| format!("<section id=\"{}\">\n<h2>{}</h2>\n{}</section>\n", s.id, s.heading, s.body))
-        .collect();
+    let (mut links, mut text) = (String::new(), String::new());
+    for Section { id, heading, body } in sections {
+        // Writing to a string cannot fail.
+        let _ = write!(links, "<a href=\"#{id}\">{heading}</a>");
+        let _ = write!(text, "<section id=\"{id}\">\n<h2>{heading}</h2>\n{body}</section>\n");
+    }
     Ok(format!("<h1>{}</h1>\n<nav>{links}</nav>\n{text}", escaped(found.title())))
 }
 
@@ -154,14 +157,15 @@ fn score(found: &Findings) -> Result<Option<Section>> {
 
 fn throughput(found: &Findings) -> Result<Option<Section>> {
     let stages = found.record.as_ref().filter(|record| !record.stages.is_empty());
-    let mut body = String::new();
+    let mut parts = Vec::new();
     if let Some(record) = stages {
         let by = format!("Finished by {} at {}. Rows are those that this run worked.", record.runner, record.time);
-        body += &format!("<p>{}</p>\n{}", escaped(by), tables::stages(&record.stages));
+        parts.push(format!("<p>{}</p>\n{}", escaped(by), tables::stages(&record.stages)));
     }
     if !found.work.is_empty() {
-        body += &format!("{}{}\n", wide(&work::runners_table(&found.work)), work::timeline(&found.work).svg()?);
+        parts.push(wide(&work::runners_table(&found.work)));
+        parts.push(work::timeline(&found.work).svg()? + "\n");
     }
-    let section = Section { id: "work", heading: "Throughput", body };
+    let section = Section { id: "work", heading: "Throughput", body: parts.concat() };
     Ok(Some(section).filter(|section| !section.body.is_empty()))
 }

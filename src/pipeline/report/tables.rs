@@ -147,8 +147,19 @@ pub(super) fn diff(diff: &Diff) -> String {
          minus old over the sources in both, scatter 1.4826 times the median distance from it.</p>\n",
         diff.old.rows, diff.new.rows, diff.common, diff.gained, diff.lost
     );
-    let changes: String =
-        diff.changed_columns.iter().map(|change| format!("<p>{}</p>\n", escaped(in_words(change)))).collect();
+    let changes: Vec<String> = diff.changed_columns.iter().map(|change| escaped(in_words(change))).collect();
+    let changes = if changes.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "<p>{}</p>
+",
+            changes.join(
+                "<br>
+"
+            )
+        )
+    };
     let row = |column: &ColumnDiff| {
         vec![
             column.name.clone(),

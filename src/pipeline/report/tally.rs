@@ -192,7 +192,7 @@ mod tests {
         let columns: [(&str, ArrayRef); 3] = [
             (HEALPIX_COLUMN, Arc::new(Int64Array::from_iter_values((0..9).map(|i| i << 56)))),
             ("a", Arc::new(Float32Array::from(values.to_vec()))),
-            (QUALITY_FLAGS, Arc::new(Int32Array::from_iter((0..9).map(|i| (i != 3).then_some(i))))),
+            (QUALITY_FLAGS, Arc::new((0..9).map(|i| (i != 3).then_some(i)).collect::<Int32Array>())),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let (mut tally, mut other) = (Tally::new(&plan), Tally::new(&plan));
