@@ -312,14 +312,13 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// The reports of releases without a manifest, or whose manifest goes.
+    /// The reports of releases of which nothing is there or stays.
     async fn reports(&self, found: &mut Vec<Garbage>) -> Result<()> {
+        let going: BTreeSet<String> = found.iter().map(|gone| gone.path.clone()).collect();
         for file in self.storage.list(paths::REPORTS).await? {
             let Some(folder) = paths::release_of_report(&file.path) else { continue };
-            let files = self.releases.get(&folder).map_or(&[][..], Vec::as_slice);
-            let manifest = format!("{folder}/{}", paths::MANIFEST);
-            let goes = found.iter().any(|gone| gone.path == manifest);
-            if self.is_old(file.modified) && (goes || !Self::is_finished(files, &folder)) {
+            let mut files = self.releases.get(&folder).into_iter().flatten();
+            if self.is_old(file.modified) && files.all(|file| going.contains(&file.path)) {
                 found.push(garbage(&file, Reason::Report));
             }
         }

@@ -24,8 +24,12 @@ pub(super) const PULLS: Range = Range { low: -5.0, high: 5.0, log: false, bins: 
 pub(super) async fn plan(storage: &Storage, leaves: [&[String]; 2], contents: &Contents, rows: u64) -> Result<Plan> {
     let singles: Vec<Quantity> = values(contents).chain(contents.labels.iter().filter_map(Label::errors)).collect();
     let pairs: Vec<[Quantity; 2]> = diagrams(contents).collect();
-    let mut all: Vec<Quantity> = singles.iter().chain(pairs.iter().flatten()).cloned().collect();
-    all.dedup();
+    let mut all: Vec<Quantity> = Vec::new();
+    for quantity in singles.iter().chain(pairs.iter().flatten()) {
+        if !all.contains(quantity) {
+            all.push(quantity.clone());
+        }
+    }
     let mut samples = sample(storage, leaves[0], &all).await?;
     for (own, more) in samples.iter_mut().zip(sample(storage, leaves[1], &all).await?) {
         own.extend(more);

@@ -204,6 +204,6 @@ mod tests {
         assert_eq!((tally.bins[0].finite(), tally.bins[1].finite()), (7, 0));
         assert_eq!(tally.grids[0], [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
         // Of 0 to 8 without 3.
-        assert_eq!(tally.flags[..4], [3, 3, 3, 1]);
+        assert_eq!(tally.flags[..4], [3, 3, 4, 1]);
     }
 }
