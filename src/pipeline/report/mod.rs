@@ -45,7 +45,7 @@ const STYLE: &str = "body{max-width:75em}table{border-collapse:collapse;margin:1
                      .first td:first-child,.first th:first-child{text-align:left}\
                      .pictures{display:flex;flex-wrap:wrap;gap:1em}.pictures svg{width:36em}\
                      .last td:last-child,.last th:last-child{text-align:left}.text td{overflow-wrap:anywhere}\
-                     td:first-child{white-space:nowrap}nav a{margin-right:1em}.wide{overflow-x:auto}";
+                     td:first-child{white-space:nowrap}nav a{margin-right:1em;white-space:nowrap}.wide{overflow-x:auto}";
 
 /// What is kept of the run that made a release, beside the page: what no file of the release says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,8 +67,12 @@ impl RunRecord {
         Self { runner: runner(), time: clock::now_seconds(), stages, gates }
     }
 
-    /// With the stages of an earlier run that this one did not repeat.
+    /// With the stages of an earlier run that this one did not repeat, and its gates if the release was published since and
+    /// so is judged no more.
     fn after(mut self, earlier: Self) -> Self {
+        if self.gates.is_empty() {
+            self.gates = earlier.gates;
+        }
         let own = std::mem::take(&mut self.stages);
         let old = earlier.stages.into_iter().filter(|old| own.iter().all(|new| new.stage != old.stage));
         self.stages = old.chain(own.iter().cloned()).collect();
