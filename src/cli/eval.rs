@@ -17,10 +17,11 @@ use super::{
 };
 use crate::{
     eval::{
-        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, digits, evaluate, metrics_csv,
+        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, evaluate, metrics_csv,
         metrics_json, report_html,
     },
     model::Model,
+    plot::digits,
     train::read_training_set,
 };
 

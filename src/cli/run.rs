@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::{override_args::OverrideArgs, stdout::out};
-use crate::pipeline::{Outcome, Pipeline, Run, Stage, Watch};
+use crate::pipeline::{Outcome, Pipeline, Run, Stage, StageTime, Watch};
 
 #[derive(Debug, Args)]
 #[command(
@@ -69,12 +69,25 @@ fn report(outcome: &Outcome, folder: &str, took: Duration) -> anyhow::Result<()>
     let (rows, tiles) = (outcome.rows, outcome.tiles);
     let (here, elsewhere) = (outcome.units_here, outcome.units_elsewhere);
     eprintln!("{here} units worked here, {elsewhere} earlier or elsewhere, in {}", HumanDuration(took));
+    for stage in &outcome.stages {
+        eprintln!("{}", in_words(stage));
+    }
     for failed in &outcome.failed_gates {
         eprintln!("accepted though it fails a gate: {failed}");
     }
     let release = &outcome.release;
     eprintln!("published {} {}: {rows} rows in {tiles} tiles", release.name, release.version);
+    if let Some(page) = &outcome.report {
+        eprintln!("report: {page}");
+    }
     Ok(writeln!(out(), "{folder}")?)
+}
+
+/// What a stage took, in a line.
+fn in_words(stage: &StageTime) -> String {
+    let (name, seconds, rows) = (stage.stage.name(), stage.seconds, stage.rows);
+    let rate = rows as f64 / seconds.max(1e-3);
+    format!("{name:<8} {seconds:>8.1} s {rows:>10} rows {rate:>8.0} rows/s")
 }
 
 async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
@@ -119,13 +132,7 @@ impl RunProgress {
 impl Watch for RunProgress {
     fn begin(&self, stage: Stage, tasks: usize, rows: u64) {
         self.clear();
-        let name = match stage {
-            Stage::Infer => "infer   ",
-            Stage::Arrange => "arrange ",
-            Stage::Assemble => "assemble",
-            Stage::Verify => "verify  ",
-            Stage::Publish => "publish ",
-        };
+        let name = format!("{:<8}", stage.name());
         self.tasks.store(tasks as u64, Ordering::Relaxed);
         self.done.store(0, Ordering::Relaxed);
         let bar = ProgressBar::new(rows);
@@ -137,7 +144,7 @@ impl Watch for RunProgress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_prefix(name);
+        bar.set_prefix(name.clone());
         bar.enable_steady_tick(Duration::from_millis(250));
         if bar.is_hidden() && !self.quiet {
             eprintln!("{name} {tasks} {}", if rows > 0 { format!("tasks, {rows} rows") } else { "task".to_owned() });

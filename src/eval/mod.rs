@@ -29,5 +29,5 @@ pub use inputs::InputSet;
 pub use metrics::{Metrics, PIT_BINS, calibration, percentile};
 pub use plan::{LeftOut, Plan, Settings};
 pub use predictions::Predictions;
-pub use report::{digits, report_html};
+pub use report::report_html;
 pub use stars::Stars;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    plot::{escaped, html},
+    plot::{digits, escaped, html, table},
 };
 
 const STYLE: &str = "body{max-width:75em}\
@@ -115,28 +115,4 @@ fn inpainting(band: &Inpainting) -> Result<String> {
         table("", &header, &rows),
         charts::coefficients(band)?
     ))
-}
-
-/// A table whose cells are escaped.
-fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> String {
-    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-        let cells: Vec<String> = cells.map(|c| format!("<{tag}>{}</{tag}>", escaped(c))).collect();
-        format!("<tr>{}</tr>\n", cells.concat())
-    };
-    let head = if header.is_empty() { String::new() } else { cells("th", &mut header.iter().copied()) };
-    let body: String = rows.iter().map(|row| cells("td", &mut row.iter().map(String::as_str))).collect();
-    format!("<table class=\"{class}\">\n{head}{body}</table>\n")
-}
-
-/// A number with about four significant digits, as `1.234e-5` if it is small.
-#[must_use]
-pub fn digits(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    if value.abs() < 1e-4 {
-        return format!("{value:.3e}");
-    }
-    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 7.0) as usize;
-    format!("{value:.places$}")
 }

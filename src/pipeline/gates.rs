@@ -1,5 +1,7 @@
 //! The gates of a pipeline: what a release must satisfy to become the current one.
 
+use serde::{Deserialize, Serialize};
+
 use super::{known::QUALITY_FLAGS, spec::Gates};
 use crate::{
     context::flags,
@@ -18,16 +20,29 @@ fn wanted(gates: &Gates) -> Wanted {
     Wanted { columns: columns.collect(), flags: gates.max_flag_fraction.is_some(), harmless_flags: flags::INPUTS }
 }
 
-/// The gates that the release in `folder` fails against the one that is current, in words; none if it is current itself.
+/// A gate, and what a release has there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateCheck {
+    /// Its name in the pipeline file, and the column if it is of one.
+    pub gate: String,
+    /// The limit.
+    pub limit: String,
+    /// What the release has.
+    pub found: String,
+    /// How the release fails it, in words; `None` if it passes.
+    pub failure: Option<String>,
+}
+
+/// The gates that are judged of the release in `folder`, against the one that is current; none if it is current itself.
 ///
 /// # Errors
 /// If a release cannot be read.
-pub(super) async fn failed_gates(
+pub(super) async fn judged_gates(
     storage: &Storage,
     folder: &str,
     manifest: &Manifest,
     gates: &Gates,
-) -> Result<Vec<String>> {
+) -> Result<Vec<GateCheck>> {
     let current = publish::current(storage).await?;
     if current.as_ref().is_some_and(|current| current.folder == folder) {
         return Ok(Vec::new());
@@ -45,50 +60,64 @@ pub(super) async fn failed_gates(
         }
         None => None,
     };
-    Ok(check_gates(gates, &new, old.as_ref()))
+    Ok(judge_gates(gates, &new, old.as_ref()))
 }
 
-/// The gates that a release fails, in words; `old` is the release before, if there is one. A column whose median one of
-/// them does not have fails only if the older one has it.
+/// The gates that a release fails, in words; see [`judge_gates`].
 #[must_use]
 pub fn check_gates(gates: &Gates, new: &Summary, old: Option<&Summary>) -> Vec<String> {
+    judge_gates(gates, new, old).into_iter().filter_map(|check| check.failure).collect()
+}
+
+/// Every gate with what the release has; `old` is the release before, without which gates on changes are left out. A column
+/// whose median one of them does not have fails only if the older one has it.
+#[must_use]
+pub fn judge_gates(gates: &Gates, new: &Summary, old: Option<&Summary>) -> Vec<GateCheck> {
     let share = |rows: u64| if new.rows == 0 { 0.0 } else { rows as f64 / new.rows as f64 };
-    let mut failures = Vec::new();
-    if new.rows < gates.min_rows {
-        failures.push(format!("{} rows, but min_rows is {}", new.rows, gates.min_rows));
-    }
+    let mut checks = Vec::new();
+    let mut judge = |gate: String, limit: String, found: String, failure: Option<String>| {
+        checks.push(GateCheck { gate, limit, found, failure });
+    };
+    let few = (new.rows < gates.min_rows).then(|| format!("{} rows, but min_rows is {}", new.rows, gates.min_rows));
+    judge("min_rows".to_owned(), gates.min_rows.to_string(), new.rows.to_string(), few);
     for (name, most) in &gates.max_null_fraction {
         let found = share(new.columns.get(name).map_or(new.rows, |column| column.missing));
-        if found > *most {
-            failures.push(format!("{name} is missing in {found:.4} of the rows, but max_null_fraction is {most}"));
-        }
+        let failure = (found > *most)
+            .then(|| format!("{name} is missing in {found:.4} of the rows, but max_null_fraction is {most}"));
+        judge(format!("max_null_fraction of {name}"), most.to_string(), format!("{found:.4}"), failure);
     }
-    if let Some(most) = gates.max_flag_fraction.filter(|most| share(new.flagged) > *most) {
+    if let Some(most) = gates.max_flag_fraction {
         let found = share(new.flagged);
-        failures.push(format!("{QUALITY_FLAGS} is set in {found:.4} of the rows, but max_flag_fraction is {most}"));
+        let failure = (found > most)
+            .then(|| format!("{QUALITY_FLAGS} is set in {found:.4} of the rows, but max_flag_fraction is {most}"));
+        judge("max_flag_fraction".to_owned(), most.to_string(), format!("{found:.4}"), failure);
     }
-    let Some(old) = old else { return failures };
+    let Some(old) = old else { return checks };
     if let Some(most) = gates.max_row_change {
         let change = new.rows.abs_diff(old.rows) as f64 / old.rows.max(1) as f64;
-        if change > most {
-            let (from, to) = (old.rows, new.rows);
-            failures.push(format!("rows changed by {change:.4}, from {from} to {to}, but max_row_change is {most}"));
-        }
+        let (from, to) = (old.rows, new.rows);
+        let failure = (change > most)
+            .then(|| format!("rows changed by {change:.4}, from {from} to {to}, but max_row_change is {most}"));
+        judge("max_row_change".to_owned(), most.to_string(), format!("{change:.4}"), failure);
     }
     for (name, most) in &gates.max_shift {
         let median = |summary: &Summary| summary.columns.get(name).and_then(|column| column.median);
-        match (median(old), median(new)) {
-            (Some(from), Some(to)) if (to - from).abs() > *most => {
+        let (found, failure) = match (median(old), median(new)) {
+            (Some(from), Some(to)) => {
                 let shift = to - from;
-                failures.push(format!(
-                    "the median of {name} moved by {shift:+.6}, from {from} to {to}, but max_shift is {most}"
-                ));
+                let failure = (shift.abs() > *most).then(|| {
+                    format!("the median of {name} moved by {shift:+.6}, from {from} to {to}, but max_shift is {most}")
+                });
+                (format!("{shift:+.6}"), failure)
             }
-            (Some(from), None) => failures.push(format!("{name} has no median any more, it was {from}")),
-            _ => {}
-        }
+            (Some(from), None) => {
+                ("no median".to_owned(), Some(format!("{name} has no median any more, it was {from}")))
+            }
+            (None, _) => ("no median before".to_owned(), None),
+        };
+        judge(format!("max_shift of {name}"), most.to_string(), found, failure);
     }
-    failures
+    checks
 }
 
 #[cfg(test)]
@@ -135,7 +164,12 @@ mod tests {
 
     #[test]
     fn the_first_release_is_compared_with_none() {
-        assert_eq!(check_gates(&gates(), &summary(1000, 0, 9000.0, 0), None), Vec::<String>::new());
+        let first = summary(1000, 0, 9000.0, 0);
+        assert_eq!(check_gates(&gates(), &first, None), Vec::<String>::new());
+        let judged = |old| judge_gates(&gates(), &first, old).into_iter().map(|check| check.gate).collect::<Vec<_>>();
+        let own = ["min_rows", "max_null_fraction of teff", "max_flag_fraction"];
+        assert_eq!(judged(None), own);
+        assert_eq!(judged(Some(&first)), [&own[..], &["max_row_change", "max_shift of teff"]].concat());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::{
     release::{
         Storage,
         arrange::sky_order,
+        attempt::Attempt,
         catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
         parquet_file::{Effort, TableWriter},
         storage::attempt_name,
@@ -93,7 +94,7 @@ pub(super) async fn work(
     storage: &Storage,
     unit: &Unit,
 ) -> Result<UnitClaim> {
-    let start = Instant::now();
+    let (start, attempt) = (Instant::now(), Some(Attempt::begin()));
     let frame = unit_rows(session, pipeline, job, unit).await?;
     let mut rows = frame.execute_stream().await.map_err(|e| failed(&unit.file, &e))?;
     let mut counts = RowCounts::new(job.catalogue().skymap_order);
@@ -113,7 +114,8 @@ pub(super) async fn work(
         None => None,
     };
     let input_rows = unit.cut.rows.unwrap_or_else(|| counts.total());
-    Ok(UnitClaim { unit: unit.id.clone(), rows, input_rows, counts, seconds: start.elapsed().as_secs_f64() })
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(UnitClaim { unit: unit.id.clone(), rows, input_rows, counts, seconds, attempt })
 }
 
 fn failed(file: &str, e: &DataFusionError) -> Error {

@@ -15,6 +15,7 @@ mod infer;
 mod job;
 mod known;
 mod places;
+pub mod report;
 mod resolve;
 mod row_wise;
 mod rules;
@@ -23,18 +24,20 @@ mod schedule;
 pub mod scheduler;
 mod share;
 mod spec;
+mod stages;
 
 pub use check::{CheckedPlan, parse_query, plan_check};
 pub use columns::Origin;
 pub use cut::{Cut, CutInput};
-pub use gates::check_gates;
+pub use gates::{GateCheck, check_gates, judge_gates};
 pub use job::{InputFiles, Job, JobSpec, Unit};
 pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
-pub use run::{Estimate, Outcome, Run, Stage, Watch};
+pub use run::{Estimate, Outcome, Run};
 pub use schedule::Schedule;
 pub use spec::{
     ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Precision, Resources, ScheduleSpec, Tiling, Units,
 };
+pub use stages::{Stage, StageTime, Watch};
 
 /// The JSON Schema of pipeline files, with which editors complete and check them.
 #[must_use]

@@ -10,11 +10,13 @@ use arrow::datatypes::Schema;
 
 use super::{
     check::plan_check,
-    gates::failed_gates,
+    gates::judged_gates,
     infer,
     job::{Job, Unit},
+    report::{self, RunRecord},
     resolve::Pipeline,
     share::{Task, share},
+    stages::{Stage, StageTime, Stopwatch, Watch},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -24,6 +26,7 @@ use crate::{
         arrange::{Arrangement, TileClaim},
         assemble::{self, Manifest},
         margin::Margin,
+        paths,
         publish::{Action, Current, current, make_current},
         releases,
         tiles::{Tile, Tiling},
@@ -33,30 +36,6 @@ use crate::{
     },
     session::Session,
 };
-
-/// A part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// The model works on units.
-    Infer,
-    /// Tiles are sorted out of units.
-    Arrange,
-    /// Margin, index and properties are written.
-    Assemble,
-    /// Every row of the release is read and checked.
-    Verify,
-    /// The release becomes the current one.
-    Publish,
-}
-
-/// Is told how far a run is.
-pub trait Watch: Send + Sync {
-    /// A stage begins, which has so many tasks and rows.
-    fn begin(&self, stage: Stage, tasks: usize, rows: u64);
-    /// A task is done with so many rows, `here` or by another run.
-    fn done(&self, rows: u64, here: bool);
-}
 
 /// A planned run.
 pub struct Run {
@@ -101,8 +80,26 @@ pub struct Outcome {
     pub units_elsewhere: usize,
     /// Rows of the input that went through the model here.
     pub rows_inferred: u64,
+    /// What each stage of this run took, in order; none if there was nothing to do.
+    pub stages: Vec<StageTime>,
+    /// The page on the release; `None` if it could not be made.
+    pub report: Option<String>,
     /// Gates that the release fails, in words, and was published all the same.
     pub failed_gates: Vec<String>,
+}
+
+/// A release that this run made or found finished.
+struct Made {
+    manifest: Manifest,
+    rows_inferred: u64,
+    units_here: usize,
+}
+
+/// What was found of a release before it is published.
+#[derive(Default)]
+struct Judged {
+    report: Option<String>,
+    failed_gates: Vec<String>,
 }
 
 impl Run {
@@ -188,17 +185,18 @@ impl Run {
         self.storage.check().await?;
         self.job.record(&self.storage).await?;
         let this = Arc::new(self);
+        let watch = &Stopwatch::new(watch);
         let folder = this.job.release_folder();
         let finished = releases::manifest(&this.storage, &folder).await?.filter(|manifest| manifest.job == this.job.id);
-        let (manifest, rows_inferred, units_here) = match finished {
-            Some(manifest) => (manifest, 0, 0),
+        let made = match finished {
+            Some(manifest) => Made { manifest, rows_inferred: 0, units_here: 0 },
             None => this.clone().make(watch).await?,
         };
-        let failed_gates = this.judge(&folder, &manifest, watch).await?;
+        let judged = this.judge(&folder, &made.manifest, watch).await?;
         watch.begin(Stage::Publish, 1, 0);
         let release = make_current(&this.storage, &folder, Action::Publish).await?;
         watch.done(0, true);
-        Ok(this.outcome(release, &manifest, rows_inferred, units_here, failed_gates))
+        Ok(this.outcome(release, &made, judged, watch.stages()))
     }
 
     /// The outcome of a run whose release is the current one already.
@@ -207,31 +205,29 @@ impl Run {
         if release.folder != self.job.release_folder() {
             return Ok(None);
         }
-        let manifest = releases::manifest(&self.storage, &release.folder).await?;
-        Ok(manifest.map(|manifest| self.outcome(release, &manifest, 0, 0, Vec::new())))
+        let Some(manifest) = releases::manifest(&self.storage, &release.folder).await? else { return Ok(None) };
+        let made = Made { manifest, rows_inferred: 0, units_here: 0 };
+        let page = paths::report(&release.folder);
+        let report = self.storage.exists(&page).await?.then(|| self.storage.shown(&page));
+        let judged = Judged { report, ..Judged::default() };
+        Ok(Some(self.outcome(release, &made, judged, Vec::new())))
     }
 
-    fn outcome(
-        &self,
-        release: Current,
-        manifest: &Manifest,
-        rows_inferred: u64,
-        units_here: usize,
-        failed_gates: Vec<String>,
-    ) -> Outcome {
+    fn outcome(&self, release: Current, made: &Made, judged: Judged, stages: Vec<StageTime>) -> Outcome {
         Outcome {
             release,
-            rows: manifest.rows,
-            tiles: manifest.tiles().len(),
-            units_here,
-            units_elsewhere: self.job.units.len() - units_here,
-            rows_inferred,
-            failed_gates,
+            rows: made.manifest.rows,
+            tiles: made.manifest.tiles().len(),
+            units_here: made.units_here,
+            units_elsewhere: self.job.units.len() - made.units_here,
+            rows_inferred: made.rows_inferred,
+            stages,
+            report: judged.report,
+            failed_gates: judged.failed_gates,
         }
     }
 
-    /// Makes the release: its manifest, the rows that went through the model here, and the units worked here.
-    async fn make(self: Arc<Self>, watch: &dyn Watch) -> Result<(Manifest, u64, usize)> {
+    async fn make(self: Arc<Self>, watch: &dyn Watch) -> Result<Made> {
         let (units, rows_inferred, units_here) = self.clone().infer(watch).await?;
         let counts = assemble::sky_counts(&units, self.job.catalogue().skymap_order);
         let catalogue = self.job.catalogue();
@@ -245,12 +241,12 @@ impl Run {
         let tiles = self.clone().arrange(layout.clone(), watch).await?;
         watch.begin(Stage::Assemble, 1, 0);
         let manifest = self.assemble(&layout, &tiles).await?;
-        watch.done(0, true);
-        Ok((manifest, rows_inferred, units_here))
+        watch.done(manifest.rows, true);
+        Ok(Made { manifest, rows_inferred, units_here })
     }
 
-    /// Verifies the release and looks at its gates; gives those that it fails and may.
-    async fn judge(&self, folder: &str, manifest: &Manifest, watch: &dyn Watch) -> Result<Vec<String>> {
+    /// Verifies the release, looks at its gates, and writes its report; an error if it fails a gate and may not.
+    async fn judge(&self, folder: &str, manifest: &Manifest, watch: &Stopwatch<'_>) -> Result<Judged> {
         watch.begin(Stage::Verify, 1, 0);
         let verified = verify(&self.storage, folder).await?;
         if let Some(fault) = verified.faults.first() {
@@ -264,19 +260,37 @@ impl Run {
                     self.job.id
                 )));
         }
-        let failed = failed_gates(&self.storage, folder, manifest, &self.pipeline.gates).await?;
-        if failed.is_empty() || self.accepting {
-            watch.done(0, true);
-            return Ok(failed);
+        watch.done(manifest.rows, true);
+        let stages = watch.stages();
+        watch.begin(Stage::Report, 1, 0);
+        let gates = judged_gates(&self.storage, folder, manifest, &self.pipeline.gates).await?;
+        let failed_gates: Vec<String> = gates.iter().filter_map(|check| check.failure.clone()).collect();
+        let report = self.report(folder, RunRecord::new(stages, gates)).await;
+        watch.done(manifest.rows, true);
+        if failed_gates.is_empty() || self.accepting {
+            return Ok(Judged { report, failed_gates });
         }
         let still = match current(&self.storage).await? {
             Some(current) => format!("{} is still the current release", current.folder),
             None => "no release is current".to_owned(),
         };
-        let error = Error::new(ErrorKind::Input, format!("the release fails its gates: {}", failed.join("; ")));
+        let page = report.map(|page| format!("look at {page}, ")).unwrap_or_default();
+        let error = Error::new(ErrorKind::Input, format!("the release fails its gates: {}", failed_gates.join("; ")));
         Err(error.at("release", folder).hint(format!(
-            "{still}; compare with `lamcat release diff`, and if the new one is right publish it with `lamcat run --accept`"
+            "{still}; {page}compare with `lamcat release diff`, and if the new one is right publish it with \
+             `lamcat run --accept`"
         )))
+    }
+
+    /// Writes the page on the release. A good release is published even if the page cannot be made.
+    async fn report(&self, folder: &str, record: RunRecord) -> Option<String> {
+        match report::write(self.session.context(), &self.storage, folder, record).await {
+            Ok(page) => Some(page),
+            Err(e) => {
+                tracing::warn!("there is no report of {folder}: {e}");
+                None
+            }
+        }
     }
 
     async fn infer(self: Arc<Self>, watch: &dyn Watch) -> Result<(Vec<UnitClaim>, u64, usize)> {

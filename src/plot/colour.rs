@@ -26,9 +26,29 @@ const PALETTE: [RGBColor; 8] = [
 ];
 const GREY: RGBColor = RGBColor(130, 130, 130);
 
+/// The values that the colours of a scale stand for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ColourScale {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// Whether colours follow the logarithm.
+    pub(super) log: bool,
+}
+
+impl ColourScale {
+    fn linear(self, value: f64) -> f64 {
+        if self.log { value.log10() } else { value }
+    }
+
+    /// Whether a value has a place on the scale.
+    pub(super) fn has(self, value: f64) -> bool {
+        self.linear(value).is_finite()
+    }
+}
+
 impl Colour {
-    /// The colour in a chart whose colour scale goes from `scale.0` to `scale.1`.
-    pub(super) fn rgb(self, scale: (f64, f64)) -> RGBColor {
+    /// The colour in a chart with this colour scale.
+    pub(super) fn rgb(self, scale: ColourScale) -> RGBColor {
         match self {
             Self::Palette(i) => PALETTE[i % PALETTE.len()],
             Self::Scale(value) => on_scale(value, scale),
@@ -37,11 +57,12 @@ impl Colour {
     }
 }
 
-/// The colour of a value on a scale from `low` to `high`; grey if it has none.
-pub(super) fn on_scale(value: f64, (low, high): (f64, f64)) -> RGBColor {
-    if !value.is_finite() {
+/// The colour of a value on a scale; grey if it has none.
+pub(super) fn on_scale(value: f64, scale: ColourScale) -> RGBColor {
+    if !scale.has(value) {
         return GREY;
     }
+    let (value, low, high) = (scale.linear(value), scale.linear(scale.low), scale.linear(scale.high));
     let place = if high > low { (value - low) / (high - low) } else { 0.5 };
     // The last tenth of viridis is a yellow that is hardly seen on white.
     ViridisRGB.get_color(0.93 * place.clamp(0.0, 1.0))
@@ -51,22 +72,29 @@ pub(super) fn on_scale(value: f64, (low, high): (f64, f64)) -> RGBColor {
 mod tests {
     use super::*;
 
+    fn scale(low: f64, high: f64) -> ColourScale {
+        ColourScale { low, high, log: false }
+    }
+
     #[test]
     fn the_scale_goes_from_dark_to_light() {
         let luminance = |v: f64| {
-            let RGBColor(r, g, b) = on_scale(v, (4000.0, 6000.0));
+            let RGBColor(r, g, b) = on_scale(v, scale(4000.0, 6000.0));
             0.21 * f64::from(r) + 0.72 * f64::from(g) + 0.07 * f64::from(b)
         };
         let steps: Vec<f64> = (0..=10).map(|i| luminance(4000.0 + 200.0 * f64::from(i))).collect();
         assert!(steps.windows(2).all(|w| w[1] > w[0]), "{steps:?}");
-        assert_eq!(on_scale(f64::NAN, (0.0, 1.0)), GREY);
-        assert_eq!(on_scale(1.0, (1.0, 1.0)), on_scale(0.5, (0.0, 1.0)));
+        assert_eq!(on_scale(f64::NAN, scale(0.0, 1.0)), GREY);
+        assert_eq!(on_scale(1.0, scale(1.0, 1.0)), on_scale(0.5, scale(0.0, 1.0)));
+        let log = ColourScale { low: 1.0, high: 1e4, log: true };
+        assert_eq!(on_scale(100.0, log), on_scale(0.5, scale(0.0, 1.0)));
+        assert_eq!(on_scale(0.0, log), GREY);
     }
 
     #[test]
     fn colours_of_the_palette_differ() {
-        let all: Vec<_> = (0..8).map(|i| Colour::Palette(i).rgb((0.0, 1.0))).collect();
+        let all: Vec<_> = (0..8).map(|i| Colour::Palette(i).rgb(scale(0.0, 1.0))).collect();
         assert!((0..8).all(|i| (0..i).all(|j| all[i] != all[j])));
-        assert_eq!(Colour::Palette(8).rgb((0.0, 1.0)), all[0]);
+        assert_eq!(Colour::Palette(8).rgb(scale(0.0, 1.0)), all[0]);
     }
 }

@@ -2,41 +2,50 @@
 
 use plotters::{
     chart::ChartContext,
-    coord::cartesian::Cartesian2d,
-    prelude::{ChartBuilder, Circle, Color, IntoDrawingArea, PathElement, Polygon, Rectangle, SVGBackend, Text},
+    coord::{Shift, cartesian::Cartesian2d},
+    prelude::{
+        ChartBuilder, Circle, Color, DrawingArea, IntoDrawingArea, PathElement, Polygon, Rectangle, SVGBackend, Text,
+    },
     style::{BLACK, RGBColor, WHITE},
 };
 
-use super::{Chart, Marks, Series, colour::on_scale, key, page::printable, scale::Scale};
+use super::{
+    Chart, Marks, Series,
+    colour::{ColourScale, on_scale},
+    key,
+    page::printable,
+    scale::Scale,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Units of the drawing to a pixel of the image: places are whole units.
 pub(super) const UNIT: i32 = 2;
 /// Size of the text in units.
 pub(super) const FONT: i32 = 17 * UNIT;
-/// Width and height of the image in pixels.
+/// Width and height of the image in pixels, and of a compact one.
 const SIZE: (i32, i32) = (900, 540);
+const COMPACT: (i32, i32) = (600, 400);
 /// Dots of one series that are drawn.
 const MOST_POINTS: usize = 5000;
 /// Share of a heat map's cell that lies under the next one, so that no seam shows between them.
-const OVERLAP: f64 = 0.04;
-const GRID: RGBColor = RGBColor(225, 225, 225);
+const OVERLAP: f64 = 0.15;
+pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
 
 pub(super) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
 
 impl Chart {
-    /// The chart as an SVG image of 900 x 540 pixels; characters that no SVG can hold are replaced.
+    /// The chart as an SVG image of 900 x 540 pixels, a compact one of 600 x 400; characters that no SVG can hold are replaced.
     ///
     /// # Errors
     /// If it cannot be drawn.
     pub fn svg(&self) -> Result<String> {
-        let (width, height) = (SIZE.0 * UNIT, SIZE.1 * UNIT);
-        let mut svg = String::new();
-        draw(self, &mut svg, (width as u32, height as u32))
-            .map_err(|e| Error::new(ErrorKind::Io, "the chart cannot be drawn").source(e.to_string()))?;
-        let units = format!("width=\"{width}\" height=\"{height}\"");
-        Ok(printable(&svg).replacen(&units, &format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), 1))
+        svg_image(self.size(), |whole| draw(self, whole))
+    }
+
+    fn size(&self) -> (i32, i32) {
+        if self.compact { COMPACT } else { SIZE }
     }
 
     /// Lowest and highest value of a coordinate, of those that its axis can show; infinity and its negative if none.
@@ -48,14 +57,44 @@ impl Chart {
         limits(values.into_iter().filter(|v| !log || *v > 0.0))
     }
 
-    /// Lowest and highest value on the colour scale.
-    fn colour_limits(&self) -> (f64, f64) {
-        limits(self.series.iter().flat_map(|s| match (&s.marks, s.colour) {
+    /// The colour scale, from the lowest to the highest value.
+    fn colour_scale(&self) -> ColourScale {
+        let values = self.series.iter().flat_map(|s| match (&s.marks, s.colour) {
             (Marks::ColouredPoints(p) | Marks::HeatMap(p), _) => p.iter().map(|p| p.2).collect(),
             (_, super::Colour::Scale(value)) => vec![value],
             _ => Vec::new(),
-        }))
+        });
+        colour_scale(values, self.log_colour)
     }
+}
+
+/// The colour scale of values; those without a place on it are left out.
+pub(super) fn colour_scale(values: impl Iterator<Item = f64>, log: bool) -> ColourScale {
+    let (low, high) = limits(values.filter(|v| !log || *v > 0.0));
+    ColourScale { low, high, log }
+}
+
+/// An image of so many pixels, with what `draw` draws on white; characters that no SVG can hold are replaced.
+pub(super) fn svg_image(size: (i32, i32), draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
+    let (width, height) = (size.0 * UNIT, size.1 * UNIT);
+    let mut svg = String::new();
+    let whole = SVGBackend::with_string(&mut svg, (width as u32, height as u32)).into_drawing_area();
+    let drawn = whole.fill(&WHITE).map_err(Into::into).and_then(|()| draw(&whole));
+    drawn
+        .and_then(|()| whole.present().map_err(Into::into))
+        .map_err(|e| Error::new(ErrorKind::Io, "the chart cannot be drawn").source(e.to_string()))?;
+    drop(whole);
+    let units = format!("width=\"{width}\" height=\"{height}\"");
+    Ok(printable(&svg).replacen(&units, &format!("width=\"{}\" height=\"{}\"", size.0, size.1), 1))
+}
+
+/// Draws a heading at the top left; gives the units that it takes.
+pub(super) fn heading(title: &str, whole: &Area) -> std::result::Result<i32, Box<dyn std::error::Error>> {
+    if title.is_empty() {
+        return Ok(12 * UNIT);
+    }
+    whole.draw(&Text::new(title.to_owned(), (18 * UNIT, 14 * UNIT), ("sans-serif", FONT * 5 / 4)))?;
+    Ok(40 * UNIT)
 }
 
 fn limits(values: impl Iterator<Item = f64>) -> (f64, f64) {
@@ -94,19 +133,14 @@ fn edges(values: impl Iterator<Item = f64>) -> Vec<(f64, f64, f64)> {
     (0..all.len()).map(|i| (all[i], low(i), high(i))).collect()
 }
 
-fn draw(chart: &Chart, svg: &mut String, size: (u32, u32)) -> Drawn {
+fn draw(chart: &Chart, whole: &Area) -> Drawn {
     let bars = chart.series.iter().any(|s| matches!(s.marks, Marks::Bars(_)));
     let x = Scale::new(&chart.x, chart.limits(chart.x.log, xs), false);
     let y = Scale::new(&chart.y, chart.limits(chart.y.log, ys), bars);
-    let colours = chart.colour_limits();
-    let whole = SVGBackend::with_string(svg, size).into_drawing_area();
-    whole.fill(&WHITE)?;
+    let colours = chart.colour_scale();
     let key_width = key::width(chart);
-    let (left, right) = whole.split_horizontally(size.0 as i32 - key_width);
-    let title_height = if chart.title.is_empty() { 12 } else { 40 } * UNIT;
-    if !chart.title.is_empty() {
-        whole.draw(&Text::new(chart.title.clone(), (18 * UNIT, 14 * UNIT), ("sans-serif", FONT * 5 / 4)))?;
-    }
+    let (left, right) = whole.split_horizontally(chart.size().0 * UNIT - key_width);
+    let title_height = heading(&chart.title, whole)?;
     let mut context = ChartBuilder::on(&left)
         .margin_top(title_height)
         .margin_right(18 * UNIT)
@@ -132,11 +166,10 @@ fn draw(chart: &Chart, svg: &mut String, size: (u32, u32)) -> Drawn {
         let (_, key_area) = right.split_vertically(title_height);
         key::draw(chart, &key_area, colours)?;
     }
-    whole.present()?;
     Ok(())
 }
 
-fn marks(context: &mut Context, series: &Series, (x, y): (&Scale, &Scale), colours: (f64, f64)) -> Drawn {
+fn marks(context: &mut Context, series: &Series, (x, y): (&Scale, &Scale), colours: ColourScale) -> Drawn {
     let colour = series.colour.rgb(colours);
     match &series.marks {
         Marks::Line(points) => {
@@ -175,13 +208,13 @@ fn marks(context: &mut Context, series: &Series, (x, y): (&Scale, &Scale), colou
     Ok(())
 }
 
-fn heat_map(context: &mut Context, cells: &[(f64, f64, f64)], (x, y): (&Scale, &Scale), colours: (f64, f64)) -> Drawn {
+fn heat_map(context: &mut Context, cells: &[(f64, f64, f64)], (x, y): (&Scale, &Scale), colours: ColourScale) -> Drawn {
     let columns = edges(cells.iter().map(|c| c.0));
     let rows = edges(cells.iter().map(|c| c.1));
     let find = |edges: &[(f64, f64, f64)], v: f64| {
         edges.binary_search_by(|e| e.0.total_cmp(&v)).ok().map(|i| (edges[i].1, edges[i].2))
     };
-    for cell in cells.iter().filter(|c| c.2.is_finite()) {
+    for cell in cells.iter().filter(|c| colours.has(c.2)) {
         let (Some((left, right)), Some((low, high))) = (find(&columns, cell.0), find(&rows, cell.1)) else { continue };
         if [left, right].into_iter().all(|v| x.has(v)) && [low, high].into_iter().all(|v| y.has(v)) {
             let colour = on_scale(cell.2, colours);

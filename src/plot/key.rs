@@ -1,8 +1,8 @@
 //! What the marks mean: the names of the series and the bar of colours, at the right of the chart.
 
 use plotters::{
-    coord::{Shift, ranged1d::Ranged},
-    prelude::{Circle, Color, DrawingArea, IntoFont, PathElement, Rectangle, SVGBackend, Text, TextStyle},
+    coord::ranged1d::Ranged,
+    prelude::{Circle, Color, IntoFont, PathElement, Rectangle, Text, TextStyle},
     style::{
         BLACK,
         text_anchor::{HPos, Pos, VPos},
@@ -11,8 +11,8 @@ use plotters::{
 
 use super::{
     Axis, Chart, Marks, Series,
-    colour::on_scale,
-    draw::{Drawn, FONT, UNIT},
+    colour::{ColourScale, on_scale},
+    draw::{Area, Drawn, FONT, UNIT},
     scale::Scale,
 };
 
@@ -26,15 +26,22 @@ const LONGEST_NAME: usize = 28;
 /// Names that find room.
 const MOST_NAMES: usize = 22;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
 /// Units at the right that the key needs; 0 if there is nothing to say.
 pub(super) fn width(chart: &Chart) -> i32 {
     let longest = names(chart).map(|s| s.name.chars().count().min(LONGEST_NAME)).max();
     let names = longest.map_or(0, |n| 52 * UNIT + LETTER * n as i32);
-    let label = chart.colour.chars().count().clamp(8, LONGEST_NAME) as i32 + 2;
-    let bar = if chart.colour.is_empty() { 0 } else { 14 * UNIT + LETTER * label };
+    let bar = if chart.colour.is_empty() { 0 } else { bar_width(&chart.colour) };
     names.max(bar)
+}
+
+/// Units that a text takes, about.
+pub(super) fn text_width(text: &str) -> i32 {
+    LETTER * text.chars().count() as i32
+}
+
+/// Units that a bar of colours with its label needs.
+pub(super) fn bar_width(label: &str) -> i32 {
+    14 * UNIT + LETTER * (label.chars().count().clamp(8, LONGEST_NAME) as i32 + 2)
 }
 
 fn names(chart: &Chart) -> impl Iterator<Item = &Series> {
@@ -42,7 +49,7 @@ fn names(chart: &Chart) -> impl Iterator<Item = &Series> {
 }
 
 /// Draws the key.
-pub(super) fn draw(chart: &Chart, area: &Area, scale: (f64, f64)) -> Drawn {
+pub(super) fn draw(chart: &Chart, area: &Area, scale: ColourScale) -> Drawn {
     let left = 14 * UNIT;
     let mut top = 14 * UNIT;
     let text = text_style();
@@ -56,14 +63,14 @@ pub(super) fn draw(chart: &Chart, area: &Area, scale: (f64, f64)) -> Drawn {
         area.draw(&Text::new(format!("and {more} more"), (left + 24 * UNIT, top), text))?;
         top += LINE_HEIGHT;
     }
-    if !chart.colour.is_empty() && scale.0 <= scale.1 {
-        bar(chart, area, (left, top), scale)?;
+    if !chart.colour.is_empty() && scale.low <= scale.high {
+        bar(&chart.colour, area, (left, top), scale)?;
     }
     Ok(())
 }
 
 /// What a series looks like, before its name.
-fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: (f64, f64)) -> Drawn {
+fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: ColourScale) -> Drawn {
     let colour = series.colour.rgb(scale);
     let (right, half) = (left + 18 * UNIT, 5 * UNIT);
     match &series.marks {
@@ -83,16 +90,16 @@ fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: (f64, f64)
     Ok(())
 }
 
-fn bar(chart: &Chart, area: &Area, (left, top): (i32, i32), scale: (f64, f64)) -> Drawn {
-    let axis = Axis::default();
-    let ticks = Scale::new(&axis, scale, false);
-    area.draw(&Text::new(shortened(&ticks.label(&chart.colour)), (left, top), text_style()))?;
+/// Draws a bar of colours with its label above and its ticks at the right.
+pub(super) fn bar(label: &str, area: &Area, (left, top): (i32, i32), scale: ColourScale) -> Drawn {
+    let axis = Axis { log: scale.log, ..Axis::default() };
+    let ticks = Scale::new(&axis, (scale.low, scale.high), false);
+    area.draw(&Text::new(shortened(&ticks.label(label)), (left, top), text_style()))?;
     let top = top + LINE_HEIGHT;
     let bottom = top + BAR_HEIGHT;
-    let (low, high) = (ticks.range().start, ticks.range().end);
     // Each step covers the foot of the one above, so that no seam shows between them.
     for i in (0..BAR_STEPS).rev() {
-        let value = low + (high - low) * (f64::from(i) + 0.5) / f64::from(BAR_STEPS);
+        let value = ticks.at((f64::from(i) + 0.5) / f64::from(BAR_STEPS));
         let step = [(left, bottom - BAR_HEIGHT * (i + 1) / BAR_STEPS), (left + BAR_WIDTH, bottom)];
         area.draw(&Rectangle::new(step, on_scale(value, scale).filled()))?;
     }
@@ -105,7 +112,7 @@ fn bar(chart: &Chart, area: &Area, (left, top): (i32, i32), scale: (f64, f64)) -
     Ok(())
 }
 
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     if name.chars().count() <= LONGEST_NAME {
         return name.to_owned();
     }
@@ -113,6 +120,6 @@ fn shortened(name: &str) -> String {
 }
 
 /// Text that begins at the point it is drawn at, level with it.
-fn text_style() -> TextStyle<'static> {
+pub(super) fn text_style() -> TextStyle<'static> {
     TextStyle::from(("sans-serif", FONT).into_font()).pos(Pos::new(HPos::Left, VPos::Center))
 }

@@ -21,12 +21,18 @@ mod colour;
 mod draw;
 mod histogram;
 mod key;
+mod mollweide;
 mod page;
 mod scale;
+mod sky_map;
+mod timeline;
 
 pub use colour::Colour;
 pub use histogram::histogram;
-pub use page::{Picture, escaped, html, page};
+pub use mollweide::mollweide;
+pub use page::{Picture, digits, escaped, html, page, table};
+pub use sky_map::SkyMap;
+pub use timeline::{Span, Timeline};
 
 /// What is drawn: series on two axes, with a key of their names and a bar of their colours at the right.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +46,10 @@ pub struct Chart {
     /// Quantity that [`Colour::Scale`] and the third values of [`Marks::ColouredPoints`] and [`Marks::HeatMap`] stand
     /// for: the label of the colour bar, which is left out if this is empty.
     pub colour: String,
+    /// Whether the colours follow the logarithm; what has none is left out.
+    pub log_colour: bool,
+    /// Whether the image is small, with text as large as ever: for pictures side by side.
+    pub compact: bool,
     /// What is drawn, in this order.
     pub series: Vec<Series>,
 }

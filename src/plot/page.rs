@@ -16,6 +16,10 @@ pub struct Picture {
 const BASE: &str = "body{font-family:sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}\
                     svg{max-width:100%;height:auto}";
 
+/// A page holds everything in itself: whatever its text is, a browser loads nothing and runs no script.
+const ALONE: &str =
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">";
+
 /// A page of pictures, one below the other.
 #[must_use]
 pub fn page(title: &str, pictures: &[Picture]) -> String {
@@ -30,10 +34,35 @@ pub fn page(title: &str, pictures: &[Picture]) -> String {
 #[must_use]
 pub fn html(title: &str, style: &str, body: &str) -> String {
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{}</title>\
-         <style>{BASE}{style}</style></head>\n<body>\n{body}</body>\n</html>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">{ALONE}\
+         <title>{}</title><style>{BASE}{style}</style></head>\n<body>\n{body}</body>\n</html>\n",
         escaped(title)
     )
+}
+
+/// A table of HTML, with a class for its style; cells are escaped.
+#[must_use]
+pub fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<String> = cells.map(|c| format!("<{tag}>{}</{tag}>", escaped(c))).collect();
+        format!("<tr>{}</tr>\n", cells.concat())
+    };
+    let head = if header.is_empty() { String::new() } else { cells("th", &mut header.iter().copied()) };
+    let body: String = rows.iter().map(|row| cells("td", &mut row.iter().map(String::as_str))).collect();
+    format!("<table class=\"{class}\">\n{head}{body}</table>\n")
+}
+
+/// A number with about four significant digits, as `1.234e-5` if it is small.
+#[must_use]
+pub fn digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    if value.abs() < 1e-4 {
+        return format!("{value:.3e}");
+    }
+    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 7.0) as usize;
+    format!("{value:.places$}")
 }
 
 /// Text as the content or an attribute of an element of HTML or SVG.

@@ -54,6 +54,12 @@ impl Scale {
         if self.log { 10f64.powf(place) } else { place }
     }
 
+    /// The value at a share of the axis, from its low end.
+    pub(super) fn at(&self, share: f64) -> f64 {
+        let (low, high) = (self.linear(self.low), self.linear(self.high));
+        self.unlinear(low + share * (high - low))
+    }
+
     /// Whether a value has a place on the axis.
     pub(super) fn has(&self, value: f64) -> bool {
         self.linear(value).is_finite()

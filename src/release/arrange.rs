@@ -1,7 +1,7 @@
 //! From the rows of units to tiles: each tile is sorted out of the units that have rows in it, and its rows near other
 //! tiles are put aside for their margins. No inference is repeated.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use arrow::{
     array::{AsArray, Int16Array, Int64Array, RecordBatch, UInt32Array},
@@ -18,6 +18,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attempt::Attempt,
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
     margin::Margin,
     parquet_file::{Effort, TableWriter, Written},
@@ -33,7 +34,7 @@ const MARGIN_ORDER: &str = "margin_order";
 const MARGIN_PIXEL: &str = "margin_pixel";
 
 /// The claim of a tile: its leaf, and its rows that others have in their margins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TileClaim {
     /// The tile.
     pub tile: Tile,
@@ -43,6 +44,12 @@ pub struct TileClaim {
     pub border: Option<Written>,
     /// The tiles in whose margins those are.
     pub neighbours: Vec<Tile>,
+    /// Seconds the attempt took; 0 in claims of old.
+    #[serde(default)]
+    pub seconds: f64,
+    /// Whose attempt it was; `None` in claims of old.
+    #[serde(default)]
+    pub attempt: Option<Attempt>,
 }
 
 /// What all tiles have in common.
@@ -69,6 +76,7 @@ impl Arrangement<'_> {
     /// # Errors
     /// If the units cannot be read or the store cannot be written to.
     pub async fn write_tile(&self, tile: Tile, units: &[UnitClaim]) -> Result<TileClaim> {
+        let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
         let files = units.iter().filter(|unit| unit.counts.touches(tile));
         let files: Vec<&Written> = files.filter_map(|unit| unit.rows.as_ref()).collect();
         let (start, end) = tile.range();
@@ -83,7 +91,8 @@ impl Arrangement<'_> {
         }
         let leaf = leaf.finish().await?;
         let (border, neighbours) = border.finish().await?;
-        Ok(TileClaim { tile, leaf, border, neighbours })
+        let seconds = begun.elapsed().as_secs_f64();
+        Ok(TileClaim { tile, leaf, border, neighbours, seconds, attempt })
     }
 
     /// Writes the margin of a tile from what its neighbours put aside.

@@ -26,6 +26,7 @@ pub async fn open(storage: &Storage, file: &str) -> Result<ParquetRecordBatchStr
 }
 
 /// That a table cannot be read.
+#[must_use]
 pub fn damaged(storage: &Storage, file: &str, e: ParquetError) -> Error {
     Error::new(ErrorKind::Input, "the table cannot be read").at("file", storage.shown(file)).source(e)
 }

@@ -66,6 +66,8 @@ pub enum Reason {
     NoManifest,
     /// It is of a release beyond those that are kept.
     OldRelease,
+    /// It is a report of a release that is not there or goes.
+    Report,
     /// It is half an upload.
     Upload,
 }
@@ -83,6 +85,7 @@ impl Reason {
             Self::Unlisted => "in a release's folder, but not of it",
             Self::NoManifest => "releases that were not finished",
             Self::OldRelease => "releases beyond those to keep",
+            Self::Report => "reports of releases that are gone",
             Self::Upload => "uploads that were cut off",
         }
     }
@@ -101,6 +104,7 @@ pub async fn find(storage: &Storage, keep: &Keep, now: DateTime<Utc>) -> Result<
     for (folder, files) in &store.releases {
         store.release(folder, files, &mut found).await?;
     }
+    store.reports(&mut found).await?;
     for file in &store.loose {
         if store.is_old(file.modified) {
             found.push(garbage(file, Reason::Probe));
@@ -305,6 +309,19 @@ impl<'a> Store<'a> {
             named.extend(self.claimed_leaves(folder, found).await?);
         }
         found.extend(old.filter(|file| !named.contains(&file.path)).map(|file| garbage(file, why)));
+        Ok(())
+    }
+
+    /// The reports of releases of which nothing is there or stays.
+    async fn reports(&self, found: &mut Vec<Garbage>) -> Result<()> {
+        let going: BTreeSet<String> = found.iter().map(|gone| gone.path.clone()).collect();
+        for file in self.storage.list(paths::REPORTS).await? {
+            let Some(folder) = paths::release_of_report(&file.path) else { continue };
+            let mut files = self.releases.get(&folder).into_iter().flatten();
+            if self.is_old(file.modified) && files.all(|file| going.contains(&file.path)) {
+                found.push(garbage(&file, Reason::Report));
+            }
+        }
         Ok(())
     }
 

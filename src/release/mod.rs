@@ -14,9 +14,10 @@
 
 pub mod arrange;
 pub mod assemble;
+pub mod attempt;
 pub mod catalogue;
 pub mod clock;
-mod dataset;
+pub mod dataset;
 pub mod diff;
 pub mod garbage;
 mod index;

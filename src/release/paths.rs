@@ -4,6 +4,8 @@
 //! LATEST                                   the release that readers open
 //! log/00000001.json                        what was made current, in order
 //! releases/1.0.0-<job>/                    a HATS collection, and manifest.json
+//! reports/1.0.0-<job>.html                 the page on a release
+//! reports/1.0.0-<job>.json                 stages and gates of the run that made it
 //! jobs/<job>/job.json                      what a run works on
 //! jobs/<job>/leases/<task>.json            who works on a unit or a tile
 //! jobs/<job>/units/<unit>.json             the claim of a unit: which attempt's rows count
@@ -28,6 +30,8 @@ pub const LATEST: &str = "LATEST";
 pub const LOG: &str = "log";
 /// Folder of the releases.
 pub const RELEASES: &str = "releases";
+/// Folder of the pages on the releases.
+pub const REPORTS: &str = "reports";
 /// Folder of the jobs.
 pub const JOBS: &str = "jobs";
 /// The list of a release's files, in its folder.
@@ -70,6 +74,30 @@ pub fn log_entry(number: u64) -> String {
 #[must_use]
 pub fn release(version: &str, job: &str) -> String {
     format!("{RELEASES}/{version}-{}", &job[..SHORT_JOB.min(job.len())])
+}
+
+/// The page on the release in a folder.
+#[must_use]
+pub fn report(release: &str) -> String {
+    format!("{REPORTS}/{}.html", last_part(release))
+}
+
+/// What is kept of the run that made the release in a folder.
+#[must_use]
+pub fn run_record(release: &str) -> String {
+    format!("{REPORTS}/{}.json", last_part(release))
+}
+
+/// The folder of the release that a file among the reports is of.
+#[must_use]
+pub fn release_of_report(path: &str) -> Option<String> {
+    let name = path.strip_prefix(REPORTS)?.strip_prefix('/')?;
+    let name = name.strip_suffix(".html").or_else(|| name.strip_suffix(".json"))?;
+    Some(format!("{RELEASES}/{name}"))
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Whether a file is a claim, a record or a manifest, by its name.
@@ -248,5 +276,11 @@ mod tests {
         let due = DateTime::from_timestamp(1_796_094_000, 0).unwrap();
         assert_eq!(due_entry(SCHEDULE_ENDED, due), "schedule/ended/20261201T030000Z.json");
         assert_eq!(due_time(&due_entry(SCHEDULE_BEGUN, due)), Some(due));
+        let folder = release("1.0.0", "0123456789abcdef");
+        assert_eq!(report(&folder), "reports/1.0.0-01234567.html");
+        for file in [report(&folder), run_record(&folder)] {
+            assert_eq!(release_of_report(&file).as_ref(), Some(&folder));
+        }
+        assert_eq!(release_of_report("reports/notes.txt"), None);
     }
 }

@@ -133,6 +133,13 @@ pub fn history(log: &[Current]) -> Vec<String> {
     folders
 }
 
+/// The folder that was current before a release: before it was published for the first time, or now if it never was.
+#[must_use]
+pub fn predecessor(log: &[Current], folder: &str) -> Option<String> {
+    let published = log.iter().position(|entry| entry.folder == folder).unwrap_or(log.len());
+    log[..published].last().map(|entry| entry.folder.clone())
+}
+
 /// The release before the current one.
 ///
 /// # Errors
@@ -212,6 +219,15 @@ mod tests {
         assert_eq!(history(&log(&entries)), ["a", "c"]);
         entries.push((Publish, "a"));
         assert_eq!(history(&log(&entries)), ["c", "a"]);
+    }
+
+    #[test]
+    fn a_release_follows_what_was_current_when_it_was_published() {
+        use Action::{Publish, Rollback};
+        let log = log(&[(Publish, "a"), (Publish, "b"), (Rollback, "a"), (Publish, "c"), (Rollback, "b")]);
+        let before = |folder: &str| predecessor(&log, folder);
+        assert_eq!((before("a"), before("b").as_deref(), before("c").as_deref()), (None, Some("a"), Some("a")));
+        assert_eq!(before("not published").as_deref(), Some("b"));
     }
 
     #[test]

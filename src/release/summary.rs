@@ -22,7 +22,7 @@ pub const FLAGS_COLUMN: &str = "quality_flags";
 /// Bits of a flag.
 pub const FLAG_BITS: usize = 32;
 /// Leaves read at once.
-const AT_ONCE: usize = 4;
+pub const AT_ONCE: usize = 4;
 
 /// A release in figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -157,12 +157,15 @@ impl Counts {
 }
 
 /// Counts the bits of a flag.
-pub(super) fn count_bits(flags: i32, counts: &mut [u64]) {
+pub fn count_bits(flags: i32, counts: &mut [u64]) {
     counts.iter_mut().enumerate().for_each(|(bit, count)| *count += u64::from(flags >> bit & 1 == 1));
 }
 
 /// Numbers as they are, without those that are NULL.
-pub(super) fn as_floats(column: &ArrayRef) -> Result<Vec<Option<f64>>> {
+///
+/// # Errors
+/// If the column's type has no numbers.
+pub fn as_floats(column: &ArrayRef) -> Result<Vec<Option<f64>>> {
     let failed = |e| Error::new(ErrorKind::Input, "a column cannot be read as numbers").source(e);
     Ok(cast(column, &DataType::Float64).map_err(failed)?.as_primitive::<Float64Type>().iter().collect())
 }

@@ -7,9 +7,10 @@ use arrow::{
 };
 use lamcat::{
     eval::{
-        Evaluation, InputSet, Metrics, Plan, Predictions, Settings, Stars, calibration, coefficients_csv, digits,
-        evaluate, metrics_csv, percentile,
+        Evaluation, InputSet, Metrics, Plan, Predictions, Settings, Stars, calibration, coefficients_csv, evaluate,
+        metrics_csv, percentile,
     },
+    plot::digits,
     session::{Session, SessionOptions},
     sources::sample,
     train::read_training_set,

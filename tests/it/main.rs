@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 mod archive;
+mod browser;
 mod cli;
 mod cpu_engine;
 mod crossmatch;
@@ -30,6 +31,7 @@ mod readme;
 mod release_commands;
 mod release_verify;
 mod releases;
+mod report;
 mod run_program;
 mod schedule;
 mod schedule_deploy;

@@ -87,6 +87,7 @@ pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look
         y: Axis { label: look.y_label.clone().unwrap_or_else(y_label), log: look.log_y, inverted: look.invert_y },
         colour,
         series,
+        ..Chart::default()
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod diff;
 mod garbage;
+mod report;
 mod show;
 
 use std::io::Write;
@@ -44,6 +45,8 @@ pub(super) enum ReleaseCommand {
     Rollback(RollbackArgs),
     /// Compare two releases: rows gained and lost, shifts of columns, flags.
     Diff(diff::DiffArgs),
+    /// Make the page on a release again: sky, diagrams, histograms, errors, flags, changes, throughput.
+    Report(report::ReportArgs),
     /// Find and delete what nothing needs: rows of attempts and units, leases, half uploads.
     Gc(garbage::GcArgs),
 }
@@ -91,6 +94,7 @@ pub(super) async fn run(command: ReleaseCommand) -> anyhow::Result<()> {
         ReleaseCommand::Show(args) => show::run(&args).await,
         ReleaseCommand::Rollback(args) => roll_back(&args).await,
         ReleaseCommand::Diff(args) => diff::run(args).await,
+        ReleaseCommand::Report(args) => report::run(args).await,
         ReleaseCommand::Gc(args) => garbage::run(args).await,
     }
 }

@@ -133,22 +133,22 @@ impl Tile {
         self.add_and_norm(&rest.norm_1, x, &a[..rows * width]);
         let hidden = rest.dense_1.n;
         for from in (0..hidden).step_by(HIDDEN) {
-            let n = HIDDEN.min(hidden - from);
-            let k = n.min(rest.dense_2.k - from);
+            let units = HIDDEN.min(hidden - from);
+            let inputs = units.min(rest.dense_2.k - from);
             self.path.product(Product {
                 m: rows,
                 k: width,
                 left: Left { data: x, row: width, column: 1 },
-                right: rest.dense_1.right().columns(from, n),
+                right: rest.dense_1.right().columns(from, units),
                 start: Start::Bias(&rest.dense_1.bias[from..]),
                 gelu: true,
                 out: &mut a,
-                stride: n,
+                stride: units,
             });
             self.path.product(Product {
                 m: rows,
-                k,
-                left: Left { data: &a, row: n, column: 1 },
+                k: inputs,
+                left: Left { data: &a, row: units, column: 1 },
                 right: rest.dense_2.right().from_row(from),
                 start: if from == 0 { Start::Bias(&rest.dense_2.bias) } else { Start::Result },
                 gelu: false,
