@@ -34,6 +34,9 @@
 //! | 7 | [`eval`] |
 //! | 8 | [`cli`] |
 //!
+//! The crate `lamcat-kernels` in `src/kernels`, below them all, has the arithmetic of the CPU engine for each set of
+//! instructions, and the only unsafe code.
+//!
 //! # Glossary
 //!
 //! - **token**: a quantity the model knows (`teff`, `bp0`), with its normalisation; together the *vocabulary*.
@@ -47,6 +50,8 @@
 //! - **claim**: the file that says which attempt at a unit or a tile counts; only one can create it.
 //! - **tile**, **leaf**, **margin**: a HEALPix pixel that is a partition of a catalogue, its file, and copies of the rows
 //!   just outside it.
+//! - **due time**: a time at which a pipeline's schedule says that it runs; each ends in one *outcome*.
+//! - **lease**: a claim that ends by itself unless it is renewed.
 //!
 //! # Example
 //!
@@ -77,8 +82,6 @@
 //! **Add a token's unit and UCD.** [`schema::column_meta`].
 //!
 //! **Add a shipped query.** Put it in `sql/`; a test plans every file there.
-//!
-//! **Add a pipeline.** Write its query in `sql/release/` and its file in `pipelines/`; a test checks every one there.
 //!
 //! **Add a pipeline.** A TOML file in `pipelines/` and its query in `sql/release/`; tests check and plan every one.
 //!
