@@ -35,7 +35,7 @@
 //! | 8 | [`cli`] |
 //!
 //! The crate `lamcat-kernels` in `src/kernels`, below them all, has the arithmetic of the CPU engine for each set of
-//! instructions, and the only unsafe code.
+//! instructions, and nearly all unsafe code.
 //!
 //! # Glossary
 //!

@@ -36,6 +36,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     for query in session.parse(QUERY)? {
         display.write_to(&session, query, &catalogue.display().to_string()).await?;
     }
+    let display = Display { quiet: true, ..display };
     for statement in session.parse(&format!("SELECT * FROM '{}'", location(&catalogue)))? {
         display.show(&session, statement).await?;
     }
