@@ -28,7 +28,8 @@ pub fn workplace(schedule: &str) -> tempfile::TempDir {
     let folder = run_program::workplace();
     let file = folder.path().join("pipelines/demo.toml");
     let pipeline = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{pipeline}\n[schedule]\n{schedule}")).unwrap();
+    let (pipeline, _) = pipeline.split_once("[schedule]").unwrap();
+    fs::write(&file, format!("{pipeline}[schedule]\n{schedule}")).unwrap();
     let query = "COPY (SELECT * FROM 'stars.parquet' WHERE source_id % 2 = 0) TO 'half.parquet'";
     run(lamcat(folder.path()).args(["sql", "-c", query]));
     fs::copy(folder.path().join("stars.parquet"), folder.path().join("whole.parquet")).unwrap();
