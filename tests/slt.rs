@@ -132,7 +132,7 @@ fn split_plan(cells: Vec<String>) -> Vec<Vec<String>> {
 }
 
 async fn session() -> Result<Session> {
-    let session = Session::new(&SessionOptions { partitions: Some(2), memory_bytes: None })?;
+    let session = Session::new(&SessionOptions { partitions: Some(2), ..SessionOptions::default() })?;
     let small = Architecture {
         context_length: 64,
         width: 16,
@@ -203,7 +203,7 @@ fn normalise(s: &String) -> String {
 /// The embedded model, stars that were simulated with labels, and what the demonstration called `name` makes of them.
 async fn demonstration(name: &str) -> std::result::Result<Session, Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let session = Session::new(&SessionOptions { partitions: Some(2), memory_bytes: None })?;
+    let session = Session::new(&SessionOptions { partitions: Some(2), ..SessionOptions::default() })?;
     let stars = root.join("src/cli/demo_stars.parquet");
     let table = format!(
         "CREATE TABLE stars AS SELECT * FROM '{}' WHERE bp_coefficients IS NOT NULL AND rp_coefficients IS NOT NULL \

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::{
+    inference::Precision,
     model::Model,
     planner::LamcatOptions,
     session::{Session, SessionOptions, without_secrets},
@@ -25,6 +26,9 @@ pub(super) struct SessionArgs {
     /// Rows gathered for the inference device at once.
     #[arg(long, value_name = "N")]
     batch_rows: Option<usize>,
+    /// Precision in which models compute.
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
 }
 
 impl SessionArgs {
@@ -42,7 +46,7 @@ impl SessionArgs {
         if self.threads == Some(0) || self.batch_rows == Some(0) {
             bail!("--threads and --batch-rows must be at least 1");
         }
-        let options = SessionOptions { partitions: self.threads, memory_bytes: self.memory };
+        let options = SessionOptions { partitions: self.threads, memory_bytes: self.memory, precision: self.precision };
         let session = Session::new(&options)?;
         if let Some(rows) = self.batch_rows {
             let state = session.context().state_ref();

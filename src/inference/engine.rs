@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{backend::Backend, cpu::CpuBackend, device::Device};
+use super::{
+    backend::{Backend, Precision},
+    cpu::CpuBackend,
+    device::Device,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     model::{Model, default},
@@ -18,9 +22,17 @@ pub struct EngineOptions {
     pub backend: Box<dyn Backend>,
 }
 
+impl EngineOptions {
+    /// The CPU engine in a precision.
+    #[must_use]
+    pub fn cpu(precision: Precision) -> Self {
+        Self { backend: Box::new(CpuBackend::new(precision)) }
+    }
+}
+
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { backend: Box::new(CpuBackend::default()) }
+        Self::cpu(Precision::default())
     }
 }
 

@@ -10,7 +10,7 @@ mod engine;
 mod output;
 mod program;
 
-pub use backend::{Answers, Backend, Requests};
+pub use backend::{Answers, Backend, Precision, Requests};
 pub use candle::CandleBackend;
 pub use cpu::CpuBackend;
 pub use device::{Completed, Device};

@@ -13,12 +13,14 @@
 
 mod attention;
 mod buffer;
+mod int8;
 mod path;
 mod pointwise;
 mod product;
 
 pub use attention::{SelfAttention, Softmax};
 pub use buffer::Buffer;
+pub use int8::{GROUP, Int8Product, Int8Rows, Int8Weights, Round};
 pub use path::Path;
 pub use pointwise::{AddAndNorm, Embed};
 pub use product::{Left, PANEL, Product, Right, Start, Weights, padded};

@@ -6,6 +6,7 @@ use pulp::{Arch, WithSimd};
 
 use super::{
     attention::{SelfAttention, Softmax},
+    int8::{Int8Product, OnMachine, Round},
     pointwise::{AddAndNorm, Embed},
     product::Product,
 };
@@ -58,6 +59,26 @@ impl Path {
     /// A matrix product.
     pub fn product(self, product: Product<'_>) {
         self.run(product);
+    }
+
+    /// A matrix product of 8-bit integers.
+    pub fn int8_product(self, product: Int8Product<'_>) {
+        self.run(OnMachine(product, self.has_vnni()));
+    }
+
+    /// Rounds rows to 8 bits.
+    pub fn round(self, round: Round<'_>) {
+        self.run(round);
+    }
+
+    /// Whether 8-bit products have an instruction of their own, which makes them faster than those of f32.
+    #[must_use]
+    pub fn has_vnni(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if let Arch::V4(_) = self.0 {
+            return is_x86_feature_detected!("avx512vnni");
+        }
+        false
     }
 
     /// The attention of a star's tokens to each other.

@@ -178,6 +178,7 @@ fn catalogue(pipeline: &Pipeline, model: &Model) -> Catalogue {
         created: String::new(),
         model_sha256: model.hash().to_owned(),
         sql_sha256: pipeline.sql.sha256.clone(),
+        precision: pipeline.precision.to_string(),
         job: String::new(),
         max_rows: pipeline.tiling.max_rows,
         lowest_order: pipeline.tiling.lowest_order,

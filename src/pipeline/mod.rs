@@ -35,7 +35,7 @@ pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
 pub use run::{Estimate, Outcome, Run};
 pub use schedule::Schedule;
 pub use spec::{
-    ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Precision, Resources, ScheduleSpec, Tiling, Units,
+    ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Resources, ScheduleSpec, Tiling, Units,
 };
 pub use stages::{Stage, StageTime, Watch};
 

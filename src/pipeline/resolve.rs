@@ -15,10 +15,11 @@ use super::{
     places::Base,
     rules,
     schedule::Schedule,
-    spec::{ColumnText, Gates, Precision, Resources, Tiling, Units},
+    spec::{ColumnText, Gates, Resources, Tiling, Units},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    inference::Precision,
     model::default,
     schema::nearest,
     session::without_secrets,

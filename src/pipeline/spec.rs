@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::inference::Precision;
+
 /// A pipeline: from inputs, through one SQL query, to a catalogue in HATS.
 ///
 /// Relative paths are relative to the folder of this file.
@@ -61,15 +63,6 @@ pub struct PipelineFile {
     /// What a run may use.
     #[serde(default)]
     pub resources: Resources,
-}
-
-/// Precision in which the model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
 }
 
 /// A table that the query reads.

@@ -46,6 +46,9 @@ pub struct Catalogue {
     pub model_sha256: String,
     /// See `model_sha256`.
     pub sql_sha256: String,
+    /// Precision in which the model computed: `f32` or `int8`.
+    #[serde(default)]
+    pub precision: String,
     /// Identity of the job that makes it.
     pub job: String,
     /// Most rows of a tile.
@@ -184,6 +187,7 @@ impl Catalogue {
             ("hats_version", HATS.0.to_owned()),
             ("lamcat_job", self.job.clone()),
             ("lamcat_model_sha256", self.model_sha256.clone()),
+            ("lamcat_precision", self.precision.clone()),
             ("lamcat_sql_sha256", self.sql_sha256.clone()),
         ]
     }

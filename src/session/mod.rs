@@ -35,7 +35,7 @@ pub use stores::LazyStores;
 use crate::{
     error::{Error, ErrorKind},
     functions,
-    inference::{Engine, EngineOptions},
+    inference::{Engine, EngineOptions, Precision},
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
 };
 
@@ -46,6 +46,8 @@ pub struct SessionOptions {
     pub partitions: Option<usize>,
     /// Bytes that queries may hold before they spill or fail; unlimited if `None`.
     pub memory_bytes: Option<usize>,
+    /// Precision in which models compute.
+    pub precision: Precision,
 }
 
 /// A SQL session with an inference engine.
@@ -64,7 +66,7 @@ impl Session {
     /// # Errors
     /// If the engine cannot be started.
     pub fn new(options: &SessionOptions) -> Result<Self> {
-        Self::with_engine(options, Engine::start(EngineOptions::default())?)
+        Self::with_engine(options, Engine::start(EngineOptions::cpu(options.precision))?)
     }
 
     /// A session on `engine`.

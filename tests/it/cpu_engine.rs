@@ -2,7 +2,7 @@
 
 use lamcat::{
     context::Packed,
-    inference::{Answers, Backend, CandleBackend, CpuBackend, CpuPath, Requests},
+    inference::{Answers, Backend, CandleBackend, CpuBackend, CpuPath, Precision, Requests},
     model::{Architecture, Model, init},
     schema::Vocabulary,
 };
@@ -60,7 +60,7 @@ proptest! {
         let width = model.architecture().width;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         for path in CpuPath::all() {
-            let mut backend = CpuBackend::with_path(path);
+            let mut backend = CpuBackend::with_path(path, Precision::F32);
             let all = backend.infer(&model, &packed(&rows.iter().collect::<Vec<_>>()), &requests).unwrap();
             let reversed: Vec<_> = rows.iter().rev().collect();
             for (chunk, rows_of) in reversed.chunks(split).enumerate() {
@@ -79,7 +79,7 @@ proptest! {
         let (requests, rows) = (requests(9), packed(&rows.iter().collect::<Vec<_>>()));
         let wanted = CandleBackend.infer(&model, &rows, &requests).unwrap();
         for path in CpuPath::all() {
-            let got = CpuBackend::with_path(path).infer(&model, &rows, &requests).unwrap();
+            let got = CpuBackend::with_path(path, Precision::F32).infer(&model, &rows, &requests).unwrap();
             let scale = |i: usize| model.vocabulary().token(requests.tokens[i % 9]).scale as f32;
             let pairs = got.mean.iter().zip(&wanted.mean).chain(got.sigma.iter().zip(&wanted.sigma)).enumerate();
             for (i, (got, wanted)) in pairs {
@@ -100,7 +100,7 @@ fn what_is_no_number_stays_so_and_spoils_no_other_row() {
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let bad = vec![(1, odd), (60, -0.5)];
         for path in CpuPath::all() {
-            let mut backend = CpuBackend::with_path(path);
+            let mut backend = CpuBackend::with_path(path, Precision::F32);
             let alone = backend.infer(&model, &packed(&[&good]), &requests).unwrap();
             let both = backend.infer(&model, &packed(&[&bad, &good]), &requests).unwrap();
             assert!(both.mean[..2].iter().all(|v| v.is_nan()), "{path:?} {odd}: {:?}", both.mean);

@@ -83,7 +83,7 @@ async fn symbiotic_stars_are_out_of_domain_and_field_stars_are_not() {
     if !make_files(folder.path()) {
         return;
     }
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     let stars = STARS.replace("FROM '", &format!("FROM '{}/", folder.path().display()));
     session.sql(&stars).await.unwrap().collect().await.unwrap();
     session.engine().set_default_model(fitted(&session).await);

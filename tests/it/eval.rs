@@ -74,7 +74,7 @@ fn answers_that_are_not_finite_are_counted_and_left_out() {
 
 /// Stars of the sample with labels that are not theirs, some of them missing, as a table `stars`.
 async fn session() -> Session {
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     session.context().register_batch("sample", sample(90, 3).unwrap()).unwrap();
     let view = "CREATE VIEW stars AS SELECT xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp, \
                 0.5 + (source_id % 17) / 10.0 AS bprp, CASE WHEN source_id % 5 > 0 THEN 0.3 END AS jh, 0.4 AS jk, \

@@ -59,7 +59,7 @@ async fn labels_of_real_spectra_in_sql_equal_a_direct_forward_pass() {
     let folder = tempfile::tempdir().unwrap();
     ingest(folder.path(), &fits);
     let path = folder.path().join("stars.parquet");
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     session.engine().set_default_model(import::import(&reference, "small", false).unwrap());
     let raw = query(&session, &format!("SELECT * FROM '{}'", path.display())).await;
     let sql = format!(

@@ -29,7 +29,7 @@ async fn execute(session: &Session, sql: &str) {
 /// A session with the view `stars` of a file of spectra; the folder they are in.
 async fn spectra(file: &str) -> Option<(Session, PathBuf)> {
     let folder = shared(FOLDER)?;
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     let lists: Vec<String> = ["bp", "rp"]
         .iter()
         .flat_map(|b| {

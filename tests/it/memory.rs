@@ -8,7 +8,7 @@ use lamcat::{
 const QUERY: &str = "SELECT lam_spectrum(x) FROM (SELECT xp(bp_coefficients, rp_coefficients) AS x FROM stars)";
 
 async fn run(memory_bytes: Option<usize>, query: &str) -> datafusion::error::Result<String> {
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes })?;
+    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes, ..SessionOptions::default() })?;
     session.context().register_batch("stars", sample(1000, 1)?)?;
     let rows = session.sql(query).await?.collect().await?;
     Ok(datafusion::arrow::util::pretty::pretty_format_batches(&rows)?.to_string())

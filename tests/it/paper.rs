@@ -28,7 +28,7 @@ const STARS: usize = 60;
 const FIELD_STARS: &str = "data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";
 
 fn session() -> Session {
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     session.context().register_batch("stars", sample(STARS, 1).unwrap()).unwrap();
     session
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::{Device, Tensor};
 use lamcat::{
     context::Packed,
-    inference::{Backend, CandleBackend, CpuBackend, CpuPath, Requests},
+    inference::{Backend, CandleBackend, CpuBackend, CpuPath, Precision, Requests},
     model::{Architecture, Model, import, init},
     schema::Vocabulary,
 };
@@ -71,7 +71,7 @@ fn host(t: &Tensor) -> Vec<f32> {
 fn backends() -> Vec<(String, Box<dyn Backend>)> {
     let mut backends: Vec<(String, Box<dyn Backend>)> = vec![("candle".to_owned(), Box::new(CandleBackend))];
     for path in CpuPath::all() {
-        backends.push((path.name().to_owned(), Box::new(CpuBackend::with_path(path))));
+        backends.push((path.name().to_owned(), Box::new(CpuBackend::with_path(path, Precision::F32))));
     }
     backends
 }

@@ -14,7 +14,7 @@ const ROWS: usize = 120;
 const LIMIT: Duration = Duration::from_secs(100);
 
 fn session() -> Session {
-    let session = Session::new(&SessionOptions { partitions: Some(PARTITIONS), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(PARTITIONS), ..SessionOptions::default() }).unwrap();
     let state = session.context().state_ref();
     state.write().config_mut().options_mut().extensions.get_mut::<LamcatOptions>().unwrap().batch_rows = 4;
     let batch = sample(PARTITIONS * ROWS, 3).unwrap();

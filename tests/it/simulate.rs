@@ -55,7 +55,7 @@ async fn simulated_tokens_are_distributed_as_the_training_set() {
     }
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), "stars.parquet", SimulateOptions { rows: 1500, seed: 1, threads: None });
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     let stars = folder.path().join("stars.parquet").display().to_string();
     query(&session, &format!("CREATE VIEW stars AS SELECT * FROM '{stars}'")).await;
     let written = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&stars).unwrap()).unwrap();

@@ -175,7 +175,7 @@ fn list(batch: &RecordBatch, name: &str, row: usize) -> Vec<f32> {
 async fn calspec_fluxes_give_the_coefficients_of_gaias() {
     let Some(simulator) = &*SIMULATOR else { return };
     let path = shared("data/xp_sampled/gaia_flux_correction.parquet").unwrap();
-    let session = Session::new(&SessionOptions { partitions: Some(1), memory_bytes: None }).unwrap();
+    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     let sql = format!("SELECT star_type, gaia_spectrum, calspec_spectrum FROM '{}'", path.display());
     let (mut round_trip, mut cool, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for batch in session.sql(&sql).await.unwrap().collect().await.unwrap() {

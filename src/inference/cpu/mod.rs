@@ -4,6 +4,7 @@
 //! A row's answer is the same, bit for bit, whatever the rows beside it, their order and the number of threads: every
 //! number is one chain of operations that depends on its row alone.
 
+mod dense;
 mod network;
 mod tile;
 
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 
 use self::{network::Network, tile::Tile};
 use super::{
-    backend::{Answers, Backend, Requests},
+    backend::{Answers, Backend, Precision, Requests},
     candle::CandleBackend,
 };
 use crate::{context::Packed, error::Result, model::Model};
@@ -26,6 +27,7 @@ const STARS: usize = 64;
 #[derive(Debug)]
 pub struct CpuBackend {
     path: Path,
+    precision: Precision,
     /// The model last used, by its hash, with its packed weights; `None` where the engine cannot run it.
     packed: Option<(String, Option<Arc<Network>>)>,
     /// Memory of the tiles that are not at work.
@@ -34,22 +36,28 @@ pub struct CpuBackend {
 
 impl Default for CpuBackend {
     fn default() -> Self {
-        Self::with_path(Path::default())
+        Self::new(Precision::F32)
     }
 }
 
 impl CpuBackend {
+    /// The engine in a precision, with the fastest instructions.
+    #[must_use]
+    pub fn new(precision: Precision) -> Self {
+        Self::with_path(Path::default(), precision)
+    }
+
     /// The engine with the instructions of one of [`Path::all`].
     #[must_use]
-    pub fn with_path(path: Path) -> Self {
-        Self { path, packed: None, tiles: Mutex::new(Vec::new()) }
+    pub fn with_path(path: Path, precision: Precision) -> Self {
+        Self { path, precision, packed: None, tiles: Mutex::new(Vec::new()) }
     }
 
     fn network(&mut self, model: &Model) -> Result<Option<Arc<Network>>> {
         match &self.packed {
             Some((hash, network)) if hash == model.hash() => Ok(network.clone()),
             _ => {
-                let network = Network::pack(model)?.map(Arc::new);
+                let network = Network::pack(model, self.precision)?.map(Arc::new);
                 self.packed = Some((model.hash().to_owned(), network.clone()));
                 Ok(network)
             }
@@ -90,7 +98,10 @@ impl CpuBackend {
 
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
-        "cpu"
+        match self.precision {
+            Precision::F32 => "cpu",
+            Precision::Int8 => "cpu-int8",
+        }
     }
 
     fn infer(&mut self, model: &Model, batch: &Packed, requests: &Requests) -> Result<Answers> {

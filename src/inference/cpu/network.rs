@@ -1,9 +1,11 @@
 //! The network's weights as the products take them.
 
-use lamcat_kernels::{PANEL, Right, Weights, padded};
+use lamcat_kernels::{PANEL, Right, padded};
 
+use super::dense::Dense;
 use crate::{
     error::{Error, ErrorKind, Result},
+    inference::Precision,
     model::{Architecture, Model},
 };
 
@@ -16,9 +18,9 @@ pub(super) struct Network {
     pub(super) biases: Vec<f32>,
     pub(super) encoder: Vec<EncoderBlock>,
     pub(super) decoder: Vec<DecoderBlock>,
-    pub(super) head: Vec<Weights>,
+    pub(super) head: Vec<Dense>,
     /// Mean and log variance: two outputs.
-    pub(super) outputs: Weights,
+    pub(super) outputs: Dense,
 }
 
 /// A block of the encoder.
@@ -26,7 +28,7 @@ pub(super) struct Network {
 pub(super) struct EncoderBlock {
     pub(super) heads: usize,
     /// Queries, scaled, with keys and values.
-    pub(super) projection: Weights,
+    pub(super) projection: Dense,
     pub(super) extra_key: Vec<f32>,
     pub(super) extra_value: Vec<f32>,
     pub(super) rest: Rest,
@@ -38,13 +40,13 @@ pub(super) struct EncoderBlock {
 pub(super) struct DecoderBlock {
     pub(super) heads: usize,
     /// Queries, scaled.
-    pub(super) query: Weights,
+    pub(super) query: Dense,
     /// `(width, width)`: row `i` is what number `i` of a query is multiplied by for a score.
     keys: Vec<f32>,
     pub(super) key_bias: Vec<f32>,
     pub(super) extra_key: Vec<f32>,
     /// From the mean of the tokens by a head's weights to its part of the answer, for each head.
-    pub(super) values: Vec<Weights>,
+    pub(super) values: Vec<Dense>,
     pub(super) extra_value: Vec<f32>,
     pub(super) rest: Rest,
 }
@@ -60,10 +62,10 @@ impl DecoderBlock {
 /// What follows the attention.
 #[derive(Debug)]
 pub(super) struct Rest {
-    pub(super) output: Weights,
+    pub(super) output: Dense,
     pub(super) norm_1: Norm,
-    pub(super) dense_1: Weights,
-    pub(super) dense_2: Weights,
+    pub(super) dense_1: Dense,
+    pub(super) dense_2: Dense,
     pub(super) norm_2: Norm,
 }
 
@@ -76,12 +78,12 @@ pub(super) struct Norm {
 
 impl Network {
     /// Packs `model`; `None` if its width is not a whole number of panels.
-    pub(super) fn pack(model: &Model) -> Result<Option<Self>> {
+    pub(super) fn pack(model: &Model, precision: Precision) -> Result<Option<Self>> {
         let a = model.architecture();
         if !a.width.is_multiple_of(PANEL) {
             return Ok(None);
         }
-        let source = Source { model, width: a.width };
+        let source = Source { model, width: a.width, precision };
         let encoder = (0..Architecture::ENCODER_BLOCKS).map(|i| {
             source.encoder_block(&format!("torch_encoder.encoder_transformer_block_{}", i + 1), a.encoder_heads >> i)
         });
@@ -102,13 +104,18 @@ impl Network {
             encoder: encoder.collect::<Result<_>>()?,
             decoder: decoder.collect::<Result<_>>()?,
             head: head.collect::<Result<_>>()?,
-            outputs: Weights::pack(&[mean.0, log_variance.0].concat(), &[mean.1, log_variance.1].concat(), k),
+            outputs: Dense::pack(
+                Precision::F32,
+                &[mean.0, log_variance.0].concat(),
+                &[mean.1, log_variance.1].concat(),
+                k,
+            ),
         }))
     }
 
     /// Longest row of the decoder's layers.
     pub(super) fn longest(&self) -> usize {
-        self.head.iter().map(|layer| layer.n).max().unwrap_or(0).max(padded(self.width))
+        self.head.iter().map(|layer| layer.n()).max().unwrap_or(0).max(padded(self.width))
     }
 }
 
@@ -116,6 +123,8 @@ impl Network {
 struct Source<'a> {
     model: &'a Model,
     width: usize,
+    /// Of the layers whose products are most of the work; the values of the attention and the outputs stay in f32.
+    precision: Precision,
 }
 
 impl Source<'_> {
@@ -124,10 +133,10 @@ impl Source<'_> {
         self.model.weight(name)?.ok_or_else(missing)
     }
 
-    fn dense(&self, layer: &str) -> Result<Weights> {
+    fn dense(&self, layer: &str) -> Result<Dense> {
         let (weight, bias) = (self.get(&format!("{layer}.weight"))?, self.get(&format!("{layer}.bias"))?);
         let k = weight.len() / bias.len().max(1);
-        Ok(Weights::pack(&weight, &bias, k))
+        Ok(Dense::pack(self.precision, &weight, &bias, k))
     }
 
     fn norm(&self, layer: &str) -> Result<Norm> {
@@ -163,7 +172,7 @@ impl Source<'_> {
         let (weights, biases): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         Ok(EncoderBlock {
             heads,
-            projection: Weights::pack(&weights.concat(), &biases.concat(), self.width),
+            projection: Dense::pack(self.precision, &weights.concat(), &biases.concat(), self.width),
             extra_key: self.get(&format!("{block}.attention.bias_k"))?,
             extra_value: self.get(&format!("{block}.attention.bias_v"))?,
             rest: self.rest(block)?,
@@ -176,11 +185,11 @@ impl Source<'_> {
         let values = value.0.chunks_exact(d * self.width).zip(value.1.chunks_exact(d));
         Ok(DecoderBlock {
             heads,
-            query: Weights::pack(&query.0, &query.1, self.width),
+            query: Dense::pack(self.precision, &query.0, &query.1, self.width),
             keys: key.0,
             key_bias: key.1,
             extra_key: self.get(&format!("{block}.attention.bias_k"))?,
-            values: values.map(|(weight, bias)| Weights::pack(weight, bias, self.width)).collect(),
+            values: values.map(|(weight, bias)| Dense::pack(Precision::F32, weight, bias, self.width)).collect(),
             extra_value: self.get(&format!("{block}.attention.bias_v"))?,
             rest: self.rest(block)?,
         })

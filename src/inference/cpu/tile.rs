@@ -1,10 +1,13 @@
 //! The way of some stars through the network, on one core.
 
 use lamcat_kernels::{
-    AddAndNorm, Buffer, Embed, Left, Path, Product, Right, SelfAttention, Softmax, Start, Weights, padded,
+    AddAndNorm, Buffer, Embed, Int8Rows, Left, Path, Product, Right, SelfAttention, Softmax, Start, padded,
 };
 
-use super::network::{DecoderBlock, EncoderBlock, Network, Norm, Rest};
+use super::{
+    dense::{Part, Rows, STRETCH},
+    network::{DecoderBlock, EncoderBlock, Network, Norm, Rest},
+};
 use crate::schema::TokenId;
 
 /// PyTorch's default, which the published model uses.
@@ -14,7 +17,7 @@ const ENCODER_ROWS: usize = 256;
 /// Rows that go through the decoder's wide layers together, at most.
 const DECODER_ROWS: usize = 256;
 /// Units of a hidden layer at once.
-const HIDDEN: usize = 256;
+const HIDDEN: usize = STRETCH;
 /// Requests of a star at once.
 const REQUESTS: usize = 8;
 
@@ -29,6 +32,9 @@ pub(super) struct Tile {
     a: Buffer,
     b: Buffer,
     scratch: Buffer,
+    /// Rows in 8 bits: those that a wide layer is asked with, and those that any other is.
+    wide: Int8Rows,
+    rounded: Int8Rows,
     star: Star,
 }
 
@@ -60,6 +66,8 @@ impl Tile {
             a: Buffer::default(),
             b: Buffer::default(),
             scratch: Buffer::default(),
+            wide: Int8Rows::default(),
+            rounded: Int8Rows::default(),
             star: Star::default(),
         }
     }
@@ -105,7 +113,7 @@ impl Tile {
             (std::mem::take(&mut self.a), std::mem::take(&mut self.b), std::mem::take(&mut self.scratch));
         a.at_least(rows * 3 * width);
         b.at_least(rows * width);
-        self.layer(&block.projection, rows, x, width, false, &mut a);
+        self.rows(x, width, rows).through_all(&block.projection, false, &mut a);
         let first = self.starts[stars.start];
         for star in stars {
             let (from, to) = (self.starts[star] - first, self.starts[star + 1] - first);
@@ -129,33 +137,23 @@ impl Tile {
         let rows = x.len() / width;
         let (mut a, mut b) = (std::mem::take(&mut self.a), std::mem::take(&mut self.b));
         a.at_least(rows * HIDDEN.max(width));
-        self.layer(&rest.output, rows, &b, width, false, &mut a);
+        self.rows(&b, width, rows).through_all(&rest.output, false, &mut a);
         self.add_and_norm(&rest.norm_1, x, &a[..rows * width]);
-        let hidden = rest.dense_1.n;
-        for from in (0..hidden).step_by(HIDDEN) {
-            let units = HIDDEN.min(hidden - from);
-            let inputs = units.min(rest.dense_2.k - from);
-            self.path.product(Product {
-                m: rows,
-                k: width,
-                left: Left { data: x, row: width, column: 1 },
-                right: rest.dense_1.right().columns(from, units),
-                start: Start::Bias(&rest.dense_1.bias[from..]),
-                gelu: true,
-                out: &mut a,
-                stride: units,
-            });
-            self.path.product(Product {
-                m: rows,
-                k: inputs,
-                left: Left { data: &a, row: units, column: 1 },
-                right: rest.dense_2.right().from_row(from),
-                start: if from == 0 { Start::Bias(&rest.dense_2.bias) } else { Start::Result },
-                gelu: false,
-                out: &mut b,
-                stride: width,
-            });
+        let (wide, narrow) = (&rest.dense_1, &rest.dense_2);
+        let mut rounded = std::mem::take(&mut self.wide);
+        let mut asked = Rows::new(self.path, x, width, rows, &mut rounded);
+        for from in (0..wide.n()).step_by(HIDDEN) {
+            let units = HIDDEN.min(wide.n() - from);
+            let inputs = units.min(narrow.k() - from);
+            let start = Start::Bias(&wide.bias()[from..]);
+            let outputs = (from, units);
+            asked.through(Part { layer: wide, inputs: (0, width), outputs, start, gelu: true, out: &mut a });
+            let start = if from == 0 { Start::Bias(narrow.bias()) } else { Start::Result };
+            let (inputs, outputs) = ((from, inputs), (0, width));
+            let part = Part { layer: narrow, inputs, outputs, start, gelu: false, out: &mut b };
+            self.rows(&a, units, rows).through(part);
         }
+        self.wide = rounded;
         self.add_and_norm(&rest.norm_2, x, &b[..rows * width]);
         (self.a, self.b) = (a, b);
     }
@@ -165,18 +163,9 @@ impl Tile {
         self.path.add_and_norm(AddAndNorm { x, residual, weight, bias, epsilon: LAYER_NORM_EPSILON });
     }
 
-    /// `x` `(rows, stride)` through a layer into `out` `(rows, layer.n)`.
-    fn layer(&self, layer: &Weights, rows: usize, x: &[f32], stride: usize, gelu: bool, out: &mut [f32]) {
-        self.path.product(Product {
-            m: rows,
-            k: layer.k,
-            left: Left { data: x, row: stride, column: 1 },
-            right: layer.right(),
-            start: Start::Bias(&layer.bias),
-            gelu,
-            out,
-            stride: layer.n,
-        });
+    /// `rows` rows of `x` for layers.
+    fn rows<'a>(&'a mut self, x: &'a [f32], stride: usize, rows: usize) -> Rows<'a> {
+        Rows::new(self.path, x, stride, rows, &mut self.rounded)
     }
 
     /// Mean perception of each star, `(stars, width)`; zero without tokens.
@@ -222,12 +211,12 @@ impl Tile {
         let mut stride = network.width;
         a[..x.len()].copy_from_slice(x);
         for layer in &network.head {
-            self.layer(layer, rows, &a, stride, true, &mut b);
-            stride = layer.n;
+            self.rows(&a, stride, rows).through_all(layer, true, &mut b);
+            stride = layer.n();
             std::mem::swap(&mut a, &mut b);
         }
-        self.layer(&network.outputs, rows, &a, stride, false, &mut b);
-        b.chunks_exact(network.outputs.n).take(rows).for_each(|row| answer(row[0], row[1]));
+        self.rows(&a, stride, rows).through_all(&network.outputs, false, &mut b);
+        b.chunks_exact(network.outputs.n()).take(rows).for_each(|row| answer(row[0], row[1]));
         (self.a, self.b) = (a, b);
     }
 
@@ -242,7 +231,7 @@ impl Tile {
         // Means of the tokens by each head's weights, `(heads, rows, width)`, and the weights of the extra key.
         means.at_least(rows * block.heads * (width + 1));
         let (means_of, extra_of) = means.split_at_mut(rows * block.heads * width);
-        self.layer(&block.query, rows, x, width, false, &mut a);
+        self.rows(x, width, rows).through_all(&block.query, false, &mut a);
         for (nth, star) in stars.enumerate() {
             for from in (0..requests).step_by(REQUESTS) {
                 let count = REQUESTS.min(requests - from);
@@ -259,15 +248,15 @@ impl Tile {
         }
         let mut part = std::mem::take(&mut self.star.part);
         for (head, values) in block.values.iter().enumerate() {
-            part.at_least(rows * values.n);
+            part.at_least(rows * values.n());
             // The bias has the weight of the tokens alone; it is added below.
-            self.layer(values, rows, &means_of[head * rows * width..], width, false, &mut part);
-            let (bias, extra) = (&values.bias[..of_head], &block.extra_value[head * of_head..(head + 1) * of_head]);
+            self.rows(&means_of[head * rows * width..], width, rows).through_all(values, false, &mut part);
+            let (bias, extra) = (&values.bias()[..of_head], &block.extra_value[head * of_head..(head + 1) * of_head]);
             for row in 0..rows {
                 let weight = extra_of[head * rows + row];
                 let out = &mut b[row * width + head * of_head..][..of_head];
                 for (k, out) in out.iter_mut().enumerate() {
-                    *out = part[row * values.n + k] + weight * (extra[k] - bias[k]);
+                    *out = part[row * values.n() + k] + weight * (extra[k] - bias[k]);
                 }
             }
         }

@@ -40,6 +40,7 @@ pub(super) fn facts(found: &Findings) -> String {
         ("software", of("hats_builder")),
         ("job", manifest.job.clone()),
         ("model (sha256)", of("lamcat_model_sha256")),
+        ("precision", of("lamcat_precision")),
         ("query (sha256)", of("lamcat_sql_sha256")),
         ("compared with", found.old.as_ref().map_or_else(String::new, |(old, ..)| old.folder.clone())),
         ("path", found.path.clone()),

@@ -1,0 +1,120 @@
+//! A layer's weights in one of the precisions, and products with them.
+
+use lamcat_kernels::{GROUP, Int8Product, Int8Rows, Int8Weights, Left, Path, Product, Round, Start, Weights};
+
+use crate::inference::Precision;
+
+/// A layer's weights.
+#[derive(Debug)]
+pub(super) enum Dense {
+    F32(Weights),
+    Int8(Int8Weights),
+}
+
+impl Dense {
+    /// Packs `weight` `(outputs, k)`, row-major, and `bias` `(outputs)`.
+    pub(super) fn pack(precision: Precision, weight: &[f32], bias: &[f32], k: usize) -> Self {
+        match precision {
+            Precision::F32 => Self::F32(Weights::pack(weight, bias, k)),
+            Precision::Int8 => Self::Int8(Int8Weights::pack(weight, bias, k)),
+        }
+    }
+
+    /// Inputs.
+    pub(super) fn k(&self) -> usize {
+        match self {
+            Self::F32(weights) => weights.k,
+            Self::Int8(weights) => weights.k,
+        }
+    }
+
+    /// Outputs, in whole panels.
+    pub(super) fn n(&self) -> usize {
+        match self {
+            Self::F32(weights) => weights.n,
+            Self::Int8(weights) => weights.n,
+        }
+    }
+
+    pub(super) fn bias(&self) -> &[f32] {
+        match self {
+            Self::F32(weights) => &weights.bias,
+            Self::Int8(weights) => &weights.bias,
+        }
+    }
+}
+
+/// Longest stretch of a layer's inputs that [`Part`] may begin behind: where weights in 8 bits have a scale of their own.
+pub(super) const STRETCH: usize = GROUP;
+
+/// Some outputs of a layer from some of its inputs.
+pub(super) struct Part<'a> {
+    /// The layer.
+    pub(super) layer: &'a Dense,
+    /// First input and their number; a multiple of [`STRETCH`].
+    pub(super) inputs: (usize, usize),
+    /// First output and their number, whole panels.
+    pub(super) outputs: (usize, usize),
+    /// What is added to.
+    pub(super) start: Start<'a>,
+    /// Whether the result goes through gelu.
+    pub(super) gelu: bool,
+    /// `(rows, outputs)`.
+    pub(super) out: &'a mut [f32],
+}
+
+/// Rows that layers take: as they are, and in 8 bits once a layer has asked for them.
+pub(super) struct Rows<'a> {
+    path: Path,
+    x: &'a [f32],
+    stride: usize,
+    rows: usize,
+    rounded: &'a mut Int8Rows,
+    /// Numbers of a row that `rounded` holds.
+    holds: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `rows` rows of `x`, `stride` apart; `rounded` is room.
+    pub(super) fn new(path: Path, x: &'a [f32], stride: usize, rows: usize, rounded: &'a mut Int8Rows) -> Self {
+        Self { path, x, stride, rows, rounded, holds: 0 }
+    }
+
+    /// Puts the rows through `part`.
+    pub(super) fn through(&mut self, part: Part<'_>) {
+        let Part { layer, inputs, outputs, start, gelu, out } = part;
+        match layer {
+            Dense::F32(weights) => self.path.product(Product {
+                m: self.rows,
+                k: inputs.1,
+                left: Left { data: self.x, row: self.stride, column: 1 },
+                right: weights.right().from_row(inputs.0).columns(outputs.0, outputs.1),
+                start,
+                gelu,
+                out,
+                stride: outputs.1,
+            }),
+            Dense::Int8(weights) => {
+                if self.holds != inputs.1 {
+                    let (x, stride, rows, k) = (self.x, self.stride, self.rows, inputs.1);
+                    self.path.round(Round { x, stride, rows, k, out: self.rounded });
+                    self.holds = inputs.1;
+                }
+                self.path.int8_product(Int8Product {
+                    first_input: inputs.0,
+                    first_column: outputs.0,
+                    columns: outputs.1,
+                    start,
+                    stride: outputs.1,
+                    ..Int8Product::layer(self.rounded, weights, gelu, out)
+                });
+            }
+        }
+    }
+
+    /// Puts the rows through all of `layer` into `(rows, layer.n)`.
+    pub(super) fn through_all(&mut self, layer: &Dense, gelu: bool, out: &mut [f32]) {
+        let start = Start::Bias(layer.bias());
+        self.through(Part { layer, inputs: (0, layer.k()), outputs: (0, layer.n()), start, gelu, out });
+    }
+}
