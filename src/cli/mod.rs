@@ -1,5 +1,6 @@
 //! The command line: data to stdout, everything else to stderr.
 
+mod bench;
 mod demo;
 mod domain;
 mod eval;
@@ -62,6 +63,8 @@ enum Command {
     /// Verify, list, compare, roll back and clean up the releases of a catalogue.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Measure how many stars a second the model does on this machine, beside what its matrix products could reach.
+    Bench(bench::BenchArgs),
     /// Convert files of the Gaia archive (ECSV, CSV, FITS, VOTable, HATS) to Parquet.
     Ingest(ingest::IngestArgs),
     /// Simulate stars with spectra and labels, to train a model on.
@@ -111,6 +114,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(*args).await,
         Command::Schedule(command) => schedule::run(command).await,
         Command::Release(command) => release::run(command).await,
+        Command::Bench(args) => bench::run(&args),
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,

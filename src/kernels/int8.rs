@@ -328,7 +328,7 @@ mod vnni {
         let mut all = [[_mm512_setzero_si512(); VECTORS]; M];
         let mut row = bytes.as_ptr();
         for quads in quads {
-            let weights = quads.0.as_ptr().cast::<__m512i>();
+            let weights = std::ptr::from_ref(quads).cast::<__m512i>();
             // SAFETY: a `Quads` is as long as its vectors and starts at a multiple of their length; the caller has seen
             // that M rows of as many quads are there.
             unsafe {

@@ -49,6 +49,22 @@ impl Architecture {
         Self { context_length: 64, width: 32, encoder_heads: 8, encoder_dense: 64, decoder_heads: 8, decoder_dense: 96 }
     }
 
+    /// Floating-point operations of a star's matrix products, two for each multiply-add: `tokens` in, `requests` out,
+    /// keys and values made once for all requests.
+    #[must_use]
+    pub fn flops(&self, tokens: usize, requests: usize) -> u64 {
+        let (w, t) = (self.width, tokens);
+        let attention = 4 * w * (t + 1);
+        let encoder = (0..Self::ENCODER_BLOCKS).map(|i| 8 * w * w + attention + 4 * w * (self.encoder_dense >> i));
+        let keys_and_values = Self::DECODER_BLOCKS * 4 * w * w;
+        let decoder = (0..Self::DECODER_BLOCKS).map(|i| 4 * w * w + attention + 4 * w * (self.decoder_dense >> i));
+        let widths: Vec<usize> =
+            std::iter::once(w).chain((0..Self::HEAD_LAYERS).map(|i| self.decoder_dense >> i)).chain([2]).collect();
+        let head: usize = widths.windows(2).map(|pair| 2 * pair[0] * pair[1]).sum();
+        let of_token = encoder.sum::<usize>() + keys_and_values;
+        (t * of_token + requests * (decoder.sum::<usize>() + head)) as u64
+    }
+
     /// Checks that every block's width divides into its heads and every size is positive.
     ///
     /// # Errors
@@ -85,6 +101,12 @@ impl Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_of_the_published_model() {
+        let a = Architecture::leung_bovy_2023();
+        assert_eq!([1, 3].map(|labels| a.flops(64, labels) / 100_000), [1003, 1332]);
+    }
 
     #[test]
     fn the_published_sizes_are_valid_and_odd_ones_are_not() {

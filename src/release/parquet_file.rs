@@ -30,6 +30,8 @@ use crate::error::{Error, ErrorKind, Result};
 const ROW_GROUP_ROWS: usize = 100_000;
 /// Bytes to a page.
 const PAGE_BYTES: usize = 128 << 10;
+/// Most rows of a page of working files: of each of many units a tile takes few rows, and pages are read whole.
+const WORKING_PAGE_ROWS: usize = 1024;
 /// Rows encoded at once: equal batches make equal files, however the rows came.
 const BATCH_ROWS: usize = 8192;
 /// Bytes of a part of an upload.
@@ -152,6 +154,9 @@ fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> W
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_created_by(concat!("lamcat ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(pairs.collect()));
+    if effort == Effort::Working {
+        builder = builder.set_data_page_row_count_limit(WORKING_PAGE_ROWS);
+    }
     for (i, field) in schema.fields().iter().enumerate() {
         let (path, values) = match field.data_type() {
             DataType::FixedSizeList(item, _) => {

@@ -1,0 +1,198 @@
+//! `lamcat bench`.
+
+use std::{io::Write, path::PathBuf, time::Instant};
+
+use anyhow::{Context, bail};
+use candle_core::{Device, Tensor};
+use clap::{Args, ValueEnum};
+use indicatif::HumanCount;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::Serialize;
+
+use super::{
+    stdout::out,
+    text_table::{Cell, text_table},
+};
+use crate::{
+    context::Packed,
+    inference::{Backend, CandleBackend, CpuBackend, Precision, Requests},
+    model::{Model, default},
+};
+
+/// Size of the matrices by whose product a core's speed is measured.
+const MATRIX: usize = 1536;
+/// Coefficients of each band that a context holds, as where SQL gives `lam_infer` a spectrum.
+const ORDERS: usize = 32;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum BackendName {
+    /// The CPU engine.
+    Cpu,
+    /// The readable reference.
+    Candle,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Stars have made-up spectra of 64 coefficients; the time does not depend on their values. The model of \
+                  the published size with random weights: lamcat model init -o full.safetensors"
+)]
+pub(super) struct BenchArgs {
+    /// A model file [default: the embedded model].
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Labels that are asked for.
+    #[arg(long, value_delimiter = ',', default_value = "teff,logg,m_h")]
+    labels: Vec<String>,
+    /// Stars given to the model at once.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    batch_rows: usize,
+    /// Cores to use [default: all there are].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Precision in which the model computes.
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+    /// What computes.
+    #[arg(long, value_enum, default_value = "cpu")]
+    backend: BackendName,
+    /// Seconds to measure for.
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    seconds: f64,
+    /// The result for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Figures {
+    model: String,
+    backend: String,
+    labels: usize,
+    batch_rows: usize,
+    threads: usize,
+    stars_per_second: f64,
+    /// The fastest batch's.
+    best_stars_per_second: f64,
+    mflop_per_star: f64,
+    /// What the model's matrix products do.
+    gflops: f64,
+    /// What plain products of large matrices did, on as many cores, just before.
+    sgemm_gflops: f64,
+    /// The first by the second.
+    share_of_sgemm: f64,
+}
+
+pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    if args.batch_rows == 0 || args.threads == Some(0) || args.labels.is_empty() {
+        bail!("--batch-rows and --threads must be at least 1, and --labels name one");
+    }
+    let model = match &args.model {
+        Some(path) => {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Model::from_bytes(&bytes).map_err(|e| e.at("file", path.display()))?
+        }
+        None => default::model()?,
+    };
+    let mut backend: Box<dyn Backend> = match args.backend {
+        BackendName::Cpu => Box::new(CpuBackend::new(args.precision)),
+        BackendName::Candle if args.precision == Precision::F32 => Box::new(CandleBackend),
+        BackendName::Candle => bail!("candle computes in f32 only"),
+    };
+    let threads = args.threads.unwrap_or_else(rayon::current_num_threads);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let figures = pool.install(|| measure(args, &model, backend.as_mut(), &pool))?;
+    if args.json {
+        return Ok(writeln!(out(), "{}", serde_json::to_string(&figures)?)?);
+    }
+    show(&figures)
+}
+
+fn measure(args: &BenchArgs, model: &Model, backend: &mut dyn Backend, pool: &ThreadPool) -> anyhow::Result<Figures> {
+    let tokens = args.labels.iter().map(|label| model.vocabulary().require(label));
+    let requests = Requests { tokens: tokens.collect::<crate::error::Result<_>>()?, embedding: false };
+    let packed = spectra(model, args.batch_rows)?;
+    let flops = model.architecture().flops(2 * ORDERS, requests.tokens.len()) as f64;
+    let sgemm_gflops = sgemm(pool)?;
+    backend.infer(model, &packed, &requests)?;
+    let (started, mut batches, mut best) = (Instant::now(), 0usize, f64::INFINITY);
+    while batches < 3 || started.elapsed().as_secs_f64() < args.seconds {
+        let began = Instant::now();
+        backend.infer(model, &packed, &requests)?;
+        best = best.min(began.elapsed().as_secs_f64());
+        batches += 1;
+    }
+    let rate = (batches * packed.rows) as f64 / started.elapsed().as_secs_f64();
+    let gflops = rate * flops / 1e9;
+    Ok(Figures {
+        model: model.name().to_owned(),
+        backend: backend.name().to_owned(),
+        labels: requests.tokens.len(),
+        batch_rows: packed.rows,
+        threads: pool.current_num_threads(),
+        stars_per_second: rate,
+        best_stars_per_second: packed.rows as f64 / best,
+        mflop_per_star: flops / 1e6,
+        gflops,
+        sgemm_gflops,
+        share_of_sgemm: gflops / sgemm_gflops,
+    })
+}
+
+/// Contexts of made-up spectra.
+fn spectra(model: &Model, rows: usize) -> anyhow::Result<Packed> {
+    let mut ids = Vec::new();
+    for band in ["bp", "rp"] {
+        for order in 0..ORDERS {
+            ids.push(model.vocabulary().require(&format!("{band}{order}"))?);
+        }
+    }
+    let slots = model.architecture().context_length;
+    if slots < ids.len() {
+        bail!("the model's context has {slots} slots, fewer than the {} coefficients", ids.len());
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut packed = Packed { rows, context_length: slots, tokens: Vec::new(), values: Vec::new() };
+    for row in 1..=rows {
+        packed.tokens.extend(&ids);
+        packed.values.extend(ids.iter().map(|_| -> f32 { StandardNormal.sample(&mut random) }));
+        packed.tokens.resize(row * slots, 0);
+        packed.values.resize(row * slots, 0.0);
+    }
+    Ok(packed)
+}
+
+/// GFLOP/s of all cores together, each of which multiplies matrices of its own: the best of some.
+fn sgemm(pool: &ThreadPool) -> anyhow::Result<f64> {
+    let matrix = Tensor::rand(-1f32, 1f32, (MATRIX, MATRIX), &Device::Cpu)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let began = Instant::now();
+        let products = pool.broadcast(|_| matrix.matmul(&matrix).map(drop));
+        products.into_iter().collect::<candle_core::Result<Vec<()>>>()?;
+        best = best.min(began.elapsed().as_secs_f64());
+    }
+    Ok(2.0 * (MATRIX as f64).powi(3) * pool.current_num_threads() as f64 / best / 1e9)
+}
+
+fn show(figures: &Figures) -> anyhow::Result<()> {
+    let Figures { model, backend, labels, threads, batch_rows, .. } = figures;
+    eprintln!("{model}, {backend}, {batch_rows} stars at once");
+    let rate = |value: f64| Cell::number(HumanCount(value.round() as u64));
+    let row = vec![
+        Cell::number(labels),
+        Cell::number(threads),
+        rate(figures.stars_per_second),
+        rate(figures.best_stars_per_second),
+        Cell::number(format!("{:.1}", figures.gflops)),
+        Cell::number(format!("{:.1}", figures.sgemm_gflops)),
+        Cell::number(format!("{:.0} %", 100.0 * figures.share_of_sgemm)),
+    ];
+    let header = ["labels", "threads", "stars/s", "fastest batch", "GFLOP/s", "large f32 matrices", "share"];
+    Ok(write!(out(), "{}", text_table(&header, &[row]))?)
+}
