@@ -68,16 +68,16 @@ pub(super) struct Rows<'a> {
     path: Path,
     x: &'a [f32],
     stride: usize,
-    rows: usize,
+    m: usize,
     rounded: &'a mut Int8Rows,
     /// Numbers of a row that `rounded` holds.
     holds: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// `rows` rows of `x`, `stride` apart; `rounded` is room.
-    pub(super) fn new(path: Path, x: &'a [f32], stride: usize, rows: usize, rounded: &'a mut Int8Rows) -> Self {
-        Self { path, x, stride, rows, rounded, holds: 0 }
+    /// `m` rows of `x`, `stride` apart; `rounded` is room.
+    pub(super) fn new(path: Path, x: &'a [f32], stride: usize, m: usize, rounded: &'a mut Int8Rows) -> Self {
+        Self { path, x, stride, m, rounded, holds: 0 }
     }
 
     /// Puts the rows through `part`.
@@ -85,7 +85,7 @@ impl<'a> Rows<'a> {
         let Part { layer, inputs, outputs, start, gelu, out } = part;
         match layer {
             Dense::F32(weights) => self.path.product(Product {
-                m: self.rows,
+                m: self.m,
                 k: inputs.1,
                 left: Left { data: self.x, row: self.stride, column: 1 },
                 right: weights.right().from_row(inputs.0).columns(outputs.0, outputs.1),
@@ -96,7 +96,7 @@ impl<'a> Rows<'a> {
             }),
             Dense::Int8(weights) => {
                 if self.holds != inputs.1 {
-                    let (x, stride, rows, k) = (self.x, self.stride, self.rows, inputs.1);
+                    let (x, stride, rows, k) = (self.x, self.stride, self.m, inputs.1);
                     self.path.round(Round { x, stride, rows, k, out: self.rounded });
                     self.holds = inputs.1;
                 }

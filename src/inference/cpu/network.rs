@@ -115,7 +115,7 @@ impl Network {
 
     /// Longest row of the decoder's layers.
     pub(super) fn longest(&self) -> usize {
-        self.head.iter().map(|layer| layer.n()).max().unwrap_or(0).max(padded(self.width))
+        self.head.iter().map(Dense::n).max().unwrap_or(0).max(padded(self.width))
     }
 }
 
