@@ -17,7 +17,8 @@ pub(super) struct SessionArgs {
     /// A model file to register, path or URL, `FILE` or `NAME=FILE`; the first one becomes the default model. Repeatable.
     #[arg(long = "model", value_name = "[NAME=]FILE", env = "LAMCAT_MODEL", value_delimiter = ',')]
     models: Vec<String>,
-    /// Partitions that a query is split into [default: one per core].
+    /// Threads that models compute on and partitions that a query is split into [default: one per core that the process may
+    /// use, by the limits of its container, too].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Memory that queries may hold, e.g. 800MB or 4GB [default: no limit].

@@ -23,16 +23,23 @@ pub struct EngineOptions {
 }
 
 impl EngineOptions {
-    /// The CPU engine in a precision.
-    #[must_use]
-    pub fn cpu(precision: Precision) -> Self {
-        Self { backend: Box::new(CpuBackend::new(precision)) }
+    /// The CPU engine in a precision, on so many threads; on one per core that the process may use if `None`.
+    ///
+    /// # Errors
+    /// If the operating system gives no threads.
+    pub fn cpu(precision: Precision, threads: Option<usize>) -> Result<Self> {
+        let backend = CpuBackend::new(precision);
+        let backend = match threads {
+            Some(threads) => backend.on_threads(threads)?,
+            None => backend,
+        };
+        Ok(Self { backend: Box::new(backend) })
     }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self::cpu(Precision::default())
+        Self { backend: Box::new(CpuBackend::default()) }
     }
 }
 

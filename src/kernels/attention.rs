@@ -3,7 +3,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{buffer::Buffer, pointwise::exp};
+use super::{buffer::Buffer, pointwise::exp2};
 
 /// Keys or values of one head: those of the context's tokens with the extra one behind them.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ impl Memory<'_> {
     }
 }
 
-/// Every token of a star asks every token of it and the extra key, head by head.
+/// Every token of a star asks every token of it and the extra key, head by head. Scores are exponents of 2.
 pub struct SelfAttention<'a> {
     /// Scaled queries, keys and values side by side: `(tokens, 3 width)`.
     pub projected: &'a [f32],
@@ -58,9 +58,9 @@ impl WithSimd for SelfAttention<'_> {
         let (answers, scores) = rest.split_at_mut(d * lines);
         for head in 0..self.heads {
             let at = head * d;
-            for (row, projected) in self.projected.chunks_exact(3 * width).take(n).enumerate() {
-                for (i, q) in projected[at..at + d].iter().enumerate() {
-                    queries[i * lines + row] = *q;
+            for (i, queries) in queries.chunks_exact_mut(lines).enumerate() {
+                for (query, projected) in queries.iter_mut().zip(self.projected.chunks_exact(3 * width)).take(n) {
+                    *query = projected[at + i];
                 }
             }
             let memory = |part: usize, extra| Memory {
@@ -73,16 +73,11 @@ impl WithSimd for SelfAttention<'_> {
             let mut first = 0;
             while first < lines {
                 let of = Queries { asked: queries, answers, scores, keys, values, d, lines, first };
-                first += S::F32_LANES
-                    * match (lines - first) / S::F32_LANES {
-                        0..2 => simd.vectorize(Attend::<1>(of)),
-                        2 | 3 => simd.vectorize(Attend::<2>(of)),
-                        _ => simd.vectorize(Attend::<4>(of)),
-                    };
+                first += S::F32_LANES * of.attend(simd);
             }
-            for (row, out) in self.out.chunks_exact_mut(width).take(n).enumerate() {
-                for (i, out) in out[at..at + d].iter_mut().enumerate() {
-                    *out = answers[i * lines + row];
+            for (i, answers) in answers.chunks_exact(lines).enumerate() {
+                for (out, answer) in self.out.chunks_exact_mut(width).zip(answers).take(n) {
+                    out[at + i] = *answer;
                 }
             }
         }
@@ -104,39 +99,79 @@ struct Queries<'a> {
     first: usize,
 }
 
-/// `V` vectors of queries; gives `V`.
-struct Attend<'a, const V: usize>(Queries<'a>);
+impl Queries<'_> {
+    /// Answers as many vectors of queries as there are registers for; gives their number.
+    #[inline(always)]
+    fn attend<S: Simd>(self, simd: S) -> usize {
+        let many = S::REGISTER_COUNT >= 32;
+        match (self.d, (self.lines - self.first) / S::F32_LANES) {
+            (4, 4..) if many => simd.vectorize(Attend::<4, 4>(self)),
+            (4, 2..) => simd.vectorize(Attend::<2, 4>(self)),
+            (4, _) => simd.vectorize(Attend::<1, 4>(self)),
+            (8, 2..) if many => simd.vectorize(Attend::<2, 8>(self)),
+            (8, _) => simd.vectorize(Attend::<1, 8>(self)),
+            (16, _) if many => simd.vectorize(Attend::<1, 16>(self)),
+            (_, 4..) => simd.vectorize(Attend::<4, 0>(self)),
+            _ => simd.vectorize(Attend::<1, 0>(self)),
+        }
+    }
+}
 
-impl<const V: usize> WithSimd for Attend<'_, V> {
+/// `V` vectors of queries of `D` numbers, which stay in registers, or of any number if `D` is 0; gives `V`.
+struct Attend<'a, const V: usize, const D: usize>(Queries<'a>);
+
+impl<const V: usize, const D: usize> WithSimd for Attend<'_, V, D> {
     type Output = usize;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> usize {
-        let Queries { asked: queries, answers, scores, keys, values, d, lines, first } = self.0;
+        let Queries { asked, answers, scores, keys, values, d, lines, first } = self.0;
         let zero = [simd.splat_f32s(0.0); V];
         let mut most = [simd.splat_f32s(f32::NEG_INFINITY); V];
         let scores = &mut pulp::as_arrays_mut::<V, _>(S::as_mut_simd_f32s(scores).0).0[..=keys.count];
-        for (i, score) in scores.iter_mut().enumerate() {
-            let mut sums = zero;
-            for (query, key) in queries.chunks_exact(lines).zip(keys.get(i, d)) {
-                let (query, key) = (S::as_simd_f32s(&query[first..]).0, simd.splat_f32s(*key));
-                for v in 0..V {
-                    sums[v] = simd.mul_add_e_f32s(query[v], key, sums[v]);
+        let query = |i: usize| -> &[S::f32s] { S::as_simd_f32s(&asked[i * lines + first..]).0 };
+        let mut held = [zero; D];
+        for i in 0..D {
+            held[i].copy_from_slice(&query(i)[..V]);
+        }
+        let mut keys_done = 0;
+        while keys_done < scores.len() {
+            if D > 0 && keys_done + TOGETHER <= keys.count {
+                let sums = score::<S, V, D, TOGETHER>(simd, &held, keys, keys_done);
+                scores[keys_done..keys_done + TOGETHER].copy_from_slice(&sums);
+                keys_done += TOGETHER;
+            } else if D > 0 {
+                scores[keys_done] = score::<S, V, D, 1>(simd, &held, keys, keys_done)[0];
+                keys_done += 1;
+            } else {
+                let mut sums = zero;
+                for (i, key) in keys.get(keys_done, d).iter().enumerate() {
+                    let (query, key) = (query(i), simd.splat_f32s(*key));
+                    for v in 0..V {
+                        sums[v] = simd.mul_add_e_f32s(query[v], key, sums[v]);
+                    }
                 }
+                scores[keys_done] = sums;
+                keys_done += 1;
             }
-            *score = sums;
+        }
+        for score in scores.iter() {
             for v in 0..V {
-                most[v] = simd.max_f32s(most[v], sums[v]);
+                most[v] = simd.max_f32s(most[v], score[v]);
             }
         }
         let mut total = zero;
         for score in scores.iter_mut() {
             for v in 0..V {
-                score[v] = exp(simd, simd.sub_f32s(score[v], most[v]));
+                score[v] = exp2(simd, simd.sub_f32s(score[v], most[v]));
                 total[v] = simd.add_f32s(total[v], score[v]);
             }
         }
         let share = total.map(|total| simd.div_f32s(simd.splat_f32s(1.0), total));
+        if D > 0 {
+            mix::<S, V, D>(simd, scores, values, answers, &share, 0, lines, first);
+            return V;
+        }
         let mut at = 0;
         while at < d {
             at += if d - at >= 4 {
@@ -147,6 +182,33 @@ impl<const V: usize> WithSimd for Attend<'_, V> {
         }
         V
     }
+}
+
+/// Keys that are scored side by side, so that their sums need not wait for each other.
+const TOGETHER: usize = 4;
+
+/// Scores of `K` keys from key `first` on, by queries of `D` numbers.
+#[inline(always)]
+fn score<S: Simd, const V: usize, const D: usize, const K: usize>(
+    simd: S,
+    queries: &[[S::f32s; V]; D],
+    keys: Memory<'_>,
+    first: usize,
+) -> [[S::f32s; V]; K] {
+    let mut sums = [[simd.splat_f32s(0.0); V]; K];
+    let mut of: [&[f32]; K] = [&[]; K];
+    for k in 0..K {
+        of[k] = keys.get(first + k, D);
+    }
+    for i in 0..D {
+        for k in 0..K {
+            let key = simd.splat_f32s(of[k][i]);
+            for v in 0..V {
+                sums[k][v] = simd.mul_add_e_f32s(queries[i][v], key, sums[k][v]);
+            }
+        }
+    }
+    sums
 }
 
 /// `D` numbers of the answers from number `at` on: the mean of the values by their weights. Gives `D`.
@@ -181,7 +243,7 @@ fn mix<S: Simd, const V: usize, const D: usize>(
     D
 }
 
-/// Softmax of each column of `scores` `(tokens, columns)` with the extra key's score below it, in place; the weights of
+/// Softmax, of exponents of 2, of each column of `scores` `(tokens, columns)` with the extra key's score below it, in place; the weights of
 /// the extra key replace its scores.
 pub struct Softmax<'a> {
     /// `(tokens, columns)`.
@@ -202,11 +264,11 @@ impl WithSimd for Softmax<'_> {
             for row in self.scores.chunks_exact(columns) {
                 most = simd.max_f32s(most, S::as_simd_f32s(&row[at..]).0[0]);
             }
-            *extra = exp(simd, simd.sub_f32s(*extra, most));
+            *extra = exp2(simd, simd.sub_f32s(*extra, most));
             let mut total = *extra;
             for row in self.scores.chunks_exact_mut(columns) {
                 let score = &mut S::as_mut_simd_f32s(&mut row[at..]).0[0];
-                *score = exp(simd, simd.sub_f32s(*score, most));
+                *score = exp2(simd, simd.sub_f32s(*score, most));
                 total = simd.add_f32s(total, *score);
             }
             let share = simd.div_f32s(simd.splat_f32s(1.0), total);

@@ -5,23 +5,25 @@
 use bytemuck::Zeroable;
 use pulp::{Simd, WithSimd};
 
+#[cfg(target_arch = "x86_64")]
+use super::vnni;
 use super::{
     buffer::Buffer,
-    pointwise::gelu,
+    pointwise::coarse_gelu,
     product::{PANEL, Start, padded},
 };
 
 /// Inputs that share a scale.
 pub const GROUP: usize = 256;
 /// Inputs that one instruction takes together.
-const QUAD: usize = 4;
+pub(crate) const QUAD: usize = 4;
 /// Rows of a block; the sums of one fill the registers of AVX-512.
 const ROWS: usize = 12;
 
 /// Four inputs' weights for each column of a panel.
 #[derive(Debug, Clone, Copy, Zeroable)]
 #[repr(C, align(64))]
-struct Quads([[i8; QUAD]; PANEL]);
+pub(crate) struct Quads([[i8; QUAD]; PANEL]);
 
 /// A layer's weights in 8 bits, and its bias; outputs beyond its width are zero.
 #[derive(Debug, Clone)]
@@ -105,12 +107,12 @@ pub struct Round<'a> {
     pub out: &'a mut Int8Rows,
 }
 
-impl WithSimd for Round<'_> {
+impl WithSimd for OnMachine<Round<'_>> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, stride, rows, k, out } = self;
+        let Self(Round { x, stride, rows, k, out }, vnni) = self;
         out.stride = k.next_multiple_of(QUAD);
         out.groups = k.div_ceil(GROUP);
         out.rows = rows;
@@ -121,18 +123,25 @@ impl WithSimd for Round<'_> {
         out.scales.clear();
         for (row, bytes) in x.chunks(stride).zip(out.bytes.chunks_exact_mut(out.stride)).take(rows) {
             for (x, bytes) in row[..k].chunks(GROUP).zip(bytes.chunks_mut(GROUP)) {
-                out.scales.push(round(simd, x, bytes));
+                out.scales.push(round(simd, x, bytes, vnni));
             }
         }
     }
 }
 
 /// Adding it to a number below 2^22 leaves the nearest integer in the low bits.
-const ROUNDER: f32 = 8_388_608.0;
+pub(crate) const ROUNDER: f32 = 8_388_608.0;
 
 /// Gives what a unit and 0 stand for.
 #[inline(always)]
-fn round<S: Simd>(simd: S, x: &[f32], bytes: &mut [u8]) -> [f32; 2] {
+fn round<S: Simd>(simd: S, x: &[f32], bytes: &mut [u8], vnni: bool) -> [f32; 2] {
+    #[cfg(target_arch = "x86_64")]
+    if vnni {
+        assert!(x.len() <= bytes.len());
+        #[expect(unsafe_code, reason = "instructions beyond those that Rust takes for granted")]
+        // SAFETY: the machine has them, and there are as many bytes as numbers.
+        return unsafe { vnni::round(x, bytes) };
+    }
     let (vectors, rest) = S::as_simd_f32s(x);
     let (mut least, mut most) = (simd.splat_f32s(f32::INFINITY), simd.splat_f32s(f32::NEG_INFINITY));
     // 0, unless a number is none or infinite, which then makes all results so.
@@ -187,8 +196,8 @@ pub struct Int8Product<'a> {
     pub stride: usize,
 }
 
-/// An [`Int8Product`], and whether the machine has AVX-512 VNNI.
-pub(crate) struct OnMachine<'a>(pub(crate) Int8Product<'a>, pub(crate) bool);
+/// Something to do, and whether the machine has AVX-512 VNNI.
+pub(crate) struct OnMachine<T>(pub(crate) T, pub(crate) bool);
 
 impl<'a> Int8Product<'a> {
     /// All of a layer: from all inputs to all outputs and with its bias, into rows of its width.
@@ -208,7 +217,7 @@ impl<'a> Int8Product<'a> {
     }
 }
 
-impl WithSimd for OnMachine<'_> {
+impl WithSimd for OnMachine<Int8Product<'_>> {
     type Output = ();
 
     #[inline(always)]
@@ -310,50 +319,6 @@ impl WithSimd for Plain<'_, '_> {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod vnni {
-    use std::arch::x86_64::{
-        __m512i, _mm512_dpbusd_epi32, _mm512_load_si512, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
-    };
-
-    use super::{PANEL, QUAD, Quads};
-
-    /// Numbers in a vector.
-    const LANES: usize = 16;
-    const VECTORS: usize = PANEL / LANES;
-
-    #[expect(unsafe_code, reason = "bounds checks inside the loop would cost half its speed")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) unsafe fn sums<const M: usize>(bytes: &[u8], stride: usize, quads: &[Quads], sums: &mut [[i32; PANEL]]) {
-        let mut all = [[_mm512_setzero_si512(); VECTORS]; M];
-        let mut row = bytes.as_ptr();
-        for quads in quads {
-            let weights = std::ptr::from_ref(quads).cast::<__m512i>();
-            // SAFETY: a `Quads` is as long as its vectors and starts at a multiple of their length; the caller has seen
-            // that M rows of as many quads are there.
-            unsafe {
-                let mut column = [_mm512_setzero_si512(); VECTORS];
-                for v in 0..VECTORS {
-                    column[v] = _mm512_load_si512(weights.add(v));
-                }
-                for r in 0..M {
-                    let quad = _mm512_set1_epi32(row.add(r * stride).cast::<i32>().read_unaligned());
-                    for v in 0..VECTORS {
-                        all[r][v] = _mm512_dpbusd_epi32(all[r][v], quad, column[v]);
-                    }
-                }
-                row = row.add(QUAD);
-            }
-        }
-        for (sums, all) in sums.iter_mut().zip(&all) {
-            for v in 0..VECTORS {
-                // SAFETY: `sums` is as long as the vectors.
-                unsafe { _mm512_storeu_si512(sums.as_mut_ptr().add(v * LANES).cast(), all[v]) };
-            }
-        }
-    }
-}
-
 /// From sums of integers to numbers.
 struct Finish<'a> {
     sums: &'a [[i32; PANEL]],
@@ -391,7 +356,7 @@ impl WithSimd for Finish<'_> {
                 };
                 let start = simd.mul_add_e_f32s(low, weight_sums[v], start);
                 let result = simd.mul_add_e_f32s(simd.mul_f32s(sum, weights[v]), scale, start);
-                *out = if self.gelu { gelu(simd, result) } else { result };
+                *out = if self.gelu { coarse_gelu(simd, result) } else { result };
             }
         }
     }

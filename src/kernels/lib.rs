@@ -17,6 +17,8 @@ mod int8;
 mod path;
 mod pointwise;
 mod product;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 pub use attention::{SelfAttention, Softmax};
 pub use buffer::Buffer;

@@ -68,7 +68,7 @@ impl Path {
 
     /// Rounds rows to 8 bits.
     pub fn round(self, round: Round<'_>) {
-        self.run(round);
+        self.run(OnMachine(round, self.has_vnni()));
     }
 
     /// Whether 8-bit products have an instruction of their own, which makes them faster than those of f32.

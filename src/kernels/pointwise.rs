@@ -24,6 +24,11 @@ const PHI: [f32; 15] = [
     0.000_426_505_14,
 ];
 
+/// The same for |x| <= 4, of degree 6: gelu is within 2e-4 of the exact one, a fraction of what 8 bits cost.
+const NEAR: f32 = 4.0;
+const NEAR_PHI: [f32; 7] =
+    [0.175_970_21, -0.084_426_62, 0.055_410_19, -0.035_462_342, 0.024_091_054, -0.016_550_897, 0.005_972_031_5];
+
 /// The larger of both; what is no number stays so.
 #[inline(always)]
 fn at_least<S: Simd>(simd: S, x: S::f32s, low: S::f32s) -> S::f32s {
@@ -33,39 +38,47 @@ fn at_least<S: Simd>(simd: S, x: S::f32s, low: S::f32s) -> S::f32s {
 /// gelu in its erf form, `x Phi(x)`.
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let (low, high) = (simd.splat_f32s(-FAR), simd.splat_f32s(FAR));
+    gelu_within(simd, x, FAR, &PHI)
+}
+
+/// [`gelu`] to 2e-4.
+#[inline(always)]
+pub(crate) fn coarse_gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    gelu_within(simd, x, NEAR, &NEAR_PHI)
+}
+
+#[inline(always)]
+fn gelu_within<S: Simd, const N: usize>(simd: S, x: S::f32s, far: f32, phi: &[f32; N]) -> S::f32s {
+    let (low, high) = (simd.splat_f32s(-far), simd.splat_f32s(far));
     let factor = at_least(simd, x, low);
     let near = simd.select_f32s(simd.less_than_f32s(high, factor), high, factor);
-    let u = simd.mul_add_e_f32s(simd.mul_f32s(near, near), simd.splat_f32s(2.0 / (FAR * FAR)), simd.splat_f32s(-1.0));
-    let mut sum = simd.splat_f32s(PHI[PHI.len() - 1]);
-    for c in PHI[..PHI.len() - 1].iter().rev() {
+    let u = simd.mul_add_e_f32s(simd.mul_f32s(near, near), simd.splat_f32s(2.0 / (far * far)), simd.splat_f32s(-1.0));
+    let mut sum = simd.splat_f32s(phi[N - 1]);
+    for c in phi[..N - 1].iter().rev() {
         sum = simd.mul_add_e_f32s(sum, u, simd.splat_f32s(*c));
     }
     simd.mul_f32s(factor, simd.mul_add_e_f32s(sum, near, simd.splat_f32s(0.5)))
 }
 
-/// Adding it rounds a small number to an integer, kept in the low bits.
-const ROUNDER: f32 = 12_582_912.0;
+/// Adding it rounds a small number to an integer, kept in the low bits with the exponent's bias on top.
+const ROUNDER: f32 = 12_582_912.0 + 127.0;
 /// Below this the result would leave f32's normal range.
-const SMALLEST: f32 = -87.0;
+const SMALLEST: f32 = -126.0;
+/// `2^r` for `|r| <= 1/2`, highest power first: the polynomial of degree 5 with the least relative error, 9e-8.
+const POWER: [f32; 6] = [0.001_326_472_7, 0.009_671_513, 0.055_507_336, 0.240_222_42, 0.693_147, 1.0];
 
-/// `e^x` for `x` up to 88, to 2 units in the last place (Cephes' `expf`); smaller `x` count as -87.
+/// `2^x` for `x` up to 127, to 2 units in the last place; smaller `x` than -126 count as that.
 #[inline(always)]
-pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
     let x = at_least(simd, x, splat(SMALLEST));
-    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUNDER));
-    let n = simd.sub_f32s(shifted, splat(ROUNDER));
-    let r = simd.mul_add_e_f32s(n, splat(-0.693_359_4), x);
-    let r = simd.mul_add_e_f32s(n, splat(2.121_944_4e-4), r);
-    let mut p = splat(1.987_569_1e-4);
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = simd.mul_add_e_f32s(p, r, splat(c));
+    let shifted = simd.add_f32s(x, splat(ROUNDER));
+    let r = simd.sub_f32s(x, simd.sub_f32s(shifted, splat(ROUNDER)));
+    let mut p = splat(POWER[0]);
+    for c in &POWER[1..] {
+        p = simd.mul_add_e_f32s(p, r, splat(*c));
     }
-    let p = simd.add_f32s(simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), r), splat(1.0));
-    let bias = 127u32.wrapping_sub(ROUNDER.to_bits());
-    let exponent = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(bias));
-    let power = simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23));
+    let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
     simd.mul_f32s(p, simd.transmute_f32s_u32s(power))
 }
 

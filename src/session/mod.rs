@@ -42,7 +42,8 @@ use crate::{
 /// Settings of a session, resolved.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// Partitions a query is split into; one per core if `None`.
+    /// Partitions a query is split into and threads that models compute on; one per core that the process may use if
+    /// `None`.
     pub partitions: Option<usize>,
     /// Bytes that queries may hold before they spill or fail; unlimited if `None`.
     pub memory_bytes: Option<usize>,
@@ -66,7 +67,7 @@ impl Session {
     /// # Errors
     /// If the engine cannot be started.
     pub fn new(options: &SessionOptions) -> Result<Self> {
-        Self::with_engine(options, Engine::start(EngineOptions::cpu(options.precision))?)
+        Self::with_engine(options, Engine::start(EngineOptions::cpu(options.precision, options.partitions)?)?)
     }
 
     /// A session on `engine`.

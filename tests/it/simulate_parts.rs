@@ -9,7 +9,9 @@ use arrow::{
 use lamcat::{
     session::{Session, SessionOptions},
     sources::FitsTable,
-    train::simulate::{Atmosphere, Band, DataFolder, FieldStar, FieldStars, Inversion, Simulator, parallax_error},
+    train::simulate::{
+        Atmosphere, Band, Cloud, DataFolder, FieldStar, FieldStars, Inversion, Simulator, parallax_error,
+    },
     xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
 };
 
@@ -224,7 +226,7 @@ fn giants_of_apogee_have_their_colours() {
     let off = |mut flux: Vec<f32>, row: usize| {
         let [sfd, bp, rp] = [3, 4, 5].map(|column| value(column, row));
         assert!(inversion.to_unit_g(&mut flux));
-        simulator.dust().redden(&mut flux, 0.86 * sfd);
+        simulator.dust().redden(&mut flux, Cloud::usual(0.86 * sfd));
         assert!(inversion.to_unit_g(&mut flux));
         bp_rp(inversion, &flux) - (bp - rp)
     };

@@ -11,14 +11,18 @@ mod tile;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lamcat_kernels::Path;
-use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
 use self::{network::Network, tile::Tile};
 use super::{
     backend::{Answers, Backend, Precision, Requests},
     candle::CandleBackend,
 };
-use crate::{context::Packed, error::Result, model::Model};
+use crate::{
+    context::Packed,
+    error::{Error, ErrorKind, Result},
+    model::Model,
+};
 
 /// Stars that a core takes at once.
 const STARS: usize = 64;
@@ -30,8 +34,10 @@ pub struct CpuBackend {
     precision: Precision,
     /// The model last used, by its hash, with its packed weights; `None` where the engine cannot run it.
     packed: Option<(String, Option<Arc<Network>>)>,
-    /// Memory of the tiles that are not at work.
-    tiles: Mutex<Vec<Tile>>,
+    /// The cores that tiles are spread over; those of the caller if `None`.
+    pool: Option<ThreadPool>,
+    /// The tile of each thread, which stays with it so that its memory does, too.
+    tiles: Vec<Mutex<Tile>>,
 }
 
 impl Default for CpuBackend {
@@ -50,7 +56,17 @@ impl CpuBackend {
     /// The engine with the instructions of one of [`Path::all`].
     #[must_use]
     pub fn with_path(path: Path, precision: Precision) -> Self {
-        Self { path, precision, packed: None, tiles: Mutex::new(Vec::new()) }
+        Self { path, precision, packed: None, pool: None, tiles: Vec::new() }
+    }
+
+    /// The engine on `threads` threads of its own.
+    ///
+    /// # Errors
+    /// If the operating system gives no threads.
+    pub fn on_threads(self, threads: usize) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("lamcat-cpu-{i}")).build();
+        let pool = pool.map_err(|e| Error::new(ErrorKind::Device, "cannot start the engine's threads").source(e))?;
+        Ok(Self { pool: Some(pool), ..self })
     }
 
     fn network(&mut self, model: &Model) -> Result<Option<Arc<Network>>> {
@@ -72,9 +88,8 @@ impl CpuBackend {
         rows: std::ops::Range<usize>,
         requests: &Requests,
     ) -> Answers {
-        let free = || self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-        let reused = free().pop();
-        let mut tile = reused.unwrap_or_else(|| Tile::new(self.path));
+        let own = &self.tiles[rayon::current_thread_index().unwrap_or(0)];
+        let mut tile = own.lock().unwrap_or_else(PoisonError::into_inner);
         let (tokens, values) = batch.slice(rows);
         let mut answers = Answers::default();
         tile.perceive(network, tokens, values, batch.context_length);
@@ -91,7 +106,20 @@ impl CpuBackend {
                 }
             });
         }
-        free().push(tile);
+        answers
+    }
+
+    fn spread(&self, network: &Network, model: &Model, batch: &Packed, requests: &Requests) -> Answers {
+        let tiles = (0..batch.rows).into_par_iter().step_by(STARS).map(|first| {
+            let rows = first..(first + STARS).min(batch.rows);
+            self.tile(network, model, batch, rows, requests)
+        });
+        let mut answers = Answers::default();
+        for part in tiles.collect::<Vec<_>>() {
+            answers.mean.extend(part.mean);
+            answers.sigma.extend(part.sigma);
+            answers.embedding.extend(part.embedding);
+        }
         answers
     }
 }
@@ -108,17 +136,14 @@ impl Backend for CpuBackend {
         let Some(network) = self.network(model)? else {
             return CandleBackend.infer(model, batch, requests);
         };
+        let threads = self.pool.as_ref().map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads);
+        let path = self.path;
+        self.tiles.resize_with(threads.max(self.tiles.len()), || Mutex::new(Tile::new(path)));
         let this = &*self;
-        let tiles = (0..batch.rows).into_par_iter().step_by(STARS).map(|first| {
-            let rows = first..(first + STARS).min(batch.rows);
-            this.tile(&network, model, batch, rows, requests)
-        });
-        let mut answers = Answers::default();
-        for part in tiles.collect::<Vec<_>>() {
-            answers.mean.extend(part.mean);
-            answers.sigma.extend(part.sigma);
-            answers.embedding.extend(part.embedding);
-        }
-        Ok(answers)
+        let spread = || this.spread(&network, model, batch, requests);
+        Ok(match &this.pool {
+            Some(pool) => pool.install(spread),
+            None => spread(),
+        })
     }
 }

@@ -153,11 +153,12 @@ impl Source<'_> {
         })
     }
 
-    /// Weight and bias of queries, keys and values; those of the queries scaled by `1 / sqrt(width / heads)`.
+    /// Weight and bias of queries, keys and values; those of the queries scaled by `log2(e) / sqrt(width / heads)`, so that
+    /// a score is an exponent of 2.
     fn projections(&self, block: &str, heads: usize) -> Result<[(Vec<f32>, Vec<f32>); 3]> {
         let weight = self.get(&format!("{block}.attention.in_proj_weight"))?;
         let bias = self.get(&format!("{block}.attention.in_proj_bias"))?;
-        let scale = (1.0 / ((self.width / heads) as f64).sqrt()) as f32;
+        let scale = (std::f64::consts::LOG2_E / ((self.width / heads) as f64).sqrt()) as f32;
         let square = self.width * self.width;
         let part = |i: usize| {
             let scale = if i == 0 { scale } else { 1.0 };

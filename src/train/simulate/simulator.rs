@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     ck04::Ck04,
     data::DataFolder,
-    dust::Dust,
+    dust::{Cloud, Dust},
     field_stars::FieldStars,
     green::{Green2020, Photometry},
     inversion::{Band, Inversion},
@@ -130,7 +130,7 @@ impl Simulator {
             if step.is_nan() {
                 return None;
             }
-            self.dust.redden(&mut flux, step);
+            self.dust.redden(&mut flux, Cloud::usual(step));
             adjustment += step;
         }
         self.inversion.to_unit_g(&mut flux).then_some(Intrinsic { flux, photometry, network, adjustment })
@@ -159,9 +159,9 @@ impl Simulator {
     /// What Gaia and 2MASS see of a star; `None` if it has no spectrum or a colour outside the training set's range.
     fn observe(&self, labels: &Labels, rng: &mut impl Rng) -> Option<Star> {
         let Intrinsic { mut flux, photometry, .. } = self.intrinsic(labels.truth)?;
-        let ebv = labels.logebv.exp();
+        let cloud = Cloud::draw(labels.logebv.exp(), rng);
         let before = self.inversion.relative_g(&flux);
-        self.dust.redden(&mut flux, ebv);
+        self.dust.redden(&mut flux, cloud);
         let a_g = -2.5 * f64::from(self.inversion.relative_g(&flux) / before).log10();
         if !self.inversion.to_unit_g(&mut flux) {
             return None;
@@ -174,7 +174,7 @@ impl Simulator {
         if colour.is_nan() || colour <= BP_RP_RANGE.0 || colour >= BP_RP_RANGE.1 {
             return None;
         }
-        let two_mass = self.two_mass(&photometry, labels.g - a_g, ebv, rng);
+        let two_mass = self.two_mass(&photometry, labels.g - a_g, cloud, rng);
         let parallax_error = parallax_error(labels.g);
         let modulus = labels.g - a_g - (photometry.m_g + LUMINOSITY_SCATTER * normal(rng));
         let parallax = 100.0 * 10f64.powf(-0.2 * modulus) + parallax_error * normal(rng);
@@ -200,8 +200,8 @@ impl Simulator {
     }
 
     /// J, H and Ks with noise, of a star that has G `g` without dust.
-    fn two_mass(&self, photometry: &Photometry, g: f64, ebv: f64, rng: &mut impl Rng) -> [f64; 3] {
-        let dust = self.dust.two_mass(ebv);
+    fn two_mass(&self, photometry: &Photometry, g: f64, cloud: Cloud, rng: &mut impl Rng) -> [f64; 3] {
+        let dust = self.dust.two_mass(cloud);
         let exact = [0, 1, 2].map(|i| g + photometry.two_mass_minus_g[i] + dust[i]);
         let errors = two_mass_error(exact);
         [0, 1, 2].map(|i| exact[i] + errors[i] * normal(rng))

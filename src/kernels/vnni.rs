@@ -1,0 +1,107 @@
+//! What AVX-512 VNNI does faster than vectors of any machine: rows to bytes, and sums of bytes by integers.
+
+#![expect(unsafe_code, reason = "instructions by name; bounds checks inside the loops would cost half their speed")]
+
+use std::arch::x86_64::{
+    __m512, __m512i, _mm_mask_storeu_epi8, _mm512_castps_si512, _mm512_cvtepi32_epi8, _mm512_dpbusd_epi32,
+    _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_loadu_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_reduce_min_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_si512, _mm512_sub_ps,
+};
+
+use super::{
+    int8::{QUAD, Quads, ROUNDER},
+    product::PANEL,
+};
+
+/// Numbers in a vector.
+const LANES: usize = 16;
+const VECTORS: usize = PANEL / LANES;
+
+/// As many numbers of `x` from `at` on as a vector takes, `fill` beyond its end.
+///
+/// # Safety
+/// The machine has AVX-512; `at` is within `x`.
+#[target_feature(enable = "avx512f")]
+unsafe fn load(x: &[f32], at: usize, fill: f32) -> __m512 {
+    // SAFETY: what lies beyond the end is not read.
+    unsafe {
+        let from = x.as_ptr().add(at);
+        if x.len() - at >= LANES {
+            _mm512_loadu_ps(from)
+        } else {
+            _mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask(x.len() - at), from)
+        }
+    }
+}
+
+/// The first `n` lanes.
+fn mask(n: usize) -> u16 {
+    if n >= LANES { u16::MAX } else { (1 << n) - 1 }
+}
+
+/// Rounds `x` to `bytes`; gives what a unit and 0 stand for.
+///
+/// # Safety
+/// The machine has AVX-512, and there are as many bytes as numbers.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(crate) unsafe fn round(x: &[f32], bytes: &mut [u8]) -> [f32; 2] {
+    // SAFETY: every load begins within `x`, and every store ends where `x` does.
+    unsafe {
+        let (mut least, mut most) = (_mm512_set1_ps(f32::INFINITY), _mm512_set1_ps(f32::NEG_INFINITY));
+        // 0, unless a number is none or infinite, which then makes all results so.
+        let mut odd = _mm512_setzero_ps();
+        let first = x.first().copied().unwrap_or(0.0);
+        for at in (0..x.len()).step_by(LANES) {
+            let x = load(x, at, first);
+            least = _mm512_min_ps(x, least);
+            most = _mm512_max_ps(x, most);
+            odd = _mm512_fmadd_ps(x, _mm512_setzero_ps(), odd);
+        }
+        let (least, most) = (_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most));
+        let scale = (most - least) / 255.0;
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let (low, factor) = (_mm512_set1_ps(least), _mm512_set1_ps(inverse));
+        for at in (0..x.len()).step_by(LANES) {
+            let shifted = _mm512_sub_ps(load(x, at, first), low);
+            let rounded = _mm512_castps_si512(_mm512_fmadd_ps(shifted, factor, _mm512_set1_ps(ROUNDER)));
+            let out = bytes.as_mut_ptr().add(at).cast();
+            _mm_mask_storeu_epi8(out, mask(x.len() - at), _mm512_cvtepi32_epi8(rounded));
+        }
+        [scale, least + _mm512_reduce_add_ps(odd)]
+    }
+}
+
+/// The sums of `M` rows' bytes, `stride` apart, by the integers of a panel.
+///
+/// # Safety
+/// The machine has AVX-512 VNNI, and there are as many rows of as many quads.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(crate) unsafe fn sums<const M: usize>(bytes: &[u8], stride: usize, quads: &[Quads], sums: &mut [[i32; PANEL]]) {
+    let mut all = [[_mm512_setzero_si512(); VECTORS]; M];
+    let mut row = bytes.as_ptr();
+    for quads in quads {
+        let weights = std::ptr::from_ref(quads).cast::<__m512i>();
+        // SAFETY: a `Quads` is as long as its vectors and starts at a multiple of their length; the caller has seen that M
+        // rows of as many quads are there.
+        unsafe {
+            let mut column = [_mm512_setzero_si512(); VECTORS];
+            for v in 0..VECTORS {
+                column[v] = _mm512_load_si512(weights.add(v));
+            }
+            for r in 0..M {
+                let quad = _mm512_set1_epi32(row.add(r * stride).cast::<i32>().read_unaligned());
+                for v in 0..VECTORS {
+                    all[r][v] = _mm512_dpbusd_epi32(all[r][v], quad, column[v]);
+                }
+            }
+            row = row.add(QUAD);
+        }
+    }
+    for (sums, all) in sums.iter_mut().zip(&all) {
+        for v in 0..VECTORS {
+            // SAFETY: `sums` is as long as the vectors.
+            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().add(v * LANES).cast(), all[v]) };
+        }
+    }
+}
