@@ -1,5 +1,7 @@
 //! `lamcat bench`.
 
+mod sql;
+
 use std::{io::Write, path::PathBuf, time::Instant};
 
 use anyhow::{Context, bail};
@@ -12,6 +14,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
+use self::sql::{SqlBench, SqlFigures};
 use super::{
     stdout::out,
     text_table::{Cell, text_table},
@@ -60,6 +63,10 @@ pub(super) struct BenchArgs {
     /// What computes.
     #[arg(long, value_enum, default_value = "cpu")]
     backend: BackendName,
+    /// A Parquet file with source_id, bp_coefficients, rp_coefficients and phot_g_mean_mag: measure SQL from it to another
+    /// one, too, in turn with the model alone on the same rows.
+    #[arg(long, value_name = "FILE")]
+    sql: Option<PathBuf>,
     /// Seconds to measure for.
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
@@ -86,9 +93,11 @@ struct Figures {
     sgemm_gflops: f64,
     /// The first by the second.
     share_of_sgemm: f64,
+    /// SQL from Parquet to Parquet, if asked for.
+    sql: Option<SqlFigures>,
 }
 
-pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if args.batch_rows == 0 || args.threads == Some(0) || args.labels.is_empty() {
         bail!("--batch-rows and --threads must be at least 1, and --labels name one");
     }
@@ -99,14 +108,19 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
         None => default::model()?,
     };
+    let threads = args.threads.unwrap_or_else(rayon::current_num_threads);
     let mut backend: Box<dyn Backend> = match args.backend {
-        BackendName::Cpu => Box::new(CpuBackend::new(args.precision)),
+        BackendName::Cpu => Box::new(CpuBackend::new(args.precision).on_threads(threads)?),
         BackendName::Candle if args.precision == Precision::F32 => Box::new(CandleBackend),
         BackendName::Candle => bail!("candle computes in f32 only"),
     };
-    let threads = args.threads.unwrap_or_else(rayon::current_num_threads);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let figures = pool.install(|| measure(args, &model, backend.as_mut(), &pool))?;
+    let mut figures = pool.install(|| measure(args, &model, backend.as_mut(), &pool))?;
+    if let Some(file) = &args.sql {
+        let (labels, precision, batch_rows) = (&args.labels, args.precision, args.batch_rows);
+        let bench = SqlBench { file, model, labels, precision, threads, batch_rows };
+        figures.sql = Some(bench.measure(backend.as_mut()).await?);
+    }
     if args.json {
         return Ok(writeln!(out(), "{}", serde_json::to_string(&figures)?)?);
     }
@@ -141,6 +155,7 @@ fn measure(args: &BenchArgs, model: &Model, backend: &mut dyn Backend, pool: &Th
         gflops,
         sgemm_gflops,
         share_of_sgemm: gflops / sgemm_gflops,
+        sql: None,
     })
 }
 
@@ -194,5 +209,13 @@ fn show(figures: &Figures) -> anyhow::Result<()> {
         Cell::number(format!("{:.0} %", 100.0 * figures.share_of_sgemm)),
     ];
     let header = ["labels", "threads", "stars/s", "fastest batch", "GFLOP/s", "large f32 matrices", "share"];
-    Ok(write!(out(), "{}", text_table(&header, &[row]))?)
+    write!(out(), "{}", text_table(&header, &[row]))?;
+    let Some(sql) = &figures.sql else { return Ok(()) };
+    eprintln!("{} rows, {} of them with a spectrum, from Parquet to Parquet", sql.rows, sql.inferred);
+    let row = vec![
+        rate(sql.bare_stars_per_second),
+        rate(sql.stars_per_second),
+        Cell::number(format!("{:.1} %", 100.0 * sql.share_of_bare)),
+    ];
+    Ok(write!(out(), "{}", text_table(&["model alone", "SQL", "share"], &[row]))?)
 }

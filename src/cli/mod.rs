@@ -114,7 +114,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(*args).await,
         Command::Schedule(command) => schedule::run(command).await,
         Command::Release(command) => release::run(command).await,
-        Command::Bench(args) => bench::run(&args),
+        Command::Bench(args) => bench::run(&args).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,

@@ -1,13 +1,16 @@
-//! One thread owns the backend; everyone else reaches it through a bounded queue.
+//! Each backend is owned by a thread; everyone else reaches them through one bounded queue.
+//!
+//! Two backends that share their cores keep them busy where one would wait for the last part of a batch; those of several
+//! devices share the work.
 //!
 //! The queue gives backpressure: a submitter waits while it is full. Waiting submitters hold no place in it, so one that
 //! is not polled for a while, as the streams of a query may be, keeps nobody else out. A job whose submitter has gone away (a cancelled
-//! query) is dropped unrun. A panic in the backend becomes an error of that job; the thread lives on.
+//! query) is dropped unrun. A panic in a backend becomes an error of that job; the thread lives on.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -43,34 +46,44 @@ struct Job {
     reply: oneshot::Sender<Result<Completed>>,
 }
 
-/// Handle to a device thread; clones share it. The thread ends with the last handle.
+/// Handle to the threads of a device; clones share them. The threads end with the last handle.
 #[derive(Debug, Clone)]
 pub struct Device {
     name: Arc<str>,
     queue: mpsc::Sender<Job>,
-    /// Told whenever the thread has taken a job.
+    /// Told whenever a thread has taken a job.
     room: Arc<Notify>,
 }
 
 impl Device {
-    /// Starts the thread that owns `backend`.
+    /// Starts a thread for each of `backends`, which do the same.
     ///
     /// # Errors
-    /// If the operating system gives no thread.
-    pub fn start(mut backend: Box<dyn Backend>) -> Result<Self> {
-        let name: Arc<str> = backend.name().into();
-        let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE_JOBS);
-        let room = Arc::new(Notify::new());
-        let taken = room.clone();
-        thread::Builder::new()
-            .name(format!("lamcat-{name}"))
-            .spawn(move || {
-                while let Some(job) = jobs.blocking_recv() {
-                    taken.notify_waiters();
-                    run(backend.as_mut(), job);
-                }
-            })
-            .map_err(|e| Error::new(ErrorKind::Device, "cannot start the device thread").source(e))?;
+    /// If there is none, or the operating system gives no thread.
+    pub fn start(backends: Vec<Box<dyn Backend>>) -> Result<Self> {
+        let Some(first) = backends.first() else {
+            return Err(Error::new(ErrorKind::Device, "a device needs a backend"));
+        };
+        let name: Arc<str> = first.name().into();
+        let (queue, jobs) = mpsc::channel::<Job>(QUEUE_JOBS);
+        let (jobs, room) = (Arc::new(Mutex::new(jobs)), Arc::new(Notify::new()));
+        for (i, mut backend) in backends.into_iter().enumerate() {
+            let (jobs, taken) = (jobs.clone(), room.clone());
+            let next = move || {
+                // One thread waits for a job, and the others for their turn to.
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                taken.notify_waiters();
+                job
+            };
+            thread::Builder::new()
+                .name(format!("lamcat-{name}-{i}"))
+                .spawn(move || {
+                    while let Some(job) = next() {
+                        run(backend.as_mut(), job);
+                    }
+                })
+                .map_err(|e| Error::new(ErrorKind::Device, "cannot start a device thread").source(e))?;
+        }
         Ok(Self { name, queue, room })
     }
 
@@ -180,7 +193,7 @@ mod tests {
     async fn cancelled_jobs_do_not_run_and_panics_do_not_end_the_thread() {
         let (started, seen) = sync_channel(8);
         let (go, wait) = sync_channel(8);
-        let device = Device::start(Box::new(Scripted { started, go: wait })).unwrap();
+        let device = Device::start(vec![Box::new(Scripted { started, go: wait })]).unwrap();
         let model = Arc::new(init::random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1).unwrap());
         let submit = |n| Box::pin(device.infer(model.clone(), rows(n), Arc::default()));
 

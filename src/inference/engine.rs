@@ -16,10 +16,13 @@ use crate::{
     model::{Model, default},
 };
 
+/// Batches that the CPU works on at once.
+const BATCHES_AT_ONCE: usize = 2;
+
 /// How to start an engine.
 pub struct EngineOptions {
-    /// What computes.
-    pub backend: Box<dyn Backend>,
+    /// What computes: all do the same, side by side.
+    pub backends: Vec<Box<dyn Backend>>,
 }
 
 impl EngineOptions {
@@ -33,13 +36,18 @@ impl EngineOptions {
             Some(threads) => backend.on_threads(threads)?,
             None => backend,
         };
-        Ok(Self { backend: Box::new(backend) })
+        Ok(Self::overlapping(&backend))
+    }
+
+    /// So many batches at once that the cores are busy while the last parts of one are worked.
+    fn overlapping(backend: &CpuBackend) -> Self {
+        Self { backends: (0..BATCHES_AT_ONCE).map(|_| Box::new(backend.clone()) as Box<dyn Backend>).collect() }
     }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { backend: Box::new(CpuBackend::default()) }
+        Self::overlapping(&CpuBackend::default())
     }
 }
 
@@ -65,7 +73,7 @@ impl Engine {
         let model = Arc::new(default::model()?);
         let default = model.name().to_owned();
         let models = Models { by_name: BTreeMap::from([(default.clone(), model)]), default };
-        Ok(Arc::new(Self { device: Device::start(options.backend)?, models: RwLock::new(models) }))
+        Ok(Arc::new(Self { device: Device::start(options.backends)?, models: RwLock::new(models) }))
     }
 
     /// The device.

@@ -8,7 +8,7 @@ extensions_options! {
         /// Rows the operator gathers for the device at once, whatever the scan's batch size.
         pub batch_rows: usize, default = 512
         /// Batches of one partition that may be in flight at once; more hides more latency and takes more memory.
-        pub batches_in_flight: usize, default = 2
+        pub batches_in_flight: usize, default = 3
         /// Whether calls that cannot be hoisted (a context that spans both sides of a join) run in place, batch by
         /// batch of the scan; false makes them a planning error.
         pub unplaced_calls: bool, default = true

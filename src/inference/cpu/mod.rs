@@ -8,7 +8,10 @@ mod dense;
 mod network;
 mod tile;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use lamcat_kernels::Path;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
@@ -27,17 +30,27 @@ use crate::{
 /// Stars that a core takes at once.
 const STARS: usize = 64;
 
-/// The CPU engine.
-#[derive(Debug)]
+/// The CPU engine; clones share cores and packed weights.
+#[derive(Debug, Clone)]
 pub struct CpuBackend {
     path: Path,
     precision: Precision,
-    /// The model last used, by its hash, with its packed weights; `None` where the engine cannot run it.
-    packed: Option<(String, Option<Arc<Network>>)>,
+    packed: Arc<Mutex<Option<PackedModel>>>,
     /// The cores that tiles are spread over; those of the caller if `None`.
-    pool: Option<ThreadPool>,
-    /// The tile of each thread, which stays with it so that its memory does, too.
-    tiles: Vec<Mutex<Tile>>,
+    pool: Option<Arc<ThreadPool>>,
+}
+
+/// The model last used.
+#[derive(Debug)]
+struct PackedModel {
+    hash: String,
+    /// Its packed weights; `None` where the engine cannot run it.
+    network: Option<Arc<Network>>,
+}
+
+thread_local! {
+    /// The memory of a core's tiles stays with it.
+    static TILE: RefCell<Tile> = RefCell::default();
 }
 
 impl Default for CpuBackend {
@@ -56,7 +69,7 @@ impl CpuBackend {
     /// The engine with the instructions of one of [`Path::all`].
     #[must_use]
     pub fn with_path(path: Path, precision: Precision) -> Self {
-        Self { path, precision, packed: None, pool: None, tiles: Vec::new() }
+        Self { path, precision, packed: Arc::default(), pool: None }
     }
 
     /// The engine on `threads` threads of its own.
@@ -66,18 +79,17 @@ impl CpuBackend {
     pub fn on_threads(self, threads: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("lamcat-cpu-{i}")).build();
         let pool = pool.map_err(|e| Error::new(ErrorKind::Device, "cannot start the engine's threads").source(e))?;
-        Ok(Self { pool: Some(pool), ..self })
+        Ok(Self { pool: Some(Arc::new(pool)), ..self })
     }
 
-    fn network(&mut self, model: &Model) -> Result<Option<Arc<Network>>> {
-        match &self.packed {
-            Some((hash, network)) if hash == model.hash() => Ok(network.clone()),
-            _ => {
-                let network = Network::pack(model, self.precision)?.map(Arc::new);
-                self.packed = Some((model.hash().to_owned(), network.clone()));
-                Ok(network)
-            }
+    fn network(&self, model: &Model) -> Result<Option<Arc<Network>>> {
+        let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = packed.as_ref().filter(|last| last.hash == model.hash()) {
+            return Ok(last.network.clone());
         }
+        let network = Network::pack(model, self.precision)?.map(Arc::new);
+        *packed = Some(PackedModel { hash: model.hash().to_owned(), network: network.clone() });
+        Ok(network)
     }
 
     fn tile(
@@ -88,15 +100,16 @@ impl CpuBackend {
         rows: std::ops::Range<usize>,
         requests: &Requests,
     ) -> Answers {
-        let own = &self.tiles[rayon::current_thread_index().unwrap_or(0)];
-        let mut tile = own.lock().unwrap_or_else(PoisonError::into_inner);
         let (tokens, values) = batch.slice(rows);
         let mut answers = Answers::default();
-        tile.perceive(network, tokens, values, batch.context_length);
-        if requests.embedding {
-            tile.embeddings(network, &mut answers.embedding);
-        }
-        if !requests.tokens.is_empty() {
+        TILE.with_borrow_mut(|tile| {
+            tile.perceive(network, self.path, tokens, values, batch.context_length);
+            if requests.embedding {
+                tile.embeddings(network, &mut answers.embedding);
+            }
+            if requests.tokens.is_empty() {
+                return;
+            }
             let vocabulary = model.vocabulary();
             let mut token = requests.tokens.iter().cycle();
             tile.request(network, &requests.tokens, |mean, log_variance| {
@@ -105,7 +118,7 @@ impl CpuBackend {
                     answers.sigma.push((f64::from(log_variance / 2.0).exp() * vocabulary.token(*token).scale) as f32);
                 }
             });
-        }
+        });
         answers
     }
 
@@ -136,12 +149,8 @@ impl Backend for CpuBackend {
         let Some(network) = self.network(model)? else {
             return CandleBackend.infer(model, batch, requests);
         };
-        let threads = self.pool.as_ref().map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads);
-        let path = self.path;
-        self.tiles.resize_with(threads.max(self.tiles.len()), || Mutex::new(Tile::new(path)));
-        let this = &*self;
-        let spread = || this.spread(&network, model, batch, requests);
-        Ok(match &this.pool {
+        let spread = || self.spread(&network, model, batch, requests);
+        Ok(match &self.pool {
             Some(pool) => pool.install(spread),
             None => spread(),
         })

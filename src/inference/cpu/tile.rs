@@ -22,7 +22,7 @@ const HIDDEN: usize = STRETCH;
 const REQUESTS: usize = 8;
 
 /// One core's memory and instructions.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tile {
     path: Path,
     /// What the encoder makes of the tokens of all stars: `(tokens, width)`.
@@ -58,22 +58,9 @@ struct Star {
 }
 
 impl Tile {
-    pub(super) fn new(path: Path) -> Self {
-        Self {
-            path,
-            perception: Buffer::default(),
-            starts: Vec::new(),
-            a: Buffer::default(),
-            b: Buffer::default(),
-            scratch: Buffer::default(),
-            wide: Int8Rows::default(),
-            rounded: Int8Rows::default(),
-            star: Star::default(),
-        }
-    }
-
     /// Encodes the stars whose `tokens` and `values` are given, each of `slots`; empty slots are left out.
-    pub(super) fn perceive(&mut self, network: &Network, tokens: &[TokenId], values: &[f32], slots: usize) {
+    pub(super) fn perceive(&mut self, network: &Network, path: Path, tokens: &[TokenId], values: &[f32], slots: usize) {
+        self.path = path;
         let width = network.width;
         self.starts.clear();
         self.starts.push(0);

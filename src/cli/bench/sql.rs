@@ -1,0 +1,135 @@
+//! The same model in SQL, from Parquet to Parquet.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context, bail};
+use arrow::array::AsArray;
+use serde::Serialize;
+
+use crate::{
+    context::{Layout, Packed},
+    inference::{Backend, Engine, EngineOptions, Precision, Requests},
+    model::Model,
+    session::{Session, SessionOptions},
+};
+
+/// Times that the model alone and the query take turns.
+const ROUNDS: usize = 3;
+
+/// What a query reaches of what the model alone does with the same rows.
+#[derive(Debug, Serialize)]
+pub(super) struct SqlFigures {
+    /// Rows of the file.
+    pub(super) rows: usize,
+    /// Rows that went through the model.
+    pub(super) inferred: usize,
+    /// The model alone, on contexts that are packed already.
+    pub(super) bare_stars_per_second: f64,
+    /// From Parquet to Parquet.
+    pub(super) stars_per_second: f64,
+    /// The second by the first: the median of the rounds.
+    pub(super) share_of_bare: f64,
+}
+
+/// What is measured.
+pub(super) struct SqlBench<'a> {
+    pub(super) file: &'a Path,
+    pub(super) model: Model,
+    pub(super) labels: &'a [String],
+    pub(super) precision: Precision,
+    pub(super) threads: usize,
+    pub(super) batch_rows: usize,
+}
+
+impl SqlBench<'_> {
+    /// Measures the model alone and the query in turn, on the same rows.
+    pub(super) async fn measure(self, backend: &mut dyn Backend) -> anyhow::Result<SqlFigures> {
+        let options =
+            SessionOptions { partitions: Some(self.threads), precision: self.precision, ..SessionOptions::default() };
+        let engine = Engine::start(EngineOptions::cpu(self.precision, Some(self.threads))?)?;
+        let session = Session::with_engine(&options, engine)?;
+        session.engine().set_default_model(self.model);
+        let model = session.engine().model(None)?;
+        let batch_rows = self.batch_rows;
+        session.sql(&format!("SET lamcat.batch_rows = {batch_rows}")).await?.collect().await?;
+        let stars = format!(
+            "(SELECT source_id, xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp FROM '{}')",
+            self.file.display()
+        );
+        let batches = contexts(&session, &model, &stars, batch_rows).await?;
+        let inferred: usize = batches.iter().map(|batch| batch.rows).sum();
+        if inferred == 0 {
+            bail!("{} has no row with a spectrum", self.file.display());
+        }
+        let tokens = self.labels.iter().map(|label| model.vocabulary().require(label));
+        let requests = Requests { tokens: tokens.collect::<crate::error::Result<_>>()?, embedding: false };
+
+        let folder = std::env::temp_dir().join(format!("lamcat-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let to = folder.join("labels.parquet");
+        let columns: Vec<String> =
+            self.labels.iter().map(|l| format!("lam_infer(xp, '{l}'), lam_error(xp, '{l}')")).collect();
+        let query = format!("COPY (SELECT source_id, {} FROM {stars}) TO '{}'", columns.join(", "), to.display());
+        let mut rounds = Vec::new();
+        let mut rows = 0;
+        for round in 0..=ROUNDS {
+            let began = Instant::now();
+            for batch in &batches {
+                backend.infer(&model, batch, &requests)?;
+            }
+            let bare = began.elapsed().as_secs_f64();
+            let began = Instant::now();
+            let written = session.sql(&query).await?.collect().await;
+            let sql = began.elapsed().as_secs_f64();
+            let written = written.with_context(|| format!("cannot write to {}", folder.display()));
+            rows = written?
+                .iter()
+                .map(|b| b.column(0).as_primitive::<arrow::datatypes::UInt64Type>().value(0))
+                .sum::<u64>() as usize;
+            // The first one packs weights and warms up.
+            if round > 0 {
+                rounds.push((bare, sql));
+            }
+        }
+        // Nothing of it is of use; the system clears its folder in any case.
+        let _ = std::fs::remove_dir_all(&folder);
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        Ok(SqlFigures {
+            rows,
+            inferred,
+            bare_stars_per_second: inferred as f64 / median(rounds.iter().map(|r| r.0).collect()),
+            stars_per_second: inferred as f64 / median(rounds.iter().map(|r| r.1).collect()),
+            share_of_bare: median(rounds.iter().map(|r| r.0 / r.1).collect()),
+        })
+    }
+}
+
+/// The contexts that the query makes of its rows, in batches.
+async fn contexts(session: &Session, model: &Model, stars: &str, batch_rows: usize) -> anyhow::Result<Vec<Packed>> {
+    let frame = session.sql(&format!("SELECT xp FROM {stars}")).await?;
+    let layout =
+        Layout::new(frame.schema().field(0).data_type(), model.vocabulary(), model.architecture().context_length)?;
+    let mut packed = Vec::new();
+    let slots = model.architecture().context_length;
+    let mut all = Packed::with_capacity(0, slots);
+    for batch in frame.collect().await? {
+        let rows = layout.pack(batch.column(0), model.vocabulary())?.packed;
+        all.tokens.extend(rows.tokens);
+        all.values.extend(rows.values);
+        all.rows += rows.rows;
+    }
+    for first in (0..all.rows).step_by(batch_rows) {
+        let rows = first..(first + batch_rows).min(all.rows);
+        let (tokens, values) = all.slice(rows.clone());
+        packed.push(Packed {
+            rows: rows.len(),
+            context_length: slots,
+            tokens: tokens.to_vec(),
+            values: values.to_vec(),
+        });
+    }
+    Ok(packed)
+}
