@@ -59,15 +59,16 @@ proptest! {
         let requests = requests(asked);
         let width = model.architecture().width;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        for path in CpuPath::all() {
-            let mut backend = CpuBackend::with_path(path, Precision::F32);
+        let precisions = [Precision::F32, Precision::Int8];
+        for (path, precision) in CpuPath::all().into_iter().flat_map(|path| precisions.map(|of| (path, of))) {
+            let mut backend = CpuBackend::with_path(path, precision);
             let all = backend.infer(&model, &packed(&rows.iter().collect::<Vec<_>>()), &requests).unwrap();
             let reversed: Vec<_> = rows.iter().rev().collect();
             for (chunk, rows_of) in reversed.chunks(split).enumerate() {
                 let part = pool.install(|| backend.infer(&model, &packed(rows_of), &requests)).unwrap();
                 for i in 0..rows_of.len() {
                     let row = rows.len() - 1 - (chunk * split + i);
-                    prop_assert_eq!(bits(&part, i, asked, width), bits(&all, row, asked, width), "{:?}", path);
+                    prop_assert_eq!(bits(&part, i, asked, width), bits(&all, row, asked, width), "{:?} {}", path, precision);
                 }
             }
         }

@@ -90,8 +90,8 @@ impl Network {
         let decoder = (0..Architecture::DECODER_BLOCKS).map(|i| {
             source.decoder_block(&format!("torch_decoder.decoder_transformer_block_{}", i + 1), a.decoder_heads >> i)
         });
-        let head =
-            (0..Architecture::HEAD_LAYERS).map(|i| source.dense(&format!("torch_decoder.decoder_dense_{}", i + 3)));
+        let head = (0..Architecture::HEAD_LAYERS)
+            .map(|i| source.dense(&format!("torch_decoder.decoder_dense_{}", i + 3), precision));
         let [mean, log_variance] = ["torch_decoder.decoder_out", "torch_decoder.decoder_logvar_out"].map(|layer| {
             Ok::<_, Error>((source.get(&format!("{layer}.weight"))?, source.get(&format!("{layer}.bias"))?))
         });
@@ -123,7 +123,8 @@ impl Network {
 struct Source<'a> {
     model: &'a Model,
     width: usize,
-    /// Of the layers whose products are most of the work; the values of the attention and the outputs stay in f32.
+    /// Of the layers whose products are most of the work. What the attention asks and gives and the network's outputs stay
+    /// in f32: they are little work, and on them an error weighs most.
     precision: Precision,
 }
 
@@ -133,10 +134,10 @@ impl Source<'_> {
         self.model.weight(name)?.ok_or_else(missing)
     }
 
-    fn dense(&self, layer: &str) -> Result<Dense> {
+    fn dense(&self, layer: &str, precision: Precision) -> Result<Dense> {
         let (weight, bias) = (self.get(&format!("{layer}.weight"))?, self.get(&format!("{layer}.bias"))?);
         let k = weight.len() / bias.len().max(1);
-        Ok(Dense::pack(self.precision, &weight, &bias, k))
+        Ok(Dense::pack(precision, &weight, &bias, k))
     }
 
     fn norm(&self, layer: &str) -> Result<Norm> {
@@ -145,10 +146,10 @@ impl Source<'_> {
 
     fn rest(&self, block: &str) -> Result<Rest> {
         Ok(Rest {
-            output: self.dense(&format!("{block}.attention.out_proj"))?,
+            output: self.dense(&format!("{block}.attention.out_proj"), Precision::F32)?,
             norm_1: self.norm(&format!("{block}.layernorm_1"))?,
-            dense_1: self.dense(&format!("{block}.dense_1"))?,
-            dense_2: self.dense(&format!("{block}.dense_2"))?,
+            dense_1: self.dense(&format!("{block}.dense_1"), self.precision)?,
+            dense_2: self.dense(&format!("{block}.dense_2"), self.precision)?,
             norm_2: self.norm(&format!("{block}.layernorm_2"))?,
         })
     }
@@ -186,7 +187,7 @@ impl Source<'_> {
         let values = value.0.chunks_exact(d * self.width).zip(value.1.chunks_exact(d));
         Ok(DecoderBlock {
             heads,
-            query: Dense::pack(self.precision, &query.0, &query.1, self.width),
+            query: Dense::pack(Precision::F32, &query.0, &query.1, self.width),
             keys: key.0,
             key_bias: key.1,
             extra_key: self.get(&format!("{block}.attention.bias_k"))?,

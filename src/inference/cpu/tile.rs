@@ -17,7 +17,7 @@ const ENCODER_ROWS: usize = 256;
 /// Rows that go through the decoder's wide layers together, at most.
 const DECODER_ROWS: usize = 256;
 /// Units of a hidden layer at once.
-const HIDDEN: usize = STRETCH;
+const HIDDEN: usize = 2 * STRETCH;
 /// Requests of a star at once.
 const REQUESTS: usize = 8;
 
