@@ -1,6 +1,4 @@
-//! Products of 8-bit integers: rows of numbers become bytes by a scale of their own, weights by one for each output.
-//!
-//! The sums of integers are exact, so that all instruction sets differ by the rounding of what follows them only.
+//! Numbers in 8 bits: rows become bytes by scales of their own, weights integers by one for each output.
 
 use bytemuck::Zeroable;
 use pulp::{Simd, WithSimd};
@@ -9,17 +7,14 @@ use pulp::{Simd, WithSimd};
 use super::vnni;
 use super::{
     buffer::Buffer,
-    pointwise::coarse_gelu,
-    product::{PANEL, Start, padded},
+    path::OnMachine,
+    product::{PANEL, padded},
 };
 
 /// Inputs that share a scale.
 pub const GROUP: usize = 128;
 /// Inputs that one instruction takes together.
 pub(crate) const QUAD: usize = 4;
-/// Rows of a block; the sums of one fill the registers of AVX-512.
-const ROWS: usize = 12;
-
 /// Largest integer of a weight.
 const LARGEST: f32 = 127.0;
 /// Clippings that are tried, in steps of so much.
@@ -29,12 +24,12 @@ const CLIPPING: f32 = 0.02;
 /// Four inputs' weights for each column of a panel.
 #[derive(Debug, Clone, Copy, Zeroable)]
 #[repr(C, align(64))]
-pub(crate) struct Quads([[i8; QUAD]; PANEL]);
+pub(crate) struct Quads(pub(crate) [[i8; QUAD]; PANEL]);
 
 /// A layer's weights in 8 bits, and its bias; outputs beyond its width are zero.
 #[derive(Debug, Clone)]
 pub struct Int8Weights {
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// `(n)`.
     pub bias: Buffer,
     /// Inputs.
@@ -45,14 +40,14 @@ pub struct Int8Weights {
 
 /// The weights of up to [`GROUP`] inputs.
 #[derive(Debug, Clone)]
-struct Group {
+pub(crate) struct Group {
     /// `(n / PANEL, steps)`.
-    quads: Vec<Quads>,
-    steps: usize,
+    pub(crate) quads: Vec<Quads>,
+    pub(crate) steps: usize,
     /// What an integer of each output stands for, `(n)`.
-    scales: Buffer,
+    pub(crate) scales: Buffer,
     /// Sum of each output's weights, `(n)`.
-    sums: Buffer,
+    pub(crate) sums: Buffer,
 }
 
 impl Int8Weights {
@@ -102,12 +97,12 @@ impl Group {
 #[derive(Debug, Clone, Default)]
 pub struct Int8Rows {
     /// `(rows, stride)`, a row in whole quads.
-    bytes: Vec<u8>,
-    stride: usize,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) stride: usize,
     /// `(rows, groups)`: what a unit stands for, and what 0 does.
-    scales: Vec<[f32; 2]>,
-    groups: usize,
-    rows: usize,
+    pub(crate) scales: Vec<[f32; 2]>,
+    pub(crate) groups: usize,
+    pub(crate) rows: usize,
 }
 
 /// Rounds rows to 8 bits.
@@ -189,192 +184,4 @@ fn round<S: Simd>(simd: S, x: &[f32], bytes: &mut [u8], vnni: bool) -> [f32; 2] 
         *out = ((x - least) * inverse + ROUNDER).to_bits() as u8;
     }
     [scale, least + odd]
-}
-
-/// `out (m, columns) = rows (m, inputs) weights (inputs, columns) + start`, through gelu if wanted.
-pub struct Int8Product<'a> {
-    /// The left factor; all its rows are taken.
-    pub rows: &'a Int8Rows,
-    /// The right factor.
-    pub weights: &'a Int8Weights,
-    /// First input, a multiple of [`GROUP`]; as many are taken as the rows have.
-    pub first_input: usize,
-    /// First column, a multiple of [`PANEL`].
-    pub first_column: usize,
-    /// Columns, a multiple of [`PANEL`].
-    pub columns: usize,
-    /// What is added to.
-    pub start: Start<'a>,
-    /// Whether the result goes through gelu.
-    pub gelu: bool,
-    /// The result.
-    pub out: &'a mut [f32],
-    /// From a row of the result to the next.
-    pub stride: usize,
-}
-
-/// Something to do, and whether the machine has AVX-512 VNNI.
-pub(crate) struct OnMachine<T>(pub(crate) T, pub(crate) bool);
-
-impl<'a> Int8Product<'a> {
-    /// All of a layer: from all inputs to all outputs and with its bias, into rows of its width.
-    #[must_use]
-    pub fn layer(rows: &'a Int8Rows, weights: &'a Int8Weights, gelu: bool, out: &'a mut [f32]) -> Self {
-        Self {
-            rows,
-            weights,
-            first_input: 0,
-            first_column: 0,
-            columns: weights.n,
-            start: Start::Bias(&weights.bias),
-            gelu,
-            out,
-            stride: weights.n,
-        }
-    }
-}
-
-impl WithSimd for OnMachine<Int8Product<'_>> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self(Int8Product { rows, weights, first_input, first_column, columns, start, gelu, out, stride }, vnni) =
-            self;
-        assert!(first_input.is_multiple_of(GROUP) && first_column.is_multiple_of(PANEL));
-        assert!(columns.is_multiple_of(PANEL) && first_column + columns <= weights.n);
-        let groups = &weights.groups[first_input / GROUP..][..rows.groups];
-        let inputs: usize = groups.iter().map(|group| group.steps * QUAD).sum();
-        assert_eq!(inputs, rows.stride, "the rows and the weights have the same inputs");
-        for (nth, group) in groups.iter().enumerate() {
-            for j in (0..columns).step_by(PANEL) {
-                let column = first_column + j;
-                let quads = &group.quads[column / PANEL * group.steps..][..group.steps];
-                let mut sums = [[0; PANEL]; ROWS];
-                let mut i = 0;
-                while i < rows.rows {
-                    let bytes = &rows.bytes[i * rows.stride + nth * GROUP..];
-                    let block = Sums { bytes, stride: rows.stride, quads, vnni };
-                    let count = match rows.rows - i {
-                        left if left >= ROWS => block.run::<S, ROWS>(simd, &mut sums),
-                        left if left >= 4 => block.run::<S, 4>(simd, &mut sums),
-                        _ => block.run::<S, 1>(simd, &mut sums),
-                    };
-                    simd.vectorize(Finish {
-                        sums: &sums[..count],
-                        scales: &rows.scales[i * rows.groups + nth..],
-                        groups: rows.groups,
-                        weights: &group.scales[column..column + PANEL],
-                        weight_sums: &group.sums[column..column + PANEL],
-                        start: match start {
-                            Start::Bias(bias) if nth == 0 => Start::Bias(&bias[j..j + PANEL]),
-                            _ => Start::Result,
-                        },
-                        gelu: gelu && nth + 1 == groups.len(),
-                        out: &mut out[i * stride + j..],
-                        stride,
-                    });
-                    i += count;
-                }
-            }
-        }
-    }
-}
-
-/// The sums of some rows' bytes by the integers of a panel.
-struct Sums<'a> {
-    /// From the first row's first byte of the group.
-    bytes: &'a [u8],
-    stride: usize,
-    quads: &'a [Quads],
-    vnni: bool,
-}
-
-impl Sums<'_> {
-    /// Gives the number of rows done.
-    #[inline(always)]
-    fn run<S: Simd, const M: usize>(&self, simd: S, sums: &mut [[i32; PANEL]; ROWS]) -> usize {
-        let sums = &mut sums[..M];
-        assert!((M - 1) * self.stride + self.quads.len() * QUAD <= self.bytes.len());
-        #[cfg(target_arch = "x86_64")]
-        if self.vnni {
-            #[expect(unsafe_code, reason = "instructions beyond those that Rust takes for granted")]
-            // SAFETY: the machine has them, and the rows' bytes were seen to be there.
-            unsafe {
-                vnni::sums::<M>(self.bytes, self.stride, self.quads, sums);
-            }
-            return M;
-        }
-        simd.vectorize(Plain { of: self, sums });
-        M
-    }
-}
-
-/// [`Sums`] in plain code.
-struct Plain<'s, 'a> {
-    of: &'s Sums<'a>,
-    sums: &'s mut [[i32; PANEL]],
-}
-
-impl WithSimd for Plain<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (r, sums) in self.sums.iter_mut().enumerate() {
-            let mut row = [0; PANEL];
-            let bytes = self.of.bytes[r * self.of.stride..].chunks_exact(QUAD);
-            for (bytes, quads) in bytes.zip(self.of.quads) {
-                for (sum, quad) in row.iter_mut().zip(&quads.0) {
-                    for i in 0..QUAD {
-                        *sum += i32::from(bytes[i]) * i32::from(quad[i]);
-                    }
-                }
-            }
-            *sums = row;
-        }
-    }
-}
-
-/// From sums of integers to numbers.
-struct Finish<'a> {
-    sums: &'a [[i32; PANEL]],
-    /// Of the rows, `groups` apart.
-    scales: &'a [[f32; 2]],
-    groups: usize,
-    /// Of the columns.
-    weights: &'a [f32],
-    weight_sums: &'a [f32],
-    start: Start<'a>,
-    gelu: bool,
-    out: &'a mut [f32],
-    stride: usize,
-}
-
-impl WithSimd for Finish<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (weights, weight_sums) = (S::as_simd_f32s(self.weights).0, S::as_simd_f32s(self.weight_sums).0);
-        let rows = self.sums.iter().zip(self.out.chunks_mut(self.stride)).zip(self.scales.iter().step_by(self.groups));
-        for ((sums, out), [scale, low]) in rows {
-            let mut numbers = [0.0; PANEL];
-            for (number, sum) in numbers.iter_mut().zip(sums) {
-                *number = *sum as f32;
-            }
-            let (scale, low) = (simd.splat_f32s(*scale), simd.splat_f32s(*low));
-            let out = S::as_mut_simd_f32s(&mut out[..PANEL]).0;
-            for (v, out) in out.iter_mut().enumerate() {
-                let sum = S::as_simd_f32s(&numbers).0[v];
-                let start = match self.start {
-                    Start::Bias(bias) => S::as_simd_f32s(bias).0[v],
-                    Start::Result => *out,
-                };
-                let start = simd.mul_add_e_f32s(low, weight_sums[v], start);
-                let result = simd.mul_add_e_f32s(simd.mul_f32s(sum, weights[v]), scale, start);
-                *out = if self.gelu { coarse_gelu(simd, result) } else { result };
-            }
-        }
-    }
 }

@@ -14,6 +14,7 @@
 mod attention;
 mod buffer;
 mod int8;
+mod int8_product;
 mod path;
 mod pointwise;
 mod product;
@@ -22,7 +23,8 @@ mod vnni;
 
 pub use attention::{SelfAttention, Softmax};
 pub use buffer::Buffer;
-pub use int8::{GROUP, Int8Product, Int8Rows, Int8Weights, Round};
+pub use int8::{GROUP, Int8Rows, Int8Weights, Round};
+pub use int8_product::Int8Product;
 pub use path::Path;
 pub use pointwise::{AddAndNorm, Embed};
 pub use product::{Left, PANEL, Product, Right, Start, Weights, padded};

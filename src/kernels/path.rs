@@ -6,10 +6,14 @@ use pulp::{Arch, WithSimd};
 
 use super::{
     attention::{SelfAttention, Softmax},
-    int8::{Int8Product, OnMachine, Round},
+    int8::Round,
+    int8_product::Int8Product,
     pointwise::{AddAndNorm, Embed},
     product::Product,
 };
+
+/// Something to do, and whether the machine has AVX-512 VNNI.
+pub(crate) struct OnMachine<T>(pub(crate) T, pub(crate) bool);
 
 /// An instruction set that this machine has.
 #[derive(Clone, Copy)]

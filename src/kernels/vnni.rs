@@ -3,14 +3,15 @@
 #![expect(unsafe_code, reason = "instructions by name; bounds checks inside the loops would cost half their speed")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm_mask_storeu_epi8, _mm512_castps_si512, _mm512_cvtepi32_epi8, _mm512_dpbusd_epi32,
-    _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_reduce_min_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_si512, _mm512_sub_ps,
+    __m512, __m512i, _mm_mask_storeu_epi8, _mm512_castps_si512, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_loadu_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_reduce_min_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{
-    int8::{QUAD, Quads, ROUNDER},
+    int8::{QUAD, ROUNDER},
+    int8_product::{Panels, Part},
     product::PANEL,
 };
 
@@ -72,15 +73,15 @@ pub(crate) unsafe fn round(x: &[f32], bytes: &mut [u8]) -> [f32; 2] {
     }
 }
 
-/// The sums of `M` rows' bytes, `stride` apart, by the integers of a panel.
+/// Adds what a group of inputs gives to `M` rows of `from`, or of `to` itself, into `to`.
 ///
 /// # Safety
-/// The machine has AVX-512 VNNI, and there are as many rows of as many quads.
+/// The machine has AVX-512 VNNI; the part has the bytes and scales of as many rows, and there are as many to add to.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(crate) unsafe fn sums<const M: usize>(bytes: &[u8], stride: usize, quads: &[Quads], sums: &mut [[i32; PANEL]]) {
+pub(crate) unsafe fn add<const M: usize>(part: &Part<'_>, from: Option<Panels<'_>>, to: &mut [f32], stride: usize) {
     let mut all = [[_mm512_setzero_si512(); VECTORS]; M];
-    let mut row = bytes.as_ptr();
-    for quads in quads {
+    let mut row = part.bytes.as_ptr();
+    for quads in part.quads {
         let weights = std::ptr::from_ref(quads).cast::<__m512i>();
         // SAFETY: a `Quads` is as long as its vectors and starts at a multiple of their length; the caller has seen that M
         // rows of as many quads are there.
@@ -90,7 +91,7 @@ pub(crate) unsafe fn sums<const M: usize>(bytes: &[u8], stride: usize, quads: &[
                 column[v] = _mm512_load_si512(weights.add(v));
             }
             for r in 0..M {
-                let quad = _mm512_set1_epi32(row.add(r * stride).cast::<i32>().read_unaligned());
+                let quad = _mm512_set1_epi32(row.add(r * part.stride).cast::<i32>().read_unaligned());
                 for v in 0..VECTORS {
                     all[r][v] = _mm512_dpbusd_epi32(all[r][v], quad, column[v]);
                 }
@@ -98,10 +99,22 @@ pub(crate) unsafe fn sums<const M: usize>(bytes: &[u8], stride: usize, quads: &[
             row = row.add(QUAD);
         }
     }
-    for (sums, all) in sums.iter_mut().zip(&all) {
-        for v in 0..VECTORS {
-            // SAFETY: `sums` is as long as the vectors.
-            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().add(v * LANES).cast(), all[v]) };
+    let (units, sums) = (&part.units[..PANEL], &part.sums[..PANEL]);
+    let to = to.as_mut_ptr();
+    let (from, from_stride) = from.map_or((to.cast_const(), stride), |(from, stride)| (from.as_ptr(), stride));
+    for r in 0..M {
+        // SAFETY: the caller has seen that the rows have scales, and panels to add from and to.
+        unsafe {
+            let [scale, low] = *part.scales.get_unchecked(r * part.groups);
+            let (scale, low) = (_mm512_set1_ps(scale), _mm512_set1_ps(low));
+            for v in 0..VECTORS {
+                let at = v * LANES;
+                let start = _mm512_loadu_ps(from.add(r * from_stride + at));
+                let start = _mm512_fmadd_ps(low, _mm512_loadu_ps(sums.as_ptr().add(at)), start);
+                let units = _mm512_loadu_ps(units.as_ptr().add(at));
+                let product = _mm512_mul_ps(_mm512_cvtepi32_ps(all[r][v]), units);
+                _mm512_storeu_ps(to.add(r * stride + at), _mm512_fmadd_ps(product, scale, start));
+            }
         }
     }
 }
