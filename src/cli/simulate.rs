@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::stdout::out;
-use crate::train::simulate::{DataFolder, SimulateOptions, Simulator, schema, simulate};
+use crate::train::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -32,6 +32,12 @@ pub(super) struct SimulateArgs {
     /// Seed of the random numbers.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// Law of the dust before the stars.
+    #[arg(long, value_name = "LAW", value_enum, default_value_t)]
+    dust: DustLaw,
+    /// Standard deviation of its R(V) about 3.1; the Milky Way's is 0.18.
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    rv_spread: f64,
     /// Name of the .parquet file.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -50,7 +56,8 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     if args.output.exists() && !args.overwrite && !args.dry_run {
         bail!("{} exists\nhint: --overwrite writes it anew", args.output.display());
     }
-    let simulator = Simulator::load(&DataFolder::new(&args.data))?;
+    let dust = DustKind { law: args.dust, rv_spread: args.rv_spread };
+    let simulator = Simulator::load(&DataFolder::new(&args.data), dust)?;
     if args.dry_run {
         return dry_run(args, &simulator);
     }

@@ -243,12 +243,16 @@ fn mix<S: Simd, const V: usize, const D: usize>(
     D
 }
 
-/// Softmax, of exponents of 2, of each column of `scores` `(tokens, columns)` with the extra key's score below it, in place; the weights of
-/// the extra key replace its scores.
+/// Softmax, of exponents of 2, of each row of `scores` with the extra key's score, in place; the weights of the extra key
+/// replace its scores.
 pub struct Softmax<'a> {
-    /// `(tokens, columns)`.
+    /// `(rows, columns)`, a whole number of vectors each.
     pub scores: &'a mut [f32],
-    /// `(columns)`, a whole number of vectors.
+    /// Columns.
+    pub columns: usize,
+    /// Columns that count; what becomes of the others is not said.
+    pub count: usize,
+    /// `(rows)`.
     pub extra: &'a mut [f32],
 }
 
@@ -257,25 +261,27 @@ impl WithSimd for Softmax<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let columns = self.extra.len();
-        for (c, extra) in S::as_mut_simd_f32s(self.extra).0.iter_mut().enumerate() {
-            let at = c * S::F32_LANES;
-            let mut most = *extra;
-            for row in self.scores.chunks_exact(columns) {
-                most = simd.max_f32s(most, S::as_simd_f32s(&row[at..]).0[0]);
+        let Self { scores, columns, count, extra } = self;
+        for (row, extra) in extra.iter_mut().enumerate() {
+            let scores = &mut scores[row * columns..][..columns];
+            scores[count..].fill(f32::NEG_INFINITY);
+            let scores = S::as_mut_simd_f32s(scores).0;
+            let mut most = simd.splat_f32s(*extra);
+            for score in scores.iter() {
+                most = simd.max_f32s(most, *score);
             }
-            *extra = exp2(simd, simd.sub_f32s(*extra, most));
-            let mut total = *extra;
-            for row in self.scores.chunks_exact_mut(columns) {
-                let score = &mut S::as_mut_simd_f32s(&mut row[at..]).0[0];
+            let most = simd.splat_f32s(simd.reduce_max_f32s(most));
+            let mut total = simd.splat_f32s(0.0);
+            for score in scores.iter_mut() {
                 *score = exp2(simd, simd.sub_f32s(*score, most));
                 total = simd.add_f32s(total, *score);
             }
-            let share = simd.div_f32s(simd.splat_f32s(1.0), total);
-            *extra = simd.mul_f32s(*extra, share);
-            for row in self.scores.chunks_exact_mut(columns) {
-                let score = &mut S::as_mut_simd_f32s(&mut row[at..]).0[0];
-                *score = simd.mul_f32s(*score, share);
+            let weight = exp2(simd, simd.sub_f32s(simd.splat_f32s(*extra), most));
+            let of_extra = simd.reduce_max_f32s(weight);
+            let share = 1.0 / (simd.reduce_sum_f32s(total) + of_extra);
+            *extra = of_extra * share;
+            for score in scores.iter_mut() {
+                *score = simd.mul_f32s(*score, simd.splat_f32s(share));
             }
         }
     }

@@ -75,6 +75,7 @@ impl WithSimd for OnMachine<Int8Product<'_>> {
             let last = first_group + groups.len() == rows.groups;
             for j in (0..columns).step_by(PANEL) {
                 let start = match start {
+                    Start::Zero if nth == 0 => Start::Bias(&[0.0; PANEL]),
                     Start::Bias(bias) if nth == 0 => Start::Bias(&bias[j..j + PANEL]),
                     _ => Start::Result,
                 };
@@ -123,7 +124,7 @@ impl<'a> Block<'a> {
         let Finish { start, gelu, out, stride } = finish;
         let bias = match start {
             Start::Bias(bias) => Some((bias, 0)),
-            Start::Result => None,
+            Start::Zero | Start::Result => None,
         };
         match self.groups.len() - 1 {
             0 => self.part(0).add::<S, M>(simd, bias, out, stride),

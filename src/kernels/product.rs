@@ -101,6 +101,8 @@ impl Weights {
 /// What a product starts from.
 #[derive(Clone, Copy)]
 pub enum Start<'a> {
+    /// Nothing.
+    Zero,
     /// A value for each column.
     Bias(&'a [f32]),
     /// What the result holds.
@@ -226,6 +228,7 @@ impl<const M: usize, const V: usize> WithSimd for Sums<'_, '_, '_, M, V> {
             let vector = |at: *const f32, v: usize| at.add(v * lanes).cast::<S::f32s>().read_unaligned();
             let mut sums = [[simd.splat_f32s(0.0); V]; M];
             match product.start {
+                Start::Zero if from == 0 => {}
                 Start::Bias(bias) if from == 0 => {
                     for r in 0..M {
                         for v in 0..V {

@@ -10,7 +10,7 @@ use lamcat::{
     session::{Session, SessionOptions},
     sources::FitsTable,
     train::simulate::{
-        Atmosphere, Band, Cloud, DataFolder, FieldStar, FieldStars, Inversion, Simulator, parallax_error,
+        Atmosphere, Band, Cloud, DataFolder, DustKind, FieldStar, FieldStars, Inversion, Simulator, parallax_error,
     },
     xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
 };
@@ -19,7 +19,7 @@ use crate::shared::shared;
 
 /// The simulator, read once; `None` without shared data.
 pub static SIMULATOR: LazyLock<Option<Simulator>> =
-    LazyLock::new(|| Some(Simulator::load(&DataFolder::new(shared("data")?)).unwrap()));
+    LazyLock::new(|| Some(Simulator::load(&DataFolder::new(shared("data")?), DustKind::default()).unwrap()));
 
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();

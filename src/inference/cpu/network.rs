@@ -35,7 +35,8 @@ pub(super) struct EncoderBlock {
 }
 
 /// A block of the decoder. Its keys and values are never made: a query `q` and a token `x` of the perception have the
-/// score `q (K x + b) = (K' q) x + q b`, and the mean of the values `V x + c` is `V` of the mean of the tokens.
+/// score `q (K x + b) = (K' q) x + q b`, and the mean of the values `V x + c` is `V` of the mean of the tokens. As weights
+/// do not change when all scores of a query do by the same number, `q b` is taken from the extra key's score instead.
 #[derive(Debug)]
 pub(super) struct DecoderBlock {
     pub(super) heads: usize,
@@ -43,7 +44,7 @@ pub(super) struct DecoderBlock {
     pub(super) query: Dense,
     /// `(width, width)`: row `i` is what number `i` of a query is multiplied by for a score.
     keys: Vec<f32>,
-    pub(super) key_bias: Vec<f32>,
+    /// The extra key less the bias of the others.
     pub(super) extra_key: Vec<f32>,
     /// From the mean of the tokens by a head's weights to its part of the answer, for each head.
     pub(super) values: Vec<Dense>,
@@ -54,7 +55,7 @@ pub(super) struct DecoderBlock {
 impl DecoderBlock {
     /// From the queries of `head` to vectors that a score is the product of with a token: `(width / heads, width)`.
     pub(super) fn absorbed(&self, head: usize) -> Right<'_> {
-        let width = self.key_bias.len();
+        let width = self.extra_key.len();
         Right::rows(&self.keys, width).from_row(head * width / self.heads)
     }
 }
@@ -184,13 +185,13 @@ impl Source<'_> {
     fn decoder_block(&self, block: &str, heads: usize) -> Result<DecoderBlock> {
         let [query, key, value] = self.projections(block, heads)?;
         let d = self.width / heads;
+        let extra_key = self.get(&format!("{block}.attention.bias_k"))?;
         let values = value.0.chunks_exact(d * self.width).zip(value.1.chunks_exact(d));
         Ok(DecoderBlock {
             heads,
             query: Dense::pack(Precision::F32, &query.0, &query.1, self.width),
             keys: key.0,
-            key_bias: key.1,
-            extra_key: self.get(&format!("{block}.attention.bias_k"))?,
+            extra_key: extra_key.iter().zip(&key.1).map(|(extra, bias)| extra - bias).collect(),
             values: values.map(|(weight, bias)| Dense::pack(Precision::F32, weight, bias, self.width)).collect(),
             extra_value: self.get(&format!("{block}.attention.bias_v"))?,
             rest: self.rest(block)?,

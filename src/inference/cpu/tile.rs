@@ -18,8 +18,8 @@ const ENCODER_ROWS: usize = 256;
 const DECODER_ROWS: usize = 256;
 /// Units of a hidden layer at once.
 const HIDDEN: usize = 2 * STRETCH;
-/// Requests of a star at once.
-const REQUESTS: usize = 8;
+/// Rows that the decoder's attention takes together: whole blocks of a product.
+const ATTENDED_ROWS: usize = 24;
 
 /// One core's memory and instructions.
 #[derive(Debug, Default)]
@@ -35,26 +35,36 @@ pub(super) struct Tile {
     /// Rows in 8 bits: those that a wide layer is asked with, and those that any other is.
     wide: Int8Rows,
     rounded: Int8Rows,
-    star: Star,
+    /// The perception of each star on its side: `(width, columns)`, the columns whole panels; and where it begins.
+    turned: Buffer,
+    turned_starts: Vec<usize>,
+    attention: Attention,
 }
 
-/// Room for the attention of one star's requests.
+/// Room for the decoder's attention. A line is one head of one query.
 #[derive(Debug, Default)]
-struct Star {
-    /// `(heads requests, width)`.
+struct Attention {
+    /// What a token's score is the product with: `(lines, width)`.
     absorbed: Buffer,
-    /// `(width, columns)`.
-    queries: Buffer,
-    /// `(tokens, columns)`.
+    /// `(lines of a star, columns)`.
     scores: Buffer,
-    /// Scores that every token has, `(columns)`.
-    common: Buffer,
-    /// Scores of the extra key, then its weights: `(columns)`.
+    /// Scores of the extra key, then its weights: `(lines)`.
     extra: Buffer,
-    /// Means of the tokens, `(heads requests, width)`.
+    /// Means of the tokens, `(lines, width)`.
     means: Buffer,
     /// One head's part of the answers.
     part: Buffer,
+}
+
+/// Queries, `(rows, width)`: those of each star lie together.
+struct Asked<'a> {
+    queries: &'a [f32],
+    /// The first one's place among all rows.
+    first: usize,
+    /// Rows of a star.
+    requests: usize,
+    /// The star of row 0.
+    first_star: usize,
 }
 
 impl Tile {
@@ -176,6 +186,7 @@ impl Tile {
             .flat_map(|token| &network.scales[*token as usize * width..(*token as usize + 1) * width])
             .copied()
             .collect();
+        self.turn(width);
         let stars = self.starts.len() - 1;
         let most = (DECODER_ROWS / requests.len()).max(1);
         let mut x = Vec::new();
@@ -187,6 +198,26 @@ impl Tile {
                 self.decoder_block(block, width, &mut x, first..end);
             }
             self.head(network, &x, &mut answer);
+        }
+    }
+
+    /// Lays the perception of each star on its side.
+    fn turn(&mut self, width: usize) {
+        self.turned_starts.clear();
+        let mut size = 0;
+        for star in self.starts.windows(2) {
+            self.turned_starts.push(size);
+            size += width * padded(star[1] - star[0]);
+        }
+        self.turned.at_least(size);
+        for (star, at) in self.starts.windows(2).zip(&self.turned_starts) {
+            let columns = padded(star[1] - star[0]);
+            let tokens = self.perception[star[0] * width..star[1] * width].chunks_exact(width);
+            for (column, token) in tokens.enumerate() {
+                for (line, value) in self.turned[*at..].chunks_exact_mut(columns).zip(token) {
+                    line[column] = *value;
+                }
+            }
         }
     }
 
@@ -210,104 +241,94 @@ impl Tile {
     fn decoder_block(&mut self, block: &DecoderBlock, width: usize, x: &mut [f32], stars: std::ops::Range<usize>) {
         let rows = x.len() / width;
         let requests = rows / stars.len();
-        let of_head = width / block.heads;
-        let (mut a, mut b, mut means) =
-            (std::mem::take(&mut self.a), std::mem::take(&mut self.b), std::mem::take(&mut self.scratch));
+        let (mut a, mut b) = (std::mem::take(&mut self.a), std::mem::take(&mut self.b));
         a.at_least(rows * width);
         b.at_least(rows * width);
-        // Means of the tokens by each head's weights, `(heads, rows, width)`, and the weights of the extra key.
-        means.at_least(rows * block.heads * (width + 1));
-        let (means_of, extra_of) = means.split_at_mut(rows * block.heads * width);
         self.rows(x, width, rows).through_all(&block.query, false, &mut a);
-        for (nth, star) in stars.enumerate() {
-            for from in (0..requests).step_by(REQUESTS) {
-                let count = REQUESTS.min(requests - from);
-                let first = nth * requests + from;
-                self.attend(block, &a[first * width..(first + count) * width], star, count);
-                for head in 0..block.heads {
-                    let (to, at) = ((head * rows + first) * width, head * count * width);
-                    let taken = &self.star.means[at..at + count * width];
-                    means_of[to..to + count * width].copy_from_slice(taken);
-                    let weights = &self.star.extra[head * count..(head + 1) * count];
-                    extra_of[head * rows + first..head * rows + first + count].copy_from_slice(weights);
-                }
-            }
+        for first in (0..rows).step_by(ATTENDED_ROWS) {
+            let end = (first + ATTENDED_ROWS).min(rows);
+            let asked = Asked { queries: &a[first * width..end * width], first, requests, first_star: stars.start };
+            self.attend(block, &asked, &mut b[first * width..end * width]);
         }
-        let mut part = std::mem::take(&mut self.star.part);
-        for (head, values) in block.values.iter().enumerate() {
-            part.at_least(rows * values.n());
-            // The bias has the weight of the tokens alone; it is added below.
-            self.rows(&means_of[head * rows * width..], width, rows).through_all(values, false, &mut part);
-            let (bias, extra) = (&values.bias()[..of_head], &block.extra_value[head * of_head..(head + 1) * of_head]);
-            for row in 0..rows {
-                let weight = extra_of[head * rows + row];
-                let out = &mut b[row * width + head * of_head..][..of_head];
-                for (k, out) in out.iter_mut().enumerate() {
-                    *out = part[row * values.n() + k] + weight * (extra[k] - bias[k]);
-                }
-            }
-        }
-        self.star.part = part;
-        (self.a, self.b, self.scratch) = (a, b, means);
+        (self.a, self.b) = (a, b);
         self.rest(&block.rest, width, x);
     }
 
-    /// Lets the `queries` `(count, width)` of a star attend to its tokens: means of the tokens `(heads, count, width)` and
-    /// weights of the extra key `(heads, count)` into `self.star`.
-    fn attend(&mut self, block: &DecoderBlock, queries: &[f32], star: usize, count: usize) {
-        let width = block.key_bias.len();
-        let (heads, d) = (block.heads, width / block.heads);
-        let (lines, columns) = (heads * count, padded(heads * count));
-        let tokens = &self.perception[self.starts[star] * width..self.starts[star + 1] * width];
-        let n = tokens.len() / width;
-        let Star { absorbed, queries: turned, scores, common, extra, means, .. } = &mut self.star;
-        absorbed.at_least(lines * width);
+    /// Lets queries attend to the tokens of their stars, into `out` `(rows, width)`.
+    fn attend(&mut self, block: &DecoderBlock, asked: &Asked<'_>, out: &mut [f32]) {
+        let width = block.extra_key.len();
+        let (heads, of_head) = (block.heads, width / block.heads);
+        let rows = asked.queries.len() / width;
+        let mut room = std::mem::take(&mut self.attention);
+        room.absorbed.at_least(rows * heads * width);
+        room.means.at_least(rows * heads * width);
+        room.extra.at_least(rows * heads);
         for head in 0..heads {
             self.path.product(Product {
-                m: count,
-                k: d,
-                left: Left { data: &queries[head * d..], row: width, column: 1 },
+                m: rows,
+                k: of_head,
+                left: Left { data: &asked.queries[head * of_head..], row: width, column: 1 },
                 right: block.absorbed(head),
-                start: Start::Bias(&vec![0.0; width]),
+                start: Start::Zero,
                 gelu: false,
-                out: &mut absorbed[head * count * width..],
-                stride: width,
+                out: &mut room.absorbed[head * width..],
+                stride: heads * width,
             });
         }
-        turned.at_least(width * columns);
-        common.at_least(columns).fill(0.0);
-        extra.at_least(columns).fill(0.0);
-        for line in 0..lines {
-            for (i, value) in absorbed[line * width..(line + 1) * width].iter().enumerate() {
-                turned[i * columns + line] = *value;
-            }
-            let (head, request) = (line / count, line % count);
-            let query = &queries[request * width + head * d..][..d];
-            let dot = |other: &[f32]| query.iter().zip(other).map(|(q, k)| q * k).sum();
-            common[line] = dot(&block.key_bias[head * d..]);
-            extra[line] = dot(&block.extra_key[head * d..]);
+        for (line, extra) in room.extra[..rows * heads].iter_mut().enumerate() {
+            let query = &asked.queries[line * of_head..][..of_head];
+            let key = &block.extra_key[line % heads * of_head..][..of_head];
+            *extra = query.iter().zip(key).map(|(q, k)| q * k).sum();
         }
-        scores.at_least(n * columns);
+        let mut row = 0;
+        while row < rows {
+            let (star, request) = ((asked.first + row) / asked.requests, (asked.first + row) % asked.requests);
+            let end = rows.min(row + asked.requests - request);
+            self.weigh(asked.first_star + star, row * heads..end * heads, width, &mut room);
+            row = end;
+        }
+        for (head, values) in block.values.iter().enumerate() {
+            room.part.at_least(rows * values.n());
+            // The bias has the weight of the tokens alone; it is added below.
+            let means = &room.means[head * width..];
+            self.rows(means, heads * width, rows).through_all(values, false, &mut room.part);
+            let (bias, extra) = (&values.bias()[..of_head], &block.extra_value[head * of_head..][..of_head]);
+            for (row, out) in out.chunks_exact_mut(width).enumerate() {
+                let weight = room.extra[row * heads + head];
+                for (k, out) in out[head * of_head..][..of_head].iter_mut().enumerate() {
+                    *out = room.part[row * values.n() + k] + weight * (extra[k] - bias[k]);
+                }
+            }
+        }
+        self.attention = room;
+    }
+
+    /// Means of a star's tokens by the weights that some lines of `room` give them.
+    fn weigh(&self, star: usize, lines: std::ops::Range<usize>, width: usize, room: &mut Attention) {
+        let tokens = &self.perception[self.starts[star] * width..self.starts[star + 1] * width];
+        let (n, m) = (tokens.len() / width, lines.len());
+        let columns = padded(n);
+        room.scores.at_least(m * columns);
         self.path.product(Product {
-            m: n,
+            m,
             k: width,
-            left: Left { data: tokens, row: width, column: 1 },
-            right: Right::rows(turned, columns),
-            start: Start::Bias(common),
+            left: Left { data: &room.absorbed[lines.start * width..], row: width, column: 1 },
+            right: Right::rows(&self.turned[self.turned_starts[star]..], columns),
+            start: Start::Zero,
             gelu: false,
-            out: scores,
+            out: &mut room.scores,
             stride: columns,
         });
-        self.path.softmax(Softmax { scores: &mut scores[..n * columns], extra: &mut extra[..columns] });
-        means.at_least(lines * width);
+        let (scores, extra) = (&mut room.scores[..m * columns], &mut room.extra[lines.clone()]);
+        self.path.softmax(Softmax { scores, columns, count: n, extra });
         self.path.product(Product {
-            m: lines,
+            m,
             k: n,
-            left: Left { data: scores, row: 1, column: columns },
+            left: Left { data: &room.scores, row: columns, column: 1 },
             right: Right::rows(tokens, width),
-            start: Start::Bias(&vec![0.0; width]),
+            start: Start::Zero,
             gelu: false,
-            out: means,
+            out: &mut room.means[lines.start * width..],
             stride: width,
         });
     }

@@ -1,29 +1,60 @@
-//! Interstellar dust: Fitzpatrick (1999, PASP 111, 63), with an R(V) of its own before every star.
+//! Interstellar dust: a law of extinction, with an R(V) of its own before every star if wanted.
 
+use clap::ValueEnum;
 use rand::Rng;
 
 use super::labels::normal;
 use crate::{
     error::{Error, ErrorKind, Result},
     xp::{
-        extinction::{ExtinctionLaw, F99},
+        extinction::{ExtinctionLaw, F99, G23},
         wavelengths_nm,
     },
 };
 
 /// Ratio of total to selective extinction, A(V)/E(B-V), of the diffuse medium.
 const RV: f64 = 3.1;
-/// Its spread over the Milky Way's dust (Schlafly et al. 2016, ApJ 821, 78).
-const RV_SPREAD: f64 = 0.18;
-/// The step of R(V) over which the law's slope is taken. Between 2.5 and 3.7 it is linear in R(V) to 0.01 mag of A/E(B-V).
+/// The step of R(V) over which the law's slope is taken. Between 2.5 and 3.7 it is linear in R(V) to 0.02 mag of A/E(B-V).
 const RV_STEP: f64 = 0.2;
+/// Draws of R(V) farther out than so many standard deviations count as that.
+const FAR: f64 = 3.0;
 
 /// Effective wavelengths of 2MASS J, H and Ks in nm (Cohen, Wheaton & Megeath 2003, AJ 126, 1090).
 const TWO_MASS_NM: [f64; 3] = [1235.0, 1662.0, 2159.0];
 
+/// A law of extinction for simulated stars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DustLaw {
+    /// Gordon et al. (2023, ApJ 950, 86).
+    #[default]
+    G23,
+    /// Fitzpatrick (1999, PASP 111, 63).
+    F99,
+}
+
+impl DustLaw {
+    fn law(self) -> &'static ExtinctionLaw {
+        match self {
+            Self::G23 => &G23,
+            Self::F99 => &F99,
+        }
+    }
+}
+
+/// Which dust is before simulated stars.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct DustKind {
+    /// Its law.
+    pub law: DustLaw,
+    /// Standard deviation of R(V) about 3.1, at most 0.2; that of the Milky Way's dust is 0.18 (Schlafly et al. 2016, ApJ 821,
+    /// 78).
+    pub rv_spread: f64,
+}
+
 /// Extinctions in magnitudes of a colour excess E(B-V) of 1.
 #[derive(Debug, Clone)]
 pub struct Dust {
+    rv_spread: f64,
     /// At the samples of a calibrated spectrum.
     samples: Vec<PerExcess>,
     /// In J, H and Ks.
@@ -58,20 +89,20 @@ impl Cloud {
     pub fn usual(ebv: f64) -> Self {
         Self { ebv, beyond: 0.0 }
     }
-
-    /// Dust of a colour excess in mag, with an R(V) that is drawn, within three standard deviations.
-    pub(super) fn draw(ebv: f64, rng: &mut impl Rng) -> Self {
-        Self { ebv, beyond: RV_SPREAD * normal(rng).clamp(-3.0, 3.0) }
-    }
 }
 
 impl Dust {
-    /// The law of Fitzpatrick (1999).
+    /// Dust of a kind.
     ///
     /// # Errors
-    /// Never for the wavelengths it uses.
-    pub fn new() -> Result<Self> {
-        let law: &ExtinctionLaw = &F99;
+    /// If R(V) spreads more than the law's slope is good for.
+    pub fn new(kind: DustKind) -> Result<Self> {
+        if !(0.0..=0.2).contains(&kind.rv_spread) {
+            return Err(
+                Error::new(ErrorKind::Input, "the spread of R(V) is not within 0 and 0.2").at("spread", kind.rv_spread)
+            );
+        }
+        let law = kind.law.law();
         let at = |nm: f64, rv: f64| {
             let outside = || Error::new(ErrorKind::Input, "a wavelength outside the extinction law").at("nm", nm);
             law.at(nm, rv).map(|a| rv * a).ok_or_else(outside)
@@ -82,13 +113,19 @@ impl Dust {
         };
         let samples = wavelengths_nm().iter().map(|nm| per_excess(*nm)).collect::<Result<_>>()?;
         let [j, h, k] = TWO_MASS_NM.map(per_excess);
-        Ok(Self { samples, two_mass: [j?, h?, k?] })
+        Ok(Self { rv_spread: kind.rv_spread, samples, two_mass: [j?, h?, k?] })
+    }
+
+    /// Dust of a colour excess in mag, with an R(V) that is drawn if it has a spread.
+    pub(super) fn cloud(&self, ebv: f64, rng: &mut impl Rng) -> Cloud {
+        let beyond = if self.rv_spread > 0.0 { self.rv_spread * normal(rng).clamp(-FAR, FAR) } else { 0.0 };
+        Cloud { ebv, beyond }
     }
 
     /// Puts dust before a flux.
     pub fn redden(&self, flux: &mut [f32], cloud: Cloud) {
-        let factor = -0.4 * std::f64::consts::LN_10 * cloud.ebv;
-        flux.iter_mut().zip(&self.samples).for_each(|(f, a)| *f *= ((factor * a.at(cloud.beyond)) as f32).exp());
+        let factor = -0.4 * std::f32::consts::LN_10 * cloud.ebv as f32;
+        flux.iter_mut().zip(&self.samples).for_each(|(f, a)| *f *= (factor * a.at(cloud.beyond) as f32).exp());
     }
 
     /// Extinction in J, H and Ks in mag.
@@ -104,11 +141,13 @@ mod tests {
 
     #[test]
     fn curves_of_other_ratios_are_the_laws_own() {
-        let dust = Dust::new().unwrap();
-        for rv in [RV - 3.0 * RV_SPREAD, RV, RV + 3.0 * RV_SPREAD] {
-            for (sample, nm) in dust.samples.iter().zip(wavelengths_nm()) {
-                let law = rv * F99.at(*nm, rv).unwrap();
-                assert!((sample.at(rv - RV) - law).abs() < 0.01, "{nm} nm, {rv}: {} for {law}", sample.at(rv - RV));
+        for law in [DustLaw::F99, DustLaw::G23] {
+            let dust = Dust::new(DustKind { law, rv_spread: 0.2 }).unwrap();
+            for rv in [2.5, RV, 3.7] {
+                for (sample, nm) in dust.samples.iter().zip(wavelengths_nm()) {
+                    let (got, law) = (sample.at(rv - RV), rv * law.law().at(*nm, rv).unwrap());
+                    assert!((got - law).abs() < 0.02, "{nm} nm, {rv}: {got} for {law}");
+                }
             }
         }
     }

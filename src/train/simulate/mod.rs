@@ -9,7 +9,7 @@
 //! 3. Absolute magnitude and colours without dust from the network of Green et al. (2020) ([`Green2020`]). The spectrum
 //!    of a giant is brought to its BP - RP by taking dust away: the giants that the network of step 2 is trained on are
 //!    behind some. A spectrum of the grid is brought to it either way.
-//! 4. Dust: Fitzpatrick (1999) with R(V) 3.1 ± 0.18 ([`Dust`]).
+//! 4. Dust: Gordon et al. (2023) with R(V) 3.1, or another [`DustKind`] ([`Dust`]).
 //! 5. Coefficients from the samples by least squares with a Gaussian prior from real spectra ([`Inversion`]).
 //! 6. Noise: errors and numbers of relevant bases of real stars of like magnitude and colour ([`FieldStars`]); parallax
 //!    and magnitudes by the mission's published performance.
@@ -34,7 +34,7 @@ mod write;
 
 pub use ck04::Ck04;
 pub use data::DataFolder;
-pub use dust::{Cloud, Dust};
+pub use dust::{Cloud, Dust, DustKind, DustLaw};
 pub use field_stars::{FieldStar, FieldStars};
 pub use green::{Green2020, Photometry};
 pub use inversion::{Band, Inversion};

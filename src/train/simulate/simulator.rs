@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     ck04::Ck04,
     data::DataFolder,
-    dust::{Cloud, Dust},
+    dust::{Cloud, Dust, DustKind},
     field_stars::FieldStars,
     green::{Green2020, Photometry},
     inversion::{Band, Inversion},
@@ -66,18 +66,18 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Reads everything the simulator is made of.
+    /// Reads everything the simulator is made of; `dust` is before the stars.
     ///
     /// # Errors
-    /// If a file is missing or malformed; the error names it and where it is to be had.
-    pub fn load(data: &DataFolder) -> Result<Self> {
+    /// If a file is missing or malformed; the error names it and where it is to be had. If there is no such dust.
+    pub fn load(data: &DataFolder, dust: DustKind) -> Result<Self> {
         let field = FieldStars::load(data)?;
         Ok(Self {
             population: Population::load(data)?,
             payne: Payne::load(data)?,
             ck04: Ck04::load(data)?,
             green: Green2020::load(data)?,
-            dust: Dust::new()?,
+            dust: Dust::new(dust)?,
             inversion: Inversion::new(field.stars())?,
             field,
         })
@@ -159,7 +159,7 @@ impl Simulator {
     /// What Gaia and 2MASS see of a star; `None` if it has no spectrum or a colour outside the training set's range.
     fn observe(&self, labels: &Labels, rng: &mut impl Rng) -> Option<Star> {
         let Intrinsic { mut flux, photometry, .. } = self.intrinsic(labels.truth)?;
-        let cloud = Cloud::draw(labels.logebv.exp(), rng);
+        let cloud = self.dust.cloud(labels.logebv.exp(), rng);
         let before = self.inversion.relative_g(&flux);
         self.dust.redden(&mut flux, cloud);
         let a_g = -2.5 * f64::from(self.inversion.relative_g(&flux) / before).log10();
