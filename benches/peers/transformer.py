@@ -188,6 +188,7 @@ class Labels(nn.Module):
         self.network, self.absorbed = model.network, absorbed
         self.register_buffer("tokens", torch.from_numpy(model.tokens(inputs)).unsqueeze(0))
         self.register_buffer("requests", torch.from_numpy(model.tokens(labels)))
+        self.eval()
 
     def forward(self, values):
         return self.network.request(self.network.perceive(self.tokens, values), self.requests, absorbed=self.absorbed)
