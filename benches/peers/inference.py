@@ -97,6 +97,7 @@ def peers(model, folder):
         export_onnx(labels, *paths)
         found[f"ONNX Runtime{name}"] = by_onnx(paths[0])
         found[f"ONNX Runtime int8{name}"] = by_onnx(paths[1])
+    found["PyTorch, absorbed, oneDNN"] = by_torch(Labels(model, absorbed=True, onednn=True))
     half = copy.deepcopy(labels).bfloat16()
     found["PyTorch bf16, absorbed"] = by_torch(half, "bfloat16")
     found["torch.compile bf16, absorbed"] = by_torch(compiled(half), "bfloat16")

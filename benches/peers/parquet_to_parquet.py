@@ -7,12 +7,13 @@
 The file has source_id, bp_coefficients, rp_coefficients and phot_g_mean_mag; the first 32 coefficients of each band must be
 there, so that the peers need no mask. All have the same full-size weights and write source_id, teff, logg, m_h and their
 errors as zstd Parquet. Each runs in a process of its own, timed from start to end; the fastest of REPEAT, in turns. Start-up
-is what the same program takes for a file of 64 of the rows, less their share. The peers run the model on 64 rows at a
-time, which is fastest for them, with keys and values absorbed in PyTorch. ONNX files are made beforehand. Memory is the
-peak of the process.
+is what the same program takes for a file of 64 of the rows, less their share. The peers have the model in the form that
+inference.py finds fastest, keys and values absorbed and PyTorch by oneDNN, and run it as is fastest for them: each core on
+batches of its own of 32 rows. ONNX files are made beforehand. Memory is the peak of the process.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -25,7 +26,8 @@ COLUMNS = ["source_id", "bp_coefficients", "rp_coefficients", "phot_g_mean_mag"]
 LABELS = ["teff", "logg", "m_h"]
 ANSWERS = [name + end for name in LABELS for end in ("", "_error")]
 ORDERS = 32
-BATCH = 64
+BATCH = 32
+FEW = 64
 # Of a token's scale; int8 may be off by as much as its rounding makes it.
 TOLERANCE, TOLERANCE_INT8 = 1e-4, 0.5
 
@@ -33,17 +35,19 @@ TOLERANCE, TOLERANCE_INT8 = 1e-4, 0.5
 class Labeller:
     """Arrow arrays of coefficients and magnitudes to arrays of labels and errors."""
 
-    def __init__(self, folder, onnx=None):
+    def __init__(self, folder, onnx, threads):
+        import concurrent.futures
+
         import numpy as np
 
-        threads = int(os.environ["OMP_NUM_THREADS"])
         self.median, self.scale, self.median_of_label, self.scale_of_label = np.load(f"{folder}/scales.npz").values()
         if onnx:
             from inference import onnx_session
 
-            self.infer = onnx_session(f"{folder}/{onnx}", threads)
+            self.infer = onnx_session(f"{folder}/{onnx}", 1)
         else:
-            self.infer = with_torch(f"{folder}/model.safetensors", threads)
+            self.infer = with_torch(f"{folder}/model.safetensors")
+        self.pool = concurrent.futures.ThreadPoolExecutor(threads)
 
     def __call__(self, bp, rp, g):
         """A list of six arrays, in the order of ANSWERS."""
@@ -54,19 +58,18 @@ class Labeller:
         values = ((np.hstack(bands) / flux[:, None] - self.median) / self.scale).astype("f4")
         if not np.isfinite(values).all():
             raise SystemExit("the peers take stars with complete spectra and magnitudes only")
-        parts = [self.infer(values[start : start + BATCH]) for start in range(0, len(values), BATCH)]
+        parts = self.pool.map(self.infer, (values[start : start + BATCH] for start in range(0, len(values), BATCH)))
         mean, log_variance = (np.concatenate(part) for part in zip(*parts))
         label = (mean * self.scale_of_label + self.median_of_label).astype("f4")
         error = (np.exp(0.5 * log_variance) * self.scale_of_label).astype("f4")
         return [both[:, i] for i in range(len(LABELS)) for both in (label, error)]
 
 
-def with_torch(model_path, threads):
+def with_torch(model_path):
     import torch
     from transformer import Labels, Model
 
-    torch.set_num_threads(threads)
-    labels = Labels(Model.open(model_path), absorbed=True)
+    labels = Labels(Model.open(model_path), absorbed=True, onednn=True)
 
     def infer(values):
         with torch.inference_mode():
@@ -75,10 +78,11 @@ def with_torch(model_path, threads):
     return infer
 
 
-def with_pyarrow(label, path, out, threads):
+def with_pyarrow(make, path, out, threads):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    label = make()
     schema = pa.schema([("source_id", pa.int64()), *((name, pa.float32()) for name in ANSWERS)])
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for batch in pq.ParquetFile(path).iter_batches(2048, columns=COLUMNS):
@@ -86,9 +90,11 @@ def with_pyarrow(label, path, out, threads):
             writer.write_batch(pa.record_batch([batch["source_id"].cast(pa.int64()), *answers], schema=schema))
 
 
-def with_duckdb(label, path, out, threads):
+def with_duckdb(make, path, out, threads):
     import duckdb
     import pyarrow as pa
+
+    label = make()
 
     def labels(bp, rp, g):
         arrays = [x.combine_chunks() if isinstance(x, pa.ChunkedArray) else x for x in (bp, rp, g)]
@@ -103,18 +109,25 @@ def with_duckdb(label, path, out, threads):
     )
 
 
-def with_daft(label, path, out, threads):
+def with_daft(make, path, out, threads):
     import daft
     import pyarrow as pa
 
     kind = daft.DataType.struct({name: daft.DataType.float32() for name in ANSWERS})
 
-    @daft.func.batch(return_dtype=kind, unnest=True, batch_size=2048, use_process=False)
-    def labels(bp, rp, g):
-        return pa.StructArray.from_arrays([pa.array(x) for x in label(*(x.to_arrow() for x in (bp, rp, g)))], ANSWERS)
+    @daft.cls(use_process=False)
+    class Stars:
+        def __init__(self):
+            self.label = make()
+
+        @daft.method.batch(return_dtype=kind, unnest=True, batch_size=2048)
+        def labels(self, *columns):
+            answers = self.label(*(column.to_arrow() for column in columns))
+            return pa.StructArray.from_arrays([pa.array(x) for x in answers], ANSWERS)
 
     stars = daft.read_parquet(path)
-    stars.select("source_id", labels(*(stars[name] for name in COLUMNS[1:]))).write_parquet(out, compression="zstd")
+    labels = Stars().labels(*(stars[name] for name in COLUMNS[1:]))
+    stars.select("source_id", labels).write_parquet(out, compression="zstd")
 
 
 # How it runs, and the ONNX file that it runs the model from, if not PyTorch.
@@ -129,7 +142,7 @@ PEERS = {
 
 def run_peer(name, folder, path, out, threads):
     how, onnx = PEERS[name]
-    how(Labeller(folder, onnx), path, out, int(threads))
+    how(functools.partial(Labeller, folder, onnx, int(threads)), path, out, int(threads))
 
 
 def lamcat_command(lamcat, folder, path, out, threads, precision):
@@ -152,9 +165,9 @@ def commands(args, folder):
     return found
 
 
-def measure(command, threads):
+def measure(command):
     """Seconds from start to end, and the peak of memory in MB."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONWARNINGS="ignore", DAFT_PROGRESS_BAR="0")
+    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONWARNINGS="ignore", DAFT_PROGRESS_BAR="0")
     began = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = process.stderr.read()
@@ -176,7 +189,7 @@ def prepare(folder, path):
     of_tokens, of_labels = ((model.medians[ids], model.scales[ids]) for ids in (tokens, requests))
     np.savez(f"{folder}/scales.npz", *of_tokens, *of_labels)
     export_onnx(labels, f"{folder}/f32.onnx", f"{folder}/int8.onnx")
-    pq.write_table(pq.read_table(path).slice(0, BATCH), f"{folder}/few.parquet", compression="zstd")
+    pq.write_table(pq.read_table(path).slice(0, FEW), f"{folder}/few.parquet", compression="zstd")
 
 
 def answers(path):
@@ -238,19 +251,19 @@ def main():
             command = [args.lamcat, "model", "init", "--seed", "0", "-o", folder / "model.safetensors"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         # A process's peak of memory counts what the one that started it held, so this one stays small until all have run.
-        measure([sys.executable, __file__, "--prepare", str(folder), args.stars], args.threads)
+        measure([sys.executable, __file__, "--prepare", str(folder), args.stars])
         runs, small = {}, {}
         for _ in range(args.repeat):
             for name, command in commands(args, folder).items():
                 out = folder / f"{name}.parquet"
                 for path, results in ((str(folder / "few.parquet"), small), (args.stars, runs)):
                     remove(out)
-                    results.setdefault(name, []).append(measure(command(path, str(out)), args.threads))
+                    results.setdefault(name, []).append(measure(command(path, str(out))))
         rows, off = differences(folder, runs)
     results = []
     for name, measured in runs.items():
         seconds, few_seconds = min(measured)[0], min(small[name])[0]
-        rate = (rows - BATCH) / (seconds - few_seconds)
+        rate = (rows - FEW) / (seconds - few_seconds)
         results.append({
             "name": name, "seconds": seconds, "start_seconds": seconds - rows / rate, "rows_per_second": rows / seconds,
             "rows_per_second_after_start": rate, "peak_mb": max(peak for _, peak in measured),

@@ -6,10 +6,12 @@
 It reads a lamcat model file or a checkpoint. `Labels` asks the same requests of contexts with the same tokens: values
 (rows, tokens) in, mean and log variance (rows, requests) out, all standardised. The decoder runs once for all requests
 and makes its keys and values once. `absorbed=True` goes further: the score of key Wk x with a query q is x . (Wk^T q),
-and the sum of values Wv x is Wv of the sum of x, so that the keys and values of the context are never formed.
+and the sum of values Wv x is Wv of the sum of x, so that the keys and values of the context are never formed. `onednn=True`
+calls oneDNN for products, gelu included: PyTorch's own choice leaves AVX-512 unused on some CPUs.
 """
 
 import argparse
+import copy
 import json
 import pathlib
 
@@ -22,11 +24,28 @@ INPUTS = [f"{band}{order}" for band in ("bp", "rp") for order in range(32)]
 LABELS = ["teff", "logg", "m_h"]
 
 
+def dense(x, weight, bias, gelu=False, onednn=False):
+    """x W^T + b, or gelu of it."""
+    if onednn:
+        return torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight, bias, "gelu" if gelu else "none", [], "none")
+    x = F.linear(x, weight, bias)
+    return F.gelu(x) if gelu else x
+
+
+class Linear(nn.Linear):
+    onednn = False
+
+    def forward(self, x, gelu=False):
+        return dense(x, self.weight, self.bias, gelu, self.onednn)
+
+
 class Attention(nn.Module):
     """From queries (1 or rows, n, width) to a memory (rows, m, width), with one learned key and value more.
 
     `mask` (rows, m) is true where the memory is padding, or None where nothing is.
     """
+
+    onednn = False
 
     def __init__(self, width, heads):
         super().__init__()
@@ -35,15 +54,20 @@ class Attention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.bias_k = nn.Parameter(torch.empty(1, 1, width))
         self.bias_v = nn.Parameter(torch.empty(1, 1, width))
-        self.out_proj = nn.Linear(width, width)
+        self.out_proj = Linear(width, width)
+
+    def project(self, x, start, end):
+        """By the rows of the projection of these widths: 0 to 1 queries, 1 to 2 keys, 2 to 3 values."""
+        rows = slice(start * x.shape[-1], end * x.shape[-1])
+        return dense(x, self.in_proj_weight[rows], self.in_proj_bias[rows], onednn=self.onednn)
 
     def forward(self, query, memory, mask):
         rows, slots, width = memory.shape
         if query is memory:
-            q, k, v = F.linear(memory, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
+            q, k, v = self.project(memory, 0, 3).chunk(3, -1)
         else:
-            q = F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
-            k, v = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, -1)
+            q = self.project(query, 0, 1)
+            k, v = self.project(memory, 1, 3).chunk(2, -1)
         k = torch.cat([k, self.bias_k.expand(rows, 1, width)], 1)
         v = torch.cat([v, self.bias_v.expand(rows, 1, width)], 1)
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
@@ -58,7 +82,7 @@ class Attention(nn.Module):
         weights = self.in_proj_weight.unflatten(0, (3, self.heads, -1))
         bias = self.in_proj_bias.unflatten(0, (3, self.heads, -1))
         size = width // self.heads
-        q = (F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width]) * size**-0.5)
+        q = self.project(query, 0, 1) * size**-0.5
         q = q.unflatten(-1, (self.heads, size)).permute(2, 0, 1, 3)  # (heads, 1 or rows, n, size)
         to_memory = (q.flatten(1, 2) @ weights[1]).unflatten(1, (-1, n)).transpose(0, 1).flatten(1, 2)
         # A key's own bias adds the same to all scores but the extra key's, so it is taken from that one.
@@ -82,14 +106,14 @@ class Block(nn.Module):
         super().__init__()
         self.attention = Attention(width, heads)
         self.layernorm_1 = nn.LayerNorm(width)
-        self.dense_1 = nn.Linear(width, dense)
-        self.dense_2 = nn.Linear(dense, width)
+        self.dense_1 = Linear(width, dense)
+        self.dense_2 = Linear(dense, width)
         self.layernorm_2 = nn.LayerNorm(width)
 
     def forward(self, query, memory, mask, absorbed=False):
         attend = self.attention.absorbed if absorbed else self.attention
         x = self.layernorm_1(query + attend(query, memory, mask))
-        return self.layernorm_2(x + self.dense_2(F.gelu(self.dense_1(x))))
+        return self.layernorm_2(x + self.dense_2(self.dense_1(x, gelu=True)))
 
 
 class Embedding(nn.Module):
@@ -115,8 +139,8 @@ class Transformer(nn.Module):
         })
         layers = {f"decoder_transformer_block_{i + 1}": Block(width, heads >> i, dense >> i) for i in range(3)}
         inner = [width, *(dense >> i for i in range(4))]
-        layers |= {f"decoder_dense_{i + 3}": nn.Linear(inner[i], inner[i + 1]) for i in range(4)}
-        layers |= {name: nn.Linear(inner[-1], 1) for name in ("decoder_out", "decoder_logvar_out")}
+        layers |= {f"decoder_dense_{i + 3}": Linear(inner[i], inner[i + 1]) for i in range(4)}
+        layers |= {name: Linear(inner[-1], 1) for name in ("decoder_out", "decoder_logvar_out")}
         self.torch_decoder = nn.ModuleDict(layers)
 
     def perceive(self, tokens, values, mask=None):
@@ -130,7 +154,7 @@ class Transformer(nn.Module):
         for i in range(3):
             x = self.torch_decoder[f"decoder_transformer_block_{i + 1}"](x, perception, mask, absorbed)
         for i in range(4):
-            x = F.gelu(self.torch_decoder[f"decoder_dense_{i + 3}"](x))
+            x = self.torch_decoder[f"decoder_dense_{i + 3}"](x, gelu=True)
         return tuple(self.torch_decoder[name](x).squeeze(-1) for name in ("decoder_out", "decoder_logvar_out"))
 
 
@@ -180,12 +204,20 @@ class Model:
         return mean * scale + self.medians[requests], np.exp(0.5 * log_variance) * scale
 
 
+def by_onednn(network):
+    """The same network with its products by oneDNN."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        module.onednn = True
+    return network
+
+
 class Labels(nn.Module):
     """Standardised values (rows, tokens) of full contexts to mean and log variance (rows, requests)."""
 
-    def __init__(self, model, inputs=INPUTS, labels=LABELS, absorbed=False):
+    def __init__(self, model, inputs=INPUTS, labels=LABELS, absorbed=False, onednn=False):
         super().__init__()
-        self.network, self.absorbed = model.network, absorbed
+        self.network, self.absorbed = by_onednn(model.network) if onednn else model.network, absorbed
         self.register_buffer("tokens", torch.from_numpy(model.tokens(inputs)).unsqueeze(0))
         self.register_buffer("requests", torch.from_numpy(model.tokens(labels)))
         self.eval()
@@ -211,8 +243,10 @@ def export_onnx(labels, path, int8_path=None):
 
 
 def check(folder):
-    """Largest differences from the vectors of a folder, as (case, absorbed, perception, prediction / scale)."""
+    """Largest differences from the vectors of a folder, as (case, form, perception, prediction / scale)."""
     model = Model.of_checkpoint(folder)
+    forms = {"": (model.network, False), ", absorbed": (model.network, True)}
+    forms[", absorbed, oneDNN"] = (by_onednn(model.network), True)
     for path in sorted(folder.glob("*.npz")):
         case, requests = np.load(path), json.loads(path.with_suffix(".json").read_text())["requests"]
         missing = np.isnan(case["inputs"])
@@ -221,13 +255,13 @@ def check(folder):
         room = ((0, 0), (0, model.context_length - tokens.shape[1]))
         tokens, values = torch.from_numpy(np.pad(tokens, room)).long(), torch.from_numpy(np.pad(values, room))
         requests = model.tokens(requests)
-        for absorbed in (False, True):
-            perception = model.network.perceive(tokens, values, tokens == 0)
-            answers = model.network.request(perception, torch.from_numpy(requests), tokens == 0, absorbed)
+        for form, (network, absorbed) in forms.items():
+            perception = network.perceive(tokens, values, tokens == 0)
+            answers = network.request(perception, torch.from_numpy(requests), tokens == 0, absorbed)
             values_and_errors = model.physical(requests, *(x.numpy() for x in answers))
             off = [np.abs(ours - case[name]) / model.scales[requests]
                    for ours, name in zip(values_and_errors, ("prediction", "prediction_error"))]
-            yield path.stem, absorbed, np.abs(perception.numpy() - case["perception"]).max(), np.max(off)
+            yield path.stem, form, np.abs(perception.numpy() - case["perception"]).max(), np.max(off)
 
 
 def main():
@@ -235,10 +269,9 @@ def main():
     parser.add_argument("--check", type=pathlib.Path, metavar="FOLDER", required=True)
     args = parser.parse_args()
     good = True
-    for case, absorbed, perception, prediction in check(args.check):
+    for case, form, perception, prediction in check(args.check):
         good &= bool(perception <= 1e-4 and prediction <= 2e-5)
-        name = case + (", absorbed" if absorbed else "")
-        print(f"{name:<36} perception within {perception:.1e}, answers within {prediction:.1e} of a token's scale")
+        print(f"{case + form:<40} perception within {perception:.1e}, answers within {prediction:.1e} of a token's scale")
     if not good:
         raise SystemExit("off: 1e-4 and 2e-5 are allowed")
 
