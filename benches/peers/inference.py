@@ -83,7 +83,7 @@ def onnx_session(path, cores):
 
 
 def peers(model, folder):
-    """Name to a function of cores that returns one of standardised values (rows, 64), which returns mean and log variance."""
+    """Name to what by_torch returns; the answers are mean and log variance (rows, 3)."""
     import copy
 
     from transformer import Labels, export_onnx
@@ -163,7 +163,8 @@ def lamcat_answers(args, model_path, folder, xp, precision):
     stars, output = folder / "stars.parquet", folder / f"{precision}.parquet"
     lists = pa.FixedSizeListArray.from_arrays(pa.array(xp.ravel(), pa.float64()), xp.shape[1])
     pq.write_table(pa.table({"star": np.arange(len(xp)), "xp": lists}), stars)
-    columns = ", ".join(f"lam_infer(xp, '{label}') AS {label}, lam_error(xp, '{label}') AS {label}_error" for label in LABELS)
+    both = "lam_infer(xp, '{0}') AS {0}, lam_error(xp, '{0}') AS {0}_error"
+    columns = ", ".join(both.format(label) for label in LABELS)
     sql = f"SELECT star, {columns} FROM '{stars}' ORDER BY star"
     command = [args.lamcat, "sql", "--model", model_path, "--precision", precision, "-q", "-o", output, "-c", sql]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -270,7 +271,8 @@ def show(args, rows, peak, machine, work):
     number = lambda value, form: "" if value is None else format(value, form)
     for row in rows:
         name = f"**{row['name']}**" if row["name"].startswith("lamcat") else row["name"]
-        print(f"| {name} | {row['batch']} | {row['cores']} | {row['stars_per_second']:.0f} | {row['lowest']:.0f} to {row['highest']:.0f} | "
+        print(f"| {name} | {row['batch']} | {row['cores']} | {row['stars_per_second']:.0f} | "
+              f"{row['lowest']:.0f} to {row['highest']:.0f} | "
               f"{number(row['over_best_f32_peer'], '.2f')} | {number(row['over_onnx_int8'], '.2f')} | "
               f"{row['share_of_sgemm']:.0%} | {number(row['largest_difference'], '.1e')} | "
               f"{number(row['teff_rms_difference'], '.2g')} |")
@@ -295,7 +297,8 @@ def main():
         folder = pathlib.Path(folder)
         path = args.model or str(folder / "full.safetensors")
         if not args.model:
-            subprocess.run([args.lamcat, "model", "init", "--seed", "0", "-o", path], check=True, stdout=subprocess.DEVNULL)
+            command = [args.lamcat, "model", "init", "--seed", "0", "-o", path]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         model = Model.open(path)
         found = peers(model, folder)
         values, off = differences(args, model, path, folder, found)

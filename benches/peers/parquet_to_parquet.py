@@ -1,7 +1,7 @@
 """Gaia XP coefficients to labels with errors, Parquet in and Parquet out, by lamcat and by ways to do it in Python.
 
     pip install -r benches/peers/requirements.txt && pip install --no-deps -r benches/peers/requirements_daft.txt
-    target/release/lamcat simulate --rows 4000 --seed 1 -o stars.parquet
+    target/release/lamcat simulate --rows 8000 --seed 1 -o stars.parquet
     python benches/peers/parquet_to_parquet.py target/release/lamcat stars.parquet [--threads 2] [--repeat 3] [--json FILE]
 
 The file has source_id, bp_coefficients, rp_coefficients and phot_g_mean_mag; the first 32 coefficients of each band must be
