@@ -5,10 +5,13 @@
 mod backend;
 mod candle;
 mod cpu;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
 mod device;
 mod engine;
 mod output;
 mod program;
+mod reference;
 
 pub use backend::{Answers, Backend, Precision, Requests};
 pub use candle::CandleBackend;
@@ -18,3 +21,4 @@ pub use engine::{Engine, EngineOptions};
 pub use lamcat_kernels::Path as CpuPath;
 pub use output::{MODEL_KEY, Output};
 pub use program::{Prepared, Program};
+pub use reference::{Difference, ReferenceCase};

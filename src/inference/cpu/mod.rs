@@ -99,8 +99,8 @@ impl CpuBackend {
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         match self.precision {
-            Precision::F32 => "cpu",
             Precision::Int8 => "cpu-int8",
+            _ => "cpu",
         }
     }
 
