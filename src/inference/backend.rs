@@ -62,6 +62,11 @@ pub trait Backend: Send {
     /// A short name for messages and metrics.
     fn name(&self) -> &str;
 
+    /// Rows that are best given at once.
+    fn batch_rows(&self) -> usize {
+        512
+    }
+
     /// Answers `requests` for every row of `batch`.
     ///
     /// # Errors

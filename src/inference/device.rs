@@ -1,4 +1,5 @@
-//! One thread owns the backend; everyone else reaches it through a bounded queue.
+//! One thread owns a backend; everyone else reaches it through a bounded queue. A device of several backends, such as
+//! the streams of some GPUs, has a thread for each, and whichever is free takes the next job.
 //!
 //! The queue gives backpressure: a submitter waits while it is full. Waiting submitters hold no place in it, so one that
 //! is not polled for a while, as the streams of a query may be, keeps nobody else out. A job whose submitter has gone away (a cancelled
@@ -7,7 +8,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -21,7 +22,7 @@ use crate::{
     model::Model,
 };
 
-/// Jobs that may wait in the queue beside the one that runs.
+/// Jobs that may wait in the queue beside those that run, for each thread.
 const QUEUE_JOBS: usize = 2;
 
 /// A finished job.
@@ -43,10 +44,12 @@ struct Job {
     reply: oneshot::Sender<Result<Completed>>,
 }
 
-/// Handle to a device thread; clones share it. The thread ends with the last handle.
+/// Handle to a device's threads; clones share them. The threads end with the last handle.
 #[derive(Debug, Clone)]
 pub struct Device {
     name: Arc<str>,
+    threads: usize,
+    batch_rows: usize,
     queue: mpsc::Sender<Job>,
     /// Told whenever the thread has taken a job.
     room: Arc<Notify>,
@@ -57,27 +60,54 @@ impl Device {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn start(mut backend: Box<dyn Backend>) -> Result<Self> {
-        let name: Arc<str> = backend.name().into();
-        let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE_JOBS);
-        let room = Arc::new(Notify::new());
-        let taken = room.clone();
-        thread::Builder::new()
-            .name(format!("lamcat-{name}"))
-            .spawn(move || {
-                while let Some(job) = jobs.blocking_recv() {
-                    taken.notify_waiters();
-                    run(backend.as_mut(), job);
-                }
-            })
-            .map_err(|e| Error::new(ErrorKind::Device, "cannot start the device thread").source(e))?;
-        Ok(Self { name, queue, room })
+    pub fn start(backend: Box<dyn Backend>) -> Result<Self> {
+        Self::start_all(vec![backend])
+    }
+
+    /// Starts a thread for each of `backends`, which are alike.
+    ///
+    /// # Errors
+    /// If there is none, or the operating system gives no thread.
+    pub fn start_all(backends: Vec<Box<dyn Backend>>) -> Result<Self> {
+        let Some(first) = backends.first() else {
+            return Err(Error::new(ErrorKind::Device, "a device needs a backend"));
+        };
+        let (name, batch_rows, threads): (Arc<str>, _, _) = (first.name().into(), first.batch_rows(), backends.len());
+        let (queue, jobs) = mpsc::channel::<Job>(QUEUE_JOBS * threads);
+        let (jobs, room) = (Arc::new(Mutex::new(jobs)), Arc::new(Notify::new()));
+        for mut backend in backends {
+            let (jobs, taken) = (jobs.clone(), room.clone());
+            // The one that waits for a job keeps the others out, who have nothing to do then.
+            let next = move || jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+            thread::Builder::new()
+                .name(format!("lamcat-{}", backend.name()))
+                .spawn(move || {
+                    while let Some(job) = next() {
+                        taken.notify_waiters();
+                        run(backend.as_mut(), job);
+                    }
+                })
+                .map_err(|e| Error::new(ErrorKind::Device, "cannot start the device thread").source(e))?;
+        }
+        Ok(Self { name, threads, batch_rows, queue, room })
     }
 
     /// The backend's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Threads, and so batches that are worked at once.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Rows that are best given at once.
+    #[must_use]
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows
     }
 
     /// Runs one batch; waits while the queue is full. Dropping the future cancels the job.
@@ -174,6 +204,26 @@ mod tests {
 
     fn rows(n: usize) -> Packed {
         Packed { rows: n, context_length: 1, tokens: vec![0; n], values: vec![0.0; n] }
+    }
+
+    #[test]
+    fn every_thread_takes_jobs() {
+        let (started, seen) = sync_channel(8);
+        let backends = (0..2).map(|_| {
+            let (go, wait) = sync_channel(8);
+            (go, Box::new(Scripted { started: started.clone(), go: wait }) as Box<dyn Backend>)
+        });
+        let (goes, backends): (Vec<_>, Vec<_>) = backends.unzip();
+        let device = Device::start_all(backends).unwrap();
+        let model = Arc::new(init::random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1).unwrap());
+        thread::scope(|scope| {
+            let ask = |n| device.infer_blocking(model.clone(), rows(n), Arc::default()).unwrap().answers.mean;
+            let (first, second) = (scope.spawn(move || ask(1)), scope.spawn(move || ask(2)));
+            // Both are at work before either is let go.
+            assert_eq!(seen.recv().unwrap() + seen.recv().unwrap(), 3);
+            goes.iter().for_each(|go| go.send(()).unwrap());
+            assert_eq!([first.join().unwrap(), second.join().unwrap()], [[1.0], [2.0]]);
+        });
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     backend::{Backend, Precision},
+    choice::DeviceKind,
     cpu::CpuBackend,
     device::Device,
 };
@@ -18,15 +19,23 @@ use crate::{
 
 /// How to start an engine.
 pub struct EngineOptions {
-    /// What computes.
-    pub backend: Box<dyn Backend>,
+    /// What computes: alike, and at least one, each for a thread of its own.
+    pub backends: Vec<Box<dyn Backend>>,
 }
 
 impl EngineOptions {
     /// The CPU engine in a precision.
     #[must_use]
     pub fn cpu(precision: Precision) -> Self {
-        Self { backend: Box::new(CpuBackend::new(precision)) }
+        Self { backends: vec![Box::new(CpuBackend::new(precision))] }
+    }
+
+    /// A device in a precision.
+    ///
+    /// # Errors
+    /// If the device is not there, or does not compute in `precision`.
+    pub fn on(device: DeviceKind, precision: Precision) -> Result<Self> {
+        Ok(Self { backends: device.backends(precision)? })
     }
 }
 
@@ -58,7 +67,7 @@ impl Engine {
         let model = Arc::new(default::model()?);
         let default = model.name().to_owned();
         let models = Models { by_name: BTreeMap::from([(default.clone(), model)]), default };
-        Ok(Arc::new(Self { device: Device::start(options.backend)?, models: RwLock::new(models) }))
+        Ok(Arc::new(Self { device: Device::start_all(options.backends)?, models: RwLock::new(models) }))
     }
 
     /// The device.

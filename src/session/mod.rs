@@ -35,7 +35,7 @@ pub use stores::LazyStores;
 use crate::{
     error::{Error, ErrorKind},
     functions,
-    inference::{Engine, EngineOptions, Precision},
+    inference::{DeviceKind, Engine, EngineOptions, Precision},
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
 };
 
@@ -46,6 +46,8 @@ pub struct SessionOptions {
     pub partitions: Option<usize>,
     /// Bytes that queries may hold before they spill or fail; unlimited if `None`.
     pub memory_bytes: Option<usize>,
+    /// Where models compute.
+    pub device: DeviceKind,
     /// Precision in which models compute.
     pub precision: Precision,
 }
@@ -66,7 +68,7 @@ impl Session {
     /// # Errors
     /// If the engine cannot be started.
     pub fn new(options: &SessionOptions) -> Result<Self> {
-        Self::with_engine(options, Engine::start(EngineOptions::cpu(options.precision))?)
+        Self::with_engine(options, Engine::start(EngineOptions::on(options.device, options.precision)?)?)
     }
 
     /// A session on `engine`.
@@ -78,7 +80,7 @@ impl Session {
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
-        Self::assemble(config(options), runtime.build_arc()?, engine)
+        Self::assemble(config(options, &engine), runtime.build_arc()?, engine)
     }
 
     /// A session with tables of its own on the same engine, stores, memory and settings, whose queries are split into
@@ -173,8 +175,9 @@ impl Session {
     }
 }
 
-fn config(options: &SessionOptions) -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(LamcatOptions::default());
+fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {
+    let lamcat = LamcatOptions { batch_rows: engine.device().batch_rows(), ..LamcatOptions::default() };
+    let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(lamcat);
     if let Some(n) = options.partitions {
         config = config.with_target_partitions(n);
     }

@@ -2,66 +2,72 @@
 
 use std::ops::Range;
 
-use super::plan::Plan;
+use super::plan::Most;
 use crate::{
     context::Packed,
     inference::{Answers, Requests},
     model::Model,
-    schema::PADDING,
+    schema::{PADDING, TokenId},
 };
 
-/// Where a piece of a batch goes in its memory, and its bytes' place in what is copied there.
-pub(super) type Piece = (usize, Range<usize>);
-
-/// Writes rows `rows` of `batch` into `to`, which has room for [`bytes`]; returns the pieces to copy.
-pub(super) fn write(plan: &Plan, batch: &Packed, rows: Range<usize>, requests: &Requests, to: &mut [u8]) -> [Piece; 5] {
-    let (tokens, values) = batch.slice(rows.clone());
-    let places = plan.places;
-    let mut at = Cursor { to, at: 0 };
-    let present = || tokens.iter().zip(values).filter(|(token, _)| **token != PADDING);
-    let mut end = 0;
-    let starts = std::iter::once(0).chain(tokens.chunks(batch.context_length.max(1)).map(|star| {
-        end += star.iter().filter(|token| **token != PADDING).count() as i32;
-        end
-    }));
-    let starts = at.put(starts.map(i32::to_le_bytes));
-    let sizes = at.put([rows.len() as i32, end, 1].into_iter().map(i32::to_le_bytes));
-    let asked = at.put(requests.tokens.iter().map(|token| token.to_le_bytes()));
-    let values = at.put(present().map(|(_, value)| value.to_le_bytes()));
-    let tokens = at.put(present().map(|(token, _)| (*token as u16).to_le_bytes()));
-    [
-        (places.sizes, sizes),
-        (places.requests, asked),
-        (places.starts, starts),
-        (places.tokens, tokens),
-        (places.values, values),
-    ]
+/// Memory here for what goes to the GPU, as long as [`Lengths`] says.
+pub(super) struct Given<'a> {
+    /// The numbers of stars and tokens, and 1; what is asked; where each star's tokens begin, and where the last one's end.
+    pub(super) numbers: &'a mut [i32],
+    pub(super) tokens: &'a mut [u16],
+    pub(super) values: &'a mut [f32],
 }
 
-/// Bytes that [`write`] needs at most.
-pub(super) fn bytes(plan: &Plan, slots: usize) -> usize {
-    4 * (3 + plan.most.asked + plan.most.stars + 1) + plan.most.stars * slots * (4 + 2) + 5 * ALIGNMENT
+/// How many numbers of each kind a batch has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lengths {
+    pub(super) numbers: usize,
+    pub(super) tokens: usize,
 }
 
-/// Pieces begin where every type of number may.
-const ALIGNMENT: usize = 16;
-
-struct Cursor<'a> {
-    to: &'a mut [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn put<const N: usize>(&mut self, numbers: impl Iterator<Item = [u8; N]>) -> Range<usize> {
-        let from = self.at;
-        let mut end = from;
-        for (number, room) in numbers.zip(self.to[from..].chunks_exact_mut(N)) {
-            room.copy_from_slice(&number);
-            end += N;
-        }
-        self.at = end.next_multiple_of(ALIGNMENT);
-        from..end
+impl Lengths {
+    /// Of the largest batches, whose stars have so many slots.
+    pub(super) fn of(most: Most, slots: usize) -> Self {
+        Self { numbers: SIZES + most.asked + most.stars + 1, tokens: most.stars * slots }
     }
+}
+
+/// Sizes that stand before the requests.
+pub(super) const SIZES: usize = 3;
+
+/// Writes rows `rows` of `batch`; says how much there is to copy.
+pub(super) fn write(batch: &Packed, rows: Range<usize>, requests: &Requests, to: &mut Given<'_>) -> Lengths {
+    let (tokens, values) = batch.slice(rows.clone());
+    let slots = batch.context_length.max(1);
+    let starts = SIZES + requests.tokens.len();
+    to.numbers[starts] = 0;
+    let mut end = 0;
+    for (star, (tokens, values)) in tokens.chunks(slots).zip(values.chunks(slots)).enumerate() {
+        end += write_star(tokens, values, &mut to.tokens[end..], &mut to.values[end..]);
+        to.numbers[starts + 1 + star] = end as i32;
+    }
+    to.numbers[..SIZES].copy_from_slice(&[rows.len() as i32, end as i32, 1]);
+    for (to, token) in to.numbers[SIZES..starts].iter_mut().zip(&requests.tokens) {
+        *to = *token as i32;
+    }
+    Lengths { numbers: starts + rows.len() + 1, tokens: end }
+}
+
+/// Writes what one star has; says how many tokens that is.
+fn write_star(tokens: &[TokenId], values: &[f32], to_tokens: &mut [u16], to_values: &mut [f32]) -> usize {
+    // Most stars have something in every slot.
+    if tokens.iter().all(|token| *token != PADDING) {
+        to_values[..values.len()].copy_from_slice(values);
+        to_tokens.iter_mut().zip(tokens).for_each(|(to, token)| *to = *token as u16);
+        return tokens.len();
+    }
+    let mut count = 0;
+    for (token, value) in tokens.iter().zip(values).filter(|(token, _)| **token != PADDING) {
+        to_tokens[count] = *token as u16;
+        to_values[count] = *value;
+        count += 1;
+    }
+    count
 }
 
 /// Appends the answers of a batch: `pairs` holds mean and log variance of each request of each star, `means` the mean
@@ -73,4 +79,29 @@ pub(super) fn read(model: &Model, requests: &Requests, pairs: &[f32], means: &[f
         to.sigma.push((f64::from(pair[1] / 2.0).exp() * vocabulary.token(*token).scale) as f32);
     }
     to.embedding.extend_from_slice(means);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_slots_are_left_out() {
+        let batch = Packed {
+            rows: 3,
+            context_length: 3,
+            tokens: vec![9, 9, 9, 5, 0, 7, 1, 2, 3],
+            values: vec![9.0, 9.0, 9.0, 0.5, 0.0, 0.7, 0.1, 0.2, 0.3],
+        };
+        let requests = Requests { tokens: vec![11, 12], embedding: false };
+        let lengths = Lengths::of(Most { stars: 4, asked: 2, embedding: false }, 3);
+        let (mut numbers, mut tokens, mut values) =
+            (vec![-1; lengths.numbers], vec![0; lengths.tokens], vec![0.0; lengths.tokens]);
+        let mut given = Given { numbers: &mut numbers, tokens: &mut tokens, values: &mut values };
+        let used = write(&batch, 1..3, &requests, &mut given);
+        assert_eq!(used, Lengths { numbers: 8, tokens: 5 });
+        assert_eq!(numbers, [2, 5, 1, 11, 12, 0, 2, 5, -1, -1]);
+        assert_eq!(tokens[..5], [5, 7, 1, 2, 3]);
+        assert_eq!(values[..5], [0.5, 0.7, 0.1, 0.2, 0.3]);
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 use libloading::Library;
 
 use super::{
-    batch,
+    batch::{self, Given, Lengths},
     network::Network,
     numbers::Numbers,
     plan::{Argument, Launch, Most, Plan},
@@ -75,14 +75,19 @@ impl Emulated {
         let plan = Plan::new(&self.network, most);
         let (mut memory, mut weights) = (aligned(plan.memory), aligned(self.network.bytes.len()));
         bytes_of(&mut weights)[..self.network.bytes.len()].copy_from_slice(&self.network.bytes);
-        let mut given = vec![0u8; batch::bytes(&plan, batch.context_length)];
+        let lengths = Lengths::of(most, self.network.shape.slots);
+        let (mut numbers, mut tokens, mut values) =
+            (vec![0; lengths.numbers], vec![0; lengths.tokens], vec![0.0; lengths.tokens]);
         let mut answers = Answers::default();
         for first in (0..batch.rows).step_by(stars) {
             let rows = first..(first + stars).min(batch.rows);
             let count = rows.len();
-            for (to, from) in batch::write(&plan, batch, rows, requests, &mut given) {
-                bytes_of(&mut memory)[to..to + from.len()].copy_from_slice(&given[from]);
-            }
+            let mut given = Given { numbers: &mut numbers, tokens: &mut tokens, values: &mut values };
+            let used = batch::write(batch, rows, requests, &mut given);
+            let memory_bytes = bytes_of(&mut memory);
+            put(memory_bytes, plan.places.sizes, numbers[..used.numbers].iter().map(|x| x.to_le_bytes()));
+            put(memory_bytes, plan.places.tokens, tokens[..used.tokens].iter().map(|x| x.to_le_bytes()));
+            put(memory_bytes, plan.places.values, values[..used.tokens].iter().map(|x| x.to_le_bytes()));
             for launch in &plan.launches {
                 self.launch(launch, &mut memory, &mut weights);
             }
@@ -123,6 +128,11 @@ impl Emulated {
         };
         assert_eq!(code, 0, "{launch:?}");
     }
+}
+
+/// Copies numbers to a place in memory.
+fn put<const N: usize>(memory: &mut [u8], at: usize, numbers: impl Iterator<Item = [u8; N]>) {
+    memory[at..].chunks_exact_mut(N).zip(numbers).for_each(|(to, number)| to.copy_from_slice(&number));
 }
 
 /// Zeros at a place where any number may be.

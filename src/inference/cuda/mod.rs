@@ -9,14 +9,24 @@
 //! need no header and no library of it. `plan` says what is launched, knowing nothing of GPUs, so that the same launches
 //! run in the tests without one.
 
+#[cfg(feature = "cuda")]
+mod backend;
 mod batch;
+#[cfg(feature = "cuda")]
+mod gpu;
+#[cfg(feature = "cuda")]
+mod lane;
 mod network;
 mod numbers;
 mod plan;
 mod shape;
+#[cfg(feature = "cuda")]
 mod source;
 
 #[cfg(test)]
 mod emulated;
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "cuda")]
+pub use backend::CudaBackend;

@@ -2,6 +2,7 @@
 //! batches run the same launches, whose blocks read the true sizes from memory and end where there is nothing to do.
 
 use super::{
+    batch::{Lengths, SIZES},
     network::{DecoderBlock, EncoderBlock, Layer, Network, Norm, Place, Rest},
     shape::{Shape, TILE},
 };
@@ -46,7 +47,7 @@ pub(super) struct Most {
 /// Where the parts of a batch are in its memory, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Places {
-    /// The numbers of stars and tokens, and 1: i32.
+    /// The numbers of stars and tokens, and 1: i32. Behind them the requests and the starts.
     pub(super) sizes: usize,
     /// The requested tokens, i32.
     pub(super) requests: usize,
@@ -104,12 +105,14 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn plan(mut self) -> Plan {
         let (most, tokens) = (self.plan.most, self.tokens);
+        let lengths = Lengths::of(most, self.shape.slots);
+        let sizes = self.room(lengths.numbers * 4);
         self.plan.places = Places {
-            sizes: self.room(3 * 4),
-            requests: self.room(most.asked * 4),
-            starts: self.room((most.stars + 1) * 4),
-            tokens: self.room(tokens.most * 2),
-            values: self.room(tokens.most * 4),
+            sizes,
+            requests: sizes + SIZES * 4,
+            starts: sizes + (SIZES + most.asked) * 4,
+            tokens: self.room(lengths.tokens * 2),
+            values: self.room(lengths.tokens * 4),
             answers: self.room(self.requests.most * 2 * 4),
             means: self.room(if most.embedding { most.stars * self.shape.width * 4 } else { 0 }),
         };
