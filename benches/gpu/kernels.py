@@ -91,6 +91,8 @@ def runtime_source() -> str:
 
 def compile_at_run_time(home: Path, model: str, precision: str, capability: str) -> int:
     """Bytes of PTX."""
+    # The compiler opens its other half by name, which it finds if that is open already.
+    ctypes.CDLL(next(home.glob("lib/libnvrtc-builtins.so.*")), mode=ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL(next(home.glob("lib/libnvrtc.so.*")))
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     source = runtime_source().replace('#include "emulated.h"', "").encode()

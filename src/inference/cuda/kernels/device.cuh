@@ -21,6 +21,7 @@ typedef float Element;
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 #define SHARED_MEMORY(name) extern __shared__ __align__(128) unsigned char name[]
 #define UNROLL _Pragma("unroll")
+#define UNROLL_TWICE _Pragma("unroll 2")
 
 DEVICE unsigned bits(float x) { return __float_as_uint(x); }
 DEVICE float real(unsigned x) { return __uint_as_float(x); }

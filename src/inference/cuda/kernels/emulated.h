@@ -16,6 +16,7 @@
 #define KERNEL(threads) static void
 #define SHARED_MEMORY(name) unsigned char *name = emulated::shared
 #define UNROLL
+#define UNROLL_TWICE
 
 struct Index {
     unsigned x, y;

@@ -83,7 +83,8 @@ KERNEL(FEED_WARPS * 32) feed_forward(Element *x, const Element *w1, const float 
         if (line + FEED_STAGES - 1 < lines) copy_feed(w1, w2, ld, hidden, line + FEED_STAGES - 1, shared);
         copies_commit();
         unsigned char *stage = shared + line % FEED_STAGES * FEED_STAGE;
-        UNROLL for (int step = 0; step < 4; step++) {
+        // All four at once would take more registers than there are.
+        UNROLL_TWICE for (int step = 0; step < 4; step++) {
             A units[FEED_GROUPS];
             hidden_units(units, in, stage, step * K_STEP, b1 + line * PER_LINE);
             UNROLL for (int n = 0; n < WIDTH / 8; n += 2) {
