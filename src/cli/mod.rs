@@ -7,6 +7,7 @@ mod eval;
 mod functions;
 mod ingest;
 mod model;
+mod model_check;
 mod override_args;
 mod pipeline;
 mod plot;
@@ -114,7 +115,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(*args).await,
         Command::Schedule(command) => schedule::run(command).await,
         Command::Release(command) => release::run(command).await,
-        Command::Bench(args) => bench::run(&args),
+        Command::Bench(args) => bench::run(&args).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Train(args) => train::run(*args).await,
