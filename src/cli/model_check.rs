@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     context::Packed,
-    inference::{Answers, Backend, CandleBackend, Device, DeviceKind, Difference, Output, Precision, Program, ReferenceCase, Requests},
+    inference::{
+        Answers, Backend, CandleBackend, Device, DeviceKind, Difference, Output, Precision, Program, ReferenceCase,
+        Requests,
+    },
     model::{Model, default, import},
     session::{Session, SessionOptions},
 };

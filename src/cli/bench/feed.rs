@@ -143,10 +143,13 @@ async fn measure(
 async fn pass(session: &Session, model: &Arc<Model>, sql: &str, stage: Stage) -> anyhow::Result<usize> {
     let streams = session.sql(sql).await?.execute_stream_partitioned().await?;
     let count = streams.len();
-    let tasks = streams.into_iter().map(|rows| {
-        let model = model.clone();
-        async move { tokio::task::spawn_blocking(move || futures::executor::block_on(drain(rows, &model, stage))).await? }
-    });
+    let tasks =
+        streams.into_iter().map(|rows| {
+            let model = model.clone();
+            async move {
+                tokio::task::spawn_blocking(move || futures::executor::block_on(drain(rows, &model, stage))).await?
+            }
+        });
     stream::iter(tasks).buffer_unordered(count.max(1)).try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await
 }
 

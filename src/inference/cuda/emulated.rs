@@ -144,4 +144,3 @@ fn bytes_of(words: &mut [u128]) -> &mut [u8] {
     // SAFETY: any bytes are a u128 and the reverse.
     unsafe { words.align_to_mut::<u8>().1 }
 }
-

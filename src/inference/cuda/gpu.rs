@@ -189,8 +189,9 @@ fn libraries() -> Result<()> {
         return Err(missing("there is no NVIDIA driver (libcuda.so.1)"));
     }
     if !compiler {
-        return Err(missing("the runtime compiler of CUDA (libnvrtc.so) was not found")
-            .hint("install the CUDA toolkit, or the Python package nvidia-cuda-nvrtc, and put its folder in LD_LIBRARY_PATH"));
+        return Err(missing("the runtime compiler of CUDA (libnvrtc.so) was not found").hint(
+            "install the CUDA toolkit, or the Python package nvidia-cuda-nvrtc, and put its folder in LD_LIBRARY_PATH",
+        ));
     }
     Ok(())
 }

@@ -62,8 +62,7 @@ impl Lane {
         let stream = stream.clone();
         stream.synchronize()?;
         let graph = None;
-        let mut lane =
-            Self { loaded, plan, stream, graph, address, numbers, tokens, values, taken, _memory: memory };
+        let mut lane = Self { loaded, plan, stream, graph, address, numbers, tokens, values, taken, _memory: memory };
         lane.record()?;
         Ok(lane)
     }
@@ -185,5 +184,7 @@ fn locked<T: DeviceRepr + ValidAsZeroBits>(
 ) -> Result<PinnedHostSlice<T>, DriverError> {
     #[expect(unsafe_code, reason = "page-locked memory comes as it is")]
     // SAFETY: it is only read where it was written before.
-    unsafe { stream.context().alloc_pinned_with_flags(numbers.max(1), 0) }
+    unsafe {
+        stream.context().alloc_pinned_with_flags(numbers.max(1), 0)
+    }
 }

@@ -293,4 +293,3 @@ fn answering(heads: usize, value: &Source, extra_value: &[f64], output: &Source)
     }
     all
 }
-

@@ -37,7 +37,9 @@ impl Shape {
             return Err(format!("a context of {} slots, where it takes up to {MOST_SLOTS}", a.context_length));
         }
         let encoder_heads = std::array::from_fn(|i| a.encoder_heads >> i);
-        if encoder_heads.iter().any(|heads| !(a.width / heads).is_multiple_of(2)) || encoder_heads[0] == encoder_heads[1] {
+        if encoder_heads.iter().any(|heads| !(a.width / heads).is_multiple_of(2))
+            || encoder_heads[0] == encoder_heads[1]
+        {
             return Err(format!("{} heads of odd size in its encoder", a.encoder_heads));
         }
         if model.vocabulary().len() > usize::from(u16::MAX) {

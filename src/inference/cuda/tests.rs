@@ -100,7 +100,11 @@ fn the_reference_is_reproduced() {
     for (size, numbers) in [("tiny", &NUMBERS[..]), ("small", &NUMBERS[..1])] {
         let folder = root.join("reference").join(size);
         if !folder.exists() {
-            assert!(std::env::var_os("LAMCAT_REQUIRE_SHARED").is_none_or(|v| v != "1"), "{} is missing", folder.display());
+            assert!(
+                std::env::var_os("LAMCAT_REQUIRE_SHARED").is_none_or(|v| v != "1"),
+                "{} is missing",
+                folder.display()
+            );
             return;
         }
         let model = import::import(&folder, size, false).unwrap();
@@ -120,7 +124,8 @@ fn the_reference_is_reproduced() {
 fn what_is_no_number_stays_so_and_spoils_no_other_row() {
     let model = random(Architecture { context_length: 5, ..Architecture::tiny() });
     let requests = requests(2);
-    let good = Packed { rows: 1, context_length: 5, tokens: vec![1, 60, 0, 0, 0], values: vec![0.5, -0.5, 0.0, 0.0, 0.0] };
+    let good =
+        Packed { rows: 1, context_length: 5, tokens: vec![1, 60, 0, 0, 0], values: vec![0.5, -0.5, 0.0, 0.0, 0.0] };
     for (numbers, _) in NUMBERS {
         let Some(emulated) = Emulated::new(&model, numbers) else { return };
         let alone = emulated.infer(&model, &good, &requests, 4);
