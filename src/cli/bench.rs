@@ -1,5 +1,7 @@
 //! `lamcat bench`.
 
+mod feed;
+mod queued;
 mod sql;
 
 use std::{io::Write, path::PathBuf, time::Instant};
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::{
     context::Packed,
-    inference::{Backend, CandleBackend, CpuBackend, Precision, Requests},
+    inference::{Backend, CandleBackend, CpuBackend, DeviceKind, Precision, Requests},
     model::{Model, default},
 };
 
@@ -37,6 +39,8 @@ enum BackendName {
     Cpu,
     /// The readable reference.
     Candle,
+    /// NVIDIA GPUs, all that are visible.
+    Cuda,
 }
 
 #[derive(Debug, Args)]
@@ -51,9 +55,9 @@ pub(super) struct BenchArgs {
     /// Labels that are asked for.
     #[arg(long, value_delimiter = ',', default_value = "teff,logg,m_h")]
     labels: Vec<String>,
-    /// Stars given to the model at once.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    batch_rows: usize,
+    /// Stars given to the model at once [default: 1024, on GPUs 8192].
+    #[arg(long, value_name = "N")]
+    batch_rows: Option<usize>,
     /// Cores to use [default: all there are].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -65,11 +69,14 @@ pub(super) struct BenchArgs {
     backend: BackendName,
     /// A Parquet file with source_id, bp_coefficients, rp_coefficients and phot_g_mean_mag: measure SQL from it to another
     /// one, too, in turn with the model alone on the same rows.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "feed")]
     sql: Option<PathBuf>,
     /// Seconds to measure for.
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
+    /// Measure instead how fast spectra come from this Parquet file, ready for a device: decoded, normalised, packed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "labels", "precision"])]
+    feed: Option<String>,
     /// The result for programs.
     #[arg(long)]
     json: bool,
@@ -81,6 +88,7 @@ struct Figures {
     model: String,
     backend: String,
     labels: usize,
+    precision: Precision,
     batch_rows: usize,
     threads: usize,
     stars_per_second: f64,
@@ -89,16 +97,16 @@ struct Figures {
     mflop_per_star: f64,
     /// What the model's matrix products do.
     gflops: f64,
-    /// What plain products of large matrices did, on as many cores, just before.
-    sgemm_gflops: f64,
+    /// What plain products of large matrices did, on as many cores, just before; not measured on GPUs.
+    sgemm_gflops: Option<f64>,
     /// The first by the second.
-    share_of_sgemm: f64,
+    share_of_sgemm: Option<f64>,
     /// SQL from Parquet to Parquet, if asked for.
     sql: Option<SqlFigures>,
 }
 
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    if args.batch_rows == 0 || args.threads == Some(0) || args.labels.is_empty() {
+    if args.batch_rows == Some(0) || args.threads == Some(0) || args.labels.is_empty() {
         bail!("--batch-rows and --threads must be at least 1, and --labels name one");
     }
     let model = match &args.model {
@@ -108,29 +116,33 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
         None => default::model()?,
     };
+    if let Some(file) = &args.feed {
+        return feed::run(args, &model, file).await;
+    }
     let threads = args.threads.unwrap_or_else(rayon::current_num_threads);
     let mut backend: Box<dyn Backend> = match args.backend {
-        BackendName::Cpu => Box::new(CpuBackend::new(args.precision).on_threads(threads)?),
+        BackendName::Cuda => {
+            let figures = queued::measure(args, model, DeviceKind::Cuda.backends(args.precision, None)?)?;
+            return figures.print(args.json);
+        }
+        BackendName::Cpu if args.precision.on_cpu() => Box::new(CpuBackend::new(args.precision).on_threads(threads)?),
+        BackendName::Cpu => bail!("the CPU does not compute in {}; --backend cuda does", args.precision),
         BackendName::Candle if args.precision == Precision::F32 => Box::new(CandleBackend),
         BackendName::Candle => bail!("candle computes in f32 only"),
     };
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut figures = pool.install(|| measure(args, &model, backend.as_mut(), &pool))?;
     if let Some(file) = &args.sql {
-        let (labels, precision, batch_rows) = (&args.labels, args.precision, args.batch_rows);
-        let bench = SqlBench { file, model, labels, precision, threads, batch_rows };
+        let (labels, precision) = (&args.labels, args.precision);
+        let bench = SqlBench { file, model, labels, precision, threads, batch_rows: args.batch_rows };
         figures.sql = Some(bench.measure(backend.as_mut()).await?);
     }
-    if args.json {
-        return Ok(writeln!(out(), "{}", serde_json::to_string(&figures)?)?);
-    }
-    show(&figures)
+    figures.print(args.json)
 }
 
 fn measure(args: &BenchArgs, model: &Model, backend: &mut dyn Backend, pool: &ThreadPool) -> anyhow::Result<Figures> {
-    let tokens = args.labels.iter().map(|label| model.vocabulary().require(label));
-    let requests = Requests { tokens: tokens.collect::<crate::error::Result<_>>()?, embedding: false };
-    let packed = spectra(model, args.batch_rows)?;
+    let requests = requests(args, model)?;
+    let packed = spectra(model, args.batch_rows.unwrap_or(1024))?;
     let flops = model.architecture().flops(2 * ORDERS, requests.tokens.len()) as f64;
     let sgemm_gflops = sgemm(pool)?;
     backend.infer(model, &packed, &requests)?;
@@ -147,16 +159,23 @@ fn measure(args: &BenchArgs, model: &Model, backend: &mut dyn Backend, pool: &Th
         model: model.name().to_owned(),
         backend: backend.name().to_owned(),
         labels: requests.tokens.len(),
+        precision: args.precision,
         batch_rows: packed.rows,
         threads: pool.current_num_threads(),
         stars_per_second: rate,
         best_stars_per_second: packed.rows as f64 / best,
         mflop_per_star: flops / 1e6,
         gflops,
-        sgemm_gflops,
-        share_of_sgemm: gflops / sgemm_gflops,
+        sgemm_gflops: Some(sgemm_gflops),
+        share_of_sgemm: Some(gflops / sgemm_gflops),
         sql: None,
     })
+}
+
+/// What is asked of every star.
+fn requests(args: &BenchArgs, model: &Model) -> anyhow::Result<Requests> {
+    let tokens = args.labels.iter().map(|label| model.vocabulary().require(label));
+    Ok(Requests { tokens: tokens.collect::<crate::error::Result<_>>()?, embedding: false })
 }
 
 /// Contexts of made-up spectra.
@@ -195,27 +214,26 @@ fn sgemm(pool: &ThreadPool) -> anyhow::Result<f64> {
     Ok(2.0 * (MATRIX as f64).powi(3) * pool.current_num_threads() as f64 / best / 1e9)
 }
 
-fn show(figures: &Figures) -> anyhow::Result<()> {
-    let Figures { model, backend, labels, threads, batch_rows, .. } = figures;
-    eprintln!("{model}, {backend}, {batch_rows} stars at once");
-    let rate = |value: f64| Cell::number(HumanCount(value.round() as u64));
-    let row = vec![
-        Cell::number(labels),
-        Cell::number(threads),
-        rate(figures.stars_per_second),
-        rate(figures.best_stars_per_second),
-        Cell::number(format!("{:.1}", figures.gflops)),
-        Cell::number(format!("{:.1}", figures.sgemm_gflops)),
-        Cell::number(format!("{:.0} %", 100.0 * figures.share_of_sgemm)),
-    ];
-    let header = ["labels", "threads", "stars/s", "fastest batch", "GFLOP/s", "large f32 matrices", "share"];
-    write!(out(), "{}", text_table(&header, &[row]))?;
-    let Some(sql) = &figures.sql else { return Ok(()) };
-    eprintln!("{} rows, {} of them with a spectrum, from Parquet to Parquet", sql.rows, sql.inferred);
-    let row = vec![
-        rate(sql.bare_stars_per_second),
-        rate(sql.stars_per_second),
-        Cell::number(format!("{:.1} %", 100.0 * sql.share_of_bare)),
-    ];
-    Ok(write!(out(), "{}", text_table(&["model alone", "SQL", "share"], &[row]))?)
+impl Figures {
+    fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            return Ok(writeln!(out(), "{}", serde_json::to_string(self)?)?);
+        }
+        let Self { model, backend, labels, threads, batch_rows, precision, .. } = self;
+        eprintln!("{model}, {backend}, {precision}, {batch_rows} stars at once");
+        let rate = |value: f64| Cell::number(HumanCount(value.round() as u64));
+        let measured = |value: Option<String>| Cell::number(value.unwrap_or_else(|| "-".to_owned()));
+        let row = vec![
+            Cell::number(labels),
+            Cell::number(threads),
+            rate(self.stars_per_second),
+            rate(self.best_stars_per_second),
+            Cell::number(format!("{:.1}", self.gflops)),
+            measured(self.sgemm_gflops.map(|gflops| format!("{gflops:.1}"))),
+            measured(self.share_of_sgemm.map(|share| format!("{:.0} %", 100.0 * share))),
+        ];
+        let header = ["labels", "threads", "stars/s", "fastest batch", "GFLOP/s", "large f32 matrices", "share"];
+        write!(out(), "{}", text_table(&header, &[row]))?;
+        self.sql.as_ref().map_or(Ok(()), SqlFigures::print)
+    }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{session_args::SessionArgs, sql::Display};
 
 /// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.
-const STARS: &[u8] = include_bytes!("demo_stars.parquet");
+pub(super) const STARS: &[u8] = include_bytes!("demo_stars.parquet");
 /// The query of the demonstration.
 const QUERY: &str = include_str!("../../sql/demo.sql");
 

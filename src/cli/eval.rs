@@ -107,7 +107,7 @@ pub(super) async fn run(args: EvalArgs) -> anyhow::Result<()> {
     let progress = EvalProgress::start(args.quiet, plan.work());
     let mut show = |inputs: InputSet, done| progress.show(inputs.name(), done);
     let device = session.engine().device();
-    let evaluation = evaluate(device, &model, &stars, &plan, args.session.batch_rows(), &mut show).await?;
+    let evaluation = evaluate(device, &model, &stars, &plan, args.session.batch_rows(device), &mut show).await?;
     drop(progress);
     let about = About::new(&model, &query.sha256(), stars.rows(), stars.hash(), args.seed);
     write(&args.output, &evaluation, &about)?;

@@ -7,6 +7,7 @@ mod eval;
 mod functions;
 mod ingest;
 mod model;
+mod model_check;
 mod override_args;
 mod pipeline;
 mod plot;

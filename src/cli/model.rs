@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{
     domain::{self, DomainArgs},
+    model_check::{self, CheckArgs},
     stdout::out,
 };
 use crate::{
@@ -22,6 +23,8 @@ pub(super) enum ModelCommand {
     Import(ImportArgs),
     /// Say what a model file holds.
     Info(InfoArgs),
+    /// Compare a device's answers with the readable reference's, or with the authors'.
+    Check(CheckArgs),
     /// Make a model file with random weights, for benchmarks.
     Init(InitArgs),
     /// Write a model file with other numbers: f16 halves its size.
@@ -126,6 +129,7 @@ pub(super) async fn run(command: ModelCommand) -> anyhow::Result<()> {
             Ok(())
         }
         ModelCommand::Info(args) => info(&args),
+        ModelCommand::Check(args) => model_check::run(&args).await,
         ModelCommand::Domain(args) => domain::run(*args).await,
         ModelCommand::Convert(args) => {
             let model = Model::open(&args.file)?.with_dtype(args.dtype.tensor())?;

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use semver::Version;
 
-use crate::pipeline::Overrides;
+use crate::{inference::DeviceKind, pipeline::Overrides};
 
 #[derive(Debug, Args)]
 pub(super) struct OverrideArgs {
@@ -20,6 +20,9 @@ pub(super) struct OverrideArgs {
     /// Model file, path or URL, in place of the file's.
     #[arg(long, value_name = "FILE")]
     model: Option<String>,
+    /// Where the model computes, in place of the file's.
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    device: Option<DeviceKind>,
 }
 
 impl OverrideArgs {
@@ -29,6 +32,7 @@ impl OverrideArgs {
             store: self.store.clone(),
             version: self.release_version.clone(),
             model: self.model.clone(),
+            device: self.device,
         }
     }
 }

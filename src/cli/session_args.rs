@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::{
-    inference::Precision,
+    inference::{Device, DeviceKind, Precision},
     model::Model,
     planner::LamcatOptions,
     session::{Session, SessionOptions, without_secrets},
@@ -24,9 +24,12 @@ pub(super) struct SessionArgs {
     /// Memory that queries may hold, e.g. 800MB or 4GB [default: no limit].
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     memory: Option<usize>,
-    /// Rows gathered for the inference device at once.
+    /// Rows gathered for the inference device at once [default: what suits the device].
     #[arg(long, value_name = "N")]
     batch_rows: Option<usize>,
+    /// Where models compute.
+    #[arg(long, value_enum, value_name = "DEVICE", default_value_t, env = "LAMCAT_DEVICE")]
+    device: DeviceKind,
     /// Precision in which models compute.
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
@@ -38,16 +41,21 @@ impl SessionArgs {
         self.memory
     }
 
-    /// Rows for the device at once.
-    pub(super) fn batch_rows(&self) -> usize {
-        self.batch_rows.unwrap_or_else(|| LamcatOptions::default().batch_rows)
+    /// Rows for `device` at once.
+    pub(super) fn batch_rows(&self, device: &Device) -> usize {
+        self.batch_rows.unwrap_or_else(|| device.batch_rows())
     }
 
     pub(super) async fn open(&self) -> anyhow::Result<Session> {
         if self.threads == Some(0) || self.batch_rows == Some(0) {
             bail!("--threads and --batch-rows must be at least 1");
         }
-        let options = SessionOptions { partitions: self.threads, memory_bytes: self.memory, precision: self.precision };
+        let options = SessionOptions {
+            partitions: self.threads,
+            memory_bytes: self.memory,
+            device: self.device,
+            precision: self.precision,
+        };
         let session = Session::new(&options)?;
         if let Some(rows) = self.batch_rows {
             let state = session.context().state_ref();

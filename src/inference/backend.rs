@@ -15,6 +15,12 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
+    /// Products of numbers rounded to 11 bits, sums in 32 bits. GPUs only.
+    Tf32,
+    /// 16-bit floats of 11 bits and a small range, sums in 32 bits. GPUs only.
+    F16,
+    /// 16-bit floats of 8 bits and the range of 32-bit ones, sums in 32 bits. GPUs only.
+    Bf16,
     /// Most products in 8-bit integers: faster where the CPU has AVX-512 VNNI, at a loss of accuracy.
     Int8,
 }
@@ -23,6 +29,9 @@ impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         })
     }
@@ -52,6 +61,11 @@ pub struct Answers {
 pub trait Backend: Send {
     /// A short name for messages and metrics.
     fn name(&self) -> &str;
+
+    /// Rows that are best given at once.
+    fn batch_rows(&self) -> usize {
+        512
+    }
 
     /// Answers `requests` for every row of `batch`.
     ///

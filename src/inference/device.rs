@@ -1,11 +1,10 @@
-//! Each backend is owned by a thread; everyone else reaches them through one bounded queue.
-//!
-//! Two backends that share their cores keep them busy where one would wait for the last part of a batch; those of several
-//! devices share the work.
+//! One thread owns a backend; everyone else reaches it through a bounded queue. A device of several backends, such as
+//! the streams of some GPUs, has a thread for each, and whichever is free takes the next job. Two that share the cores of
+//! a CPU keep them busy where one would wait for the last part of a batch.
 //!
 //! The queue gives backpressure: a submitter waits while it is full. Waiting submitters hold no place in it, so one that
 //! is not polled for a while, as the streams of a query may be, keeps nobody else out. A job whose submitter has gone away (a cancelled
-//! query) is dropped unrun. A panic in a backend becomes an error of that job; the thread lives on.
+//! query) is dropped unrun. A panic in the backend becomes an error of that job; the thread lives on.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -24,7 +23,7 @@ use crate::{
     model::Model,
 };
 
-/// Jobs that may wait in the queue beside the one that runs.
+/// Jobs that may wait in the queue beside those that run, for each thread.
 const QUEUE_JOBS: usize = 2;
 
 /// A finished job.
@@ -46,17 +45,19 @@ struct Job {
     reply: oneshot::Sender<Result<Completed>>,
 }
 
-/// Handle to the threads of a device; clones share them. The threads end with the last handle.
+/// Handle to a device's threads; clones share them. The threads end with the last handle.
 #[derive(Debug, Clone)]
 pub struct Device {
     name: Arc<str>,
+    threads: usize,
+    batch_rows: usize,
     queue: mpsc::Sender<Job>,
-    /// Told whenever a thread has taken a job.
+    /// Told whenever the thread has taken a job.
     room: Arc<Notify>,
 }
 
 impl Device {
-    /// Starts a thread for each of `backends`, which do the same.
+    /// Starts a thread for each of `backends`, which are alike.
     ///
     /// # Errors
     /// If there is none, or the operating system gives no thread.
@@ -64,33 +65,42 @@ impl Device {
         let Some(first) = backends.first() else {
             return Err(Error::new(ErrorKind::Device, "a device needs a backend"));
         };
-        let name: Arc<str> = first.name().into();
-        let (queue, jobs) = mpsc::channel::<Job>(QUEUE_JOBS);
+        let (name, batch_rows, threads): (Arc<str>, _, _) = (first.name().into(), first.batch_rows(), backends.len());
+        let (queue, jobs) = mpsc::channel::<Job>(QUEUE_JOBS * threads);
         let (jobs, room) = (Arc::new(Mutex::new(jobs)), Arc::new(Notify::new()));
-        for (i, mut backend) in backends.into_iter().enumerate() {
+        for mut backend in backends {
             let (jobs, taken) = (jobs.clone(), room.clone());
-            let next = move || {
-                // One thread waits for a job, and the others for their turn to.
-                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-                taken.notify_waiters();
-                job
-            };
+            // The one that waits for a job keeps the others out, who have nothing to do then.
+            let next = move || jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
             thread::Builder::new()
-                .name(format!("lamcat-{name}-{i}"))
+                .name(format!("lamcat-{}", backend.name()))
                 .spawn(move || {
                     while let Some(job) = next() {
+                        taken.notify_waiters();
                         run(backend.as_mut(), job);
                     }
                 })
-                .map_err(|e| Error::new(ErrorKind::Device, "cannot start a device thread").source(e))?;
+                .map_err(|e| Error::new(ErrorKind::Device, "cannot start the device thread").source(e))?;
         }
-        Ok(Self { name, queue, room })
+        Ok(Self { name, threads, batch_rows, queue, room })
     }
 
     /// The backend's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Threads, and so batches that are worked at once.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Rows that are best given at once.
+    #[must_use]
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows
     }
 
     /// Runs one batch; waits while the queue is full. Dropping the future cancels the job.
@@ -187,6 +197,26 @@ mod tests {
 
     fn rows(n: usize) -> Packed {
         Packed { rows: n, context_length: 1, tokens: vec![0; n], values: vec![0.0; n] }
+    }
+
+    #[test]
+    fn every_thread_takes_jobs() {
+        let (started, seen) = sync_channel(8);
+        let backends = (0..2).map(|_| {
+            let (go, wait) = sync_channel(8);
+            (go, Box::new(Scripted { started: started.clone(), go: wait }) as Box<dyn Backend>)
+        });
+        let (goes, backends): (Vec<_>, Vec<_>) = backends.unzip();
+        let device = Device::start(backends).unwrap();
+        let model = Arc::new(init::random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1).unwrap());
+        thread::scope(|scope| {
+            let ask = |n| device.infer_blocking(model.clone(), rows(n), Arc::default()).unwrap().answers.mean;
+            let (first, second) = (scope.spawn(move || ask(1)), scope.spawn(move || ask(2)));
+            // Both are at work before either is let go.
+            assert_eq!(seen.recv().unwrap() + seen.recv().unwrap(), 3);
+            goes.iter().for_each(|go| go.send(()).unwrap());
+            assert_eq!([first.join().unwrap(), second.join().unwrap()], [[1.0], [2.0]]);
+        });
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     backend::{Backend, Precision},
+    choice::DeviceKind,
     cpu::CpuBackend,
     device::Device,
 };
@@ -16,38 +17,25 @@ use crate::{
     model::{Model, default},
 };
 
-/// Batches that the CPU works on at once.
-const BATCHES_AT_ONCE: usize = 2;
-
 /// How to start an engine.
 pub struct EngineOptions {
-    /// What computes: all do the same, side by side.
+    /// What computes: alike, and at least one, each for a thread of its own.
     pub backends: Vec<Box<dyn Backend>>,
 }
 
 impl EngineOptions {
-    /// The CPU engine in a precision, on so many threads; on one per core that the process may use if `None`.
+    /// A device in a precision; the CPU with so many threads, or one per core that the process may use if `None`.
     ///
     /// # Errors
-    /// If the operating system gives no threads.
-    pub fn cpu(precision: Precision, threads: Option<usize>) -> Result<Self> {
-        let backend = CpuBackend::new(precision);
-        let backend = match threads {
-            Some(threads) => backend.on_threads(threads)?,
-            None => backend,
-        };
-        Ok(Self::overlapping(&backend))
-    }
-
-    /// So many batches at once that the cores are busy while the last parts of one are worked.
-    fn overlapping(backend: &CpuBackend) -> Self {
-        Self { backends: (0..BATCHES_AT_ONCE).map(|_| Box::new(backend.clone()) as Box<dyn Backend>).collect() }
+    /// If the device is not there or does not compute in `precision`, or the operating system gives no threads.
+    pub fn on(device: DeviceKind, precision: Precision, threads: Option<usize>) -> Result<Self> {
+        Ok(Self { backends: device.backends(precision, threads)? })
     }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self::overlapping(&CpuBackend::default())
+        Self { backends: CpuBackend::default().overlapping() }
     }
 }
 

@@ -1,20 +1,28 @@
-//! Running models: a [`Backend`] computes, a [`Device`] owns it on a thread of its own behind a bounded queue, and an
+//! Running models: a [`Backend`] computes, a [`Device`] owns it, or several, on threads of their own behind a bounded queue, and an
 //! [`Engine`] holds the device and the registered models. A [`Program`] is what one query asks of one context column:
 //! it prepares batches for the device and turns the answers into columns.
 
 mod backend;
 mod candle;
+mod choice;
 mod cpu;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
 mod device;
 mod engine;
 mod output;
 mod program;
+mod reference;
 
 pub use backend::{Answers, Backend, Precision, Requests};
 pub use candle::CandleBackend;
+pub use choice::DeviceKind;
 pub use cpu::CpuBackend;
+#[cfg(feature = "cuda")]
+pub use cuda::CudaBackend;
 pub use device::{Completed, Device};
 pub use engine::{Engine, EngineOptions};
 pub use lamcat_kernels::Path as CpuPath;
 pub use output::{MODEL_KEY, Output};
 pub use program::{Prepared, Program};
+pub use reference::{Difference, ReferenceCase};

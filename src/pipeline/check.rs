@@ -40,7 +40,12 @@ impl Pipeline {
     pub async fn open_session(&self) -> Result<Session> {
         let resources = &self.resources;
         let memory_bytes = resources.memory_gib.map(|gib| (gib * f64::from(1u32 << 30)) as usize);
-        let options = SessionOptions { partitions: resources.threads, memory_bytes, precision: self.precision };
+        let options = SessionOptions {
+            partitions: resources.threads,
+            memory_bytes,
+            device: resources.device,
+            precision: self.precision,
+        };
         let failed = |e: DataFusionError| Error::new(ErrorKind::Config, "cannot open a session").source(cause(&e));
         let session = Session::new(&options).map_err(failed)?;
         if let ModelChoice::File(path) = &self.model {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    inference::Precision,
+    inference::{DeviceKind, Precision},
     model::default,
     schema::nearest,
     session::without_secrets,
@@ -36,6 +36,8 @@ pub struct Overrides {
     pub version: Option<Version>,
     /// Model file, path or URL, or the name of the embedded one.
     pub model: Option<String>,
+    /// Where the model computes.
+    pub device: Option<DeviceKind>,
 }
 
 /// A pipeline, resolved.
@@ -182,7 +184,7 @@ impl Pipeline {
             cuts: typed.cuts,
             gates: typed.gates,
             schedule,
-            resources: typed.resources,
+            resources: Resources { device: overrides.device.unwrap_or(typed.resources.device), ..typed.resources },
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inference::Precision;
+use crate::inference::{DeviceKind, Precision};
 
 /// A pipeline: from inputs, through one SQL query, to a catalogue in HATS.
 ///
@@ -207,6 +207,8 @@ pub enum Misfire {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resources {
+    /// Where the model computes.
+    pub device: DeviceKind,
     /// Partitions that a query is split into [default: one per core].
     #[schemars(range(min = 1))]
     pub threads: Option<usize>,
@@ -220,6 +222,6 @@ pub struct Resources {
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { threads: None, memory_gib: None, units_at_once: 1 }
+        Self { device: DeviceKind::default(), threads: None, memory_gib: None, units_at_once: 1 }
     }
 }

@@ -35,7 +35,7 @@ pub use stores::LazyStores;
 use crate::{
     error::{Error, ErrorKind},
     functions,
-    inference::{Engine, EngineOptions, Precision},
+    inference::{DeviceKind, Engine, EngineOptions, Precision},
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
 };
 
@@ -47,6 +47,8 @@ pub struct SessionOptions {
     pub partitions: Option<usize>,
     /// Bytes that queries may hold before they spill or fail; unlimited if `None`.
     pub memory_bytes: Option<usize>,
+    /// Where models compute.
+    pub device: DeviceKind,
     /// Precision in which models compute.
     pub precision: Precision,
 }
@@ -58,6 +60,8 @@ pub struct Session {
     engine: Arc<Engine>,
 }
 
+/// Rows of a row group of Parquet files that queries write.
+const ROW_GROUP_ROWS: usize = 100_000;
 /// Consumers named in an out-of-memory error.
 const REPORTED_CONSUMERS: usize = 5;
 
@@ -67,7 +71,8 @@ impl Session {
     /// # Errors
     /// If the engine cannot be started.
     pub fn new(options: &SessionOptions) -> Result<Self> {
-        Self::with_engine(options, Engine::start(EngineOptions::cpu(options.precision, options.partitions)?)?)
+        let engine = EngineOptions::on(options.device, options.precision, options.partitions)?;
+        Self::with_engine(options, Engine::start(engine)?)
     }
 
     /// A session on `engine`.
@@ -79,7 +84,7 @@ impl Session {
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
-        Self::assemble(config(options), runtime.build_arc()?, engine)
+        Self::assemble(config(options, &engine), runtime.build_arc()?, engine)
     }
 
     /// A session with tables of its own on the same engine, stores, memory and settings, whose queries are split into
@@ -174,11 +179,14 @@ impl Session {
     }
 }
 
-fn config(options: &SessionOptions) -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(LamcatOptions::default());
+fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {
+    let lamcat = LamcatOptions { batch_rows: engine.device().batch_rows(), ..LamcatOptions::default() };
+    let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(lamcat);
     if let Some(n) = options.partitions {
         config = config.with_target_partitions(n);
     }
+    // What a writer holds is a row group: the usual million rows would let its memory grow with the table.
+    config.options_mut().execution.parquet.max_row_group_size = ROW_GROUP_ROWS;
     // String views are unknown to most readers of the catalogues we write.
     config.options_mut().execution.parquet.schema_force_view_types = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;

@@ -1,14 +1,19 @@
 //! The same model in SQL, from Parquet to Parquet.
 
-use std::{path::Path, time::Instant};
+use std::{io::Write, path::Path, time::Instant};
 
 use anyhow::{Context, bail};
 use arrow::array::AsArray;
+use indicatif::HumanCount;
 use serde::Serialize;
 
+use super::super::{
+    stdout::out,
+    text_table::{Cell, text_table},
+};
 use crate::{
     context::{Layout, Packed},
-    inference::{Backend, Engine, EngineOptions, Precision, Requests},
+    inference::{Backend, DeviceKind, Engine, EngineOptions, Precision, Requests},
     model::Model,
     session::{Session, SessionOptions},
 };
@@ -31,6 +36,20 @@ pub(super) struct SqlFigures {
     pub(super) share_of_bare: f64,
 }
 
+impl SqlFigures {
+    /// Prints a table.
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        eprintln!("{} rows, {} of them with a spectrum, from Parquet to Parquet", self.rows, self.inferred);
+        let rate = |value: f64| Cell::number(HumanCount(value.round() as u64));
+        let row = vec![
+            rate(self.bare_stars_per_second),
+            rate(self.stars_per_second),
+            Cell::number(format!("{:.1} %", 100.0 * self.share_of_bare)),
+        ];
+        Ok(write!(out(), "{}", text_table(&["model alone", "SQL", "share"], &[row]))?)
+    }
+}
+
 /// What is measured.
 pub(super) struct SqlBench<'a> {
     pub(super) file: &'a Path,
@@ -38,7 +57,8 @@ pub(super) struct SqlBench<'a> {
     pub(super) labels: &'a [String],
     pub(super) precision: Precision,
     pub(super) threads: usize,
-    pub(super) batch_rows: usize,
+    /// Rows of a batch; the engine's own choice if `None`.
+    pub(super) batch_rows: Option<usize>,
 }
 
 impl SqlBench<'_> {
@@ -46,11 +66,11 @@ impl SqlBench<'_> {
     pub(super) async fn measure(self, backend: &mut dyn Backend) -> anyhow::Result<SqlFigures> {
         let options =
             SessionOptions { partitions: Some(self.threads), precision: self.precision, ..SessionOptions::default() };
-        let engine = Engine::start(EngineOptions::cpu(self.precision, Some(self.threads))?)?;
+        let engine = Engine::start(EngineOptions::on(DeviceKind::Cpu, self.precision, Some(self.threads))?)?;
         let session = Session::with_engine(&options, engine)?;
         session.engine().set_default_model(self.model);
         let model = session.engine().model(None)?;
-        let batch_rows = self.batch_rows;
+        let batch_rows = self.batch_rows.unwrap_or_else(|| session.engine().device().batch_rows());
         session.sql(&format!("SET lamcat.batch_rows = {batch_rows}")).await?.collect().await?;
         let stars = format!(
             "(SELECT source_id, xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp FROM '{}')",

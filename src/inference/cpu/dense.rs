@@ -15,8 +15,8 @@ impl Dense {
     /// Packs `weight` `(outputs, k)`, row-major, and `bias` `(outputs)`.
     pub(super) fn pack(precision: Precision, weight: &[f32], bias: &[f32], k: usize) -> Self {
         match precision {
-            Precision::F32 => Self::F32(Weights::pack(weight, bias, k)),
             Precision::Int8 => Self::Int8(Int8Weights::pack(weight, bias, k)),
+            _ => Self::F32(Weights::pack(weight, bias, k)),
         }
     }
 

@@ -27,6 +27,8 @@ use crate::{
     model::Model,
 };
 
+/// Batches that are worked at once.
+const BATCHES_AT_ONCE: usize = 2;
 /// Stars that a core takes at once.
 const STARS: usize = 64;
 
@@ -80,6 +82,18 @@ impl CpuBackend {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("lamcat-cpu-{i}")).build();
         let pool = pool.map_err(|e| Error::new(ErrorKind::Device, "cannot start the engine's threads").source(e))?;
         Ok(Self { pool: Some(Arc::new(pool)), ..self })
+    }
+
+    /// The instructions that it uses.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// So many of it that the cores are busy while the last parts of a batch are worked.
+    #[must_use]
+    pub fn overlapping(&self) -> Vec<Box<dyn Backend>> {
+        (0..BATCHES_AT_ONCE).map(|_| Box::new(self.clone()) as Box<dyn Backend>).collect()
     }
 
     fn network(&self, model: &Model) -> Result<Option<Arc<Network>>> {
@@ -140,8 +154,8 @@ impl CpuBackend {
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         match self.precision {
-            Precision::F32 => "cpu",
             Precision::Int8 => "cpu-int8",
+            _ => "cpu",
         }
     }
 

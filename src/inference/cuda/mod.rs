@@ -1,0 +1,32 @@
+//! The GPU engine: the whole network in kernels of its own, in f32, tf32, f16 or bf16.
+//!
+//! ```text
+//!  Model ── network ──> weights, packed     plan ──> launches ──> driver: a GPU
+//!  Packed ── batch ───> tokens without empty slots         └────> emulated: plain C++, for tests
+//! ```
+//!
+//! The kernels in `kernels/` are compiled for a model's sizes when it is first used, by the runtime compiler of CUDA; they
+//! need no header and no library of it. `plan` says what is launched, knowing nothing of GPUs, so that the same launches
+//! run in the tests without one.
+
+#[cfg(feature = "cuda")]
+mod backend;
+mod batch;
+#[cfg(feature = "cuda")]
+mod gpu;
+#[cfg(feature = "cuda")]
+mod lane;
+mod network;
+mod numbers;
+mod plan;
+mod shape;
+#[cfg(feature = "cuda")]
+mod source;
+
+#[cfg(test)]
+mod emulated;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "cuda")]
+pub use backend::CudaBackend;
