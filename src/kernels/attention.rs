@@ -1,6 +1,8 @@
 //! Attention with one learned extra key and value. Queries lie along the lanes of vectors, so that no step of the softmax
 //! goes across lanes.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::{buffer::Buffer, pointwise::exp2};
@@ -58,10 +60,12 @@ impl WithSimd for SelfAttention<'_> {
         let (answers, scores) = rest.split_at_mut(d * lines);
         for head in 0..self.heads {
             let at = head * d;
-            for (i, queries) in queries.chunks_exact_mut(lines).enumerate() {
-                for (query, projected) in queries.iter_mut().zip(self.projected.chunks_exact(3 * width)).take(n) {
-                    *query = projected[at + i];
-                }
+            let projected = &self.projected[at..];
+            match d {
+                4 => turn::<4>(projected, 3 * width, n, queries, lines),
+                8 => turn::<8>(projected, 3 * width, n, queries, lines),
+                16 => turn::<16>(projected, 3 * width, n, queries, lines),
+                _ => turn_any(projected, (3 * width, d), 0..n, queries, lines),
             }
             let memory = |part: usize, extra| Memory {
                 tokens: &self.projected[part * width + at..],
@@ -75,11 +79,72 @@ impl WithSimd for SelfAttention<'_> {
                 let of = Queries { asked: queries, answers, scores, keys, values, d, lines, first };
                 first += S::F32_LANES * of.attend(simd);
             }
-            for (i, answers) in answers.chunks_exact(lines).enumerate() {
-                for (out, answer) in self.out.chunks_exact_mut(width).zip(answers).take(n) {
-                    out[at + i] = *answer;
-                }
+            let out = &mut self.out[at..];
+            match d {
+                4 => turn_back::<4>(answers, lines, n, out, width),
+                8 => turn_back::<8>(answers, lines, n, out, width),
+                16 => turn_back::<16>(answers, lines, n, out, width),
+                _ => turn_back_any(answers, lines, 0..n, out, (width, d)),
             }
+        }
+    }
+}
+
+/// Rows of a block that is turned in registers.
+const BLOCK: usize = 16;
+
+/// Turns `n` rows of `D` numbers, `stride` apart, into `(D, lines)`.
+#[inline(always)]
+fn turn<const D: usize>(rows: &[f32], stride: usize, n: usize, out: &mut [f32], lines: usize) {
+    let whole = n - n % BLOCK;
+    for first in (0..whole).step_by(BLOCK) {
+        let mut block = [[0.0; BLOCK]; D];
+        for r in 0..BLOCK {
+            let row = &rows[(first + r) * stride..][..D];
+            for i in 0..D {
+                block[i][r] = row[i];
+            }
+        }
+        for i in 0..D {
+            out[i * lines + first..][..BLOCK].copy_from_slice(&block[i]);
+        }
+    }
+    turn_any(rows, (stride, D), whole..n, out, lines);
+}
+
+#[inline(always)]
+fn turn_any(rows: &[f32], (stride, d): (usize, usize), some: Range<usize>, out: &mut [f32], lines: usize) {
+    for row in some {
+        for i in 0..d {
+            out[i * lines + row] = rows[row * stride + i];
+        }
+    }
+}
+
+/// Turns `(D, lines)` into `n` rows of `D` numbers, `stride` apart.
+#[inline(always)]
+fn turn_back<const D: usize>(columns: &[f32], lines: usize, n: usize, out: &mut [f32], stride: usize) {
+    let whole = n - n % BLOCK;
+    for first in (0..whole).step_by(BLOCK) {
+        let mut block = [[0.0; BLOCK]; D];
+        for i in 0..D {
+            block[i].copy_from_slice(&columns[i * lines + first..][..BLOCK]);
+        }
+        for r in 0..BLOCK {
+            let row = &mut out[(first + r) * stride..][..D];
+            for i in 0..D {
+                row[i] = block[i][r];
+            }
+        }
+    }
+    turn_back_any(columns, lines, whole..n, out, (stride, D));
+}
+
+#[inline(always)]
+fn turn_back_any(columns: &[f32], lines: usize, some: Range<usize>, out: &mut [f32], (stride, d): (usize, usize)) {
+    for row in some {
+        for i in 0..d {
+            out[row * stride + i] = columns[i * lines + row];
         }
     }
 }
