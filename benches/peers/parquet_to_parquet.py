@@ -9,7 +9,8 @@ there, so that the peers need no mask. All have the same full-size weights and w
 errors as zstd Parquet. Each runs in a process of its own, timed from start to end; the fastest of REPEAT, in turns. Start-up
 is what the same program takes for a file of 64 of the rows, less their share. The peers have the model in the form that
 inference.py finds fastest, keys and values absorbed and PyTorch by oneDNN, and run it as is fastest for them: each core on
-batches of its own of 32 rows. ONNX files are made beforehand. Memory is the peak of the process.
+batches of its own of 32 rows; "eager" is PyTorch without any of that, on 1024 rows with both cores on each operation, as one
+writes it first. ONNX files are made beforehand. Memory is the peak of the process.
 """
 
 import argparse
@@ -26,8 +27,9 @@ COLUMNS = ["source_id", "bp_coefficients", "rp_coefficients", "phot_g_mean_mag"]
 LABELS = ["teff", "logg", "m_h"]
 ANSWERS = [name + end for name in LABELS for end in ("", "_error")]
 ORDERS = 32
-BATCH = 32
+BATCH, BATCH_EAGER = 32, 1024
 FEW = 64
+EAGER = "eager"
 # Of a token's scale; int8 may be off by as much as its rounding makes it.
 TOLERANCE, TOLERANCE_INT8 = 1e-4, 0.5
 
@@ -35,19 +37,21 @@ TOLERANCE, TOLERANCE_INT8 = 1e-4, 0.5
 class Labeller:
     """Arrow arrays of coefficients and magnitudes to arrays of labels and errors."""
 
-    def __init__(self, folder, onnx, threads):
+    def __init__(self, folder, form, threads):
         import concurrent.futures
 
         import numpy as np
 
         self.median, self.scale, self.median_of_label, self.scale_of_label = np.load(f"{folder}/scales.npz").values()
-        if onnx:
+        eager = form == EAGER
+        if eager or not form:
+            self.infer = with_torch(f"{folder}/model.safetensors", threads if eager else 1, tuned=not eager)
+        else:
             from inference import onnx_session
 
-            self.infer = onnx_session(f"{folder}/{onnx}", 1)
-        else:
-            self.infer = with_torch(f"{folder}/model.safetensors")
-        self.pool = concurrent.futures.ThreadPoolExecutor(threads)
+            self.infer = onnx_session(f"{folder}/{form}", 1)
+        self.rows = BATCH_EAGER if eager else BATCH
+        self.pool = concurrent.futures.ThreadPoolExecutor(1 if eager else threads)
 
     def __call__(self, bp, rp, g):
         """A list of six arrays, in the order of ANSWERS."""
@@ -58,18 +62,19 @@ class Labeller:
         values = ((np.hstack(bands) / flux[:, None] - self.median) / self.scale).astype("f4")
         if not np.isfinite(values).all():
             raise SystemExit("the peers take stars with complete spectra and magnitudes only")
-        parts = self.pool.map(self.infer, (values[start : start + BATCH] for start in range(0, len(values), BATCH)))
+        parts = self.pool.map(self.infer, (values[at : at + self.rows] for at in range(0, len(values), self.rows)))
         mean, log_variance = (np.concatenate(part) for part in zip(*parts))
         label = (mean * self.scale_of_label + self.median_of_label).astype("f4")
         error = (np.exp(0.5 * log_variance) * self.scale_of_label).astype("f4")
         return [both[:, i] for i in range(len(LABELS)) for both in (label, error)]
 
 
-def with_torch(model_path):
+def with_torch(model_path, threads, tuned):
     import torch
     from transformer import Labels, Model
 
-    labels = Labels(Model.open(model_path), absorbed=True, onednn=True)
+    torch.set_num_threads(threads)
+    labels = Labels(Model.open(model_path), absorbed=tuned, onednn=tuned)
 
     def infer(values):
         with torch.inference_mode():
@@ -130,19 +135,21 @@ def with_daft(make, path, out, threads):
     stars.select("source_id", labels).write_parquet(out, compression="zstd")
 
 
-# How it runs, and the ONNX file that it runs the model from, if not PyTorch.
+# How it runs, and the ONNX file that it runs the model from, or whether it is PyTorch's plainest form.
 PEERS = {
     "pyarrow, PyTorch": (with_pyarrow, None),
     "pyarrow, ONNX Runtime": (with_pyarrow, "f32.onnx"),
     "pyarrow, ONNX Runtime int8": (with_pyarrow, "int8.onnx"),
     "DuckDB, PyTorch": (with_duckdb, None),
     "Daft, PyTorch": (with_daft, None),
+    "DuckDB, PyTorch eager": (with_duckdb, EAGER),
+    "Daft, PyTorch eager": (with_daft, EAGER),
 }
 
 
 def run_peer(name, folder, path, out, threads):
-    how, onnx = PEERS[name]
-    how(functools.partial(Labeller, folder, onnx, int(threads)), path, out, int(threads))
+    how, form = PEERS[name]
+    how(functools.partial(Labeller, folder, form, int(threads)), path, out, int(threads))
 
 
 def lamcat_command(lamcat, folder, path, out, threads, precision):
