@@ -207,6 +207,6 @@ pub(super) fn failed(what: &str, e: DriverError) -> Error {
 }
 
 /// Whether the GPU's memory is used up.
-pub(super) fn out_of_memory(e: &DriverError) -> bool {
+pub(super) fn out_of_memory(e: DriverError) -> bool {
     e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY
 }
