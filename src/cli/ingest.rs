@@ -10,6 +10,7 @@ use indicatif::HumanBytes;
 
 use super::{progress::IngestProgress, stdout::out};
 use crate::{
+    inference::DeviceKind,
     ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, plan_jobs},
     planner::LamcatOptions,
     session::{Session, SessionOptions},
@@ -128,7 +129,8 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
 fn session(args: &IngestArgs) -> anyhow::Result<Session> {
     let on_error: OnError = args.on_error.parse()?;
     // One partition a file keeps its rows in order; files are what runs side by side.
-    let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() })?;
+    let session =
+        Session::new(&SessionOptions { partitions: Some(1), device: DeviceKind::Cpu, ..SessionOptions::default() })?;
     let state = session.context().state_ref();
     if let Some(lamcat) = state.write().config_mut().options_mut().extensions.get_mut::<LamcatOptions>()
         && on_error == OnError::Null

@@ -105,13 +105,13 @@ pub(super) async fn run(args: &CheckArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Largest difference in a token's scale that a precision explains; for the published sizes and random weights.
+/// Largest difference in a token's scale that a precision explains. The reference's models have random weights and large
+/// predicted errors, which rounding moves most; a trained model's answers are far closer.
 fn tolerance(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 2e-5,
-        Precision::Tf32 | Precision::F16 => 5e-3,
-        Precision::Bf16 => 5e-2,
-        Precision::Int8 => 1e-1,
+        Precision::Tf32 | Precision::F16 => 2e-2,
+        Precision::Bf16 | Precision::Int8 => 2e-1,
     }
 }
 

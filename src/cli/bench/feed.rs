@@ -18,7 +18,7 @@ use crate::{
         text_table::{Cell, text_table},
     },
     context::{Packed, XP_FIELD},
-    inference::{Output, Program},
+    inference::{DeviceKind, Output, Program},
     model::Model,
     session::{Session, SessionOptions},
 };
@@ -58,10 +58,11 @@ pub(super) async fn run(args: &BenchArgs, model: &Model, file: &str) -> anyhow::
     let cores = args.threads.unwrap_or_else(rayon::current_num_threads);
     let model = Arc::new(model.clone());
     let mut all = Vec::new();
-    let mut partitions: Vec<usize> = (0..).map(|i| 1 << i).take_while(|n| *n < cores).collect();
-    partitions.push(cores);
+    let doubled = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|n| *n < cores);
+    let partitions: Vec<usize> = doubled.chain([cores]).collect();
     for partitions in partitions {
-        let options = SessionOptions { partitions: Some(partitions), ..SessionOptions::default() };
+        let device = DeviceKind::Cpu;
+        let options = SessionOptions { partitions: Some(partitions), device, ..SessionOptions::default() };
         let session = Session::new(&options)?;
         let columns = columns(&session, file).await?;
         for stage in STAGES {

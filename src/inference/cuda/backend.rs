@@ -82,7 +82,7 @@ impl CudaBackend {
             }
             match Lane::new(loaded.clone(), &self.stream, most) {
                 Ok(lane) => lane,
-                Err(e) if out_of_memory(&e) => {
+                Err(e) if out_of_memory(e) => {
                     self.lanes.clear();
                     self.less_memory(stars, e)?;
                     return Ok(None);

@@ -186,7 +186,8 @@ fn libraries() -> Result<()> {
     let (driver, compiler) =
         unsafe { (cudarc::driver::sys::is_culib_present(), cudarc::nvrtc::sys::is_culib_present()) };
     if !driver {
-        return Err(missing("there is no NVIDIA driver (libcuda.so.1)"));
+        return Err(missing("there is no NVIDIA driver (libcuda.so.1)")
+            .hint("use --device cpu, or auto with --precision f32, which computes on the CPU where there is no GPU"));
     }
     if !compiler {
         return Err(missing("the runtime compiler of CUDA (libnvrtc.so) was not found").hint(
@@ -206,6 +207,6 @@ pub(super) fn failed(what: &str, e: DriverError) -> Error {
 }
 
 /// Whether the GPU's memory is used up.
-pub(super) fn out_of_memory(e: &DriverError) -> bool {
+pub(super) fn out_of_memory(e: DriverError) -> bool {
     e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY
 }

