@@ -82,6 +82,7 @@ fn overrides_are_relative_to_the_working_directory() {
         store: Some("out".to_owned()),
         version: Some("2.0.0-beta.1".parse().unwrap()),
         model: Some("m.safetensors".to_owned()),
+        ..Overrides::default()
     };
     let pipeline = Pipeline::load(folder.path().join("labels.toml"), &overrides).unwrap();
     let here = std::env::current_dir().unwrap();
@@ -111,7 +112,7 @@ fn errors_name_line_column_and_key() {
         GOOD.replace("[inputs.stars]", "[inputs.\"my stars\"]"),
         GOOD.replace("\n[inputs", "doi = \"zenodo.123\"\n[inputs"),
         GOOD.replace("\n[inputs", "references = [\"Leung 2024\"]\n[inputs"),
-        GOOD.replace("\n[inputs", "precision = \"f16\"\n[inputs"),
+        GOOD.replace("\n[inputs", "precision = \"f64\"\n[inputs"),
         GOOD.replace("path = \"stars.parquet\"", "path = \"stars.parquet\"\ncut = false"),
         add("[inputs.more]\npath = \"more.parquet\"\n"),
         add("[inputs.more]\npath = \"more.parquet\"\ncut = true\n[inputs.other]\npath = \"x\"\ncut = true\n"),
