@@ -17,11 +17,6 @@ pub const GROUP: usize = 128;
 pub(crate) const QUAD: usize = 4;
 /// Largest integer of a weight.
 const LARGEST: f32 = 127.0;
-/// Clippings that are tried, in steps of so much.
-const CLIPPINGS: usize = 8;
-const CLIPPING: f32 = 0.04;
-/// Adding it and taking it away again leaves the nearest integer.
-const NEAREST: f32 = 12_582_912.0;
 
 /// Four inputs' weights for each column of a panel.
 #[derive(Debug, Clone, Copy, Zeroable)]
@@ -64,23 +59,6 @@ impl Int8Weights {
     }
 }
 
-/// What an integer stands for, of weights that are rounded by it with the least squared error: clipping the largest ones a
-/// little makes the steps of all smaller.
-fn unit(weights: &[f32]) -> f32 {
-    let most = weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
-    let error = |unit: f32| -> f32 {
-        let inverse = 1.0 / unit;
-        let rounded = |w: f32| ((w * inverse).clamp(-LARGEST, LARGEST) + NEAREST - NEAREST) * unit;
-        let mut lanes = [0.0; 8];
-        for weights in weights.chunks(lanes.len()) {
-            lanes.iter_mut().zip(weights).for_each(|(sum, w)| *sum += (w - rounded(*w)).powi(2));
-        }
-        lanes.iter().sum()
-    };
-    let units = (0..CLIPPINGS).map(|i| most / LARGEST * (1.0 - CLIPPING * i as f32));
-    units.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(0.0)
-}
-
 impl Group {
     fn pack(weight: &[f32], n: usize, k: usize, inputs: std::ops::Range<usize>) -> Self {
         let steps = inputs.len().div_ceil(QUAD);
@@ -88,10 +66,10 @@ impl Group {
         let (mut scales, mut sums) = (Buffer::zeros(n), Buffer::zeros(n));
         for (j, row) in weight.chunks_exact(k).enumerate() {
             let row = &row[inputs.clone()];
-            let scale = unit(row);
+            let scale = row.iter().fold(0.0_f32, |most, w| most.max(w.abs())) / LARGEST;
             let mut sum = 0;
             for (p, w) in row.iter().enumerate() {
-                let rounded = if scale > 0.0 { (w / scale).round().clamp(-127.0, 127.0) as i8 } else { 0 };
+                let rounded = if scale > 0.0 { (w / scale).round() as i8 } else { 0 };
                 quads[j / PANEL * steps + p / QUAD].0[j % PANEL][p % QUAD] = rounded;
                 sum += i32::from(rounded);
             }

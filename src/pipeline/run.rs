@@ -338,7 +338,9 @@ impl Run {
                 this.arrangement(&layout).write_tile(tile, &layout.units).await
             }
         };
-        let at_once = self.pipeline.resources.units_at_once;
+        // A tile is sorted out, encoded and compressed on one core.
+        let cores = self.session.context().copied_config().target_partitions();
+        let at_once = self.pipeline.resources.units_at_once.max(cores);
         share(&self.storage, tasks, at_once, work, |claim: &TileClaim, own| watch.done(claim.leaf.rows, own)).await
     }
 
