@@ -98,7 +98,8 @@ fn the_reference_is_reproduced() {
         || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
         std::path::PathBuf::from,
     );
-    for (size, numbers) in [("tiny", &NUMBERS[..]), ("small", &NUMBERS[..1])] {
+    // Every case takes time on the emulated machine: those of many requests are left to the tiny model.
+    for (size, numbers, most) in [("tiny", [NUMBERS[0], NUMBERS[3]], 200), ("small", [NUMBERS[0], NUMBERS[2]], 20)] {
         let folder = root.join("reference").join(size);
         if !folder.exists() {
             assert!(
@@ -110,12 +111,13 @@ fn the_reference_is_reproduced() {
         }
         let model = import::import(&folder, size, false).unwrap();
         for (numbers, tolerance) in numbers {
-            let Some(emulated) = Emulated::new(&model, *numbers) else { return };
-            for case in ReferenceCase::read_all(&folder, &model).unwrap() {
+            let Some(emulated) = Emulated::new(&model, numbers) else { return };
+            let cases = ReferenceCase::read_all(&folder, &model).unwrap();
+            for case in cases.into_iter().filter(|case| case.requests.tokens.len() <= most) {
                 let got = emulated.infer(&model, &case.packed, &case.requests, 8);
                 let off = Difference::of(&model, &case.requests, &got, &case.answers);
                 println!("{size} {}, {numbers:?}: {off:?}", case.name);
-                assert!(off.worst_mean <= *tolerance && off.worst_sigma <= *tolerance, "{numbers:?}: {off:?}");
+                assert!(off.worst_mean <= tolerance && off.worst_sigma <= tolerance, "{numbers:?}: {off:?}");
             }
         }
     }
