@@ -254,7 +254,8 @@ impl Planner<'_> {
             arguments
         });
         // As in feed_forward.cu.
-        let (groups, stages) = if width <= 128 { (2, 3) } else { (1, 2) };
+        let groups = if width <= 128 && self.shape.numbers.bytes() == 2 { 2 } else { 1 };
+        let stages = if width <= 128 { 3 } else { 2 };
         let (row, line) = (self.shape.row(), self.shape.numbers.per_line());
         let shared = stages * (row.div_ceil(line) * line + width) * 128;
         self.launch("feed_forward", [rows.most.div_ceil(4 * groups * 16), 1], 128, shared, |sizes, _| {

@@ -9,7 +9,7 @@
 
 constexpr int FEED_WARPS = 4;
 // Groups of 16 rows of each warp: as many as registers hold.
-constexpr int FEED_GROUPS = WIDTH <= 128 ? 2 : 1;
+constexpr int FEED_GROUPS = WIDTH <= 128 && PRECISION >= 2 ? 2 : 1;
 constexpr int FEED_ROWS = FEED_WARPS * FEED_GROUPS * 16;
 constexpr int FEED_STAGES = WIDTH <= 128 ? 3 : 2;
 // Lines of a row of x, and bytes of a stage: PER_LINE rows of W1 and WIDTH lines of W2.
