@@ -214,7 +214,9 @@ mod tests {
             let (first, second) = (scope.spawn(move || ask(1)), scope.spawn(move || ask(2)));
             // Both are at work before either is let go.
             assert_eq!(seen.recv().unwrap() + seen.recv().unwrap(), 3);
-            goes.iter().for_each(|go| go.send(()).unwrap());
+            for go in &goes {
+                go.send(()).unwrap();
+            }
             assert_eq!([first.join().unwrap(), second.join().unwrap()], [[1.0], [2.0]]);
         });
     }

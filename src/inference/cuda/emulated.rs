@@ -1,5 +1,7 @@
 //! The kernels as plain C++, and the plans run with them: what can be tested without a GPU.
 
+#![expect(unsafe_code, reason = "the kernels are in a library of C++, called by pointers as a GPU's driver calls them")]
+
 use std::{
     ffi::{CString, c_char, c_int, c_uint, c_void},
     path::{Path, PathBuf},
