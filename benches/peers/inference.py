@@ -285,6 +285,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a contestant's turn (default 2)")
+    parser.add_argument("--only", metavar="PART", help="peers with this in their name only, and eager PyTorch")
     parser.add_argument("--json", metavar="FILE", help="the figures for programs")
     args = parser.parse_args()
     # Before numpy and PyTorch are loaded; the first two would hold numpy to another CPU's kernels.
@@ -301,6 +302,8 @@ def main():
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         model = Model.open(path)
         found = peers(model, folder)
+        if args.only:
+            found = {name: peer for name, peer in found.items() if args.only in name or name == "PyTorch"}
         values, off = differences(args, model, path, folder, found)
         rates, ways, work, machine = measure(args, path, found, values)
     rows, peak = table(rates, ways, work, machine, off)
