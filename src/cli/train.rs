@@ -41,7 +41,7 @@ Examples:
   lamcat train --dir paper --sql training.sql --size full --batch 1024 --epochs 4096 --restarts 7
   lamcat sql --model run/model.safetensors -c \"SELECT …\"
 The run folder gets losses.csv, losses.svg, checkpoint.safetensors and, in the end, model.safetensors. The same command
-goes on where a run was stopped.")]
+goes on where a run was stopped. Training is on the CPU; --device says where the query's own models compute.")]
 pub(super) struct TrainArgs {
     #[command(flatten)]
     query: QueryArgs,
@@ -73,19 +73,11 @@ pub(super) struct TrainArgs {
     /// Numbers that the model file holds.
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = DeviceKind::Cpu)]
-    device: DeviceKind,
     /// No progress and no reports.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
     session: SessionArgs,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DeviceKind {
-    Cpu,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -237,7 +229,6 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
         bail!("{} has no checkpoint to go on from\nhint: leave out --resume to begin", args.dir.display());
     }
     let query = args.query.read()?;
-    let DeviceKind::Cpu = args.device;
     let normalisation = match (&args.keep_normalisation, &start) {
         (Some(path), _) => Some(Model::open(path)?.vocabulary().clone()),
         (None, start) => start.as_ref().map(|model| model.vocabulary().clone()),
