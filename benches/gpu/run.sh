@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 output="${1:-.}"
 shift || true
 mkdir -p "$output"
-gzip -dc lamcat.gz > lamcat && chmod +x lamcat
+xz -dc lamcat.xz > lamcat && chmod +x lamcat
 folders="$(python3 - <<'PYTHON'
 import glob, os, sys
 patterns = ["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"]
