@@ -133,8 +133,8 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut figures = pool.install(|| measure(args, &model, backend.as_mut(), &pool))?;
     if let Some(file) = &args.sql {
-        let (labels, precision) = (&args.labels, args.precision);
-        let bench = SqlBench { file, model, labels, precision, threads, batch_rows: args.batch_rows };
+        let (labels, precision, requests) = (&args.labels, args.precision, requests(args, &model)?);
+        let bench = SqlBench { file, model, labels, requests, precision, threads, batch_rows: args.batch_rows };
         figures.sql = Some(bench.measure(backend.as_mut()).await?);
     }
     figures.print(args.json)

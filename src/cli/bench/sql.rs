@@ -13,7 +13,7 @@ use super::super::{
 };
 use crate::{
     context::{Layout, Packed},
-    inference::{Backend, DeviceKind, Engine, EngineOptions, Precision, Requests},
+    inference::{Backend, DeviceKind, Precision, Requests},
     model::Model,
     session::{Session, SessionOptions},
 };
@@ -55,6 +55,7 @@ pub(super) struct SqlBench<'a> {
     pub(super) file: &'a Path,
     pub(super) model: Model,
     pub(super) labels: &'a [String],
+    pub(super) requests: Requests,
     pub(super) precision: Precision,
     pub(super) threads: usize,
     /// Rows of a batch; the engine's own choice if `None`.
@@ -64,10 +65,12 @@ pub(super) struct SqlBench<'a> {
 impl SqlBench<'_> {
     /// Measures the model alone and the query in turn, on the same rows.
     pub(super) async fn measure(self, backend: &mut dyn Backend) -> anyhow::Result<SqlFigures> {
-        let options =
-            SessionOptions { partitions: Some(self.threads), precision: self.precision, ..SessionOptions::default() };
-        let engine = Engine::start(EngineOptions::on(DeviceKind::Cpu, self.precision, Some(self.threads))?)?;
-        let session = Session::with_engine(&options, engine)?;
+        let session = Session::new(&SessionOptions {
+            partitions: Some(self.threads),
+            device: DeviceKind::Cpu,
+            precision: self.precision,
+            ..SessionOptions::default()
+        })?;
         session.engine().set_default_model(self.model);
         let model = session.engine().model(None)?;
         let batch_rows = self.batch_rows.unwrap_or_else(|| session.engine().device().batch_rows());
@@ -81,8 +84,6 @@ impl SqlBench<'_> {
         if inferred == 0 {
             bail!("{} has no row with a spectrum", self.file.display());
         }
-        let tokens = self.labels.iter().map(|label| model.vocabulary().require(label));
-        let requests = Requests { tokens: tokens.collect::<crate::error::Result<_>>()?, embedding: false };
 
         let folder = std::env::temp_dir().join(format!("lamcat-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
@@ -95,7 +96,7 @@ impl SqlBench<'_> {
         for round in 0..=ROUNDS {
             let began = Instant::now();
             for batch in &batches {
-                backend.infer(&model, batch, &requests)?;
+                backend.infer(&model, batch, &self.requests)?;
             }
             let bare = began.elapsed().as_secs_f64();
             let began = Instant::now();
