@@ -48,7 +48,8 @@ struct Rows {
     rows: u64,
 }
 
-/// The units and tiles of a job whose claims are still there and have times, in the order of their beginning.
+/// The units and tiles of a job whose claims are still there and have times, in the order of their beginning; of those that
+/// began in the same second, in the order of their files, so that a page made again is the same.
 ///
 /// # Errors
 /// If the store fails or a claim is damaged.
@@ -59,7 +60,7 @@ pub(super) async fn work(storage: &Storage, job: &str) -> Result<Vec<Work>> {
         let files = storage.list(&folder).await?;
         let claims = files.iter().filter(|file| paths::is_json(&file.path));
         let claims = futures::stream::iter(claims.map(|file| storage.get_json::<Claim>(&file.path)));
-        let mut claims = claims.buffer_unordered(AT_ONCE);
+        let mut claims = claims.buffered(AT_ONCE);
         while let Some(claim) = claims.try_next().await? {
             found.extend(claim.and_then(|claim| claim.work(kind)));
         }
