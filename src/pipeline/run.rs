@@ -29,7 +29,7 @@ use crate::{
         paths,
         publish::{Action, Current, current, make_current},
         releases,
-        tiles::{Tile, Tiling},
+        tiles::{RowCounts, Tile, Tiling},
         units::UnitClaim,
         verify::verify,
         votable,
@@ -237,7 +237,7 @@ impl Run {
         }
         let coarse = counts.at_order(catalogue.highest_order);
         let tiling = Tiling::new(coarse.tiles(catalogue.lowest_order, catalogue.max_rows));
-        let layout = Arc::new(Layout::new(&self, tiling, units)?);
+        let layout = Arc::new(Layout::new(&self, tiling, units, counts)?);
         let tiles = self.clone().arrange(layout.clone(), watch).await?;
         watch.begin(Stage::Assemble, 1, 0);
         let manifest = self.assemble(&layout, &tiles).await?;
@@ -335,7 +335,7 @@ impl Run {
             let (this, layout) = (this.clone(), shared.clone());
             async move {
                 let tile: Tile = layout.tiling.tiles()[number];
-                this.arrangement(&layout).write_tile(tile, &layout.units).await
+                this.arrangement(&layout).write_tile(tile).await
             }
         };
         // A tile is sorted out, encoded and compressed on one core.
@@ -346,7 +346,7 @@ impl Run {
 
     async fn assemble(&self, layout: &Layout, tiles: &[TileClaim]) -> Result<Manifest> {
         let catalogue = self.job.catalogue();
-        assemble::assemble(&self.arrangement(layout), catalogue, &layout.folder, &layout.units, tiles).await
+        assemble::assemble(&self.arrangement(layout), catalogue, &layout.folder, tiles).await
     }
 
     fn arrangement<'a>(&'a self, layout: &'a Layout) -> Arrangement<'a> {
@@ -358,6 +358,8 @@ impl Run {
             footer: &layout.footer,
             main: &layout.main,
             margin: layout.margin.as_ref(),
+            units: &layout.units,
+            counts: &layout.counts,
         }
     }
 }
@@ -370,14 +372,16 @@ struct Layout {
     tiling: Tiling,
     margin: Option<Margin>,
     units: Vec<UnitClaim>,
+    /// Rows of all units in the pixels of the sky.
+    counts: RowCounts,
 }
 
 impl Layout {
-    fn new(run: &Run, tiling: Tiling, units: Vec<UnitClaim>) -> Result<Self> {
+    fn new(run: &Run, tiling: Tiling, units: Vec<UnitClaim>, counts: RowCounts) -> Result<Self> {
         let catalogue = run.job.catalogue();
         let folder = run.job.release_folder();
         let margin = catalogue.margin_arcsec.map(|arcsec| Margin::new(&tiling, arcsec)).transpose()?;
         let footer = votable::footer(catalogue, &run.job.schema)?;
-        Ok(Self { main: format!("{folder}/{}", catalogue.name), folder, footer, tiling, margin, units })
+        Ok(Self { main: format!("{folder}/{}", catalogue.name), folder, footer, tiling, margin, units, counts })
     }
 }

@@ -24,7 +24,7 @@ use super::{
     parquet_file::{Effort, TableWriter, Written},
     paths::{self, JobPaths},
     storage::{Storage, attempt_name},
-    tiles::Tile,
+    tiles::{RowCounts, Tile},
     units::UnitClaim,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +32,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Columns of rows put aside that say in whose margin they are.
 const MARGIN_ORDER: &str = "margin_order";
 const MARGIN_PIXEL: &str = "margin_pixel";
+/// Rows of a tile sorted at once, so that a full tile needs no more memory than a small one.
+const PIECE_ROWS: u64 = 50_000;
 
 /// The claim of a tile: its leaf, and its rows that others have in their margins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +70,10 @@ pub struct Arrangement<'a> {
     pub main: &'a str,
     /// The margin, if there is to be one.
     pub margin: Option<&'a Margin>,
+    /// The units.
+    pub units: &'a [UnitClaim],
+    /// Rows of all units in the pixels of the sky.
+    pub counts: &'a RowCounts,
 }
 
 impl Arrangement<'_> {
@@ -75,24 +81,30 @@ impl Arrangement<'_> {
     ///
     /// # Errors
     /// If the units cannot be read or the store cannot be written to.
-    pub async fn write_tile(&self, tile: Tile, units: &[UnitClaim]) -> Result<TileClaim> {
+    pub async fn write_tile(&self, tile: Tile) -> Result<TileClaim> {
         let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
-        let files = units.iter().filter(|unit| unit.counts.touches(tile));
-        let files: Vec<&Written> = files.filter_map(|unit| unit.rows.as_ref()).collect();
-        let (start, end) = tile.range();
-        let inside = ident(HEALPIX_COLUMN).gt_eq(lit(start)).and(ident(HEALPIX_COLUMN).lt(lit(end)));
-        let mut rows = sorted_rows(self.context, self.storage, &files, inside, &self.schema).await?;
         let path = format!("{}/{}", self.main, paths::leaf(tile));
         let mut leaf = TableWriter::new(self.storage, &path, &self.schema, self.footer, Effort::Published)?;
         let mut border = Border::new(self, tile);
-        while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
-            border.add(&batch).await?;
-            leaf.write(batch).await?;
+        for (start, end) in self.counts.pieces(tile, PIECE_ROWS) {
+            let mut rows = self.piece(start, end).await?;
+            while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
+                border.add(&batch).await?;
+                leaf.write(batch).await?;
+            }
         }
         let leaf = leaf.finish().await?;
         let (border, neighbours) = border.finish().await?;
         let seconds = begun.elapsed().as_secs_f64();
         Ok(TileClaim { tile, leaf, border, neighbours, seconds, attempt })
+    }
+
+    /// The rows of units in the pixels of order 29 from `start` to before `end`.
+    async fn piece(&self, start: i64, end: i64) -> Result<SendableRecordBatchStream> {
+        let files = self.units.iter().filter(|unit| unit.counts.touches(start, end));
+        let files: Vec<&Written> = files.filter_map(|unit| unit.rows.as_ref()).collect();
+        let inside = ident(HEALPIX_COLUMN).gt_eq(lit(start)).and(ident(HEALPIX_COLUMN).lt(lit(end)));
+        sorted_rows(self.context, self.storage, &files, inside, &self.schema).await
     }
 
     /// Writes the margin of a tile from what its neighbours put aside.

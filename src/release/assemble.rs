@@ -64,18 +64,16 @@ pub async fn assemble(
     arrangement: &Arrangement<'_>,
     catalogue: &Catalogue,
     folder: &str,
-    units: &[UnitClaim],
     tiles: &[TileClaim],
 ) -> Result<Manifest> {
     let mut files = Files { storage: arrangement.storage, folder, written: Vec::new() };
     let leaves: Vec<Written> = tiles.iter().map(|claim| claim.leaf.clone()).collect();
     let main = Extent::of(tiles.iter().map(|claim| claim.tile).collect(), &leaves);
-    let counts = sky_counts(units, catalogue.skymap_order);
-    files.main(arrangement, catalogue, &main, &leaves, &counts).await?;
+    files.main(arrangement, catalogue, &main, &leaves).await?;
     if let (Some(name), Some(arcsec)) = (catalogue.margin(), catalogue.margin_arcsec) {
         files.margin(arrangement, catalogue, tiles, &name, arcsec).await?;
     }
-    files.index(arrangement, catalogue, units, &main.tiles).await?;
+    files.index(arrangement, catalogue, &main.tiles).await?;
     files.small(paths::COLLECTION_PROPERTIES, catalogue.collection_properties()).await?;
     files.small("schema.md", columns_markdown(catalogue, &arrangement.schema)).await?;
     files.small("CITATION", citation(catalogue)).await?;
@@ -128,8 +126,8 @@ impl Files<'_> {
         catalogue: &Catalogue,
         extent: &Extent,
         leaves: &[Written],
-        counts: &RowCounts,
     ) -> Result<()> {
+        let counts = arrangement.counts;
         let name = &catalogue.name;
         self.written.extend_from_slice(leaves);
         self.dataset(arrangement, name, leaves).await?;
@@ -182,14 +180,8 @@ impl Files<'_> {
         self.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await
     }
 
-    async fn index(
-        &mut self,
-        arrangement: &Arrangement<'_>,
-        catalogue: &Catalogue,
-        units: &[UnitClaim],
-        tiles: &[Tile],
-    ) -> Result<()> {
-        let rows: Vec<&Written> = units.iter().filter_map(|unit| unit.rows.as_ref()).collect();
+    async fn index(&mut self, arrangement: &Arrangement<'_>, catalogue: &Catalogue, tiles: &[Tile]) -> Result<()> {
+        let rows: Vec<&Written> = arrangement.units.iter().filter_map(|unit| unit.rows.as_ref()).collect();
         let (name, tiling) = (catalogue.index(), Tiling::new(tiles.to_vec()));
         let folder = format!("{}/{name}", self.folder);
         let parts = index::write(arrangement.context, self.storage, &rows, &tiling, &folder).await?;

@@ -6,7 +6,13 @@ use arrow::{
     array::{ArrayRef, AsArray, RecordBatch, UInt8Array, UInt64Array},
     datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
 };
-use datafusion::prelude::{ParquetReadOptions, SessionContext, ident};
+use datafusion::{
+    execution::{
+        memory_pool::{FairSpillPool, MemoryLimit},
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::{ParquetReadOptions, SessionContext, ident},
+};
 use futures::TryStreamExt;
 
 use super::{
@@ -21,6 +27,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a part at most.
 const PART_ROWS: u64 = 20_000_000;
+/// Memory of the sort by identifier, whatever its rows; what goes beyond is sorted through files on the local disk.
+const SORT_BYTES: usize = 64 << 20;
 
 /// Columns of the index.
 #[must_use]
@@ -47,7 +55,7 @@ pub async fn write(
 ) -> Result<Vec<Written>> {
     let urls: Vec<String> = units.iter().map(|file| storage.url(&file.path)).collect();
     let options = ParquetReadOptions::default().file_sort_order(vec![sky_order()]);
-    let frame = context.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
+    let frame = sorter(context)?.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
     let frame = frame.select([ident(ID_COLUMN), ident(HEALPIX_COLUMN)]);
     let frame = frame.and_then(|f| f.sort(vec![ident(ID_COLUMN).sort(true, false)])).map_err(|e| unreadable(&e))?;
     let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
@@ -66,6 +74,19 @@ pub async fn write(
     }
     written.push(part.finish().await?);
     Ok(written)
+}
+
+/// A context with the stores of another and a limit of memory.
+fn sorter(context: &SessionContext) -> Result<SessionContext> {
+    let environment = context.runtime_env();
+    let bytes = match environment.memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes.min(SORT_BYTES),
+        MemoryLimit::Infinite | MemoryLimit::Unknown => SORT_BYTES,
+    };
+    let limited =
+        RuntimeEnvBuilder::from_runtime_env(&environment).with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+    let limited = limited.build_arc().map_err(|e| unreadable(&e))?;
+    Ok(SessionContext::new_with_config_rt(context.copied_config(), limited))
 }
 
 fn new_part(storage: &Storage, folder: &str, number: usize) -> Result<TableWriter> {

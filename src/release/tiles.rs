@@ -96,11 +96,32 @@ impl RowCounts {
         coarse
     }
 
-    /// Whether there are rows in a tile or, if it is finer than the pixels, in the pixel that it is in.
+    /// Whether there are rows in the pixels that overlap the pixels of order 29 from `start` to before `end`.
     #[must_use]
-    pub fn touches(&self, tile: Tile) -> bool {
-        let (start, end) = self.pixels_of(tile);
-        self.rows.range(start..end).next().is_some()
+    pub fn touches(&self, start: i64, end: i64) -> bool {
+        let shift = 2 * (HEALPIX_ORDER - self.order);
+        let after = end.saturating_sub(1).max(start) as u64 >> shift;
+        self.rows.range(start as u64 >> shift..=after).next().is_some()
+    }
+
+    /// A tile in pieces of at most `max_rows` rows, as ranges of pixels of order 29 in the order of the sky; where a pixel
+    /// of the counts has more rows it stays one piece.
+    #[must_use]
+    pub fn pieces(&self, tile: Tile, max_rows: u64) -> Vec<(i64, i64)> {
+        let (mut start, end) = tile.range();
+        let (first, after) = self.pixels_of(tile);
+        let shift = 2 * (HEALPIX_ORDER - self.order);
+        let (mut pieces, mut in_piece) = (Vec::new(), 0);
+        for (pixel, rows) in self.rows.range(first..after) {
+            if in_piece > 0 && in_piece + rows > max_rows {
+                let cut = (pixel << shift) as i64;
+                pieces.push((start, cut));
+                (start, in_piece) = (cut, 0);
+            }
+            in_piece += rows;
+        }
+        pieces.push((start, end));
+        pieces
     }
 
     fn pixels_of(&self, tile: Tile) -> (u64, u64) {
@@ -204,6 +225,16 @@ mod tests {
                 let parent = Tile { order: tile.order.saturating_sub(1), pixel: tile.pixel >> 2 };
                 let around = rows.iter().filter(|r| parent.contains(**r)).count() as u64;
                 prop_assert!(tile.order == lowest || around > max, "a larger tile would do");
+            }
+            for tile in tiling.tiles() {
+                let pieces = counts.pieces(*tile, max);
+                prop_assert_eq!((pieces[0].0, pieces[pieces.len() - 1].1), tile.range());
+                prop_assert!(pieces.windows(2).all(|w| w[0].1 == w[1].0));
+                for (start, end) in pieces {
+                    let inside = rows.iter().filter(|r| (start..end).contains(*r)).count() as u64;
+                    prop_assert!(inside <= max || end - start <= 1 << 50, "{inside} rows in {start}..{end}");
+                    prop_assert!(inside == 0 || counts.touches(start, end));
+                }
             }
             for row in rows {
                 prop_assert!(tiling.find(row).is_some_and(|t| t.contains(row)));
