@@ -89,10 +89,10 @@ SELECT
 FROM fitzpatrick AS f
 JOIN extinction_band AS m ON f.wavelength = m.wavelength;
 
--- plot: kind=line x=wavelength y=excess group=curve title='The extinction curve that the model has learnt'
--- plot: x-label='wavelength [nm]' y-label='E(λ − 550 nm) / E(B − V)'
+-- plot: kind=line x=wavelength y=absolute group=curve title='The extinction curve that the model has learnt'
+-- plot: x-label='wavelength [nm]' y-label='A(λ) / E(B − V)'
 -- Median and central 68 % over 15 giants and three colour excesses, beside the curves of Fitzpatrick (1999). For the
--- absolute curve: --y absolute --y-label 'A(λ) / E(B − V)'.
+-- colour excess: --y excess --y-label 'E(λ − 550 nm) / E(B − V)'.
 SELECT
     'model' AS curve,
     wavelength,
