@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Check and measure lamcat on a GPU: answers beside the reference, stars a second, PyTorch on the same card.
 
-usage: run.py LAMCAT [--output DIR] [--seconds S] [--rows N] [--skip PART,...]
+usage: run.py LAMCAT [--output DIR] [--seconds S] [--rows N] [--skip PART,...] [--rehearse]
 
 Parts, in this order: parity, card, bare, peers, sql, feed. Writes results.json as it goes and prints one table at the end, so
 that what was measured before something failed is kept. Exits with 1 if an answer is off or a part failed.
+
+--rehearse does the same on the CPU, to see that every part runs before a GPU is at hand; its figures are of no use.
 """
 
 import argparse
@@ -25,6 +27,9 @@ PARTS = ["parity", "card", "bare", "peers", "sql", "feed"]
 class Run:
     def __init__(self, args):
         self.args, self.results, self.failed = args, {}, []
+        self.device = "cpu" if args.rehearse else "cuda"
+        self.precisions = ["f32", "int8"] if args.rehearse else PRECISIONS
+        self.fastest = self.precisions[-1]
         self.folder = pathlib.Path(tempfile.mkdtemp())
         self.model = self.folder / "full.safetensors"
 
@@ -56,9 +61,9 @@ class Run:
         places = [p for p in map(pathlib.Path, ("reference/tiny", "reference/small")) if p.is_dir()]
         reports = []
         for place in [*places, self.model, None]:
-            for precision in PRECISIONS:
+            for precision in self.precisions:
                 path = [] if place is None else [place]
-                report = json.loads(self.lamcat("model", "check", *path, "--device", "cuda", "--precision", precision, "--json"))
+                report = json.loads(self.lamcat("model", "check", *path, "--device", self.device, "--precision", precision, "--json"))
                 reports.append(report)
                 if not report["passed"]:
                     self.failed.append(f"parity: {report['model']} in {precision}")
@@ -71,31 +76,40 @@ class Run:
         def timed(call, repeats=10):
             for _ in range(3):
                 call()
-            torch.cuda.synchronize()
+            self.wait()
             began = time.perf_counter()
             for _ in range(repeats):
                 call()
-            torch.cuda.synchronize()
+            self.wait()
             return (time.perf_counter() - began) / repeats
 
-        n, rates = 8192, {"name": torch.cuda.get_device_name(), "torch": torch.__version__}
+        n, copied = (1024, 1 << 20) if self.args.rehearse else (8192, 1 << 30)
+        name = "CPU, a rehearsal" if self.args.rehearse else torch.cuda.get_device_name()
+        rates = {"name": name, "torch": torch.__version__}
         for name, kind, tf32 in [("bf16", torch.bfloat16, False), ("f16", torch.float16, False), ("tf32", torch.float32, True),
                                  ("f32", torch.float32, False)]:
             torch.backends.cuda.matmul.allow_tf32 = tf32
-            a, b = (torch.randn(n, n, device="cuda").to(kind) for _ in range(2))
+            a, b = (torch.randn(n, n, device=self.device).to(kind) for _ in range(2))
             rates[name] = 2 * n**3 / timed(lambda: a @ b) / 1e12
-        a = torch.empty(1 << 30, dtype=torch.int32, device="cuda")
+        a = torch.empty(copied, dtype=torch.int32, device=self.device)
         b = torch.empty_like(a)
         rates["copy_tb_s"] = 2 * a.nbytes / timed(lambda: b.copy_(a)) / 1e12
         return rates
 
+    def wait(self):
+        """Until the card has done what it was given."""
+        import torch
+
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
     def bare(self):
         """lamcat bench: batches from host memory to answers in host memory."""
         rows = []
-        for precision in PRECISIONS:
+        for precision in self.precisions:
             for labels, names in LABELS.items():
-                for batch in BATCHES if precision == "bf16" else [8192]:
-                    words = ["--backend", "cuda", "--model", self.model, "--labels", names, "--batch-rows", batch]
+                for batch in BATCHES if precision == self.fastest else [8192]:
+                    words = ["--backend", self.device, "--model", self.model, "--labels", names, "--batch-rows", batch]
                     words += ["--precision", precision, "--seconds", self.args.seconds, "--json"]
                     rows.append(json.loads(self.lamcat("bench", *words)))
                     print(f"    {precision}, {labels} labels, {batch} stars: {rows[-1]['stars_per_second']:,.0f} stars/s", flush=True)
@@ -112,7 +126,7 @@ class Run:
         model, rows = transformer.Model.open(self.model), []
         for labels, names in LABELS.items():
             for absorbed in (False, True):
-                plain = transformer.Labels(model, labels=names.split(","), absorbed=absorbed).to("cuda").to(torch.bfloat16)
+                plain = transformer.Labels(model, labels=names.split(","), absorbed=absorbed).to(self.device).to(torch.bfloat16)
                 for mode in ("plain", "max-autotune") if not absorbed else ("max-autotune",):
                     call = plain if mode == "plain" else torch.compile(plain, mode=mode, fullgraph=True, dynamic=False)
                     for batch in (2048, 8192):
@@ -124,39 +138,43 @@ class Run:
     def torch_rate(self, call, batch):
         import torch
 
-        values = torch.randn(batch, 64, device="cuda", dtype=torch.bfloat16)
+        values = torch.randn(batch, 64, device=self.device, dtype=torch.bfloat16)
+        repeats = 1 if self.args.rehearse else 10
         with torch.inference_mode():
-            for _ in range(5):
+            for _ in range(repeats // 2 + 1):
                 call(values)
-            torch.cuda.synchronize()
+            self.wait()
             began, done = time.perf_counter(), 0
             while time.perf_counter() - began < self.args.seconds:
-                for _ in range(10):
+                for _ in range(repeats):
                     call(values)
-                torch.cuda.synchronize()
-                done += 10 * batch
+                self.wait()
+                done += repeats * batch
             return done / (time.perf_counter() - began)
 
     def stars(self):
-        """A Parquet file of simulated stars, repeated to have enough rows."""
-        path = self.folder / "stars.parquet"
+        """A Parquet file of simulated stars: those that build.sh has made, repeated to have enough rows."""
+        path, few = self.folder / "stars.parquet", pathlib.Path("stars.parquet").absolute()
         if not path.exists():
-            few = self.folder / "few.parquet"
-            self.lamcat("simulate", "--rows", min(self.args.rows, 100_000), "-o", few)
-            copies = max(1, self.args.rows // 100_000)
+            if not few.exists():
+                raise RuntimeError("stars.parquet is not in this folder: build.sh makes it where the simulator's data is")
+            copies = max(1, self.args.rows // self.count(few))
             numbers = f"generate_series(1, {copies})"
             self.lamcat("sql", "-q", "-o", path, "-c", f"SELECT s.* FROM '{few}' AS s CROSS JOIN {numbers}")
         return path
 
+    def count(self, path):
+        return int(self.lamcat("sql", "-q", "--format", "csv", "-c", f"SELECT count(*) FROM '{path}'").split()[1])
+
     def sql(self):
         """Parquet to Parquet."""
         path, rows = self.stars(), []
-        count = int(self.lamcat("sql", "-q", "--format", "csv", "-c", f"SELECT count(*) FROM '{path}'").split()[1])
+        count = self.count(path)
         xp = "xp(bp_coefficients, rp_coefficients, phot_g_mean_mag)"
         for labels, names in LABELS.items():
             columns = ", ".join(f"lam_infer({xp}, '{name}') AS {name}" for name in names.split(","))
             to = self.folder / "labels.parquet"
-            words = ["--model", self.model, "--device", "cuda", "--precision", "bf16", "-q", "-o", to]
+            words = ["--model", self.model, "--device", self.device, "--precision", self.fastest, "-q", "-o", to]
             best = float("inf")
             for _ in range(2):
                 began = time.perf_counter()
@@ -187,7 +205,7 @@ class Run:
             what = f"torch bf16 {row['mode']}" + (" absorbed" if row["absorbed"] else "")
             line(what, row["labels"], row["batch_rows"], row["stars_per_second"])
         for row in self.results.get("sql", []):
-            line("lamcat bf16, Parquet to Parquet", row["labels"], "-", row["stars_per_second"])
+            line(f"lamcat {self.fastest}, Parquet to Parquet", row["labels"], "-", row["stars_per_second"])
         for row in self.results.get("feed", []):
             line(f"host alone: {row['stage']}, {row['partitions']} cores", "-", "-", row["stars_per_second"])
         for report in self.results.get("parity", []):
@@ -203,6 +221,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=2.0, help="for each figure")
     parser.add_argument("--rows", type=int, default=2_000_000, help="stars of the file for sql and feed")
     parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--rehearse", action="store_true", help="on the CPU")
     args = parser.parse_args()
     args.lamcat = os.path.abspath(args.lamcat)
     args.output.mkdir(parents=True, exist_ok=True)
