@@ -1,14 +1,20 @@
 //! Which device computes.
 
+use std::sync::{Arc, Once};
+
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    backend::{Backend, Precision},
+    backend::{Answers, Backend, Precision, Requests},
     cpu::CpuBackend,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    context::Packed,
+    error::{Error, ErrorKind, Result},
+    model::Model,
+};
 
 /// Where models compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, ValueEnum)]
@@ -41,7 +47,8 @@ impl DeviceKind {
     /// The backends of the device, each for a thread of its own; the CPU computes on `threads`, or on one per core that
     /// the process may use if `None`.
     ///
-    /// Where `Auto` finds no GPU in a lamcat that was built for them, it says so once, as a warning.
+    /// Where `Auto` finds no GPU in a lamcat that was built for them, it says so once, as a warning when something is first
+    /// computed.
     ///
     /// # Errors
     /// If the device is not there or does not compute in `precision`, or the operating system gives no threads.
@@ -52,13 +59,38 @@ impl DeviceKind {
             Self::Auto if !cfg!(feature = "cuda") || !precision.on_gpu() => cpu(precision, threads),
             Self::Auto => match gpus(precision) {
                 Err(e) if precision.on_cpu() => {
-                    let why = e.to_string();
-                    tracing::warn!("computing on the CPU: {}", why.lines().next().unwrap_or_default());
-                    cpu(precision, threads)
+                    let (why, said) = (e.to_string(), Arc::new(Once::new()));
+                    let instead = |backend| Instead { backend, why: why.clone(), said: said.clone() };
+                    let backends = cpu(precision, threads)?.into_iter().map(instead);
+                    Ok(backends.map(|backend| Box::new(backend) as Box<dyn Backend>).collect())
                 }
                 found => found,
             },
         }
+    }
+}
+
+/// What computes in place of a GPU.
+struct Instead {
+    backend: Box<dyn Backend>,
+    /// Why there is none, in its first line.
+    why: String,
+    said: Arc<Once>,
+}
+
+impl Backend for Instead {
+    fn name(&self) -> &str {
+        self.backend.name()
+    }
+
+    fn batch_rows(&self) -> usize {
+        self.backend.batch_rows()
+    }
+
+    fn infer(&mut self, model: &Model, batch: &Packed, requests: &Requests) -> Result<Answers> {
+        let why = self.why.lines().next().unwrap_or_default();
+        self.said.call_once(|| tracing::warn!("computing on the CPU: {why}"));
+        self.backend.infer(model, batch, requests)
     }
 }
 
