@@ -77,7 +77,7 @@ impl SqlBench<'_> {
         session.sql(&format!("SET lamcat.batch_rows = {batch_rows}")).await?.collect().await?;
         let stars = format!(
             "(SELECT source_id, xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp FROM '{}')",
-            self.file.display()
+            self.file.display().to_string().replace('\'', "''")
         );
         let batches = contexts(&session, &model, &stars, batch_rows).await?;
         let inferred: usize = batches.iter().map(|batch| batch.rows).sum();
