@@ -7,11 +7,11 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What jemalloc reads as it starts: freed pages are given back after a second, by a thread of its own.
+/// What jemalloc reads as it starts: freed pages are given back after a tenth of a second, by a thread of its own.
 #[expect(unsafe_code, reason = "jemalloc looks for a symbol of this name")]
 // SAFETY: the name is jemalloc's own, and a pointer to a text that ends in zero is what it is for.
-#[unsafe(export_name = "_rjem_malloc_conf")]
-static MALLOC_CONF: &[u8; 43] = b"background_thread:true,dirty_decay_ms:1000\0";
+#[unsafe(export_name = "malloc_conf")]
+static MALLOC_CONF: &[u8; 42] = b"background_thread:true,dirty_decay_ms:100\0";
 
 fn main() -> ExitCode {
     lamcat::cli::main()
