@@ -108,7 +108,7 @@ class Run:
         rows = []
         for precision in self.precisions:
             for labels, names in LABELS.items():
-                for batch in BATCHES if precision == self.fastest else [8192]:
+                for batch in BATCHES if precision == self.fastest else BATCHES[2:3]:
                     words = ["--backend", self.device, "--model", self.model, "--labels", names, "--batch-rows", batch]
                     words += ["--precision", precision, "--seconds", self.args.seconds, "--json"]
                     rows.append(json.loads(self.lamcat("bench", *words)))
@@ -129,7 +129,7 @@ class Run:
                 plain = transformer.Labels(model, labels=names.split(","), absorbed=absorbed).to(self.device).to(torch.bfloat16)
                 for mode in ("plain", "max-autotune") if not absorbed else ("max-autotune",):
                     call = plain if mode == "plain" else torch.compile(plain, mode=mode, fullgraph=True, dynamic=False)
-                    for batch in (2048, 8192):
+                    for batch in (64,) if self.args.rehearse else (2048, 8192):
                         rows.append({"labels": labels, "absorbed": absorbed, "mode": mode, "batch_rows": batch,
                                      "stars_per_second": self.torch_rate(call, batch)})
                         print(f"    {rows[-1]}", flush=True)
