@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// Batches are large and short-lived: with the system's allocator a fifth of the time is the kernel's, most of it faulting
-/// their pages in. This one gives memory back that threads leave behind, so that what a long run holds does not grow.
+/// their pages in. This one gives back what threads leave behind.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

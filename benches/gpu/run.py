@@ -84,8 +84,8 @@ class Run:
             return (time.perf_counter() - began) / repeats
 
         n, copied = (1024, 1 << 20) if self.args.rehearse else (8192, 1 << 30)
-        name = "CPU, a rehearsal" if self.args.rehearse else torch.cuda.get_device_name()
-        rates = {"name": name, "torch": torch.__version__}
+        card = "CPU, a rehearsal" if self.args.rehearse else torch.cuda.get_device_name()
+        rates = {"name": card, "torch": torch.__version__}
         for name, kind, tf32 in [("bf16", torch.bfloat16, False), ("f16", torch.float16, False), ("tf32", torch.float32, True),
                                  ("f32", torch.float32, False)]:
             torch.backends.cuda.matmul.allow_tf32 = tf32
