@@ -3,15 +3,17 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context, bail};
+use arrow::datatypes::Schema;
 use clap::Args;
 use datafusion::{
-    config::TableParquetOptions,
+    config::{ParquetColumnOptions, TableParquetOptions},
     dataframe::DataFrame,
     datasource::file_format::{
         FileFormatFactory, arrow::ArrowFormatFactory, csv::CsvFormatFactory, format_as_file_type,
         json::JsonFormatFactory, parquet::ParquetFormatFactory,
     },
     logical_expr::LogicalPlanBuilder,
+    parquet::{arrow::ArrowSchemaConverter, basic::Type},
     physical_plan::{ExecutionPlan, execute_stream},
     sql::parser::Statement,
 };
@@ -120,20 +122,19 @@ impl Display {
     pub(super) async fn write_to(&self, session: &Session, statement: Statement, path: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         let format = Format::from_path(path).or(self.format);
+        let frame = session.plan(statement).await?;
         let factory: Arc<dyn FileFormatFactory> = match format {
             Some(Format::Csv) => Arc::new(CsvFormatFactory::new()),
             Some(Format::Json) => Arc::new(JsonFormatFactory::new()),
-            Some(Format::Parquet) => Arc::new(ParquetFormatFactory::new_with_options(TableParquetOptions {
-                global: session.context().state().config_options().execution.parquet.clone(),
-                ..TableParquetOptions::default()
-            })),
+            Some(Format::Parquet) => {
+                Arc::new(ParquetFormatFactory::new_with_options(parquet_options(session, frame.schema().as_arrow())?))
+            }
             Some(Format::Arrow) => Arc::new(ArrowFormatFactory::new()),
             _ => bail!(
                 "'{}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow",
                 without_secrets(path)
             ),
         };
-        let frame = session.plan(statement).await?;
         let (state, plan) = frame.into_parts();
         let copy = LogicalPlanBuilder::copy_to(
             plan,
@@ -171,6 +172,24 @@ impl Display {
             _ => eprintln!("{rows} rows in {seconds:.2} s; {inferred} rows inferred, {rate:.0} rows/s"),
         }
     }
+}
+
+/// The session's settings, and floats by bytes of like significance unless those name an encoding: hardly one float is
+/// like another, and a dictionary of them only takes memory.
+fn parquet_options(session: &Session, schema: &Schema) -> anyhow::Result<TableParquetOptions> {
+    let global = session.context().state().config_options().execution.parquet.clone();
+    let mut options = TableParquetOptions { global, ..TableParquetOptions::default() };
+    if options.global.encoding.is_none() {
+        let columns = ArrowSchemaConverter::new().convert(schema)?;
+        let floats = columns.columns().iter().filter(|c| matches!(c.physical_type(), Type::FLOAT | Type::DOUBLE));
+        let apart = ParquetColumnOptions {
+            dictionary_enabled: Some(false),
+            encoding: Some("byte_stream_split".to_owned()),
+            ..ParquetColumnOptions::default()
+        };
+        options.column_specific_options = floats.map(|c| (c.path().string(), apart.clone())).collect();
+    }
+    Ok(options)
 }
 
 fn written_rows(batches: &[arrow::array::RecordBatch]) -> usize {
