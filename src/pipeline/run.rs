@@ -37,6 +37,9 @@ use crate::{
     session::Session,
 };
 
+/// Pixels of the sky that are remembered of a unit, to know which units a part of a tile may have rows in.
+const UNIT_PIXELS: usize = 1024;
+
 /// A planned run.
 pub struct Run {
     session: Session,
@@ -228,9 +231,9 @@ impl Run {
     }
 
     async fn make(self: Arc<Self>, watch: &dyn Watch) -> Result<Made> {
-        let (units, rows_inferred, units_here) = self.clone().infer(watch).await?;
-        let counts = assemble::sky_counts(&units, self.job.catalogue().skymap_order);
         let catalogue = self.job.catalogue();
+        let mut counts = RowCounts::new(catalogue.skymap_order);
+        let (units, rows_inferred, units_here) = self.clone().infer(watch, &mut counts).await?;
         if counts.total() == 0 {
             let error = Error::new(ErrorKind::Input, "the query gives no rows: there is nothing to publish");
             return Err(error.at("file", self.pipeline.sql.path.display()).hint("look at its conditions"));
@@ -293,7 +296,8 @@ impl Run {
         }
     }
 
-    async fn infer(self: Arc<Self>, watch: &dyn Watch) -> Result<(Vec<UnitClaim>, u64, usize)> {
+    /// Works the units and adds up their rows in the pixels of the sky.
+    async fn infer(self: Arc<Self>, watch: &dyn Watch, counts: &mut RowCounts) -> Result<(Vec<UnitClaim>, u64, usize)> {
         let units = &self.job.units;
         watch.begin(Stage::Infer, units.len(), units.iter().filter_map(|unit| unit.cut.rows).sum());
         let tasks = units.iter().enumerate().map(|(number, unit)| Task {
@@ -314,8 +318,10 @@ impl Run {
         };
         let mut here = 0;
         let at_once = self.pipeline.resources.units_at_once;
-        let claims = share(&self.storage, tasks.collect(), at_once, work, |claim: &UnitClaim, own| {
+        let claims = share(&self.storage, tasks.collect(), at_once, work, |claim: &mut UnitClaim, own| {
             here += usize::from(own);
+            counts.merge(&claim.counts);
+            claim.counts = claim.counts.coarsened(UNIT_PIXELS);
             watch.done(claim.input_rows, own);
         });
         Ok((claims.await?, inferred.load(Ordering::Relaxed), here))
@@ -341,7 +347,7 @@ impl Run {
         // A tile is sorted out, encoded and compressed on one core.
         let cores = self.session.context().copied_config().target_partitions();
         let at_once = self.pipeline.resources.units_at_once.max(cores);
-        share(&self.storage, tasks, at_once, work, |claim: &TileClaim, own| watch.done(claim.leaf.rows, own)).await
+        share(&self.storage, tasks, at_once, work, |claim: &mut TileClaim, own| watch.done(claim.leaf.rows, own)).await
     }
 
     async fn assemble(&self, layout: &Layout, tiles: &[TileClaim]) -> Result<Manifest> {

@@ -86,14 +86,14 @@ enum Turn<C> {
     Leased(Task, Instant),
 }
 
-/// Does `tasks`, `at_once` of them at a time, and gives their claims in order. `work` does a task; `seen` is told of each
-/// claim and whether it was made here.
+/// Does `tasks`, `at_once` of them at a time, and gives their claims in order. `work` does a task; `seen` is shown each
+/// claim, told whether it was made here, and may drop from it what nobody else needs.
 pub(super) async fn share<C, F, W>(
     storage: &Storage,
     tasks: Vec<Task>,
     at_once: usize,
     work: F,
-    mut seen: impl FnMut(&C, bool),
+    mut seen: impl FnMut(&mut C, bool),
 ) -> Result<Vec<C>>
 where
     C: Claim,
@@ -113,9 +113,9 @@ where
     let mut turns = futures::stream::iter(turns).buffer_unordered(at_once);
     while let Some((number, turn)) = turns.try_next().await? {
         match turn {
-            Turn::Done { claim, own, took } => {
+            Turn::Done { mut claim, own, took } => {
                 longest = longest.max(took);
-                seen(&claim, own);
+                seen(&mut claim, own);
                 claims[number] = Some(claim);
             }
             Turn::Leased(task, since) => waiting.push((task, since)),
@@ -127,8 +127,8 @@ where
             let number = task.number;
             let again = turn(storage.clone(), task, Some((since, late)), work.clone());
             match spawned(number, again).await?.1 {
-                Turn::Done { claim, own, .. } => {
-                    seen(&claim, own);
+                Turn::Done { mut claim, own, .. } => {
+                    seen(&mut claim, own);
                     claims[number] = Some(claim);
                 }
                 Turn::Leased(task, since) => waiting.push((task, since)),

@@ -16,8 +16,7 @@ use super::{
     parquet_file::{Effort, TableWriter, Written, schema_file},
     paths, sky,
     storage::{Storage, json},
-    tiles::{RowCounts, Tile, Tiling},
-    units::UnitClaim,
+    tiles::{Tile, Tiling},
 };
 use crate::error::Result;
 
@@ -93,16 +92,6 @@ impl Extent {
     fn of(tiles: Vec<Tile>, files: &[Written]) -> Self {
         Self { rows: files.iter().map(|f| f.rows).sum(), bytes: files.iter().map(|f| f.bytes).sum(), tiles }
     }
-}
-
-/// Rows of all units in the pixels of the sky.
-#[must_use]
-pub fn sky_counts(units: &[UnitClaim], order: u8) -> RowCounts {
-    let mut counts = RowCounts::new(order);
-    for unit in units {
-        counts.merge(&unit.counts);
-    }
-    counts
 }
 
 /// The files written so far.

@@ -96,6 +96,16 @@ impl RowCounts {
         coarse
     }
 
+    /// The same rows in the finest pixels of which there are at most `pixels`, if those of order 0 are not more.
+    #[must_use]
+    pub fn coarsened(&self, pixels: usize) -> Self {
+        let mut coarse = self.clone();
+        while coarse.rows.len() > pixels && coarse.order > 0 {
+            coarse = coarse.at_order(coarse.order - 1);
+        }
+        coarse
+    }
+
     /// Whether there are rows in the pixels that overlap the pixels of order 29 from `start` to before `end`.
     #[must_use]
     pub fn touches(&self, start: i64, end: i64) -> bool {
@@ -217,6 +227,10 @@ mod tests {
             for row in &rows {
                 counts.add(*row);
             }
+            let coarse = counts.coarsened(20);
+            prop_assert_eq!(coarse.total(), counts.total());
+            prop_assert!(coarse.rows.len() <= 20);
+            prop_assert!(coarse.order == 4 || counts.at_order(coarse.order + 1).rows.len() > 20);
             let tiling = Tiling::new(counts.tiles(lowest, max));
             prop_assert!(tiling.tiles().windows(2).all(|w| w[0].range().1 <= w[1].range().0));
             for tile in tiling.tiles() {
@@ -234,6 +248,7 @@ mod tests {
                     let inside = rows.iter().filter(|r| (start..end).contains(*r)).count() as u64;
                     prop_assert!(inside <= max || end - start <= 1 << 50, "{inside} rows in {start}..{end}");
                     prop_assert!(inside == 0 || counts.touches(start, end));
+                    prop_assert!(inside == 0 || coarse.touches(start, end));
                 }
             }
             for row in rows {
