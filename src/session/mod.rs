@@ -62,6 +62,8 @@ pub struct Session {
 
 /// Rows of a row group of Parquet files that queries write.
 const ROW_GROUP_ROWS: usize = 100_000;
+/// Bytes of Parquet footers that are remembered.
+const FOOTER_BYTES: usize = 16 << 20;
 /// Consumers named in an out-of-memory error.
 const REPORTED_CONSUMERS: usize = 5;
 
@@ -80,7 +82,9 @@ impl Session {
     /// # Errors
     /// If a function cannot be registered.
     pub fn with_engine(options: &SessionOptions, engine: Arc<Engine>) -> Result<Self> {
-        let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(LazyStores::default()));
+        let mut runtime = RuntimeEnvBuilder::new()
+            .with_object_store_registry(Arc::new(LazyStores::default()))
+            .with_metadata_cache_limit(FOOTER_BYTES);
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
