@@ -29,6 +29,7 @@ pub mod properties;
 pub mod publish;
 pub mod quantiles;
 pub mod releases;
+mod row_groups;
 mod sky;
 pub mod storage;
 pub mod summary;

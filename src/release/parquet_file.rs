@@ -9,21 +9,20 @@ use arrow::{
 };
 use bytes::Bytes;
 use datafusion::parquet::{
-    arrow::{AsyncArrowWriter, async_writer::AsyncFileWriter},
     basic::{Compression, Encoding, ZstdLevel},
-    errors::{ParquetError, Result as ParquetResult},
+    errors::ParquetError,
     file::{
         metadata::{KeyValue, SortingColumn},
         properties::{EnabledStatistics, WriterProperties},
     },
     schema::types::ColumnPath,
 };
-use futures::future::BoxFuture;
 use object_store::buffered::BufWriter;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
 
-use super::{catalogue::HEALPIX_COLUMN, storage::Storage};
+use super::{catalogue::HEALPIX_COLUMN, row_groups::RowGroups, storage::Storage};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows to a row group.
@@ -47,10 +46,12 @@ pub enum Effort {
 }
 
 impl Effort {
-    fn zstd_level(self) -> i32 {
+    fn compression(self) -> Compression {
         match self {
-            Self::Working => 1,
-            Self::Published => 15,
+            // Whoever looks for a few rows in each of many units would make a decompressor for every column of each.
+            Self::Working => Compression::LZ4_RAW,
+            // The level is one of zstd's 1 to 22.
+            Self::Published => Compression::ZSTD(ZstdLevel::try_new(15).unwrap_or_default()),
         }
     }
 }
@@ -70,7 +71,8 @@ pub struct Written {
 
 /// Writes batches to a Parquet file.
 pub struct TableWriter {
-    writer: AsyncArrowWriter<Hashed>,
+    groups: RowGroups,
+    upload: Hashed,
     coalescer: BatchCoalescer,
     path: String,
     shown: String,
@@ -90,13 +92,13 @@ impl TableWriter {
         effort: Effort,
     ) -> Result<Self> {
         let upload = BufWriter::with_capacity(storage.store().clone(), storage.path(path), PART_BYTES);
-        let hashed = Hashed { upload, hash: Sha256::new(), bytes: 0 };
+        let upload = Hashed { upload, hash: Sha256::new(), bytes: 0 };
         let shown = storage.shown(path);
         let schema = &with_metadata(schema, metadata);
-        let writer = AsyncArrowWriter::try_new(hashed, schema.clone(), Some(properties(schema, metadata, effort)));
-        let writer = writer.map_err(|e| failed(&shown, e))?;
+        let groups = RowGroups::new(schema.clone(), properties(schema, metadata, effort), ROW_GROUP_ROWS);
+        let groups = groups.map_err(|e| failed(&shown, e))?;
         let coalescer = BatchCoalescer::new(schema.clone(), BATCH_ROWS);
-        Ok(Self { writer, coalescer, path: path.to_owned(), shown, rows: 0 })
+        Ok(Self { groups, upload, coalescer, path: path.to_owned(), shown, rows: 0 })
     }
 
     /// Writes rows; their columns are those of the schema in its order.
@@ -113,9 +115,14 @@ impl TableWriter {
 
     async fn encode(&mut self) -> Result<()> {
         while let Some(batch) = self.coalescer.next_completed_batch() {
-            self.writer.write(&batch).await.map_err(|e| failed(&self.shown, e))?;
+            self.groups.push(batch).await.map_err(|e| failed(&self.shown, e))?;
         }
-        Ok(())
+        self.upload().await
+    }
+
+    async fn upload(&mut self) -> Result<()> {
+        let written = self.upload.write(self.groups.take()).await;
+        written.map_err(|e| failed(&self.shown, ParquetError::External(Box::new(e))))
     }
 
     /// Ends the file. Until then there is nothing under its name.
@@ -125,10 +132,12 @@ impl TableWriter {
     pub async fn finish(mut self) -> Result<Written> {
         self.coalescer.finish_buffered_batch().map_err(|e| failed(&self.shown, e.into()))?;
         self.encode().await?;
-        self.writer.finish().await.map_err(|e| failed(&self.shown, e))?;
-        let hashed = self.writer.into_inner();
-        let sha256 = format!("{:x}", hashed.hash.finalize());
-        Ok(Written { path: self.path, rows: self.rows, bytes: hashed.bytes, sha256 })
+        self.groups.finish().await.map_err(|e| failed(&self.shown, e))?;
+        self.upload().await?;
+        let ended = self.upload.upload.shutdown().await;
+        ended.map_err(|e| failed(&self.shown, ParquetError::External(Box::new(e))))?;
+        let sha256 = format!("{:x}", self.upload.hash.finalize());
+        Ok(Written { path: self.path, rows: self.rows, bytes: self.upload.bytes, sha256 })
     }
 }
 
@@ -142,20 +151,20 @@ fn failed(file: &str, e: ParquetError) -> Error {
     Error::new(ErrorKind::Io, "cannot write the table").at("file", file).source(e)
 }
 
-/// Zstandard; floats by bytes of like significance; what is sorted as differences; pages that can be skipped.
+/// Compressed; floats by bytes of like significance; what is sorted as differences; pages that can be skipped.
 fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> WriterProperties {
-    // The levels are constants within zstd's 1 to 22.
-    let level = ZstdLevel::try_new(effort.zstd_level()).unwrap_or_default();
     let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
     let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_compression(effort.compression())
         .set_data_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_created_by(concat!("lamcat ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(pairs.collect()));
     if effort == Effort::Working {
+        // Rows are looked for by position alone, and the index of pages is held in memory for every unit.
         builder = builder.set_data_page_row_count_limit(WORKING_PAGE_ROWS);
+        builder = builder.set_statistics_enabled(EnabledStatistics::Chunk);
+        builder = builder.set_column_statistics_enabled(HEALPIX_COLUMN.into(), EnabledStatistics::Page);
     }
     for (i, field) in schema.fields().iter().enumerate() {
         let (path, values) = match field.data_type() {
@@ -187,15 +196,14 @@ struct Hashed {
     bytes: u64,
 }
 
-impl AsyncFileWriter for Hashed {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, ParquetResult<()>> {
+impl Hashed {
+    async fn write(&mut self, bytes: Vec<u8>) -> object_store::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.hash.update(&bytes);
         self.bytes += bytes.len() as u64;
-        AsyncFileWriter::write(&mut self.upload, bytes)
-    }
-
-    fn complete(&mut self) -> BoxFuture<'_, ParquetResult<()>> {
-        AsyncFileWriter::complete(&mut self.upload)
+        self.upload.put(Bytes::from(bytes)).await
     }
 }
 
