@@ -1,8 +1,12 @@
 //! Every output format holds the same rows.
 
-use std::fs::File;
+use std::{fs::File, path::Path};
 
 use arrow::array::RecordBatch;
+use datafusion::parquet::{
+    basic::Encoding,
+    file::reader::{FileReader, SerializedFileReader},
+};
 
 use crate::program::{fail, lamcat, run};
 
@@ -16,8 +20,14 @@ fn demo() -> tempfile::TempDir {
     folder
 }
 
-fn csv(folder: &std::path::Path, from: &str) -> String {
+fn csv(folder: &Path, from: &str) -> String {
     run(lamcat(folder).args(["sql", "-q", "--format", "csv", "-c", &format!("SELECT * FROM '{from}' ORDER BY 1")])).0
+}
+
+/// Encodings of a column of the first row group of a Parquet file.
+fn encodings(file: &Path, column: usize) -> Vec<Encoding> {
+    let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
+    reader.metadata().row_group(0).column(column).encodings().collect()
 }
 
 #[test]
@@ -34,6 +44,11 @@ fn files_of_every_format_read_back_alike() {
         let back = run(lamcat(folder.path()).args(["sql", "-q", "--format", "csv", "-c", &query])).0;
         assert_eq!(back, direct, "{file}");
     }
+    // Floats by bytes of like significance, unless another encoding is asked for.
+    assert!(encodings(&folder.path().join("rows.parquet"), 1).contains(&Encoding::BYTE_STREAM_SPLIT));
+    let plain = format!("SET datafusion.execution.parquet.encoding = 'plain'; {QUERY}");
+    run(lamcat(folder.path()).args(["sql", "-c", &plain, "-o", "plain.parquet"]));
+    assert!(!encodings(&folder.path().join("plain.parquet"), 1).contains(&Encoding::BYTE_STREAM_SPLIT));
     // COPY does the same, to a folder of files too.
     run(lamcat(folder.path()).args(["sql", "-c", &format!("COPY ({QUERY}) TO 'copied.parquet'")]));
     assert_eq!(csv(folder.path(), "copied.parquet"), direct);
