@@ -242,7 +242,7 @@ def table(rates, ways, work, machine, off):
     peak = statistics.median(max(each.values()) for each in machine)
     full = {name: value for name, value in median.items() if "lamcat" not in name and not any(k in name for k in REDUCED)}
     int8 = {name: value for name, value in median.items() if name.startswith("ONNX Runtime int8")}
-    best, best_int8 = max(full.values()), max(int8.values())
+    best, best_int8 = max(full.values()), max(int8.values(), default=None)
     rows = []
     for name in sorted(median, key=lambda name: ("1 label" in name, -median[name])):
         three = "1 label" not in name
@@ -254,7 +254,7 @@ def table(rates, ways, work, machine, off):
             "lowest": min(rates[name]),
             "highest": max(rates[name]),
             "over_best_f32_peer": median[name] / best if three else None,
-            "over_onnx_int8": median[name] / best_int8 if three else None,
+            "over_onnx_int8": median[name] / best_int8 if three and best_int8 else None,
             "share_of_sgemm": median[name] * work.get(name, work["lamcat"]) / 1e3 / peak,
             "largest_difference": off[name][0] if name in off else None,
             "teff_rms_difference": off[name][1] if name in off else None,
