@@ -122,18 +122,23 @@ impl Display {
     pub(super) async fn write_to(&self, session: &Session, statement: Statement, path: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         let format = Format::from_path(path).or(self.format);
-        let frame = session.plan(statement).await?;
-        let factory: Arc<dyn FileFormatFactory> = match format {
-            Some(Format::Csv) => Arc::new(CsvFormatFactory::new()),
-            Some(Format::Json) => Arc::new(JsonFormatFactory::new()),
-            Some(Format::Parquet) => {
-                Arc::new(ParquetFormatFactory::new_with_options(parquet_options(session, frame.schema().as_arrow())?))
-            }
-            Some(Format::Arrow) => Arc::new(ArrowFormatFactory::new()),
+        // Known before anything is planned, but for Parquet, whose settings depend on the columns.
+        let factory: Option<Arc<dyn FileFormatFactory>> = match format {
+            Some(Format::Csv) => Some(Arc::new(CsvFormatFactory::new())),
+            Some(Format::Json) => Some(Arc::new(JsonFormatFactory::new())),
+            Some(Format::Arrow) => Some(Arc::new(ArrowFormatFactory::new())),
+            Some(Format::Parquet) => None,
             _ => bail!(
                 "'{}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow",
                 without_secrets(path)
             ),
+        };
+        let frame = session.plan(statement).await?;
+        let factory = match factory {
+            Some(factory) => factory,
+            None => {
+                Arc::new(ParquetFormatFactory::new_with_options(parquet_options(session, frame.schema().as_arrow())?))
+            }
         };
         let (state, plan) = frame.into_parts();
         let copy = LogicalPlanBuilder::copy_to(

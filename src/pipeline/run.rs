@@ -321,7 +321,7 @@ impl Run {
         let claims = share(&self.storage, tasks.collect(), at_once, work, |claim: &mut UnitClaim, own| {
             here += usize::from(own);
             counts.merge(&claim.counts);
-            claim.counts = claim.counts.coarsened(UNIT_PIXELS);
+            claim.counts.coarsen(UNIT_PIXELS);
             watch.done(claim.input_rows, own);
         });
         Ok((claims.await?, inferred.load(Ordering::Relaxed), here))

@@ -96,14 +96,11 @@ impl RowCounts {
         coarse
     }
 
-    /// The same rows in the finest pixels of which there are at most `pixels`, if those of order 0 are not more.
-    #[must_use]
-    pub fn coarsened(&self, pixels: usize) -> Self {
-        let mut coarse = self.clone();
-        while coarse.rows.len() > pixels && coarse.order > 0 {
-            coarse = coarse.at_order(coarse.order - 1);
+    /// Counts the same rows in the finest pixels of which there are at most `pixels`, if those of order 0 are not more.
+    pub fn coarsen(&mut self, pixels: usize) {
+        while self.rows.len() > pixels && self.order > 0 {
+            *self = self.at_order(self.order - 1);
         }
-        coarse
     }
 
     /// Whether there are rows in the pixels that overlap the pixels of order 29 from `start` to before `end`.
@@ -227,7 +224,8 @@ mod tests {
             for row in &rows {
                 counts.add(*row);
             }
-            let coarse = counts.coarsened(20);
+            let mut coarse = counts.clone();
+            coarse.coarsen(20);
             prop_assert_eq!(coarse.total(), counts.total());
             prop_assert!(coarse.rows.len() <= 20);
             prop_assert!(coarse.order == 4 || counts.at_order(coarse.order + 1).rows.len() > 20);
