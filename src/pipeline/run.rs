@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use arrow::datatypes::Schema;
+use datafusion::prelude::SessionContext;
 
 use super::{
     check::plan_check,
@@ -23,7 +24,7 @@ use crate::{
     model::Model,
     release::{
         Storage,
-        arrange::{Arrangement, TileClaim},
+        arrange::{Arrangement, TileClaim, reader},
         assemble::{self, Manifest},
         margin::Margin,
         paths,
@@ -357,7 +358,7 @@ impl Run {
 
     fn arrangement<'a>(&'a self, layout: &'a Layout) -> Arrangement<'a> {
         Arrangement {
-            context: self.session.context(),
+            context: &layout.reader,
             storage: &self.storage,
             job: &self.job.paths,
             schema: self.job.schema.clone(),
@@ -372,6 +373,7 @@ impl Run {
 
 /// How the release is laid out.
 struct Layout {
+    reader: SessionContext,
     folder: String,
     main: String,
     footer: [(&'static str, String); 2],
@@ -388,6 +390,7 @@ impl Layout {
         let folder = run.job.release_folder();
         let margin = catalogue.margin_arcsec.map(|arcsec| Margin::new(&tiling, arcsec)).transpose()?;
         let footer = votable::footer(catalogue, &run.job.schema)?;
-        Ok(Self { main: format!("{folder}/{}", catalogue.name), folder, footer, tiling, margin, units, counts })
+        let (reader, main) = (reader(run.session.context())?, format!("{folder}/{}", catalogue.name));
+        Ok(Self { reader, folder, main, footer, tiling, margin, units, counts })
     }
 }

@@ -10,6 +10,7 @@ use arrow::{
 };
 use datafusion::{
     common::Column,
+    execution::{cache::cache_manager::CacheManagerConfig, runtime_env::RuntimeEnvBuilder},
     logical_expr::{Expr, SortExpr},
     physical_plan::SendableRecordBatchStream,
     prelude::{ParquetReadOptions, SessionContext, ident, lit},
@@ -34,6 +35,8 @@ const MARGIN_ORDER: &str = "margin_order";
 const MARGIN_PIXEL: &str = "margin_pixel";
 /// Rows of a tile sorted at once, so that a full tile needs no more memory than a small one.
 const PIECE_ROWS: u64 = 50_000;
+/// Bytes of footers of units that are remembered, however many units there are.
+const FOOTER_BYTES: usize = 2 << 20;
 
 /// The claim of a tile: its leaf, and its rows that others have in their margins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +59,7 @@ pub struct TileClaim {
 
 /// What all tiles have in common.
 pub struct Arrangement<'a> {
-    /// To read the units with.
+    /// To read the units with; see [`reader`].
     pub context: &'a SessionContext,
     /// Where everything is.
     pub storage: &'a Storage,
@@ -124,6 +127,17 @@ impl Arrangement<'_> {
         }
         leaf.finish().await
     }
+}
+
+/// A context to read units in, with the stores, the memory and the settings of another.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn reader(context: &SessionContext) -> Result<SessionContext> {
+    let caches = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_BYTES);
+    let runtime = RuntimeEnvBuilder::from_runtime_env(&context.runtime_env()).with_cache_manager(caches);
+    let runtime = runtime.build_arc().map_err(|e| unreadable(&e))?;
+    Ok(SessionContext::new_with_config_rt(context.copied_config(), runtime))
 }
 
 /// The rows of `files` that a condition holds for, with the columns of `schema`, by position and identifier.

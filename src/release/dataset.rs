@@ -1,10 +1,12 @@
 //! The files beside the leaves: the schema alone, the row groups of all leaves together, a row of every tile.
 
+use std::{num::NonZeroUsize, thread::available_parallelism};
+
 use arrow::{array::RecordBatch, compute::concat_batches, datatypes::SchemaRef};
 use datafusion::parquet::{
-    arrow::ParquetRecordBatchStreamBuilder,
+    arrow::{ParquetRecordBatchStreamBuilder, arrow_reader::ArrowReaderOptions},
     errors::ParquetError,
-    file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData},
+    file::metadata::{FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData},
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -16,13 +18,27 @@ const MOST_LEAVES: usize = 20_000;
 /// Footers read at once.
 const AT_ONCE: usize = 8;
 
+/// Tables read at once: decoding one keeps a core busy, and holds a row group.
+pub(crate) fn tables_at_once() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 /// A reader of a table.
 ///
 /// # Errors
 /// If it is no Parquet file.
 pub async fn open(storage: &Storage, file: &str) -> Result<ParquetRecordBatchStreamBuilder<StoreReader>> {
+    open_with(storage, file, ArrowReaderOptions::new()).await
+}
+
+async fn open_with(
+    storage: &Storage,
+    file: &str,
+    options: ArrowReaderOptions,
+) -> Result<ParquetRecordBatchStreamBuilder<StoreReader>> {
     let reader = StoreReader::new(storage.store().clone(), storage.path(file));
-    ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|e| damaged(storage, file, e))
+    let opened = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await;
+    opened.map_err(|e| damaged(storage, file, e))
 }
 
 /// That a table cannot be read.
@@ -85,7 +101,9 @@ pub async fn first_rows(storage: &Storage, schema: &SchemaRef, leaves: &[Written
 }
 
 async fn first_row(storage: &Storage, leaf: &Written) -> Result<Option<RecordBatch>> {
-    let reader = open(storage, &leaf.path).await?.with_limit(1).build();
+    // Where pages are is read too, or a whole row group would be fetched for its first row.
+    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+    let reader = open_with(storage, &leaf.path, options).await?.with_limit(1).build();
     let mut reader = reader.map_err(|e| damaged(storage, &leaf.path, e))?;
     reader.try_next().await.map_err(|e| damaged(storage, &leaf.path, e))
 }

@@ -9,11 +9,7 @@ use arrow::{
 use datafusion::{
     common::JoinType,
     error::DataFusionError,
-    execution::{
-        memory_pool::{FairSpillPool, MemoryLimit},
-        runtime_env::RuntimeEnvBuilder,
-    },
-    prelude::{DataFrame, Expr, ParquetReadOptions, SessionContext, cast, ident},
+    prelude::{DataFrame, Expr, ParquetReadOptions, SessionContext, ident},
 };
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -23,6 +19,7 @@ use super::{
     catalogue::ID_COLUMN,
     quantiles::Quantiles,
     releases,
+    spilling::Spilling,
     storage::Storage,
     summary::{
         FLAG_BITS, FLAGS_COLUMN, Summary, Wanted, as_floats, count_bits, float_columns, leaves, schema, summarise,
@@ -30,8 +27,8 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes that the join holds before it spills, where the session has no limit of its own.
-const JOIN_BYTES: usize = 2 << 30;
+/// The join by identifier. With one part there would be a hash join, which holds one side whole.
+const JOIN: Spilling = Spilling { bytes: 128 << 20, partitions: 2, sorts: 2, merged: 16, batch_rows: 1024 };
 
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -126,7 +123,7 @@ pub async fn diff(context: &SessionContext, storage: &Storage, old: &str, new: &
     let shared: Vec<String> = float_columns(&old.schema).intersection(&float_columns(&new.schema)).cloned().collect();
     let flags = [&old, &new].iter().all(|half| has_flags(&half.schema));
     let mut joined = Joined::new(shared.len());
-    let context = spilling(context).map_err(|e| unreadable(&e))?;
+    let context = sorting(context).map_err(|e| unreadable(&e))?;
     let frame = join(&context, storage, &old, &new, &shared, flags).await.map_err(|e| unreadable(&e))?;
     let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
     while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
@@ -189,18 +186,11 @@ fn unreadable(e: &DataFusionError) -> Error {
 }
 
 /// A context that joins by sorting, in bounded memory.
-fn spilling(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
+fn sorting(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
+    let context = JOIN.context(context)?;
     let mut config = context.copied_config();
-    // With one partition there would be a hash join, which holds one side whole.
-    let partitions = config.target_partitions().max(2);
-    config = config.with_target_partitions(partitions);
     config.options_mut().optimizer.prefer_hash_join = false;
-    let mut runtime = context.runtime_env();
-    if matches!(runtime.memory_pool.memory_limit(), MemoryLimit::Infinite) {
-        let pool = Arc::new(FairSpillPool::new(JOIN_BYTES));
-        runtime = RuntimeEnvBuilder::from_runtime_env(&runtime).with_memory_pool(pool).build_arc()?;
-    }
-    Ok(SessionContext::new_with_config_rt(config, runtime))
+    Ok(SessionContext::new_with_config_rt(config, context.runtime_env()))
 }
 
 /// Both identifiers, both flags if there are any, then old and new values of each column in turn; a row of each source.
@@ -219,7 +209,7 @@ async fn join(
         let mut selected = vec![ident(ID_COLUMN).alias(format!("{prefix}_id"))];
         selected.extend(flags.then(|| ident(FLAGS_COLUMN).alias(format!("{prefix}_flags"))));
         let values = columns.iter().enumerate();
-        let value = |(i, name): (usize, &String)| cast(ident(name), DataType::Float64).alias(format!("{prefix}_{i}"));
+        let value = |(i, name): (usize, &String)| ident(name).alias(format!("{prefix}_{i}"));
         selected.extend(values.map(value));
         sides.push(frame.select(selected)?);
     }

@@ -6,13 +6,7 @@ use arrow::{
     array::{ArrayRef, AsArray, RecordBatch, UInt8Array, UInt64Array},
     datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
 };
-use datafusion::{
-    execution::{
-        memory_pool::{FairSpillPool, MemoryLimit},
-        runtime_env::RuntimeEnvBuilder,
-    },
-    prelude::{ParquetReadOptions, SessionContext, ident},
-};
+use datafusion::prelude::{ParquetReadOptions, SessionContext, ident};
 use futures::TryStreamExt;
 
 use super::{
@@ -20,6 +14,7 @@ use super::{
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
     parquet_file::{Effort, TableWriter, Written},
     paths,
+    spilling::Spilling,
     storage::Storage,
     tiles::Tiling,
 };
@@ -27,8 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a part at most.
 const PART_ROWS: u64 = 20_000_000;
-/// Memory of the sort by identifier, whatever its rows; what goes beyond is sorted through files on the local disk.
-const SORT_BYTES: usize = 64 << 20;
+/// The sort by identifier. It has one part: what merged several would need memory too.
+const SORT: Spilling = Spilling { bytes: 32 << 20, partitions: 1, sorts: 1, merged: 128, batch_rows: 2048 };
 
 /// Columns of the index.
 #[must_use]
@@ -55,7 +50,8 @@ pub async fn write(
 ) -> Result<Vec<Written>> {
     let urls: Vec<String> = units.iter().map(|file| storage.url(&file.path)).collect();
     let options = ParquetReadOptions::default().file_sort_order(vec![sky_order()]);
-    let frame = sorter(context)?.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
+    let context = SORT.context(context).map_err(|e| unreadable(&e))?;
+    let frame = context.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
     let frame = frame.select([ident(ID_COLUMN), ident(HEALPIX_COLUMN)]);
     let frame = frame.and_then(|f| f.sort(vec![ident(ID_COLUMN).sort(true, false)])).map_err(|e| unreadable(&e))?;
     let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
@@ -74,19 +70,6 @@ pub async fn write(
     }
     written.push(part.finish().await?);
     Ok(written)
-}
-
-/// A context with the stores of another and a limit of memory.
-fn sorter(context: &SessionContext) -> Result<SessionContext> {
-    let environment = context.runtime_env();
-    let bytes = match environment.memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) => bytes.min(SORT_BYTES),
-        MemoryLimit::Infinite | MemoryLimit::Unknown => SORT_BYTES,
-    };
-    let limited =
-        RuntimeEnvBuilder::from_runtime_env(&environment).with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
-    let limited = limited.build_arc().map_err(|e| unreadable(&e))?;
-    Ok(SessionContext::new_with_config_rt(context.copied_config(), limited))
 }
 
 fn new_part(storage: &Storage, folder: &str, number: usize) -> Result<TableWriter> {
@@ -116,4 +99,58 @@ fn with_tiles(batch: &RecordBatch, tiling: &Tiling) -> Result<RecordBatch> {
     let pixels: ArrayRef = Arc::new(UInt64Array::from_iter_values(tiles.iter().map(|tile| tile.pixel)));
     let columns = vec![batch.column(0).clone(), batch.column(1).clone(), orders, pixels];
     RecordBatch::try_new(schema(), columns).map_err(|e| Error::new(ErrorKind::Io, "cannot write the index").source(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+    use datafusion::{
+        execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
+        prelude::SessionConfig,
+    };
+    use object_store::{memory::InMemory, path::Path};
+    use url::Url;
+
+    use super::*;
+    use crate::release::{dataset, tiles::Tile};
+
+    /// Units of so many rows each; every identifier once, in no order.
+    async fn units(storage: &Storage, units: u64, rows: u64) -> Vec<Written> {
+        let columns = [(HEALPIX_COLUMN, DataType::Int64), (ID_COLUMN, DataType::Int64)];
+        let schema = Arc::new(Schema::new(columns.map(|(name, of)| Field::new(name, of, false)).to_vec()));
+        let mut written = Vec::new();
+        for unit in 0..units {
+            let cells = Int64Array::from_iter_values(0..rows as i64);
+            // The factor has none in common with the number of rows.
+            let ids = (unit * rows..(unit + 1) * rows).map(|row| (row * 7_919 % (units * rows)) as i64);
+            let columns: Vec<ArrayRef> = vec![Arc::new(cells), Arc::new(Int64Array::from_iter_values(ids))];
+            let path = format!("units/{unit}.parquet");
+            let mut table = TableWriter::new(storage, &path, &schema, &[], Effort::Working).unwrap();
+            table.write(RecordBatch::try_new(schema.clone(), columns).unwrap()).await.unwrap();
+            written.push(table.finish().await.unwrap());
+        }
+        written
+    }
+
+    #[tokio::test]
+    async fn more_rows_than_memory_are_sorted_on_many_cores() {
+        let (store, url) = (Arc::new(InMemory::new()), Url::parse("memory:///").unwrap());
+        let storage = Storage::new(store.clone(), Path::default(), url.clone());
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(2 << 20)));
+        let config = SessionConfig::new().with_target_partitions(32);
+        let context = SessionContext::new_with_config_rt(config, runtime.build_arc().unwrap());
+        context.register_object_store(&url, store);
+        let (units, tile) = (units(&storage, 40, 10_000).await, Tile::new(0, 0).unwrap());
+        let units: Vec<&Written> = units.iter().collect();
+        let parts = write(&context, &storage, &units, &Tiling::new(vec![tile]), "index").await.unwrap();
+        assert_eq!(parts.len(), 1);
+        let mut rows = dataset::open(&storage, &parts[0].path).await.unwrap().build().unwrap();
+        let mut next = 0;
+        while let Some(batch) = rows.try_next().await.unwrap() {
+            let ids = batch.column(0).as_primitive::<Int64Type>().values();
+            assert!(ids.iter().copied().eq(next..next + ids.len() as i64));
+            next += ids.len() as i64;
+        }
+        assert_eq!(next, 400_000);
+    }
 }

@@ -31,10 +31,12 @@ pub mod quantiles;
 pub mod releases;
 mod row_groups;
 mod sky;
+mod spilling;
 pub mod storage;
 pub mod summary;
 pub mod tiles;
 pub mod units;
+mod upload;
 pub mod verify;
 pub mod votable;
 

@@ -7,7 +7,6 @@ use arrow::{
     compute::BatchCoalescer,
     datatypes::{DataType, Schema, SchemaRef},
 };
-use bytes::Bytes;
 use datafusion::parquet::{
     basic::{Compression, Encoding, ZstdLevel},
     errors::ParquetError,
@@ -17,12 +16,14 @@ use datafusion::parquet::{
     },
     schema::types::ColumnPath,
 };
-use object_store::buffered::BufWriter;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
 
-use super::{catalogue::HEALPIX_COLUMN, row_groups::RowGroups, storage::Storage};
+use super::{
+    catalogue::HEALPIX_COLUMN,
+    row_groups::RowGroups,
+    storage::Storage,
+    upload::{Upload, Uploaded},
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows to a row group.
@@ -33,8 +34,6 @@ const PAGE_BYTES: usize = 128 << 10;
 const WORKING_PAGE_ROWS: usize = 1024;
 /// Rows encoded at once: equal batches make equal files, however the rows came.
 const BATCH_ROWS: usize = 8192;
-/// Bytes of a part of an upload.
-const PART_BYTES: usize = 8 << 20;
 
 /// How hard a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +71,6 @@ pub struct Written {
 /// Writes batches to a Parquet file.
 pub struct TableWriter {
     groups: RowGroups,
-    upload: Hashed,
     coalescer: BatchCoalescer,
     path: String,
     shown: String,
@@ -91,14 +89,13 @@ impl TableWriter {
         metadata: &[(&str, String)],
         effort: Effort,
     ) -> Result<Self> {
-        let upload = BufWriter::with_capacity(storage.store().clone(), storage.path(path), PART_BYTES);
-        let upload = Hashed { upload, hash: Sha256::new(), bytes: 0 };
+        let upload = Upload::new(storage.store().clone(), storage.path(path));
         let shown = storage.shown(path);
         let schema = &with_metadata(schema, metadata);
-        let groups = RowGroups::new(schema.clone(), properties(schema, metadata, effort), ROW_GROUP_ROWS);
+        let groups = RowGroups::new(schema.clone(), properties(schema, metadata, effort), ROW_GROUP_ROWS, upload);
         let groups = groups.map_err(|e| failed(&shown, e))?;
         let coalescer = BatchCoalescer::new(schema.clone(), BATCH_ROWS);
-        Ok(Self { groups, upload, coalescer, path: path.to_owned(), shown, rows: 0 })
+        Ok(Self { groups, coalescer, path: path.to_owned(), shown, rows: 0 })
     }
 
     /// Writes rows; their columns are those of the schema in its order.
@@ -117,12 +114,7 @@ impl TableWriter {
         while let Some(batch) = self.coalescer.next_completed_batch() {
             self.groups.push(batch).await.map_err(|e| failed(&self.shown, e))?;
         }
-        self.upload().await
-    }
-
-    async fn upload(&mut self) -> Result<()> {
-        let written = self.upload.write(self.groups.take()).await;
-        written.map_err(|e| failed(&self.shown, ParquetError::External(Box::new(e))))
+        Ok(())
     }
 
     /// Ends the file. Until then there is nothing under its name.
@@ -132,12 +124,8 @@ impl TableWriter {
     pub async fn finish(mut self) -> Result<Written> {
         self.coalescer.finish_buffered_batch().map_err(|e| failed(&self.shown, e.into()))?;
         self.encode().await?;
-        self.groups.finish().await.map_err(|e| failed(&self.shown, e))?;
-        self.upload().await?;
-        let ended = self.upload.upload.shutdown().await;
-        ended.map_err(|e| failed(&self.shown, ParquetError::External(Box::new(e))))?;
-        let sha256 = format!("{:x}", self.upload.hash.finalize());
-        Ok(Written { path: self.path, rows: self.rows, bytes: self.upload.bytes, sha256 })
+        let Uploaded { bytes, sha256 } = self.groups.finish().await.map_err(|e| failed(&self.shown, e))?;
+        Ok(Written { path: self.path, rows: self.rows, bytes, sha256 })
     }
 }
 
@@ -187,24 +175,6 @@ fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> W
         }
     }
     builder.build()
-}
-
-/// An upload that hashes what goes through it.
-struct Hashed {
-    upload: BufWriter,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Hashed {
-    async fn write(&mut self, bytes: Vec<u8>) -> object_store::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.hash.update(&bytes);
-        self.bytes += bytes.len() as u64;
-        self.upload.put(Bytes::from(bytes)).await
-    }
 }
 
 /// A file without rows: the schema and the metadata.

@@ -37,11 +37,12 @@ impl AsyncFileReader for StoreReader {
 
     fn get_metadata<'a>(
         &'a mut self,
-        _options: Option<&'a ArrowReaderOptions>,
+        options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
             let size = self.store.head(&self.path).await.map_err(failed)?.size;
-            let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
+            let pages = options.map_or(PageIndexPolicy::Skip, ArrowReaderOptions::offset_index_policy);
+            let reader = ParquetMetaDataReader::new().with_offset_index_policy(pages);
             Ok(Arc::new(reader.load_and_finish(self, size).await?))
         }
         .boxed()

@@ -1,11 +1,17 @@
 //! Parquet's row groups, encoded a column at a time.
 //!
 //! A compressor of zstd takes megabytes at the levels that published files have. A writer that takes rows as they come has
-//! one for every column; this one keeps the rows of a row group and has one.
+//! one for every column; this one keeps the rows of a row group and has one. What is encoded is uploaded at once.
 
-use std::sync::Arc;
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::{ArrayRef, RecordBatch},
+    datatypes::SchemaRef,
+};
 use datafusion::parquet::{
     arrow::{
         ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata,
@@ -15,9 +21,13 @@ use datafusion::parquet::{
     file::{properties::WriterProperties, writer::SerializedFileWriter},
 };
 
-/// A file in the making: the rows of the row group to come, and bytes that nobody has taken yet.
+use super::upload::{Upload, Uploaded};
+
+/// A file in the making: the rows of the row group to come.
 pub(super) struct RowGroups {
-    file: SerializedFileWriter<Vec<u8>>,
+    file: SerializedFileWriter<Outbox>,
+    outbox: Outbox,
+    upload: Upload,
     columns: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
     most: usize,
@@ -30,18 +40,24 @@ impl RowGroups {
     ///
     /// # Errors
     /// If Parquet cannot have a column of the schema.
-    pub(super) fn new(schema: SchemaRef, mut properties: WriterProperties, most: usize) -> Result<Self> {
+    pub(super) fn new(
+        schema: SchemaRef,
+        mut properties: WriterProperties,
+        most: usize,
+        upload: Upload,
+    ) -> Result<Self> {
         let parquet = ArrowSchemaConverter::new().with_coerce_types(properties.coerce_types()).convert(&schema)?;
         add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
-        let file = SerializedFileWriter::new(Vec::new(), parquet.root_schema_ptr(), Arc::new(properties))?;
+        let outbox = Outbox::default();
+        let file = SerializedFileWriter::new(outbox.clone(), parquet.root_schema_ptr(), Arc::new(properties))?;
         let columns = ArrowRowGroupWriterFactory::new(&file, schema.clone());
-        Ok(Self { file, columns, schema, most, waiting: Vec::new(), rows: 0 })
+        Ok(Self { file, outbox, upload, columns, schema, most, waiting: Vec::new(), rows: 0 })
     }
 
-    /// Adds rows, and encodes what fills a row group.
+    /// Adds rows, and writes what fills a row group.
     ///
     /// # Errors
-    /// If the rows cannot be encoded.
+    /// If the rows cannot be encoded or the store fails.
     pub(super) async fn push(&mut self, mut batch: RecordBatch) -> Result<()> {
         while self.rows + batch.num_rows() >= self.most {
             let fit = self.most - self.rows;
@@ -56,32 +72,28 @@ impl RowGroups {
         Ok(())
     }
 
-    /// The bytes since they were last taken.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(self.file.inner_mut())
-    }
-
-    /// Ends the file; its last bytes are still to be taken.
+    /// Ends the file.
     ///
     /// # Errors
-    /// If the last rows cannot be encoded.
-    pub(super) async fn finish(&mut self) -> Result<()> {
+    /// If the last rows cannot be encoded or the store fails.
+    pub(super) async fn finish(mut self) -> Result<Uploaded> {
         if !self.waiting.is_empty() {
             self.encode().await?;
         }
         self.file.finish()?;
-        Ok(())
+        self.upload.put(self.outbox.take()).await?;
+        Ok(self.upload.finish().await?)
     }
 
+    /// Writes the rows that wait; a column's are let go as soon as it is written.
     async fn encode(&mut self) -> Result<()> {
-        let rows = std::mem::take(&mut self.waiting);
-        self.rows = 0;
+        let arrays = self.take_columns();
         let mut leaves = self.columns.create_column_writers(self.file.flushed_row_groups().len())?.into_iter();
-        let mut chunks = Vec::new();
-        for (column, field) in self.schema.fields().iter().enumerate() {
+        let mut group = self.file.next_row_group()?;
+        for (field, arrays) in self.schema.fields().iter().zip(arrays) {
             let mut writers: Vec<ArrowColumnWriter> = Vec::new();
-            for batch in &rows {
-                for (number, leaf) in compute_leaves(field, batch.column(column))?.iter().enumerate() {
+            for array in arrays {
+                for (number, leaf) in compute_leaves(field, &array)?.iter().enumerate() {
                     if number == writers.len() {
                         let none = || ParquetError::General(format!("{} has too many leaves", field.name()));
                         writers.push(leaves.next().ok_or_else(none)?);
@@ -90,16 +102,45 @@ impl RowGroups {
                 }
             }
             for writer in writers {
-                chunks.push(writer.close()?);
+                writer.close()?.append_to_row_group(&mut group)?;
             }
+            self.upload.put(self.outbox.take()).await?;
             // A row group takes a second; others want to go on meanwhile.
             tokio::task::yield_now().await;
         }
-        let mut group = self.file.next_row_group()?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut group)?;
-        }
         group.close()?;
+        Ok(())
+    }
+
+    /// The rows that wait, by column.
+    fn take_columns(&mut self) -> Vec<Vec<ArrayRef>> {
+        let rows = std::mem::take(&mut self.waiting);
+        self.rows = 0;
+        let of = |column| rows.iter().map(|batch| batch.column(column).clone()).collect();
+        (0..self.schema.fields().len()).map(of).collect()
+    }
+}
+
+/// Bytes of the file that are not uploaded yet. They are taken past the writer of a row group, which holds that of the file.
+#[derive(Clone, Default)]
+struct Outbox(Arc<Mutex<Vec<u8>>>);
+
+impl Outbox {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.bytes())
+    }
+}
+
+impl Write for Outbox {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -107,10 +148,12 @@ impl RowGroups {
 #[cfg(test)]
 mod tests {
     use arrow::{
-        array::{ArrayRef, FixedSizeListArray, Float32Array, Int64Array, StringArray},
+        array::{FixedSizeListArray, Float32Array, Int64Array, StringArray},
         datatypes::{DataType, Field},
     };
     use datafusion::parquet::arrow::ArrowWriter;
+    use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
+    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -129,21 +172,23 @@ mod tests {
 
     #[tokio::test]
     async fn the_bytes_are_those_of_the_usual_writer() {
+        let (store, path) = (Arc::new(InMemory::new()), Path::from("rows.parquet"));
         for rows in [vec![], vec![40, 40, 40], vec![250], vec![99, 1, 100, 0, 3]] {
             let properties = || WriterProperties::builder().set_max_row_group_row_count(Some(100)).build();
             let schema = batch(0, 1).schema();
             let mut usual = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties())).unwrap();
-            let mut groups = RowGroups::new(schema, properties(), 100).unwrap();
-            let (mut bytes, mut start) = (Vec::new(), 0);
+            let upload = Upload::new(store.clone(), path.clone());
+            let (mut groups, mut start) = (RowGroups::new(schema, properties(), 100, upload).unwrap(), 0);
             for rows in &rows {
                 usual.write(&batch(start, *rows)).unwrap();
                 groups.push(batch(start, *rows)).await.unwrap();
-                bytes.extend(groups.take());
                 start += rows;
             }
-            groups.finish().await.unwrap();
-            bytes.extend(groups.take());
+            let uploaded = groups.finish().await.unwrap();
+            let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
             assert_eq!(bytes, usual.into_inner().unwrap(), "{rows:?}");
+            assert_eq!(uploaded.bytes, bytes.len() as u64);
+            assert_eq!(uploaded.sha256, format!("{:x}", Sha256::digest(&bytes)));
         }
     }
 }

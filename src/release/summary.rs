@@ -21,8 +21,6 @@ use crate::error::{Error, ErrorKind, Result};
 pub const FLAGS_COLUMN: &str = "quality_flags";
 /// Bits of a flag.
 pub const FLAG_BITS: usize = 32;
-/// Leaves read at once.
-pub const AT_ONCE: usize = 4;
 
 /// A release in figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +82,7 @@ pub async fn summarise(storage: &Storage, folder: &str, manifest: &Manifest, wan
             SpawnedTask::spawn(async move { Counts::of(&storage, &leaf, &wanted).await }).join()
         });
         let lost = |e| Error::new(ErrorKind::Io, "a leaf's reader ended before its time").source(e);
-        let mut counted = futures::stream::iter(leaves).buffered(AT_ONCE);
+        let mut counted = futures::stream::iter(leaves).buffered(dataset::tables_at_once());
         while let Some(counts) = counted.try_next().await.map_err(lost)? {
             all.merge(counts?);
         }

@@ -19,7 +19,7 @@ use crate::{
         catalogue::HEALPIX_COLUMN,
         dataset,
         quantiles::Quantiles,
-        summary::{AT_ONCE, FLAG_BITS, count_bits},
+        summary::{FLAG_BITS, count_bits},
         tiles::RowCounts,
     },
 };
@@ -110,7 +110,7 @@ impl Tally {
             SpawnedTask::spawn(async move { Self::of_leaf(&storage, &leaf, &plan).await }).join()
         });
         let lost = |e| Error::new(ErrorKind::Io, "a leaf's reader ended before its time").source(e);
-        let mut counted = futures::stream::iter(tasks).buffered(AT_ONCE);
+        let mut counted = futures::stream::iter(tasks).buffered(dataset::tables_at_once());
         let mut all = Self::new(plan);
         while let Some(tally) = counted.try_next().await.map_err(lost)? {
             all.merge(&tally?);

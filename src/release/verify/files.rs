@@ -2,22 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
+use datafusion::common::runtime::SpawnedTask;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStoreExt, buffered::BufReader};
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncBufReadExt;
 
 use super::{Check, Fault};
 use crate::{
     error::{Error, ErrorKind, Result},
-    release::{assemble::Manifest, parquet_file::Written, paths, publish, storage::Storage},
+    release::{assemble::Manifest, dataset::tables_at_once, paths, publish, storage::Storage},
 };
+
+/// Bytes of a file that are read at once.
+const READ_BYTES: usize = 4 << 20;
 
 /// Looks for files that are missing, too many, or have other bytes.
 pub(super) async fn check(storage: &Storage, folder: &str, manifest: &Manifest, faults: &mut Vec<Fault>) -> Result<()> {
     let too_many = sizes(storage, folder, manifest, faults).await?;
-    for file in &manifest.files {
-        let known = faults.iter().any(|fault| fault.file == file.path);
-        if !known && hash(storage, folder, file).await? != file.sha256 {
+    let whole = manifest.files.iter().filter(|file| faults.iter().all(|fault| fault.file != file.path));
+    let hashes: Vec<_> = whole
+        .map(|file| {
+            let (storage, path, file) = (storage.clone(), format!("{folder}/{}", file.path), file.clone());
+            async move {
+                let hash = SpawnedTask::spawn(async move { hash(&storage, &path).await }).join().await;
+                hash.map(|hash| (file, hash))
+            }
+        })
+        .collect();
+    let lost = |e| Error::new(ErrorKind::Io, "a check ended before its time").source(e);
+    let mut hashes = futures::stream::iter(hashes).buffered(tables_at_once());
+    while let Some((file, hash)) = hashes.try_next().await.map_err(lost)? {
+        if hash? != file.sha256 {
             faults.push(fault(&file.path, "the file's bytes are not those that were written"));
         }
     }
@@ -63,13 +79,18 @@ fn fault(file: &str, what: impl Into<String>) -> Fault {
     Fault { check: Check::Files, file: file.to_owned(), what: what.into() }
 }
 
-async fn hash(storage: &Storage, folder: &str, file: &Written) -> Result<String> {
-    let path = format!("{folder}/{}", file.path);
-    let failed = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", storage.shown(&path)).source(e);
-    let mut bytes = storage.store().get(&storage.path(&path)).await.map_err(failed)?.into_stream();
+async fn hash(storage: &Storage, path: &str) -> Result<String> {
+    let failed = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", storage.shown(path)).source(e);
+    let meta = storage.store().head(&storage.path(path)).await.map_err(|e| failed(e.into()))?;
+    let mut reader = BufReader::with_capacity(storage.store().clone(), &meta, READ_BYTES);
     let mut hash = Sha256::new();
-    while let Some(part) = bytes.try_next().await.map_err(failed)? {
-        hash.update(&part);
+    loop {
+        let bytes = reader.fill_buf().await.map_err(failed)?;
+        if bytes.is_empty() {
+            return Ok(format!("{:x}", hash.finalize()));
+        }
+        hash.update(bytes);
+        let read = bytes.len();
+        reader.consume(read);
     }
-    Ok(format!("{:x}", hash.finalize()))
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::{
     assemble::Manifest,
     catalogue::partition_info,
+    dataset::tables_at_once,
     margin::Margin,
     paths, properties,
     storage::Storage,
@@ -24,9 +25,6 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use rows::{Leaves, Part, Sums};
-
-/// Leaves read at once.
-const AT_ONCE: usize = 4;
 
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -154,7 +152,7 @@ impl Verifier {
             let shared = shared.clone();
             async move { SpawnedTask::spawn(async move { shared.check(tile, &file).await }).join().await }
         });
-        let mut checks = futures::stream::iter(checks).buffered(AT_ONCE);
+        let mut checks = futures::stream::iter(checks).buffered(tables_at_once());
         let mut all = Sums::default();
         let lost = |e| Error::new(ErrorKind::Io, "a check ended before its time").source(e);
         while let Some(checked) = checks.try_next().await.map_err(lost)? {

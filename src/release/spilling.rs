@@ -1,0 +1,105 @@
+//! Sorting and joining more rows than the memory holds, through files on the local disk.
+
+use std::sync::Arc;
+
+use datafusion::{
+    error::Result,
+    execution::{
+        memory_pool::{FairSpillPool, MemoryLimit},
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::SessionContext,
+};
+
+/// What a query may hold in memory, however many rows and cores there are.
+///
+/// Every sort keeps a fixed part for merging its files, and none may take more for that: with the engine's own settings
+/// each wants 10 MB to begin with and merges as many files as find room, so that of many sorts the last find none.
+pub(super) struct Spilling {
+    /// Bytes of all of it; the session's limit if that is less.
+    pub(super) bytes: usize,
+    /// Parts that are sorted at once.
+    pub(super) partitions: usize,
+    /// Sorts of each part: of a join one for either side.
+    pub(super) sorts: usize,
+    /// Files merged at once.
+    pub(super) merged: usize,
+    /// Rows of a batch, of which one or two of each merged file are held.
+    pub(super) batch_rows: usize,
+}
+
+/// The part of a sort's memory, one in so many, that it keeps for merging.
+const MERGING: usize = 4;
+
+impl Spilling {
+    /// A context with the stores and settings of another that keeps to this.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub(super) fn context(&self, context: &SessionContext) -> Result<SessionContext> {
+        let environment = context.runtime_env();
+        let bytes = match environment.memory_pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes.min(self.bytes),
+            MemoryLimit::Infinite | MemoryLimit::Unknown => self.bytes,
+        };
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&environment)
+            .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
+            .with_max_spill_merge_fan_in(self.merged);
+        let config = context
+            .copied_config()
+            .with_target_partitions(self.partitions)
+            .with_batch_size(self.batch_rows)
+            .with_sort_spill_reservation_bytes(bytes / (self.partitions * self.sorts * MERGING));
+        Ok(SessionContext::new_with_config_rt(config, runtime.build_arc()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{
+        array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch},
+        datatypes::Int64Type,
+    };
+    use datafusion::{
+        physical_plan::{ExecutionPlan, displayable},
+        prelude::SessionConfig,
+    };
+
+    use super::*;
+
+    /// Rows with every number below `rows` once, in no order.
+    fn numbers(rows: i64, factor: i64) -> RecordBatch {
+        let ids = (0..rows).map(|row| row * factor % rows);
+        let values = Float64Array::from_iter_values((0..rows).map(|row| row as f64));
+        let mut columns: Vec<(String, ArrayRef)> = vec![("id".into(), Arc::new(Int64Array::from_iter_values(ids)))];
+        columns.extend((0..8).map(|i| (format!("x{i}"), Arc::new(values.clone()) as ArrayRef)));
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    fn spilled(plan: &Arc<dyn ExecutionPlan>) -> usize {
+        let own = plan.metrics().and_then(|metrics| metrics.spill_count()).unwrap_or(0);
+        own + plan.children().into_iter().map(spilled).sum::<usize>()
+    }
+
+    #[tokio::test]
+    async fn a_join_larger_than_its_memory_goes_through_files_on_many_cores() {
+        let many = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(64));
+        let join = Spilling { bytes: 6 << 20, partitions: 2, sorts: 2, merged: 4, batch_rows: 256 };
+        let context = join.context(&many).unwrap();
+        context.sql("SET datafusion.optimizer.prefer_hash_join = false").await.unwrap();
+        context.register_batch("a", numbers(300_000, 7_919)).unwrap();
+        context.register_batch("b", numbers(300_000, 104_729)).unwrap();
+        let all = |side: &str| (0..8).map(|i| format!("{side}.x{i} >= 0")).collect::<Vec<_>>().join(" AND ");
+        let query = format!(
+            "SELECT count(*), count(a.id), count(b.id), count(*) FILTER (WHERE a.id = b.id AND {} AND {})
+             FROM (SELECT * FROM a WHERE id >= 1000) a FULL JOIN b ON a.id = b.id",
+            all("a"),
+            all("b")
+        );
+        let plan = context.sql(&query).await.unwrap().create_physical_plan().await.unwrap();
+        let rows = datafusion::physical_plan::collect(plan.clone(), context.task_ctx()).await.unwrap();
+        let counts: Vec<i64> = rows[0].columns().iter().map(|c| c.as_primitive::<Int64Type>().value(0)).collect();
+        assert_eq!(counts, [300_000, 299_000, 300_000, 299_000]);
+        assert!(spilled(&plan) > 4, "{}", displayable(plan.as_ref()).indent(false));
+    }
+}

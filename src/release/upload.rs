@@ -1,0 +1,59 @@
+//! A file on its way into a store, which is hashed as it goes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::parquet::errors::{ParquetError, Result};
+use object_store::{ObjectStore, buffered::BufWriter, path::Path};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+/// Bytes of a part.
+const PART_BYTES: usize = 8 << 20;
+/// Parts on their way at once. Compressing is slower than any store: more would only be held in memory when it falters.
+const PARTS_AT_ONCE: usize = 2;
+
+/// A file on its way.
+pub(super) struct Upload {
+    writer: BufWriter,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// What was uploaded.
+pub(super) struct Uploaded {
+    /// Size in bytes.
+    pub(super) bytes: u64,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub(super) sha256: String,
+}
+
+impl Upload {
+    /// Of a file to be `path`; nothing is under that name before the end.
+    pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
+        let writer = BufWriter::with_capacity(store, path, PART_BYTES).with_max_concurrency(PARTS_AT_ONCE);
+        Self { writer, hash: Sha256::new(), bytes: 0 }
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn put(&mut self, bytes: Vec<u8>) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.hash.update(&bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(self.writer.put(Bytes::from(bytes)).await?)
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn finish(mut self) -> Result<Uploaded> {
+        self.writer.shutdown().await.map_err(|e| ParquetError::External(Box::new(e)))?;
+        Ok(Uploaded { bytes: self.bytes, sha256: format!("{:x}", self.hash.finalize()) })
+    }
+}
