@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{session_args::SessionArgs, sql::Display};
+use crate::session::quoted_path;
 
 /// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.
 pub(super) const STARS: &[u8] = include_bytes!("demo_stars.parquet");
@@ -30,14 +31,14 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     eprintln!("simulated sample: {}\n", stars.display());
     eprintln!("{}", QUERY.trim());
     let display = Display { format: None, max_rows: 10, quiet: false };
-    let location = |path: &Path| path.display().to_string().replace('\'', "''");
-    let setup = format!("CREATE EXTERNAL TABLE stars STORED AS PARQUET LOCATION '{}'", location(&stars));
+    let location = |path: &Path| quoted_path(&path.display().to_string());
+    let setup = format!("CREATE EXTERNAL TABLE stars STORED AS PARQUET LOCATION {}", location(&stars));
     session.sql(&setup).await?.collect().await?;
     for query in session.parse(QUERY)? {
         display.write_to(&session, query, &catalogue.display().to_string()).await?;
     }
     let display = Display { quiet: true, ..display };
-    for statement in session.parse(&format!("SELECT * FROM '{}'", location(&catalogue)))? {
+    for statement in session.parse(&format!("SELECT * FROM {}", location(&catalogue)))? {
         display.show(&session, statement).await?;
     }
     Ok(())

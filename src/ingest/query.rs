@@ -7,7 +7,7 @@ use super::job::{FileJob, IngestOptions};
 use crate::{
     error::{Error, ErrorKind},
     schema::nearest,
-    session::Session,
+    session::{Session, quoted_path},
 };
 
 /// What identifies a source in every table of Gaia, and orders the outputs.
@@ -141,7 +141,7 @@ fn no_column(wanted: &str, columns: &[String]) -> Error {
 /// A path as a table's name, its characters taken as they are.
 fn literal(path: &str) -> String {
     let plain = |c: char| if "[?*".contains(c) { format!("[{c}]") } else { c.to_string() };
-    format!("'{}'", path.chars().map(plain).collect::<String>().replace('\'', "''"))
+    quoted_path(&path.chars().map(plain).collect::<String>())
 }
 
 fn quoted(name: &str) -> String {

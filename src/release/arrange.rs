@@ -10,7 +10,6 @@ use arrow::{
 };
 use datafusion::{
     common::Column,
-    execution::{cache::cache_manager::CacheManagerConfig, runtime_env::RuntimeEnvBuilder},
     logical_expr::{Expr, SortExpr},
     physical_plan::SendableRecordBatchStream,
     prelude::{ParquetReadOptions, SessionContext, ident, lit},
@@ -24,6 +23,7 @@ use super::{
     margin::Margin,
     parquet_file::{Effort, TableWriter, Written},
     paths::{self, JobPaths},
+    spilling::forgetful,
     storage::{Storage, attempt_name},
     tiles::{RowCounts, Tile},
     units::UnitClaim,
@@ -35,8 +35,6 @@ const MARGIN_ORDER: &str = "margin_order";
 const MARGIN_PIXEL: &str = "margin_pixel";
 /// Rows of a tile sorted at once, so that a full tile needs no more memory than a small one.
 const PIECE_ROWS: u64 = 50_000;
-/// Bytes of footers of units that are remembered, however many units there are.
-const FOOTER_BYTES: usize = 2 << 20;
 
 /// The claim of a tile: its leaf, and its rows that others have in their margins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,14 +127,13 @@ impl Arrangement<'_> {
     }
 }
 
-/// A context to read units in, with the stores, the memory and the settings of another.
+/// A context to read units in, with the stores, the memory and the settings of another. It remembers few footers: of a large
+/// release there are many, each with the places of all pages.
 ///
 /// # Errors
 /// If it cannot be made.
 pub fn reader(context: &SessionContext) -> Result<SessionContext> {
-    let caches = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_BYTES);
-    let runtime = RuntimeEnvBuilder::from_runtime_env(&context.runtime_env()).with_cache_manager(caches);
-    let runtime = runtime.build_arc().map_err(|e| unreadable(&e))?;
+    let runtime = forgetful(&context.runtime_env()).build_arc().map_err(|e| unreadable(&e))?;
     Ok(SessionContext::new_with_config_rt(context.copied_config(), runtime))
 }
 

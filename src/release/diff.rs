@@ -9,6 +9,7 @@ use arrow::{
 use datafusion::{
     common::JoinType,
     error::DataFusionError,
+    execution::memory_pool::MemoryLimit,
     prelude::{DataFrame, Expr, ParquetReadOptions, SessionContext, ident},
 };
 use futures::TryStreamExt;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use super::{
     assemble::Manifest,
     catalogue::ID_COLUMN,
+    dataset::tables_at_once,
     quantiles::Quantiles,
     releases,
     spilling::Spilling,
@@ -27,8 +29,8 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// The join by identifier. With one part there would be a hash join, which holds one side whole.
-const JOIN: Spilling = Spilling { bytes: 128 << 20, partitions: 2, sorts: 2, merged: 16, batch_rows: 1024 };
+/// Bytes of a part of the join, of which there is one for each core, where the session has no limit of its own.
+const PART_BYTES: usize = 24 << 20;
 
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -187,7 +189,14 @@ fn unreadable(e: &DataFusionError) -> Error {
 
 /// A context that joins by sorting, in bounded memory.
 fn sorting(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
-    let context = JOIN.context(context)?;
+    // With one part there would be a hash join, which holds one side whole.
+    let partitions = tables_at_once().max(2);
+    let bytes = match context.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => partitions * PART_BYTES,
+    };
+    let join = Spilling { bytes, partitions, sorts: 2, merged: 16, batch_rows: 1024 };
+    let context = join.context(context)?;
     let mut config = context.copied_config();
     config.options_mut().optimizer.prefer_hash_join = false;
     Ok(SessionContext::new_with_config_rt(config, context.runtime_env()))

@@ -4,6 +4,8 @@ use datafusion_functions_aggregate_common::tdigest::TDigest;
 
 /// Values up to which quantiles are exact.
 const EXACT: usize = 1 << 16;
+/// Values that a digest takes in at once.
+const TAKEN: usize = 1 << 13;
 /// Centroids of the digest beyond (t-digest, Dunning & Ertl 2019, arXiv:1902.04023): a median is one of the values that
 /// lie within 0.1 % of the rows of the middle.
 const CENTROIDS: usize = 2000;
@@ -28,7 +30,7 @@ impl Quantiles {
         }
         self.values.push(value);
         self.count += 1;
-        if self.values.len() >= EXACT {
+        if self.values.len() >= if self.digest.is_none() { EXACT } else { TAKEN } {
             self.fold();
         }
     }

@@ -82,7 +82,7 @@ impl RowGroups {
         }
         self.file.finish()?;
         self.upload.put(self.outbox.take()).await?;
-        Ok(self.upload.finish().await?)
+        self.upload.finish().await
     }
 
     /// Writes the rows that wait; a column's are let go as soon as it is written.

@@ -5,11 +5,21 @@ use std::sync::Arc;
 use datafusion::{
     error::Result,
     execution::{
+        cache::cache_manager::CacheManagerConfig,
         memory_pool::{FairSpillPool, MemoryLimit},
-        runtime_env::RuntimeEnvBuilder,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     prelude::SessionContext,
 };
+
+/// Bytes of footers that are remembered, however many files are read.
+const FOOTER_BYTES: usize = 2 << 20;
+
+/// An environment with the stores and the memory of another that remembers few footers.
+pub(super) fn forgetful(environment: &RuntimeEnv) -> RuntimeEnvBuilder {
+    let caches = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_BYTES);
+    RuntimeEnvBuilder::from_runtime_env(environment).with_cache_manager(caches)
+}
 
 /// What a query may hold in memory, however many rows and cores there are.
 ///
@@ -42,7 +52,7 @@ impl Spilling {
             MemoryLimit::Finite(bytes) => bytes.min(self.bytes),
             MemoryLimit::Infinite | MemoryLimit::Unknown => self.bytes,
         };
-        let runtime = RuntimeEnvBuilder::from_runtime_env(&environment)
+        let runtime = forgetful(&environment)
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
             .with_max_spill_merge_fan_in(self.merged);
         let config = context

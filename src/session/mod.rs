@@ -29,7 +29,7 @@ use datafusion::{
 
 pub use files::{FoundFile, Place};
 use object_store::ObjectStoreExt;
-pub use path_tables::without_secrets;
+pub use path_tables::{quoted_path, without_secrets};
 pub use stores::LazyStores;
 
 use crate::{

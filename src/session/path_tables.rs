@@ -44,6 +44,12 @@ pub(super) fn enable(context: &SessionContext) -> SessionContext {
     context
 }
 
+/// A path or URL as a query has it for a table.
+#[must_use]
+pub fn quoted_path(path: &str) -> String {
+    format!("'{}'", path.replace('\'', "''"))
+}
+
 type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
 #[derive(Default)]

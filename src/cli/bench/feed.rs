@@ -20,7 +20,7 @@ use crate::{
     context::{Packed, XP_FIELD},
     inference::{DeviceKind, Output, Program},
     model::Model,
-    session::{Session, SessionOptions},
+    session::{Session, SessionOptions, quoted_path},
 };
 
 /// What is done with the file's rows.
@@ -91,7 +91,7 @@ impl Figures {
 
 /// Finds the coefficients among the columns of the file.
 async fn columns(session: &Session, file: &str) -> anyhow::Result<Columns> {
-    let frame = session.sql(&format!("SELECT * FROM '{}'", file.replace('\'', "''"))).await?;
+    let frame = session.sql(&format!("SELECT * FROM {}", quoted_path(file))).await?;
     let has = |name: &str| frame.schema().fields().iter().any(|field| field.name() == name);
     let known = [("bp_coefficients", "rp_coefficients"), ("bp_coeff", "rp_coeff")];
     let Some((bp, rp)) = known.into_iter().find(|(bp, rp)| has(bp) && has(rp)) else {
@@ -121,7 +121,7 @@ async fn measure(
         Stage::Decode => format!("{bp}, {rp}, {rest}"),
         _ => format!("xp({bp}, {rp}, {rest}) AS {XP_FIELD}"),
     };
-    let sql = format!("SELECT {selected} FROM '{}'", file.replace('\'', "''"));
+    let sql = format!("SELECT {selected} FROM {}", quoted_path(file));
     let mut stars = pass(session, model, &sql, stage).await?;
     let (started, mut passes) = (Instant::now(), 0);
     while passes == 0 || started.elapsed().as_secs_f64() < args.seconds {

@@ -15,7 +15,7 @@ use crate::{
     context::{Layout, Packed},
     inference::{Backend, DeviceKind, Precision, Requests},
     model::Model,
-    session::{Session, SessionOptions},
+    session::{Session, SessionOptions, quoted_path},
 };
 
 /// Times that the model alone and the query take turns.
@@ -76,8 +76,8 @@ impl SqlBench<'_> {
         let batch_rows = self.batch_rows.unwrap_or_else(|| session.engine().device().batch_rows());
         session.sql(&format!("SET lamcat.batch_rows = {batch_rows}")).await?.collect().await?;
         let stars = format!(
-            "(SELECT source_id, xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp FROM '{}')",
-            self.file.display().to_string().replace('\'', "''")
+            "(SELECT source_id, xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp FROM {})",
+            quoted_path(&self.file.display().to_string())
         );
         let batches = contexts(&session, &model, &stars, batch_rows).await?;
         let inferred: usize = batches.iter().map(|batch| batch.rows).sum();
@@ -90,7 +90,11 @@ impl SqlBench<'_> {
         let to = folder.join("labels.parquet");
         let columns: Vec<String> =
             self.labels.iter().map(|l| format!("lam_infer(xp, '{l}'), lam_error(xp, '{l}')")).collect();
-        let query = format!("COPY (SELECT source_id, {} FROM {stars}) TO '{}'", columns.join(", "), to.display());
+        let query = format!(
+            "COPY (SELECT source_id, {} FROM {stars}) TO {}",
+            columns.join(", "),
+            quoted_path(&to.display().to_string())
+        );
         let mut rounds = Vec::new();
         let mut rows = 0;
         for round in 0..=ROUNDS {

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Sources are the same if their source_id is. shift is the median of new minus old over the sources in both, scatter 1.4826
-times the median distance from it. Rows are sorted to be joined, on disk what exceeds --memory (2 GiB unless given).
+times the median distance from it. Rows are sorted to be joined, on disk what exceeds --memory (24 MiB a core unless given).
 
 Examples:
   lamcat release diff catalogues/giants
