@@ -1,6 +1,6 @@
 //! The files beside the leaves: the schema alone, the row groups of all leaves together, a row of every tile.
 
-use std::{num::NonZeroUsize, thread::available_parallelism};
+use std::thread::available_parallelism;
 
 use arrow::{array::RecordBatch, compute::concat_batches, datatypes::SchemaRef};
 use datafusion::parquet::{
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 8;
 
 /// Tables read at once: decoding one keeps a core busy, and holds a row group.
 pub(crate) fn tables_at_once() -> usize {
-    available_parallelism().map_or(1, NonZeroUsize::get)
+    available_parallelism().map_or(1, usize::from)
 }
 
 /// A reader of a table.

@@ -18,7 +18,6 @@ use serde::Serialize;
 use super::{
     assemble::Manifest,
     catalogue::ID_COLUMN,
-    dataset::tables_at_once,
     quantiles::Quantiles,
     releases,
     spilling::Spilling,
@@ -125,7 +124,7 @@ pub async fn diff(context: &SessionContext, storage: &Storage, old: &str, new: &
     let shared: Vec<String> = float_columns(&old.schema).intersection(&float_columns(&new.schema)).cloned().collect();
     let flags = [&old, &new].iter().all(|half| has_flags(&half.schema));
     let mut joined = Joined::new(shared.len());
-    let context = sorting(context).map_err(|e| unreadable(&e))?;
+    let context = spilling(context).map_err(|e| unreadable(&e))?;
     let frame = join(&context, storage, &old, &new, &shared, flags).await.map_err(|e| unreadable(&e))?;
     let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
     while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
@@ -187,19 +186,15 @@ fn unreadable(e: &DataFusionError) -> Error {
     Error::new(ErrorKind::Input, "the releases cannot be compared").source(e.strip_backtrace())
 }
 
-/// A context that joins by sorting, in bounded memory.
-fn sorting(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
-    // With one part there would be a hash join, which holds one side whole.
-    let partitions = tables_at_once().max(2);
+/// A context that joins in bounded memory.
+fn spilling(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
+    // With one part there would be a hash join all the same.
+    let partitions = context.copied_config().target_partitions().max(2);
     let bytes = match context.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(bytes) => bytes,
         MemoryLimit::Infinite | MemoryLimit::Unknown => partitions * PART_BYTES,
     };
-    let join = Spilling { bytes, partitions, sorts: 2, merged: 16, batch_rows: 1024 };
-    let context = join.context(context)?;
-    let mut config = context.copied_config();
-    config.options_mut().optimizer.prefer_hash_join = false;
-    Ok(SessionContext::new_with_config_rt(config, context.runtime_env()))
+    Spilling { bytes, partitions, sorts: 2, merged: 16, batch_rows: 1024 }.context(context)
 }
 
 /// Both identifiers, both flags if there are any, then old and new values of each column in turn; a row of each source.

@@ -42,7 +42,8 @@ pub(super) struct Spilling {
 const MERGING: usize = 4;
 
 impl Spilling {
-    /// A context with the stores and settings of another that keeps to this.
+    /// A context with the stores and settings of another that keeps to this, and joins by sorting: a hash join holds one
+    /// side whole.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -55,11 +56,12 @@ impl Spilling {
         let runtime = forgetful(&environment)
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
             .with_max_spill_merge_fan_in(self.merged);
-        let config = context
+        let mut config = context
             .copied_config()
             .with_target_partitions(self.partitions)
             .with_batch_size(self.batch_rows)
             .with_sort_spill_reservation_bytes(bytes / (self.partitions * self.sorts * MERGING));
+        config.options_mut().optimizer.prefer_hash_join = false;
         Ok(SessionContext::new_with_config_rt(config, runtime.build_arc()?))
     }
 }
@@ -96,7 +98,6 @@ mod tests {
         let many = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(64));
         let join = Spilling { bytes: 6 << 20, partitions: 2, sorts: 2, merged: 4, batch_rows: 256 };
         let context = join.context(&many).unwrap();
-        context.sql("SET datafusion.optimizer.prefer_hash_join = false").await.unwrap();
         context.register_batch("a", numbers(300_000, 7_919)).unwrap();
         context.register_batch("b", numbers(300_000, 104_729)).unwrap();
         let all = |side: &str| (0..8).map(|i| format!("{side}.x{i} >= 0")).collect::<Vec<_>>().join(" AND ");
