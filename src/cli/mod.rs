@@ -26,13 +26,16 @@ mod text_table;
 mod threads;
 mod train;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use datafusion::error::DataFusionError;
 use tracing_subscriber::EnvFilter;
 
-use crate::session::without_secrets;
+use crate::{pipeline::leases_ended, session::without_secrets};
+
+/// Longest time that the end of the program waits for its leases to be gone from the store.
+const LEASES_END: Duration = Duration::from_secs(5);
 
 /// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
 #[derive(Debug, Parser)]
@@ -90,11 +93,15 @@ pub fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    let result =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
+            |runtime| {
+                let result = runtime.block_on(run(cli.command));
+                // Who waits for what this process held need not.
+                runtime.block_on(leases_ended(LEASES_END));
+                result
+            },
+        );
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if stdout::reader_gone() => ExitCode::SUCCESS,

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Config,
     /// A file or an object store could not be read or written.
     Io,
+    /// What was to be done is out of date: something newer was done meanwhile.
+    Superseded,
 }
 
 impl ErrorKind {
@@ -29,6 +31,7 @@ impl ErrorKind {
             Self::Device => "device",
             Self::Config => "config",
             Self::Io => "io",
+            Self::Superseded => "superseded",
         }
     }
 }

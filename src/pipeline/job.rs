@@ -11,12 +11,13 @@ use super::{
     resolve::Pipeline,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     model::Model,
     release::{
         Storage,
         catalogue::{Catalogue, leaf_schema},
         clock,
+        commit::{self, Commit},
         paths::{self, JobPaths},
     },
     session::{Session, without_secrets},
@@ -135,9 +136,8 @@ impl Job {
     pub async fn record(&mut self, storage: &Storage) -> Result<()> {
         self.spec.catalogue.created = clock::now_hats();
         let path = self.paths.spec();
-        if !storage.create_json(&path, &self.spec).await? {
-            let gone = || Error::new(ErrorKind::Io, "the job's record has vanished").at("file", storage.shown(&path));
-            self.spec = storage.get_json(&path).await?.ok_or_else(gone)?;
+        if let Commit::Lost(before) = commit::create(storage, &path, &self.spec).await? {
+            self.spec = before;
         }
         Ok(())
     }

@@ -6,11 +6,13 @@
 //!
 //! Only a [`Pipeline`] travels: its paths are absolute, its defaults filled in, its query read, its values checked.
 
+mod begun;
 mod check;
 mod columns;
 mod cut;
 mod document;
 mod gates;
+mod holder;
 mod infer;
 mod job;
 mod known;
@@ -30,6 +32,7 @@ pub use check::{CheckedPlan, parse_query, plan_check};
 pub use columns::Origin;
 pub use cut::{Cut, CutInput};
 pub use gates::{GateCheck, check_gates, judge_gates};
+pub use holder::leases_ended;
 pub use job::{InputFiles, Job, JobSpec, Unit};
 pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
 pub use run::{Estimate, Outcome, Run};

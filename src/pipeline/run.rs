@@ -10,6 +10,7 @@ use arrow::datatypes::Schema;
 use datafusion::prelude::SessionContext;
 
 use super::{
+    begun::Begun,
     check::plan_check,
     gates::judged_gates,
     infer,
@@ -28,7 +29,7 @@ use crate::{
         assemble::{self, Manifest},
         margin::Margin,
         paths,
-        publish::{Action, Current, current, make_current},
+        publish::{self, Action, Current, current, repeat_latest},
         releases,
         tiles::{RowCounts, Tile, Tiling},
         units::UnitClaim,
@@ -47,6 +48,7 @@ pub struct Run {
     pipeline: Pipeline,
     storage: Storage,
     job: Job,
+    begun: Begun,
     accepting: bool,
 }
 
@@ -126,8 +128,9 @@ impl Run {
     /// If the inputs cannot be read or the store cannot be opened.
     pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
         let storage = session.storage(&pipeline.root())?;
+        let begun = Begun::now(&storage).await?;
         let job = Job::plan(&session, &pipeline, model, columns).await?;
-        Ok(Self { session, pipeline, storage, job, accepting: false })
+        Ok(Self { session, pipeline, storage, job, begun, accepting: false })
     }
 
     /// The job.
@@ -181,12 +184,12 @@ impl Run {
     /// published, as when it failed a gate, it is verified and published.
     ///
     /// # Errors
-    /// If a unit cannot be worked, the store fails, or the release fails a gate; what was done until then is kept.
+    /// If a unit cannot be worked, the store fails, a gate fails, or a later run has published; what was done is kept.
     pub async fn execute(mut self, watch: &dyn Watch) -> Result<Outcome> {
         if let Some(done) = self.published().await? {
             return Ok(done);
         }
-        self.storage.check().await?;
+        let decided = self.begun.decided(self.storage.check().await?);
         self.job.record(&self.storage).await?;
         let this = Arc::new(self);
         let watch = &Stopwatch::new(watch);
@@ -198,14 +201,15 @@ impl Run {
         };
         let judged = this.judge(&folder, &made.manifest, watch).await?;
         watch.begin(Stage::Publish, 1, 0);
-        let release = make_current(&this.storage, &folder, Action::Publish).await?;
+        let release = publish::make_current_if(&this.storage, &folder, Action::Publish, decided).await?;
         watch.done(0, true);
         Ok(this.outcome(release, &made, judged, watch.stages()))
     }
 
     /// The outcome of a run whose release is the current one already.
     async fn published(&self) -> Result<Option<Outcome>> {
-        let Some(release) = current(&self.storage).await? else { return Ok(None) };
+        // Whoever published it may have died before readers could see it.
+        let Some(release) = repeat_latest(&self.storage).await? else { return Ok(None) };
         if release.folder != self.job.release_folder() {
             return Ok(None);
         }

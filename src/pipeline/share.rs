@@ -1,28 +1,32 @@
 //! Doing every task once among all runners: a *lease* says that somebody works on a task, a *claim* that it is done and by
 //! which attempt. Leases only save work; claims decide.
 
-use std::{
-    future::Future,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{future::Future, time::Duration};
 
 use datafusion::common::runtime::SpawnedTask;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, stream::FuturesUnordered};
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, sleep};
 
+use super::holder::{Holder, TaskLease};
 use crate::{
     error::{Error, ErrorKind, Result},
-    release::{Storage, arrange::TileClaim, clock, units::UnitClaim},
+    release::{
+        Storage,
+        arrange::TileClaim,
+        commit::{self, Commit},
+        units::UnitClaim,
+    },
 };
 
 /// Shortest time that a lease is respected.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A task that takes so many times the longest one seen is given up for lost.
 const LATE: u32 = 2;
-/// Time between looks at what others work on.
+/// Time between looks at what others work on: at first, and at most where nothing changes.
 const POLL: Duration = Duration::from_millis(500);
+const LONGEST_POLL: Duration = Duration::from_secs(4);
 
 /// What an attempt at a task made.
 pub(super) trait Claim: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -50,44 +54,23 @@ pub(super) struct Task {
     pub(super) lease: String,
 }
 
-/// Who works on a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Lease {
-    machine: String,
-    process: u32,
-    since: String,
-}
-
-impl Lease {
-    /// Of this process.
-    pub(super) fn own() -> Self {
-        Self { machine: machine(), process: std::process::id(), since: clock::now_seconds() }
-    }
-
-    /// Whether it is of a process of this machine that is no more. Where that cannot be known it is not.
-    pub(super) fn is_of_the_dead(&self) -> bool {
-        let processes = Path::new("/proc");
-        let known = !self.machine.is_empty() && self.machine == machine() && processes.join("self").exists();
-        known && !processes.join(self.process.to_string()).exists()
-    }
-}
-
-/// Tells this machine, since it was started, from others, and a container from others on it, whose processes have numbers
-/// of their own; empty where there is no such thing.
-fn machine() -> String {
-    let read = |name: &str| std::fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
-    let processes = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("{}{}{}", read("hostname").trim(), read("random/boot_id").trim(), processes.display())
+/// A task that is not done: who works on it elsewhere, and since when that is known.
+struct Open {
+    task: Task,
+    leased: Option<(Holder, Instant)>,
 }
 
 /// What became of a task for now.
 enum Turn<C> {
     Done { claim: C, own: bool, took: Duration },
-    Leased(Task, Instant),
+    Leased(Open),
 }
 
 /// Does `tasks`, `at_once` of them at a time, and gives their claims in order. `work` does a task; `seen` is shown each
 /// claim, told whether it was made here, and may drop from it what nobody else needs.
+///
+/// What others work on is looked at again and again, and done here if they have ended or it takes them too long. When
+/// this ends, by an error or by being dropped too, its leases do.
 pub(super) async fn share<C, F, W>(
     storage: &Storage,
     tasks: Vec<Task>,
@@ -101,89 +84,94 @@ where
     W: Future<Output = Result<C>> + Send + 'static,
 {
     let mut claims: Vec<Option<C>> = tasks.iter().map(|_| None).collect();
-    let mut waiting: Vec<(Task, Instant)> = Vec::new();
-    let mut longest = PATIENCE / LATE;
-    let mut order = tasks;
+    let mut open: Vec<Open> = tasks.into_iter().map(|task| Open { task, leased: None }).collect();
     // Two runners begin at different ends.
-    order.shuffle(&mut rand::rng());
-    let turns = order.into_iter().map(|task| {
-        let number = task.number;
-        spawned(number, turn(storage.clone(), task, None, work.clone()))
-    });
-    let mut turns = futures::stream::iter(turns).buffer_unordered(at_once);
-    while let Some((number, turn)) = turns.try_next().await? {
-        match turn {
-            Turn::Done { mut claim, own, took } => {
-                longest = longest.max(took);
-                seen(&mut claim, own);
-                claims[number] = Some(claim);
-            }
-            Turn::Leased(task, since) => waiting.push((task, since)),
+    open.shuffle(&mut rand::rng());
+    let (mut leased, mut turns) = (Vec::new(), FuturesUnordered::new());
+    let (mut longest, mut poll) = (PATIENCE / LATE, POLL);
+    loop {
+        while turns.len() < at_once.max(1)
+            && let Some(next) = open.pop()
+        {
+            turns.push(spawned(turn(storage.clone(), next, longest * LATE, work.clone())));
         }
-    }
-    while !waiting.is_empty() {
-        for (task, since) in std::mem::take(&mut waiting) {
-            let late = since.elapsed() > longest * LATE;
-            let number = task.number;
-            let again = turn(storage.clone(), task, Some((since, late)), work.clone());
-            match spawned(number, again).await?.1 {
-                Turn::Done { mut claim, own, .. } => {
+        tokio::select! {
+            Some(turn) = turns.next() => match turn? {
+                (number, Turn::Done { mut claim, own, took }) => {
+                    (longest, poll) = (longest.max(took), POLL);
                     seen(&mut claim, own);
                     claims[number] = Some(claim);
                 }
-                Turn::Leased(task, since) => waiting.push((task, since)),
+                (_, Turn::Leased(other)) => leased.push(other),
+            },
+            () = sleep(poll), if turns.len() < at_once.max(1) && !leased.is_empty() => {
+                open.append(&mut leased);
+                poll = (poll * 2).min(LONGEST_POLL);
             }
-        }
-        if !waiting.is_empty() {
-            tokio::time::sleep(POLL).await;
+            else => return Ok(claims.into_iter().flatten().collect()),
         }
     }
-    Ok(claims.into_iter().flatten().collect())
 }
 
 async fn spawned<C: Send + 'static>(
-    number: usize,
-    turn: impl Future<Output = Result<Turn<C>>> + Send + 'static,
+    turn: impl Future<Output = Result<(usize, Turn<C>)>> + Send + 'static,
 ) -> Result<(usize, Turn<C>)> {
     let ended = SpawnedTask::spawn(turn).join().await;
-    let lost = |e| Error::new(ErrorKind::Io, "a task ended before its time").source(e);
-    Ok((number, ended.map_err(lost)??))
+    ended.map_err(|e| Error::new(ErrorKind::Io, "a task ended before its time").source(e))?
 }
 
-/// Looks for the claim of a task, else works on it, unless somebody else does. `waited` says since when the task is known
-/// to be leased, and whether that is too long ago.
-async fn turn<C, F, W>(storage: Storage, task: Task, waited: Option<(Instant, bool)>, work: F) -> Result<Turn<C>>
+/// Looks for the claim of a task, else works on it, unless somebody else has for less than `patience`.
+async fn turn<C, F, W>(storage: Storage, mut open: Open, patience: Duration, work: F) -> Result<(usize, Turn<C>)>
 where
     C: Claim,
     F: Fn(usize) -> W,
     W: Future<Output = Result<C>>,
 {
-    let start = Instant::now();
-    if let Some(claim) = storage.get_json(&task.claim).await? {
-        return Ok(Turn::Done { claim, own: false, took: Duration::ZERO });
+    let number = open.task.number;
+    if let Some(claim) = commit::read(&storage, &open.task.claim).await? {
+        return Ok((number, Turn::Done { claim, own: false, took: Duration::ZERO }));
     }
-    match waited {
-        Some((_, true)) => {}
-        Some((since, false)) => return Ok(Turn::Leased(task, since)),
-        None => {
-            if !storage.create_json(&task.lease, &Lease::own()).await? {
-                let other: Option<Lease> = storage.get_json(&task.lease).await?;
-                if other.is_some_and(|lease| !lease.is_of_the_dead()) {
-                    return Ok(Turn::Leased(task, start));
-                }
+    let Some(lease) = take(&storage, &mut open, patience).await? else { return Ok((number, Turn::Leased(open))) };
+    let start = Instant::now();
+    let claim = work(number).await?;
+    let took = start.elapsed();
+    let done = match commit::create(&storage, &open.task.claim, &claim).await? {
+        Commit::Won => Turn::Done { claim, own: true, took },
+        Commit::Lost(theirs) => {
+            for file in claim.own_files().into_iter().filter(|file| !theirs.own_files().contains(file)) {
+                storage.delete(file).await?;
             }
+            Turn::Done { claim: theirs, own: false, took }
+        }
+    };
+    lease.end().await;
+    Ok((number, done))
+}
+
+/// The lease of a task, unless somebody else has it who is not known to have ended and had it for less than `patience`.
+async fn take(storage: &Storage, open: &mut Open, patience: Duration) -> Result<Option<TaskLease>> {
+    let (own, at_work) = Holder::begin();
+    let late = |other: &Holder| {
+        open.leased.as_ref().is_some_and(|(holder, since)| holder == other && since.elapsed() >= patience)
+    };
+    // Who waits asks before he writes.
+    if let Some((holder, _)) = &open.leased
+        && let Some(other) = commit::read::<Holder>(storage, &open.task.lease).await?
+        && *holder == other
+        && !(other.is_over() || late(&other))
+    {
+        return Ok(None);
+    }
+    match commit::create_over(storage, &open.task.lease, &own, |other| other.is_over() || late(other)).await? {
+        Commit::Won => Ok(Some(TaskLease::new(storage.clone(), open.task.lease.clone(), at_work))),
+        Commit::Lost(other) => {
+            if open.leased.as_ref().is_none_or(|(holder, _)| *holder != other) {
+                open.leased = Some((other, Instant::now()));
+            }
+            Ok(None)
         }
     }
-    let claim = work(task.number).await?;
-    let took = start.elapsed();
-    if storage.create_json(&task.claim, &claim).await? {
-        storage.delete(&task.lease).await?;
-        return Ok(Turn::Done { claim, own: true, took });
-    }
-    for file in claim.own_files() {
-        storage.delete(file).await?;
-    }
-    let gone = || Error::new(ErrorKind::Io, "a claim has vanished").at("file", storage.shown(&task.claim));
-    let claim = storage.get_json(&task.claim).await?.ok_or_else(gone)?;
-    Ok(Turn::Done { claim, own: false, took })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! A file is looked at only if it was last changed a while ago (`older_than`), and nothing of a job or of the release
 //! that it makes is touched while any of their files is younger: the job may be running. Never touched are the log,
 //! [`paths::LATEST`], the files of the current release, and what an unfinished job would go on from: its claims and what
-//! they name.
+//! they name. What cannot be read says nothing about what is needed: then everything stays that it may have named.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     arrange::TileClaim,
+    commit,
     paths::{self, JobPaths},
     publish, releases,
     storage::{Storage, StoredFile},
@@ -172,7 +173,9 @@ struct Store<'a> {
     loose: Vec<StoredFile>,
     /// Folders that ever were current.
     published: BTreeSet<String>,
-    /// Folders of finished releases that go.
+    /// Folders of releases whose manifest can be read.
+    finished: BTreeSet<String>,
+    /// Folders of releases that go.
     dropped: BTreeSet<String>,
 }
 
@@ -180,14 +183,17 @@ impl<'a> Store<'a> {
     async fn read(storage: &'a Storage, keep: &'a Keep, now: DateTime<Utc>) -> Result<Self> {
         // Also makes sure that this is a catalogue's store.
         let finished = releases::list(storage).await?;
-        let log = publish::log(storage).await?;
-        let latest: Option<publish::Current> = storage.get_json(paths::LATEST).await?;
+        let finished: BTreeSet<String> = finished.into_iter().map(|release| release.folder).collect();
+        let log = whole_log(storage).await?;
+        let latest = publish::latest(storage).await?;
         let history = releases::history(&log);
+        let published = log.into_iter().chain(latest.clone()).map(|entry| entry.folder).collect();
         let mut dropped = BTreeSet::new();
         // Without a log nobody knows what is current.
         if let Some(count) = keep.releases.filter(|_| !history.is_empty()) {
             let kept: BTreeSet<&String> = history.iter().rev().take(count.max(1)).collect();
-            dropped.extend(finished.into_iter().map(|release| release.folder));
+            // One of which a part was removed has no manifest any more.
+            dropped = finished.union(&published).cloned().collect();
             dropped.retain(|folder| !kept.contains(folder) && latest.as_ref().is_none_or(|l| l.folder != *folder));
         }
         let mut store = Self {
@@ -197,7 +203,8 @@ impl<'a> Store<'a> {
             jobs: BTreeMap::new(),
             releases: BTreeMap::new(),
             loose: Vec::new(),
-            published: log.into_iter().map(|entry| entry.folder).collect(),
+            published,
+            finished,
             dropped,
         };
         for file in storage.list(paths::JOBS).await? {
@@ -234,9 +241,11 @@ impl<'a> Store<'a> {
         of_job.chain(self.releases_of(job).flat_map(|(_, files)| files)).all(|file| self.is_old(file.modified))
     }
 
-    fn is_finished(files: &[StoredFile], folder: &str) -> bool {
+    /// Whether a release is, or was, whole, though its manifest cannot be read now.
+    fn has_lost_its_manifest(&self, folder: &str, files: &[StoredFile]) -> bool {
         let manifest = format!("{folder}/{}", paths::MANIFEST);
-        files.iter().any(|file| file.path == manifest)
+        let was_whole = self.published.contains(folder) || files.iter().any(|file| file.path == manifest);
+        was_whole && !self.finished.contains(folder)
     }
 
     async fn job(&self, job: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
@@ -246,42 +255,39 @@ impl<'a> Store<'a> {
         let of_job = JobPaths::new(job);
         let mut releases = self.releases_of(job);
         let dropped = self.releases_of(job).any(|(folder, _)| self.dropped.contains(folder));
-        let published = releases.any(|(f, files)| self.published.contains(f) && Self::is_finished(files, f));
+        let published = releases.any(|(folder, _)| self.published.contains(folder) && self.finished.contains(folder));
         if dropped || (published && !self.keep.units) {
             // What the release was made of stays known as long as there is the release.
             let gone = files.iter().filter(|file| dropped || file.path != of_job.spec());
             found.extend(gone.map(|file| garbage(file, Reason::Published)));
             return Ok(());
         }
-        if !published && !self.keep.unfinished && self.releases_of(job).all(|(f, files)| !Self::is_finished(files, f)) {
+        let whole =
+            |f: &String, files: &[StoredFile]| self.finished.contains(f) || self.has_lost_its_manifest(f, files);
+        if !published && !self.keep.unfinished && !self.releases_of(job).any(|(f, files)| whole(f, files)) {
             found.extend(files.iter().map(|file| garbage(file, Reason::Unfinished)));
             return Ok(());
         }
-        let mut named = BTreeSet::new();
-        for file in files.iter().filter(|file| paths::is_json(&file.path)) {
-            if let Some(claim) = self.unit_claim(&of_job, &file.path).await? {
-                named.extend(claim.rows.map(|rows| rows.path));
-            }
-            if let Some(claim) = self.tile_claim(&of_job, &file.path).await? {
-                named.extend(claim.border.map(|rows| rows.path));
+        let (mut named, mut all_read) = (BTreeSet::new(), true);
+        for file in files {
+            if is_claim(&file.path, &of_job.units()) {
+                let claim: Option<UnitClaim> = commit::read(self.storage, &file.path).await?;
+                all_read &= claim.is_some();
+                named.extend(claim.and_then(|claim| claim.rows).map(|rows| rows.path));
+            } else if is_claim(&file.path, &of_job.tiles()) {
+                let claim: Option<TileClaim> = commit::read(self.storage, &file.path).await?;
+                all_read &= claim.is_some();
+                named.extend(claim.and_then(|claim| claim.border).map(|rows| rows.path));
             }
         }
         for file in files {
             if file.path.starts_with(&format!("{}/", of_job.leases())) {
                 found.push(garbage(file, Reason::Lease));
-            } else if paths::is_table(&file.path) && !named.contains(&file.path) {
+            } else if all_read && paths::is_table(&file.path) && !named.contains(&file.path) {
                 found.push(garbage(file, Reason::Attempt));
             }
         }
         Ok(())
-    }
-
-    async fn unit_claim(&self, job: &JobPaths, file: &str) -> Result<Option<UnitClaim>> {
-        if is_claim(file, &job.units()) { self.storage.get_json(file).await } else { Ok(None) }
-    }
-
-    async fn tile_claim(&self, job: &JobPaths, file: &str) -> Result<Option<TileClaim>> {
-        if is_claim(file, &job.tiles()) { self.storage.get_json(file).await } else { Ok(None) }
     }
 
     async fn release(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
@@ -296,6 +302,11 @@ impl<'a> Store<'a> {
             }
             return Ok(());
         }
+        if self.has_lost_its_manifest(folder, files) {
+            let folder = self.storage.shown(folder);
+            tracing::warn!("{folder} was finished, but its manifest cannot be read: nothing of it is removed");
+            return Ok(());
+        }
         let (mut named, why) = match releases::manifest(self.storage, folder).await? {
             Some(manifest) => {
                 let named: BTreeSet<String> =
@@ -306,7 +317,8 @@ impl<'a> Store<'a> {
         };
         named.insert(format!("{folder}/{}", paths::MANIFEST));
         if why == Reason::NoManifest {
-            named.extend(self.claimed_leaves(folder, found).await?);
+            let Some(claimed) = self.claimed_leaves(folder, found).await? else { return Ok(()) };
+            named.extend(claimed);
         }
         found.extend(old.filter(|file| !named.contains(&file.path)).map(|file| garbage(file, why)));
         Ok(())
@@ -325,18 +337,32 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// The leaves that jobs, unless they go themselves, have done for the release in a folder.
-    async fn claimed_leaves(&self, folder: &str, found: &[Garbage]) -> Result<BTreeSet<String>> {
+    /// The leaves that jobs, unless they go themselves, have done for the release in a folder; `None` if not all is known.
+    async fn claimed_leaves(&self, folder: &str, found: &[Garbage]) -> Result<Option<BTreeSet<String>>> {
         let mut leaves = BTreeSet::new();
         for job in self.jobs_of(folder) {
             let of_job = JobPaths::new(job);
             let claims = self.jobs.get(job).into_iter().flatten();
+            let claims = claims.filter(|file| is_claim(&file.path, &of_job.tiles()));
             for file in claims.filter(|file| found.iter().all(|gone| gone.path != file.path)) {
-                leaves.extend(self.tile_claim(&of_job, &file.path).await?.map(|claim| claim.leaf.path));
+                let Some(claim) = commit::read::<TileClaim>(self.storage, &file.path).await? else { return Ok(None) };
+                leaves.insert(claim.leaf.path);
             }
         }
-        Ok(leaves)
+        Ok(Some(leaves))
     }
+}
+
+/// The log, of which every entry must be known: each may name a release that is to stay.
+async fn whole_log(storage: &Storage) -> Result<Vec<publish::Current>> {
+    let log = publish::Log::read(storage).await?;
+    let Some(damaged) = log.damaged.first() else { return Ok(log.entries) };
+    let error =
+        Error::new(ErrorKind::Input, "an entry of the log is damaged: which release it made current is not known");
+    Err(error.at("file", storage.shown(damaged)).hint(
+        "nothing is removed; if every release that is to stay is named by another entry (see `lamcat release list`), delete \
+         this file and try again",
+    ))
 }
 
 /// Whether a file is a claim in this folder of claims.

@@ -1,18 +1,32 @@
 //! Making a release the current one.
 //!
 //! What is current is the last entry of a log whose entries are created, never overwritten: of two that publish at once
-//! one gets a number and the other takes the next. `LATEST` repeats the last entry for readers; whoever writes it looks
-//! afterwards whether there is a newer one, so it never stays behind.
+//! one gets a number and the other takes the next. `LATEST` repeats the last entry for readers. Whoever dies between the
+//! two leaves it behind, so everybody who finds a release published sees to `LATEST` ([`repeat_latest`]); it is replaced
+//! only on condition that it is what was read before the log was, so it never goes back.
+//!
+//! Each entry also says when it was decided on. Whoever decided, was stopped, and wakes when somebody who decided later has
+//! published does not put the older release over the newer.
 
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+use object_store::PutMode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
     assemble::Manifest,
+    commit::{self, Commit},
     paths,
     storage::{Storage, json},
 };
 use crate::error::{Error, ErrorKind, Result};
+
+/// Entries of the log that are read at once.
+const AT_ONCE: usize = 16;
+/// Times that `LATEST` is tried to be written: while the store fails, and while others write it too.
+const FAILURES: u32 = 3;
+const TRIES: u32 = 100;
 
 /// An entry of the log; also what `LATEST` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +45,35 @@ pub struct Current {
     pub manifest_sha256: String,
     /// When: `2026-12-02T10:00:00Z`.
     pub time: String,
+    /// When it was decided on; `None` in entries of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+}
+
+/// When it was decided to make a release current, and on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// By the clock of the store, which is the same for all who use it.
+    pub at: DateTime<Utc>,
+    /// Number of the last entry of the log at that time, 0 if there was none.
+    pub after: u64,
+}
+
+impl Decided {
+    /// Now.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn now(storage: &Storage) -> Result<Self> {
+        let after = number(storage).await?;
+        Ok(Self { at: storage.check().await?, after })
+    }
+
+    /// Whether an entry was decided on later than this; one of which that is not known counts if it was made later.
+    fn is_before(&self, entry: &Current) -> bool {
+        let later = |other: Decided| other.after > self.after || other.at > self.at;
+        entry.number > self.after && entry.decided.is_none_or(later)
+    }
 }
 
 /// How a release became current.
@@ -43,47 +86,132 @@ pub enum Action {
     Rollback,
 }
 
-/// The log, oldest first.
+/// The log as it is in the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The entries, oldest first.
+    pub entries: Vec<Current>,
+    /// Files of entries that say nothing, and that `LATEST` does not repeat either.
+    pub damaged: Vec<String>,
+}
+
+impl Log {
+    /// Reads the log. An entry that is damaged is known if it is the one that `LATEST` repeats.
+    ///
+    /// # Errors
+    /// If the store fails or an entry is not of this program.
+    pub async fn read(storage: &Storage) -> Result<Self> {
+        Self::after(storage, 0).await
+    }
+
+    /// [`Log::read`] of the entries after number `after`.
+    async fn after(storage: &Storage, after: u64) -> Result<Self> {
+        let latest = latest(storage).await?;
+        let numbers = numbers(storage).await?.into_iter().filter(|number| *number > after);
+        let entries = futures::stream::iter(numbers).map(|number| entry(storage, number, latest.as_ref()));
+        let entries: Vec<(u64, Option<Current>)> = entries.buffered(AT_ONCE).try_collect().await?;
+        let mut log = Self::default();
+        for (number, entry) in entries {
+            match entry {
+                Some(entry) => log.entries.push(entry),
+                None => log.damaged.push(paths::log_entry(number)),
+            }
+        }
+        Ok(log)
+    }
+}
+
+/// The entries of the log, oldest first, without those that are damaged.
 ///
 /// # Errors
-/// If the store fails or an entry is damaged.
+/// If the store fails or an entry is not of this program.
 pub async fn log(storage: &Storage) -> Result<Vec<Current>> {
-    let mut entries = Vec::new();
-    for file in storage.list(paths::LOG).await? {
-        if paths::log_number(&file.path).is_some() {
-            entries.extend(storage.get_json::<Current>(&file.path).await?);
-        }
-    }
-    Ok(entries)
+    Ok(Log::read(storage).await?.entries)
 }
 
 /// The current release, if there is one.
 ///
 /// # Errors
-/// If the store fails or an entry is damaged.
+/// If the store fails or the entry is not of this program.
 pub async fn current(storage: &Storage) -> Result<Option<Current>> {
-    let files = storage.list(paths::LOG).await?;
-    let newest = files.iter().filter_map(|file| paths::log_number(&file.path)).max();
-    match newest {
-        Some(number) => storage.get_json(&paths::log_entry(number)).await,
-        None => Ok(None),
+    let mut latest = None;
+    for number in numbers(storage).await?.into_iter().rev() {
+        if let Some(entry) = commit::read(storage, &paths::log_entry(number)).await? {
+            return Ok(Some(entry));
+        }
+        // An entry that says nothing was made by one who went down with it: if it counts, `LATEST` has it.
+        if latest.is_none() {
+            latest = self::latest(storage).await?;
+        }
+        if latest.as_ref().is_some_and(|latest| latest.number == number) {
+            return Ok(latest);
+        }
     }
+    Ok(None)
 }
 
-/// Makes the release in `folder` the current one, unless it is.
+/// Number of the last entry of the log, 0 if there is none.
+///
+/// # Errors
+/// If the store fails or the entry is not of this program.
+pub async fn number(storage: &Storage) -> Result<u64> {
+    Ok(current(storage).await?.map_or(0, |current| current.number))
+}
+
+/// What `LATEST` says; `None` if it is not there or damaged: it only repeats the log.
+///
+/// # Errors
+/// If the store fails.
+pub async fn latest(storage: &Storage) -> Result<Option<Current>> {
+    let bytes = storage.get(paths::LATEST).await?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// The numbers of the log's entries, in order.
+async fn numbers(storage: &Storage) -> Result<Vec<u64>> {
+    let files = storage.list(paths::LOG).await?;
+    let mut numbers: Vec<u64> = files.iter().filter_map(|file| paths::log_number(&file.path)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+async fn entry(storage: &Storage, number: u64, latest: Option<&Current>) -> Result<(u64, Option<Current>)> {
+    let entry = commit::read(storage, &paths::log_entry(number)).await?;
+    Ok((number, entry.or_else(|| latest.filter(|latest| latest.number == number).cloned())))
+}
+
+/// Makes the release in `folder` the current one, as is decided now, unless it is.
 ///
 /// # Errors
 /// If the folder has no manifest, or the store fails.
 pub async fn make_current(storage: &Storage, folder: &str, action: Action) -> Result<Current> {
+    make_current_if(storage, folder, action, Decided::now(storage).await?).await
+}
+
+/// Makes the release in `folder` the current one, unless it is, or was since that was decided.
+///
+/// # Errors
+/// If another one was made current on a later decision, the folder has no manifest, or the store fails.
+pub async fn make_current_if(storage: &Storage, folder: &str, action: Action, decided: Decided) -> Result<Current> {
     let path = format!("{folder}/{}", paths::MANIFEST);
     let bytes = storage.require(&path).await?;
     let bad = |e| Error::new(ErrorKind::Input, "the manifest is damaged").at("file", storage.shown(&path)).source(e);
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(bad)?;
     let manifest_sha256 = format!("{:x}", Sha256::digest(&bytes));
     loop {
-        let last = current(storage).await?;
+        let last = repeat_latest(storage).await?;
         if let Some(last) = last.as_ref().filter(|last| last.folder == folder) {
-            return repeat_latest(storage, last.clone()).await;
+            return Ok(last.clone());
+        }
+        let since = Log::after(storage, decided.after).await?.entries;
+        if let Some(done) = since.iter().find(|entry| entry.folder == folder && entry.action == action) {
+            return Ok(done.clone());
+        }
+        if let Some(newer) = since.iter().rev().find(|entry| decided.is_before(entry)) {
+            return Err(superseded(storage, folder, newer));
+        }
+        if let Some(last) = &last {
+            restore(storage, last).await?;
         }
         let entry = Current {
             number: last.map_or(1, |last| last.number + 1),
@@ -93,20 +221,65 @@ pub async fn make_current(storage: &Storage, folder: &str, action: Action) -> Re
             folder: folder.to_owned(),
             manifest_sha256: manifest_sha256.clone(),
             time: super::clock::now_seconds(),
+            decided: Some(decided),
         };
-        if storage.create_json(&paths::log_entry(entry.number), &entry).await? {
-            return repeat_latest(storage, entry).await;
+        if commit::create(storage, &paths::log_entry(entry.number), &entry).await? == Commit::Won {
+            return Ok(repeat_latest(storage).await?.unwrap_or(entry));
         }
     }
 }
 
-/// Writes `LATEST` until it is the last entry.
-async fn repeat_latest(storage: &Storage, mut entry: Current) -> Result<Current> {
+fn superseded(storage: &Storage, folder: &str, newer: &Current) -> Error {
+    let what = match newer.action {
+        Action::Publish => "was published",
+        Action::Rollback => "was rolled back to",
+    };
+    let message =
+        format!("{} {what} after this run had begun, so this release, which is older, is not published", newer.folder);
+    Error::new(ErrorKind::Superseded, message).at("release", storage.shown(folder)).at("published", &newer.time).hint(
+        "the release is finished and kept: to publish it all the same start the same run again, which takes no new inference",
+    )
+}
+
+/// Writes an entry of the log anew if only `LATEST` still has it.
+async fn restore(storage: &Storage, entry: &Current) -> Result<()> {
+    let name = paths::log_entry(entry.number);
+    if commit::read::<Current>(storage, &name).await?.is_none() {
+        commit::create(storage, &name, entry).await?;
+    }
+    Ok(())
+}
+
+/// Sees to it that `LATEST` is the last entry of the log, and gives that.
+///
+/// # Errors
+/// If the store fails.
+pub async fn repeat_latest(storage: &Storage) -> Result<Option<Current>> {
+    let (mut tries, mut failures) = (0, 0);
     loop {
-        storage.put(paths::LATEST, json(&entry)).await?;
-        match current(storage).await? {
-            Some(newest) if newest.number > entry.number => entry = newest,
-            _ => return Ok(entry),
+        // First this and then the log: what replaces it is never older than it.
+        let there = storage.read(paths::LATEST).await?;
+        let Some(newest) = current(storage).await? else { return Ok(None) };
+        let said = there.as_ref().and_then(|there| serde_json::from_slice::<Current>(&there.bytes).ok());
+        if said.as_ref() == Some(&newest) {
+            return Ok(said);
+        }
+        let mode = there.map_or(PutMode::Create, |there| PutMode::Update(there.version));
+        // If it fails it may have been written all the same; that is seen now.
+        if let Err(e) = storage.put_if(paths::LATEST, json(&newest).into(), mode).await {
+            failures += 1;
+            if failures == FAILURES {
+                return Err(e);
+            }
+        }
+        tries += 1;
+        if tries == TRIES {
+            let error =
+                Error::new(ErrorKind::Io, "the file cannot be replaced").at("file", storage.shown(paths::LATEST));
+            return Err(error.hint("the store must replace a file on condition that it has a certain ETag (If-Match)"));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     assemble::Manifest,
-    paths, properties,
+    commit, paths, properties,
     publish::{self, Action, Current},
     storage::Storage,
     verify,
@@ -71,12 +71,12 @@ pub async fn list(storage: &Storage) -> Result<Vec<Release>> {
     Ok(releases)
 }
 
-/// The manifest of the release in `folder`; `None` if it was not finished.
+/// The manifest of the release in `folder`; `None` if it was not finished, or its manifest is empty or cut off.
 ///
 /// # Errors
-/// If the store fails or the manifest is damaged.
+/// If the store fails or the manifest is not of this program.
 pub async fn manifest(storage: &Storage, folder: &str) -> Result<Option<Manifest>> {
-    storage.get_json(&format!("{folder}/{}", paths::MANIFEST)).await
+    commit::read(storage, &format!("{folder}/{}", paths::MANIFEST)).await
 }
 
 /// The release that a name means: a version, a folder or its last part; the current one if there is no name.
@@ -107,7 +107,12 @@ pub async fn find(storage: &Storage, name: Option<&str>) -> Result<Release> {
         some => format!("there are: {}", names(&some.iter().collect::<Vec<_>>())),
     };
     Err(match (name, &found[..]) {
-        (None, _) => at("there is no current release".to_owned()).hint(all()),
+        (None, _) => match publish::current(storage).await? {
+            Some(current) => at(format!("{}, the current release, has lost its manifest", current.folder)).hint(
+                "run its pipeline again, which makes the manifest anew, or go back with `lamcat release rollback`",
+            ),
+            None => at("there is no current release".to_owned()).hint(all()),
+        },
         (Some(name), []) => at(format!("there is no release '{name}'")).hint(all()),
         (Some(name), several) => {
             at(format!("'{name}' is the version of several releases")).hint(format!("name one: {}", names(several)))
@@ -166,6 +171,7 @@ pub async fn roll_back(storage: &Storage, name: Option<&str>) -> Result<Current>
         None => before_current(storage).await?,
     };
     if release.current {
+        publish::repeat_latest(storage).await?;
         let error = Error::new(ErrorKind::Input, "the release is the current one").at("release", &release.folder);
         return Err(error.hint("name another one; `lamcat release list` shows what there is"));
     }
@@ -202,6 +208,7 @@ mod tests {
             folder: (*folder).to_owned(),
             manifest_sha256: String::new(),
             time: String::new(),
+            decided: None,
         });
         entries.collect()
     }

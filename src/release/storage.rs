@@ -5,11 +5,12 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, path::Path};
 use rand::RngCore;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
+use super::commit::{self, Commit};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A store and the folder in it that holds everything.
@@ -29,6 +30,21 @@ pub struct StoredFile {
     pub bytes: u64,
     /// Time of the last change.
     pub modified: DateTime<Utc>,
+}
+
+/// A file as it was at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Read {
+    /// What was in it.
+    pub(super) bytes: Bytes,
+    /// Tells it from what is there when it was replaced.
+    pub(super) version: UpdateVersion,
+}
+
+/// What [`Storage::check`] writes.
+#[derive(Serialize, Deserialize)]
+struct Probe {
+    probe: u8,
 }
 
 impl Storage {
@@ -72,11 +88,25 @@ impl Storage {
     /// # Errors
     /// If the store fails.
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
-        match self.store.get(&self.path(name)).await {
-            Ok(object) => Ok(Some(object.bytes().await.map_err(|e| self.failed("cannot read the file", name, e))?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.failed("cannot read the file", name, e)),
+        Ok(self.read(name).await?.map(|read| read.bytes))
+    }
+
+    /// A file with its version; `None` if there is none.
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Read>> {
+        let failed = |e| self.failed("cannot read the file", name, e);
+        let object = match self.store.get(&self.path(name)).await {
+            Ok(object) => object,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(e) => return Err(failed(e)),
+        };
+        let version = UpdateVersion { e_tag: object.meta.e_tag.clone(), version: object.meta.version.clone() };
+        let promised = object.meta.size;
+        let bytes = object.bytes().await.map_err(failed)?;
+        if bytes.len() as u64 != promised {
+            let error = Error::new(ErrorKind::Io, "the file was cut short on its way").at("file", self.shown(name));
+            return Err(error.source(format!("{} of {promised} bytes", bytes.len())));
         }
+        Ok(Some(Read { bytes, version }))
     }
 
     /// The bytes of a file that must be there.
@@ -107,25 +137,16 @@ impl Storage {
         put.map(|_| ()).map_err(|e| self.failed("cannot write the file", name, e))
     }
 
-    /// Writes a file unless there is one; whether it was written. Of several at once exactly one does.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<bool> {
-        let options = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(&self.path(name), bytes.into().into(), options).await {
+    /// Writes a file on a condition; whether it held. Where the store fails the file may be there all the same, and where
+    /// it did not hold it may be because of an earlier try of this very write: see [`commit`].
+    pub(super) async fn put_if(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<bool> {
+        match self.store.put_opts(&self.path(name), bytes.into(), PutOptions::from(mode)).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } | StoreError::NotFound { .. }) => {
+                Ok(false)
+            }
             Err(e) => Err(self.failed("cannot write the file", name, e)),
         }
-    }
-
-    /// [`Storage::create`] of a value as JSON.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn create_json(&self, name: &str, value: &impl Serialize) -> Result<bool> {
-        self.create(name, json(value)).await
     }
 
     /// Whether there is such a file.
@@ -135,7 +156,7 @@ impl Storage {
     pub async fn exists(&self, name: &str) -> Result<bool> {
         match self.store.head(&self.path(name)).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(StoreError::NotFound { .. }) => Ok(false),
             Err(e) => Err(self.failed("cannot look for the file", name, e)),
         }
     }
@@ -146,7 +167,7 @@ impl Storage {
     /// If the store fails.
     pub async fn delete(&self, name: &str) -> Result<()> {
         match self.store.delete(&self.path(name)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(e) => Err(self.failed("cannot delete the file", name, e)),
         }
     }
@@ -188,17 +209,22 @@ impl Storage {
         url.to_file_path().ok()
     }
 
-    /// Makes sure that the store lets one of several writers win, on which everything else rests.
+    /// Makes sure that the store lets one of several writers win, on which everything else rests. Gives the time by the
+    /// store's clock, which is the same for all who use it.
     ///
     /// # Errors
     /// If it does not, or cannot be written to.
-    pub async fn check(&self) -> Result<()> {
+    pub async fn check(&self) -> Result<DateTime<Utc>> {
         let name = format!("{}/probe-{}", super::paths::JOBS, attempt_name());
-        let first = self.create(&name, "probe").await?;
-        let second = self.create(&name, "probe").await;
-        self.delete(&name).await?;
-        if first && !second? {
-            return Ok(());
+        let first = commit::create(self, &name, &Probe { probe: 1 }).await?;
+        let second = commit::create(self, &name, &Probe { probe: 2 }).await?;
+        let written =
+            self.store.head(&self.path(&name)).await.map_err(|e| self.failed("cannot read the file", &name, e))?;
+        if let Err(e) = self.delete(&name).await {
+            tracing::debug!("a trial of the store is left behind: {e}");
+        }
+        if matches!((first, second), (Commit::Won, Commit::Lost(Probe { probe: 1 }))) {
+            return Ok(written.last_modified);
         }
         Err(Error::new(ErrorKind::Io, "the store lets two writers create the same file")
             .at("store", self.shown(""))
@@ -207,7 +233,7 @@ impl Storage {
             ))
     }
 
-    fn failed(&self, what: &str, name: &str, e: object_store::Error) -> Error {
+    fn failed(&self, what: &str, name: &str, e: StoreError) -> Error {
         Error::new(ErrorKind::Io, what).at("file", self.shown(name)).source(e)
     }
 }

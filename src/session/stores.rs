@@ -12,11 +12,14 @@ use std::{
 use datafusion::{common::Result, execution::object_store::ObjectStoreRegistry};
 use object_store::{
     ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, http::HttpBuilder, local::LocalFileSystem,
+    gcp::GoogleCloudStorageBuilder, http::HttpBuilder,
 };
 use url::{Position, Url};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    release::durable::Durable,
+};
 
 /// How long a request may be retried before the query fails.
 const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -68,7 +71,7 @@ fn build(url: &Url) -> Result<Arc<dyn ObjectStore>, Error> {
     let (scheme, _) = ObjectStoreScheme::parse(url).map_err(|_| unknown())?;
     let retry = RetryConfig { max_retries: MAX_RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
     let store: Arc<dyn ObjectStore> = match scheme {
-        ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new()),
+        ObjectStoreScheme::Local => Arc::new(Durable::new()),
         ObjectStoreScheme::AmazonS3 => {
             let builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry);
             Arc::new(builder.build().map_err(failed)?)

@@ -4,6 +4,7 @@
 mod archive;
 mod browser;
 mod cli;
+mod commit;
 mod cpu_engine;
 mod crossmatch;
 mod damaged;

@@ -51,7 +51,7 @@ pub struct Store {
     pub storage: Storage,
 }
 
-struct Silent;
+pub struct Silent;
 
 impl Watch for Silent {
     fn begin(&self, _: Stage, _: usize, _: u64) {}

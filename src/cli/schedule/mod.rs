@@ -186,6 +186,7 @@ fn words(ending: &Ending) -> String {
         Ending::Published { release, rows, .. } => format!("{release}, {rows} rows"),
         Ending::Skipped { job, why: Why::Unchanged } => format!("job {job} is unchanged"),
         Ending::Skipped { job, why: Why::RolledBack } => format!("the release of job {job} was rolled back"),
+        Ending::Skipped { job, why: Why::Superseded } => format!("a run that began after job {job} has published"),
         Ending::Failed { error, .. } => error.lines().next().unwrap_or_default().to_owned(),
         Ending::Missed => String::new(),
     }

@@ -30,7 +30,7 @@ use crate::{
         Storage,
         assemble::Manifest,
         attempt::runner,
-        clock,
+        clock, commit,
         diff::{Diff, diff},
         paths, publish, releases, summary,
     },
@@ -86,7 +86,7 @@ impl RunRecord {
 /// If the release is not whole, or the store fails.
 pub async fn write(context: &SessionContext, storage: &Storage, folder: &str, record: RunRecord) -> Result<String> {
     let file = paths::run_record(folder);
-    let record = match storage.get_json::<RunRecord>(&file).await? {
+    let record = match commit::read::<RunRecord>(storage, &file).await? {
         Some(earlier) => record.after(earlier),
         None => record,
     };
@@ -177,7 +177,7 @@ impl Findings {
             None => None,
         };
         let work = work::work(storage, &new.manifest.job).await?;
-        let record = storage.get_json(&paths::run_record(&new.folder)).await?;
+        let record = commit::read(storage, &paths::run_record(&new.folder)).await?;
         let path = storage.shown(&new.folder);
         Ok(Self { path, new, old, names, contents, plan, tally, work, record })
     }

@@ -9,6 +9,7 @@ use crate::{
     release::{
         Storage,
         attempt::Attempt,
+        commit,
         paths::{self, JobPaths},
     },
 };
@@ -59,7 +60,7 @@ pub(super) async fn work(storage: &Storage, job: &str) -> Result<Vec<Work>> {
     for (kind, folder) in [job.units(), job.tiles()].into_iter().enumerate() {
         let files = storage.list(&folder).await?;
         let claims = files.iter().filter(|file| paths::is_json(&file.path));
-        let claims = futures::stream::iter(claims.map(|file| storage.get_json::<Claim>(&file.path)));
+        let claims = futures::stream::iter(claims.map(|file| commit::read::<Claim>(storage, &file.path)));
         let mut claims = claims.buffered(AT_ONCE);
         while let Some(claim) = claims.try_next().await? {
             found.extend(claim.and_then(|claim| claim.work(kind)));

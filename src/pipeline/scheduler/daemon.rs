@@ -147,15 +147,18 @@ impl<S: Scheduled> Scheduler<S> {
         stop: &CancellationToken,
     ) -> Result<Look> {
         let plan = pipeline.plan()?;
-        let history = History::start(&plan.storage, start.trunc_subsecs(0)).await?;
         let now = at.unwrap_or_else(|| (self.now)());
+        let history = History::start(&plan.storage, start.trunc_subsecs(0), now).await?;
         let tell = |event| (self.told)(pipeline.name(), event);
-        // What is known ahead of the clock, as when it was set back, is not due again.
-        let known = history.last().map_or(now, |last| last.max(now));
-        let next: Vec<_> = plan.schedule.all_after(known).take(SHOWN).collect();
+        // What is known ahead of the clock is not due again.
+        let next: Vec<_> = plan.schedule.all_after(now).filter(|due| !history.knows(*due)).take(SHOWN).collect();
         let first = next.first().copied();
         tell(Event::Next(next));
-        if history.open().is_empty() && Due::new(&plan.schedule, &history, now, self.grace).is_empty() {
+        let untimely = history.untimely(&plan.storage, now + history::AHEAD).await?;
+        if untimely.is_empty()
+            && history.open().is_empty()
+            && Due::new(&plan.schedule, &history, now, self.grace).is_empty()
+        {
             return Ok(Look::Nothing(first));
         }
         if self.one.available_permits() == 0 {
@@ -182,6 +185,12 @@ impl<S: Scheduled> Scheduler<S> {
         stop: &CancellationToken,
     ) -> Result<Look> {
         let history = History::read(&plan.storage).await?;
+        let now = at.unwrap_or_else(|| (self.now)());
+        let untimely = history.untimely(&plan.storage, now + history::AHEAD).await?;
+        if !untimely.is_empty() {
+            History::forget(&plan.storage, &untimely).await?;
+            return Ok(Look::Done);
+        }
         for due in history.open() {
             if !self.run(pipeline, plan, due, lease, stop).await? {
                 return Ok(Look::LeftOff);

@@ -23,7 +23,7 @@ impl Due {
     #[must_use]
     pub fn new(schedule: &Schedule, history: &History, now: DateTime<Utc>, grace: TimeDelta) -> Self {
         // The first time is after this one.
-        let known = history.last().or_else(|| Some(history.since? - TimeDelta::seconds(1)));
+        let known = history.last_until(now).or_else(|| Some(history.since? - TimeDelta::seconds(1)));
         let Some(known) = known else { return Self::default() };
         let mut times: Vec<_> = schedule.all_after(known).take_while(|time| *time <= now).collect();
         let mut missed = times.split_off(times.len().saturating_sub(MOST));

@@ -2,13 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
-    release::{Storage, StoredFile, paths, publish},
+    error::Result,
+    release::{
+        Storage, StoredFile,
+        commit::{self, Commit},
+        paths, publish,
+    },
 };
+
+/// What is written down at a time that is so far ahead was so by a clock that was wrong: those of machines differ by less.
+pub(super) const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// That a due time was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +83,8 @@ pub enum Why {
     Unchanged,
     /// The release of the same pipeline on the same inputs was current until somebody went back to an older one.
     RolledBack,
+    /// A run that was planned later has published meanwhile.
+    Superseded,
 }
 
 /// Which due times a store knows of.
@@ -85,7 +94,7 @@ pub struct History {
     pub begun: BTreeSet<DateTime<Utc>>,
     /// Those that have ended.
     pub ended: BTreeSet<DateTime<Utc>>,
-    /// From when on times are due, where none is known.
+    /// From when on times are due, where none before now is known.
     pub since: Option<DateTime<Utc>>,
 }
 
@@ -101,36 +110,77 @@ impl History {
     /// If the store fails.
     pub async fn read(storage: &Storage) -> Result<Self> {
         let times = |files: Vec<StoredFile>| -> BTreeSet<_> {
-            files.iter().filter_map(|file| paths::due_time(&file.path)).collect()
+            // An empty file says nothing: a power failure can leave one behind.
+            files.iter().filter(|file| file.bytes > 0).filter_map(|file| paths::due_time(&file.path)).collect()
         };
         let begun = times(storage.list(paths::SCHEDULE_BEGUN).await?);
         let ended = times(storage.list(paths::SCHEDULE_ENDED).await?);
-        let since = if begun.is_empty() && ended.is_empty() {
-            storage.get_json::<Since>(paths::SCHEDULE_SINCE).await?.map(|s| s.since)
-        } else {
-            None
-        };
+        let since = commit::read::<Since>(storage, paths::SCHEDULE_SINCE).await?.map(|s| s.since);
         Ok(Self { begun, ended, since })
     }
 
-    /// [`History::read`]; where nothing is known, times are due from `start` on, and that is written down: whoever is
-    /// killed before the first due time does not lose it.
+    /// [`History::read`]; where nothing up to `now` is known, times are due from `start` on, and that is written down: whoever
+    /// is killed before the first due time does not lose it. A start that was written down by a clock ahead does not count.
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) async fn start(storage: &Storage, start: DateTime<Utc>) -> Result<Self> {
+    pub(super) async fn start(storage: &Storage, start: DateTime<Utc>, now: DateTime<Utc>) -> Result<Self> {
         let history = Self::read(storage).await?;
-        if history.last().is_some() || history.since.is_some() {
+        let is_ahead = |since: DateTime<Utc>| since > now + AHEAD;
+        if history.last_until(now).is_some() || history.since.is_some_and(|since| !is_ahead(since)) {
             return Ok(history);
         }
-        storage.create_json(paths::SCHEDULE_SINCE, &Since { since: start }).await?;
+        let is_ahead = |other: &Since| is_ahead(other.since);
+        commit::create_over(storage, paths::SCHEDULE_SINCE, &Since { since: start }, is_ahead).await?;
         Self::read(storage).await
     }
 
-    /// The last due time that is known.
+    /// The due times that were written down at the wrong time: by a scheduler whose clock was ahead, so that it is `latest`
+    /// at most even now, or before they were due. Nothing ran when they came, or they have yet to come.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn untimely(&self, storage: &Storage, latest: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>> {
+        let mut untimely = Vec::new();
+        for due in self.ended.iter().rev() {
+            let Some(ended) = ended(storage, *due).await?.map(|ended| ended.ended) else { continue };
+            let early = *due <= latest && ended < *due - AHEAD;
+            if ended > latest || early {
+                untimely.push(*due);
+            } else if *due <= latest {
+                break;
+            }
+        }
+        Ok(untimely)
+    }
+
+    /// Forgets due times, which then are due again when they come; only for who has the lease.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn forget(storage: &Storage, times: &[DateTime<Utc>]) -> Result<()> {
+        for due in times {
+            let file = storage.shown(&paths::due_entry(paths::SCHEDULE_ENDED, *due));
+            tracing::warn!("{file} is of a scheduler whose clock was ahead, and is forgotten");
+            // What was begun and has not ended would be taken up.
+            for folder in [paths::SCHEDULE_BEGUN, paths::SCHEDULE_ENDED] {
+                storage.delete(&paths::due_entry(folder, *due)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a due time is known.
     #[must_use]
-    pub fn last(&self) -> Option<DateTime<Utc>> {
-        self.begun.last().max(self.ended.last()).copied()
+    pub fn knows(&self, due: DateTime<Utc>) -> bool {
+        self.begun.contains(&due) || self.ended.contains(&due)
+    }
+
+    /// The last due time up to `now` that is known. One after that was run too early.
+    #[must_use]
+    pub fn last_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let last = |times: &BTreeSet<DateTime<Utc>>| times.range(..=now).next_back().copied();
+        last(&self.begun).max(last(&self.ended))
     }
 
     /// The due times that were begun and have not ended, oldest first.
@@ -163,7 +213,7 @@ impl Entry {
             let begun = paths::due_entry(paths::SCHEDULE_BEGUN, **due);
             match ended(storage, **due).await? {
                 Some(ended) => entries.push(Self::Ended(ended)),
-                None => entries.extend(storage.get_json(&begun).await?.map(Self::Open)),
+                None => entries.extend(commit::read(storage, &begun).await?.map(Self::Open)),
             }
         }
         Ok(entries)
@@ -173,24 +223,24 @@ impl Entry {
 /// That `due` was begun, written down now, unless it was before; and whether it was.
 pub(super) async fn begin(storage: &Storage, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<(Begun, bool)> {
     let path = paths::due_entry(paths::SCHEDULE_BEGUN, due);
-    if let Some(begun) = storage.get_json(&path).await? {
+    if let Some(begun) = commit::read(storage, &path).await? {
         return Ok((begun, true));
     }
-    let log = publish::current(storage).await?.map_or(0, |current| current.number);
+    let log = publish::number(storage).await?;
     let begun = Begun { due, begun: now, log };
-    if storage.create_json(&path, &begun).await? {
-        return Ok((begun, false));
+    match commit::create(storage, &path, &begun).await? {
+        Commit::Won => Ok((begun, false)),
+        Commit::Lost(before) => Ok((before, true)),
     }
-    let gone = || Error::new(ErrorKind::Io, "an entry of the schedule has vanished").at("file", storage.shown(&path));
-    Ok((storage.get_json(&path).await?.ok_or_else(gone)?, true))
 }
 
 /// Writes down what a due time came to; whether it was not known before.
 pub(super) async fn end(storage: &Storage, ended: &Ended) -> Result<bool> {
-    storage.create_json(&paths::due_entry(paths::SCHEDULE_ENDED, ended.due), ended).await
+    let path = paths::due_entry(paths::SCHEDULE_ENDED, ended.due);
+    Ok(commit::create(storage, &path, ended).await? == Commit::Won)
 }
 
 /// What a due time came to, if it has ended.
 pub(super) async fn ended(storage: &Storage, due: DateTime<Utc>) -> Result<Option<Ended>> {
-    storage.get_json(&paths::due_entry(paths::SCHEDULE_ENDED, due)).await
+    commit::read(storage, &paths::due_entry(paths::SCHEDULE_ENDED, due)).await
 }

@@ -14,8 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::Result,
-    pipeline::share,
-    release::{Storage, json, paths},
+    pipeline::holder::{AtWork, Holder},
+    release::{
+        Storage,
+        commit::{self, Commit},
+        json, paths,
+    },
     session::without_secrets,
 };
 
@@ -29,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// What is written of a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
-    holder: share::Lease,
+    holder: Holder,
     beat: u64,
     released: bool,
 }
@@ -50,8 +54,9 @@ impl Taker {
             return Ok(None);
         }
         let number = newest.map_or(1, |number| number + 1);
-        let record = Record { holder: share::Lease::own(), beat: 0, released: false };
-        if !storage.create_json(&paths::schedule_lease(number), &record).await? {
+        let (holder, at_work) = Holder::begin();
+        let record = Record { holder, beat: 0, released: false };
+        if commit::create(storage, &paths::schedule_lease(number), &record).await? != Commit::Won {
             return Ok(None);
         }
         let mut higher = false;
@@ -65,17 +70,16 @@ impl Taker {
             storage.delete(&paths::schedule_lease(number)).await?;
             return Ok(None);
         }
-        Ok(Some(Lease::hold(storage.clone(), number, record)))
+        Ok(Some(Lease::hold(storage.clone(), number, record, at_work)))
     }
 
     async fn is_free(&mut self, storage: &Storage, number: u64) -> Result<bool> {
-        let record: Option<Record> = storage.get_json(&paths::schedule_lease(number)).await?;
-        // It was the newest a moment ago; if it is gone there is a newer one.
-        let Some(record) = record else { return Ok(false) };
-        if record.released || record.holder.is_of_the_dead() {
+        let record: Option<Record> = commit::read(storage, &paths::schedule_lease(number)).await?;
+        if record.as_ref().is_some_and(|record| record.released || record.holder.is_over()) {
             return Ok(true);
         }
-        let now = (number, record.beat);
+        // One that is damaged is written again by who holds it, if he lives; for one that is gone there is a newer one.
+        let now = (number, record.map_or(u64::MAX, |record| record.beat));
         match self.seen {
             Some((seen, since)) if seen == now => Ok(since.elapsed() >= EXPIRY),
             _ => {
@@ -104,13 +108,14 @@ pub(super) struct Lease {
     let_go: CancellationToken,
     lost: CancellationToken,
     beats: SpawnedTask<()>,
+    _at_work: AtWork,
 }
 
 impl Lease {
-    fn hold(storage: Storage, number: u64, record: Record) -> Self {
+    fn hold(storage: Storage, number: u64, record: Record, at_work: AtWork) -> Self {
         let (let_go, lost) = (CancellationToken::new(), CancellationToken::new());
         let beating = beat(storage.clone(), number, record.clone(), let_go.clone(), lost.clone());
-        Self { storage, number, record, let_go, lost, beats: SpawnedTask::spawn(beating) }
+        Self { storage, number, record, let_go, lost, beats: SpawnedTask::spawn(beating), _at_work: at_work }
     }
 
     /// Waits until somebody else has the lease, or must be thought to.
@@ -217,7 +222,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_lease_of_a_dead_process_of_this_machine_is_free_at_once() {
         let storage = storage();
-        let mut dead = serde_json::to_value(share::Lease::own()).unwrap();
+        let mut dead = serde_json::to_value(Holder::begin().0).unwrap();
         // No process has this number: it is above the most that Linux gives.
         dead["process"] = serde_json::json!(u32::MAX);
         let record = serde_json::json!({"holder": dead, "beat": 4, "released": false});

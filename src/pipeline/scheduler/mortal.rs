@@ -28,7 +28,9 @@ use crate::{
     error::Result,
     pipeline::{Misfire, Schedule, Watch},
     release::{
-        Storage, paths,
+        Storage,
+        commit::{self, Commit},
+        paths,
         publish::{self, Action, Current},
     },
 };
@@ -151,8 +153,10 @@ impl Scheduled for Publisher {
             folder: folder.to_owned(),
             manifest_sha256: String::new(),
             time: String::new(),
+            decided: None,
         };
-        assert!(self.storage.create_json(&paths::log_entry(number), &entry).await?, "two run at the same time");
+        let created = commit::create(&self.storage, &paths::log_entry(number), &entry).await?;
+        assert_eq!(created, Commit::Won, "two run at the same time");
         Ok(Ending::Published { job, release, number, rows: 1 })
     }
 }
@@ -183,7 +187,7 @@ async fn lives(steps: usize) -> Storage {
 async fn whenever_a_scheduler_dies_no_run_is_lost_or_doubled() {
     let due: Vec<_> = (0..7).map(|i| at("03:00:00") + TimeDelta::minutes(10 * i)).collect();
     let mut taken_up = 0;
-    for steps in 0..160 {
+    for steps in 0..200 {
         let storage = lives(steps).await;
         let history = History::read(&storage).await.unwrap();
         assert_eq!(history.ended.iter().copied().collect::<Vec<_>>(), due, "after {steps} steps");

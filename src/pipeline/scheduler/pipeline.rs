@@ -91,6 +91,8 @@ impl Scheduled for ScheduledPipeline {
         let run = Run::open(self.load()?).await?;
         let (job, folder) = (run.job().id.clone(), run.job().release_folder());
         let storage = run.storage().clone();
+        // Whoever published last may have died before all readers could see it.
+        publish::repeat_latest(&storage).await?;
         let entries = publish::log(&storage).await?;
         match state(&entries, log, &folder) {
             State::Published(entry) => {
@@ -100,7 +102,10 @@ impl Scheduled for ScheduledPipeline {
             State::Skip(why) => return Ok(Ending::Skipped { job, why }),
             State::Run => {}
         }
-        let outcome = run.execute(watch).await?;
+        let outcome = match run.execute(watch).await {
+            Err(e) if e.kind() == ErrorKind::Superseded => return Ok(Ending::Skipped { job, why: Why::Superseded }),
+            outcome => outcome?,
+        };
         let release = outcome.release;
         if release.number <= log {
             return Ok(Ending::Skipped { job, why: Why::Unchanged });
@@ -145,6 +150,7 @@ mod tests {
             folder: folder.to_owned(),
             manifest_sha256: String::new(),
             time: String::new(),
+            decided: None,
         }
     }
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     error::{Error, ErrorKind, Result},
     pipeline::{Misfire, Schedule, Watch},
-    release::{Storage, paths},
+    release::{Storage, commit, paths},
 };
 
 /// A catalogue in memory whose runs take a minute and end as `script` says, then as published.
@@ -228,7 +228,66 @@ async fn once_does_what_is_due_and_ends() {
     let elsewhere = r#"{"holder":{"machine":"x","process":1,"since":""},"beat":7,"released":false}"#;
     fake.storage.put(&paths::schedule_lease(9), elsewhere).await.unwrap();
     let begun = Begun { due: at("04:00:00"), begun: at("04:00:00"), log: 0 };
-    fake.storage.create_json(&paths::due_entry(paths::SCHEDULE_BEGUN, begun.due), &begun).await.unwrap();
+    commit::create(&fake.storage, &paths::due_entry(paths::SCHEDULE_BEGUN, begun.due), &begun).await.unwrap();
     assert!(scheduler(&fake).once(&stop).await.unwrap());
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published"), ("04:00:00", "published")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_ahead_loses_no_due_time() {
+    let stop = CancellationToken::new();
+    for first in [true, false] {
+        let mut fake = fake("0 * * * *", Misfire::Once, "03:05:00");
+        if !first {
+            assert!(scheduler(&fake).once(&stop).await.unwrap());
+        }
+        // Another one thinks that it is three days later, and another one that dies that it is two days later.
+        let right = fake.now.clone();
+        fake.now = clock("03:05:00");
+        let ahead = fake.now.clone();
+        fake.now = Arc::new(move || ahead() + TimeDelta::days(2));
+        assert!(scheduler(&fake).once(&stop).await.unwrap());
+        let died =
+            Begun { due: at("03:00:00") + TimeDelta::days(3), begun: at("03:00:00") + TimeDelta::days(3), log: 0 };
+        let entry = paths::due_entry(paths::SCHEDULE_BEGUN, died.due);
+        commit::create(&fake.storage, &entry, &died).await.unwrap();
+        fake.now = right;
+        serve(&fake, 120).await;
+        let wanted = expected(&[("03:00:00", "published"), ("04:00:00", "published"), ("05:00:00", "published")]);
+        let known = outcomes(&fake).await;
+        // What was left undone is done at once, and again when it is due.
+        let (ahead, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|(due, _)| *due > at("12:00:00"));
+        assert_eq!((known, ahead.len()), (wanted[usize::from(first)..].to_vec(), 1));
+        sleep(Duration::from_hours(72)).await;
+        let runs = fake.runs.lock().unwrap().len();
+        serve(&fake, 10).await;
+        assert_eq!(fake.runs.lock().unwrap().len(), runs + 1);
+        assert_eq!(outcomes(&fake).await.last().unwrap().1, "published");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_a_little_ahead_does_nothing_twice() {
+    let fake = fake("0 * * * *", Misfire::Once, "02:58:00");
+    let ahead = Fake { now: clock("02:59:30"), ..fake.clone() };
+    tokio::join!(serve(&fake, 63), serve(&ahead, 63));
+    assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published"), ("04:00:00", "published")]));
+    assert_eq!(fake.runs.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_a_power_failure_left_empty_hold_up_no_due_time() {
+    let fake = fake("0 * * * *", Misfire::Once, "02:58:00");
+    let file = |folder: &str, time: &str| paths::due_entry(folder, at(time));
+    for name in [
+        paths::SCHEDULE_SINCE.to_owned(),
+        paths::schedule_lease(3),
+        file(paths::SCHEDULE_BEGUN, "02:00:00"),
+        file(paths::SCHEDULE_BEGUN, "03:00:00"),
+        file(paths::SCHEDULE_ENDED, "03:00:00"),
+    ] {
+        fake.storage.put(&name, "").await.unwrap();
+    }
+    serve(&fake, 10).await;
+    assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published")]));
 }

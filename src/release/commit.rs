@@ -1,0 +1,153 @@
+//! Files that only one may create: claims, leases, records of jobs, entries of logs.
+//!
+//! Of several who create such a file at once exactly one wins, by a conditional write. The answer alone does not say who:
+//! a store may do a write and then say that it failed, or not be heard, and when the write is tried again the file is there
+//! already. So each attempt writes a *nonce* of its own into the file. Whoever is not told that he won reads the file back
+//! and knows by the nonce whether it is his.
+//!
+//! A file that is no JSON, as a power failure can leave one behind on a disk, says nothing and counts as not there: it is
+//! replaced on condition that it is still that file, so again one of several wins.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::{PutMode, UpdateVersion};
+use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+
+use super::storage::{Read, Storage, attempt_name, json};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Times that a file is created anew which vanishes, or is damaged, whenever it is looked at.
+const ROUNDS: u32 = 6;
+/// Time before the second round; each further one waits twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What came of creating a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit<T> {
+    /// The file is there and says what it was to say, whatever the store answered.
+    Won,
+    /// Another attempt's file is there, which says this.
+    Lost(T),
+}
+
+/// A value with the nonce of the attempt that wrote it.
+#[derive(Serialize)]
+struct Signed<'a, T> {
+    #[serde(flatten)]
+    value: &'a T,
+    nonce: &'a str,
+}
+
+/// The nonce of a file, whatever else it says; files of old have none.
+#[derive(Deserialize)]
+struct Nonce {
+    nonce: Option<String>,
+}
+
+/// What stands under a name.
+enum Found {
+    Nothing,
+    Whole(Read),
+    Damaged(UpdateVersion),
+}
+
+/// Creates a file that says `value`, unless there is one.
+///
+/// # Errors
+/// If the store fails and the file is not there afterwards, or what is there was not written by this program. Then the
+/// write may still be on its way: what the file was to name must stay.
+pub async fn create<T: Serialize + DeserializeOwned>(storage: &Storage, name: &str, value: &T) -> Result<Commit<T>> {
+    create_over(storage, name, value, |_| false).await
+}
+
+/// [`create`], where a file also counts as not there if `is_over` says so of what is in it.
+///
+/// # Errors
+/// As those of [`create`].
+pub async fn create_over<T: Serialize + DeserializeOwned>(
+    storage: &Storage,
+    name: &str,
+    value: &T,
+    is_over: impl Fn(&T) -> bool,
+) -> Result<Commit<T>> {
+    let nonce = attempt_name();
+    let bytes = Bytes::from(json(&Signed { value, nonce: &nonce }));
+    let (mut mode, mut pause) = (PutMode::Create, PAUSE);
+    for _ in 0..ROUNDS {
+        let put = storage.put_if(name, bytes.clone(), mode.clone()).await;
+        if matches!(put, Ok(true)) {
+            return Ok(Commit::Won);
+        }
+        match (look(storage, name).await, put) {
+            (Ok(Found::Whole(there)), put) => {
+                if is_signed(&there.bytes, &nonce) {
+                    return Ok(Commit::Won);
+                }
+                let theirs = parsed(storage, name, &there.bytes)?;
+                if !is_over(&theirs) {
+                    return Ok(Commit::Lost(theirs));
+                }
+                put?;
+                mode = PutMode::Update(there.version);
+            }
+            (_, Err(e)) | (Err(e), _) => return Err(e),
+            // It was deleted since, or the store makes its writers wait for each other.
+            (Ok(Found::Nothing), Ok(_)) => mode = PutMode::Create,
+            (Ok(Found::Damaged(version)), Ok(_)) => {
+                tracing::warn!("{} is empty or damaged and is written anew", storage.shown(name));
+                mode = PutMode::Update(version);
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    let error = Error::new(ErrorKind::Io, "the file can neither be created nor read").at("file", storage.shown(name));
+    Err(error.hint("others delete or damage it at the same time: look who works in this folder"))
+}
+
+/// What a JSON file says; `None` if it is not there, or so damaged that it says nothing.
+///
+/// # Errors
+/// If the store fails, or the file was not written by this program.
+pub async fn read<T: DeserializeOwned>(storage: &Storage, name: &str) -> Result<Option<T>> {
+    match look(storage, name).await? {
+        Found::Whole(there) => parsed(storage, name, &there.bytes).map(Some),
+        Found::Nothing => Ok(None),
+        Found::Damaged(_) => {
+            tracing::warn!("{} is empty or damaged and counts as not there", storage.shown(name));
+            Ok(None)
+        }
+    }
+}
+
+/// Looks at a file, twice before it is called damaged: on the way to here a file can be damaged too.
+async fn look(storage: &Storage, name: &str) -> Result<Found> {
+    let mut damaged: Option<UpdateVersion> = None;
+    loop {
+        let Some(there) = storage.read(name).await? else { return Ok(Found::Nothing) };
+        if serde_json::from_slice::<IgnoredAny>(&there.bytes).is_ok() {
+            return Ok(Found::Whole(there));
+        }
+        if damaged.as_ref() == Some(&there.version) {
+            return Ok(Found::Damaged(there.version));
+        }
+        damaged = Some(there.version);
+    }
+}
+
+fn is_signed(bytes: &[u8], nonce: &str) -> bool {
+    serde_json::from_slice::<Nonce>(bytes).is_ok_and(|there| there.nonce.as_deref() == Some(nonce))
+}
+
+fn parsed<T: DeserializeOwned>(storage: &Storage, name: &str, bytes: &[u8]) -> Result<T> {
+    let other = |e| {
+        let error =
+            Error::new(ErrorKind::Input, "the file does not say what it should").at("file", storage.shown(name));
+        error.source(e).hint("it may be of another version of lamcat, or not of lamcat at all: then move it away")
+    };
+    serde_json::from_slice(bytes).map_err(other)
+}
+
+#[cfg(test)]
+mod tests;
