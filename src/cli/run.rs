@@ -41,7 +41,7 @@ pub(super) struct RunArgs {
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let pipeline = Pipeline::load(&args.file, &args.overrides.overrides())?;
-    let run = Run::open(pipeline).await?.accepting(args.accept);
+    let run = Run::open(pipeline, None).await?.accepting(args.accept);
     if args.dry_run {
         return show_estimate(&run, args.json).await;
     }

@@ -55,6 +55,7 @@ impl SessionArgs {
             memory_bytes: self.memory,
             device: self.device,
             precision: self.precision,
+            stores: None,
         };
         let session = Session::new(&options)?;
         if let Some(rows) = self.batch_rows {

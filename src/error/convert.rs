@@ -2,7 +2,10 @@
 
 use datafusion::error::DataFusionError;
 
-use super::types::{Error, ErrorKind};
+use super::{
+    transient::chain,
+    types::{Error, ErrorKind},
+};
 
 impl From<candle_core::Error> for Error {
     fn from(e: candle_core::Error) -> Self {
@@ -13,9 +16,43 @@ impl From<candle_core::Error> for Error {
 impl From<Error> for DataFusionError {
     fn from(e: Error) -> Self {
         match e.kind() {
-            ErrorKind::Plan => Self::Plan(e.to_string()),
-            ErrorKind::Config => Self::Configuration(e.to_string()),
+            // What is made a text says no more whether a retry can help.
+            ErrorKind::Plan if !e.is_retryable() => Self::Plan(e.to_string()),
+            ErrorKind::Config if !e.is_retryable() => Self::Configuration(e.to_string()),
             kind => Self::Context(format!("lamcat {} error", kind.label()), Box::new(Self::External(Box::new(e)))),
         }
+    }
+}
+
+impl Error {
+    /// That a query failed: `message`, and what went wrong in it. Its kind is that of our own error in it if there is one,
+    /// and a retry can help if it can by our own error or the store's.
+    pub fn from_datafusion(message: impl Into<String>, e: &DataFusionError) -> Self {
+        match chain(e).find_map(|e| e.downcast_ref::<Self>()) {
+            Some(own) => Self::new(own.kind(), message).source(own.to_string()).retryable(own.is_retryable()),
+            None => Self::of_engine(message, e),
+        }
+    }
+
+    fn of_engine(message: impl Into<String>, e: &DataFusionError) -> Self {
+        let retryable = super::transient::retryable(e).unwrap_or(false);
+        let text = e.strip_backtrace();
+        let text = text.strip_prefix("Error during planning: ").unwrap_or(&text);
+        Self::new(kind(e), message).source(text).retryable(retryable)
+    }
+}
+
+/// What sort of thing went wrong in the engine.
+fn kind(e: &DataFusionError) -> ErrorKind {
+    match e.find_root() {
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Io,
+        DataFusionError::Plan(_)
+        | DataFusionError::SQL(..)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::NotImplemented(_) => ErrorKind::Plan,
+        DataFusionError::Configuration(_) | DataFusionError::ResourcesExhausted(_) => ErrorKind::Config,
+        DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => ErrorKind::Internal,
+        _ if chain(e).any(|e| e.is::<object_store::Error>()) => ErrorKind::Io,
+        _ => ErrorKind::Input,
     }
 }

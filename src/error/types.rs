@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// What sort of thing went wrong; decides the exit code and whether a retry can help.
+use super::transient::retryable;
+
+/// What sort of thing went wrong. Whether a retry can help is another matter: [`Error::is_retryable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -20,6 +22,8 @@ pub enum ErrorKind {
     Io,
     /// What was to be done is out of date: something newer was done meanwhile.
     Superseded,
+    /// lamcat or a library that it uses is wrong: a panic, or what cannot be.
+    Internal,
 }
 
 impl ErrorKind {
@@ -32,6 +36,7 @@ impl ErrorKind {
             Self::Config => "config",
             Self::Io => "io",
             Self::Superseded => "superseded",
+            Self::Internal => "internal",
         }
     }
 }
@@ -46,6 +51,7 @@ pub struct Error {
     place: Vec<(&'static str, String)>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    retryable: bool,
 }
 
 /// The crate's result type.
@@ -54,7 +60,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A new error of `kind` with a one-line message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), place: Vec::new(), hint: None, source: None }
+        Self { kind, message: message.into(), place: Vec::new(), hint: None, source: None, retryable: false }
     }
 
     /// Adds where it happened, e.g. `("file", path)`, `("row group", 3)`, `("column", name)`.
@@ -80,11 +86,26 @@ impl Error {
         self
     }
 
-    /// Adds the underlying cause.
+    /// Adds the underlying cause, which says whether a retry can help if it is of a store, of the system or our own.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        let source = source.into();
+        self.retryable = retryable(source.as_ref()).unwrap_or(self.retryable);
+        self.source = Some(source);
         self
+    }
+
+    /// Says whether doing again what failed may help; it is not said twice where [`Error::source`] tells.
+    #[must_use]
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
+    /// Whether doing again what failed may help: a store did not answer, or said that it is busy.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
     }
 
     /// The kind of this error.

@@ -100,7 +100,7 @@ pub async fn plan_jobs(
 }
 
 fn io(what: &str, place: &str, e: &datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Io, what).at("path", without_secrets(place)).source(without_secrets(&e.strip_backtrace()))
+    Error::from_datafusion(what, e).at("path", without_secrets(place))
 }
 
 /// The files at a place that are tables.

@@ -1,9 +1,12 @@
 //! Checking a pipeline against its query and the columns of its inputs.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::{
     common::{DFSchema, TableReference, tree_node::TreeNode},
     error::DataFusionError,
+    execution::object_store::ObjectStoreRegistry,
     logical_expr::Expr,
     sql::parser::Statement,
 };
@@ -38,6 +41,11 @@ impl Pipeline {
     /// # Errors
     /// If the model cannot be read or the engine not started.
     pub async fn open_session(&self) -> Result<Session> {
+        self.open_session_with(None).await
+    }
+
+    /// [`Pipeline::open_session`] with the stores of another session.
+    pub(super) async fn open_session_with(&self, stores: Option<Arc<dyn ObjectStoreRegistry>>) -> Result<Session> {
         let resources = &self.resources;
         let memory_bytes = resources.memory_gib.map(|gib| (gib * f64::from(1u32 << 30)) as usize);
         let options = SessionOptions {
@@ -45,14 +53,15 @@ impl Pipeline {
             memory_bytes,
             device: resources.device,
             precision: self.precision,
+            stores,
         };
-        let failed = |e: DataFusionError| Error::new(ErrorKind::Config, "cannot open a session").source(cause(&e));
-        let session = Session::new(&options).map_err(failed)?;
+        let session = Session::new(&options).map_err(|e| failed("cannot open a session", &e))?;
         if let ModelChoice::File(path) = &self.model {
             let shown = without_secrets(path);
-            let bytes = session.read(path).await.map_err(|e| {
-                Error::new(ErrorKind::Io, "cannot read the model").at("file", self.file.display()).source(cause(&e))
-            })?;
+            let bytes = session
+                .read(path)
+                .await
+                .map_err(|e| failed("cannot read the model", &e).at("file", self.file.display()))?;
             session.engine().set_default_model(Model::from_bytes(&bytes).map_err(|e| e.at("file", shown))?);
         }
         Ok(session)
@@ -67,7 +76,7 @@ impl Pipeline {
             let unreadable = |e: DataFusionError| {
                 let cause = cause(&e);
                 let first = cause.split("\nhint:").next().unwrap_or_default();
-                Error::new(ErrorKind::Config, format!("the input '{}' cannot be read", input.name))
+                failed(format!("the input '{}' cannot be read", input.name), &e)
                     .at("file", self.file.display())
                     .source(first)
                     .hint(format!("correct its path in [inputs.{0}], or give one with --input {0}=PATH", input.name))
@@ -107,10 +116,7 @@ pub fn parse_query(session: &Session, pipeline: &Pipeline) -> Result<Statement> 
 /// # Errors
 /// If any of this is not so, with what to do about it.
 pub async fn plan_check(session: &Session, pipeline: &Pipeline) -> Result<CheckedPlan> {
-    let failed = |e: DataFusionError| {
-        let path = pipeline.sql.path.display();
-        Error::new(ErrorKind::Plan, "the query cannot be planned").at("file", path).source(cause(&e))
-    };
+    let failed = |e: DataFusionError| failed("the query cannot be planned", &e).at("file", pipeline.sql.path.display());
     let statement = parse_query(session, pipeline)?;
     let frame = session.plan(statement).await.map_err(failed)?;
     let state = session.context().state();
@@ -199,6 +205,11 @@ fn check_named_columns(pipeline: &Pipeline, schema: &Schema) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An error of DataFusion's, without secrets.
+fn failed(message: impl Into<String>, e: &DataFusionError) -> Error {
+    Error::from_datafusion(message, e).source(cause(e))
 }
 
 /// DataFusion's error in words, without secrets.

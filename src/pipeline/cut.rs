@@ -142,7 +142,7 @@ impl CutInput {
 }
 
 fn unusable(input: &str, e: &datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Input, "the input cannot be read").at("input", input).source(e.strip_backtrace())
+    Error::from_datafusion("the input cannot be read", e).at("input", input)
 }
 
 /// A row group: its rows, and the bytes that they take.

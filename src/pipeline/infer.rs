@@ -119,7 +119,7 @@ pub(super) async fn work(
 }
 
 fn failed(file: &str, e: &DataFusionError) -> Error {
-    Error::new(ErrorKind::Input, "a unit cannot be worked").at("file", file).source(e.strip_backtrace())
+    Error::from_datafusion("a unit cannot be worked", e).at("file", file)
 }
 
 /// A batch as a catalogue can have it. Texts and lists without a value are empty and NaN, as astropy cannot read NULLs of

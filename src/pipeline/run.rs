@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use arrow::datatypes::Schema;
-use datafusion::prelude::SessionContext;
+use datafusion::{execution::object_store::ObjectStoreRegistry, prelude::SessionContext};
 
 use super::{
     begun::Begun,
@@ -109,12 +109,12 @@ struct Judged {
 }
 
 impl Run {
-    /// Opens a session for `pipeline`, checks it and plans a run.
+    /// Opens a session for `pipeline`, with the `stores` of another one if given, checks it and plans a run.
     ///
     /// # Errors
     /// If the model or an input cannot be read, the query does not suit a catalogue, or the store cannot be opened.
-    pub async fn open(pipeline: Pipeline) -> Result<Self> {
-        let session = pipeline.open_session().await?;
+    pub async fn open(pipeline: Pipeline, stores: Option<Arc<dyn ObjectStoreRegistry>>) -> Result<Self> {
+        let session = pipeline.open_session_with(stores).await?;
         pipeline.register_inputs(&session).await?;
         let checked = plan_check(&session, &pipeline).await?;
         let model = session.engine().model(None)?;

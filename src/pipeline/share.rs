@@ -117,7 +117,7 @@ async fn spawned<C: Send + 'static>(
     turn: impl Future<Output = Result<(usize, Turn<C>)>> + Send + 'static,
 ) -> Result<(usize, Turn<C>)> {
     let ended = SpawnedTask::spawn(turn).join().await;
-    ended.map_err(|e| Error::new(ErrorKind::Io, "a task ended before its time").source(e))?
+    ended.map_err(|e| Error::new(ErrorKind::Internal, "a task ended before its time").source(e))?
 }
 
 /// Looks for the claim of a task, else works on it, unless somebody else has for less than `patience`.

@@ -161,7 +161,7 @@ pub fn sky_order() -> Vec<SortExpr> {
 }
 
 pub(super) fn unreadable(e: &datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Io, "cannot read the rows of units").source(e.strip_backtrace())
+    Error::from_datafusion("cannot read the rows of units", e)
 }
 
 /// The rows of a tile that lie near others.

@@ -183,7 +183,7 @@ fn has_flags(schema: &Schema) -> bool {
 }
 
 fn unreadable(e: &DataFusionError) -> Error {
-    Error::new(ErrorKind::Input, "the releases cannot be compared").source(e.strip_backtrace())
+    Error::from_datafusion("the releases cannot be compared", e)
 }
 
 /// A context that joins in bounded memory.

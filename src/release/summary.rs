@@ -81,7 +81,7 @@ pub async fn summarise(storage: &Storage, folder: &str, manifest: &Manifest, wan
             let (storage, wanted) = (storage.clone(), wanted.clone());
             SpawnedTask::spawn(async move { Counts::of(&storage, &leaf, &wanted).await }).join()
         });
-        let lost = |e| Error::new(ErrorKind::Io, "a leaf's reader ended before its time").source(e);
+        let lost = |e| Error::new(ErrorKind::Internal, "a leaf's reader ended before its time").source(e);
         let mut counted = futures::stream::iter(leaves).buffered(dataset::tables_at_once());
         while let Some(counts) = counted.try_next().await.map_err(lost)? {
             all.merge(counts?);

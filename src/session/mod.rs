@@ -9,6 +9,7 @@ mod files;
 mod hats;
 mod named_arguments;
 mod path_tables;
+mod retrying;
 mod stores;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use datafusion::{
     execution::{
         SessionStateBuilder,
         memory_pool::{FairSpillPool, TrackConsumersPool},
+        object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     prelude::{SessionConfig, SessionContext},
@@ -30,6 +32,7 @@ use datafusion::{
 pub use files::{FoundFile, Place};
 use object_store::ObjectStoreExt;
 pub use path_tables::{quoted_path, without_secrets};
+pub use retrying::{Retries, Retrying, unsure};
 pub use stores::LazyStores;
 
 use crate::{
@@ -51,6 +54,8 @@ pub struct SessionOptions {
     pub device: DeviceKind,
     /// Precision in which models compute.
     pub precision: Precision,
+    /// Where URLs lead, as of another session; [`LazyStores`] of its own if `None`.
+    pub stores: Option<Arc<dyn ObjectStoreRegistry>>,
 }
 
 /// A SQL session with an inference engine.
@@ -83,7 +88,7 @@ impl Session {
     /// If a function cannot be registered.
     pub fn with_engine(options: &SessionOptions, engine: Arc<Engine>) -> Result<Self> {
         let mut runtime = RuntimeEnvBuilder::new()
-            .with_object_store_registry(Arc::new(LazyStores::default()))
+            .with_object_store_registry(options.stores.clone().unwrap_or_else(|| Arc::new(LazyStores::default())))
             .with_metadata_cache_limit(FOOTER_BYTES);
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
@@ -131,6 +136,12 @@ impl Session {
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Where URLs lead, for other sessions that are to share connections with this one.
+    #[must_use]
+    pub fn stores(&self) -> Arc<dyn ObjectStoreRegistry> {
+        self.context.runtime_env().object_store_registry.clone()
     }
 
     /// The bytes of a file by path or URL, from the store that queries would use.

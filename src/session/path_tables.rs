@@ -155,7 +155,7 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
     if let DataFusionError::External(own) = e.find_root()
         && let Some(own) = own.downcast_ref::<Error>()
     {
-        return Error::new(ErrorKind::Plan, own.to_string()).into();
+        return Error::new(ErrorKind::Plan, own.to_string()).retryable(own.is_retryable()).into();
     }
     let cause = without_secrets(&e.strip_backtrace());
     let error = if cause.contains("No files for table") {
@@ -163,6 +163,7 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
     } else {
         Error::new(ErrorKind::Plan, format!("cannot read '{name}' as a table"))
             .source(cause)
+            .retryable(Error::from_datafusion("", e).is_retryable())
             .hint("check the path, and that it is Parquet, HATS, ECSV, CSV, FITS, VOTable, JSON lines or Arrow")
     };
     error.into()

@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use datafusion::{common::Result, execution::object_store::ObjectStoreRegistry};
@@ -16,14 +15,11 @@ use object_store::{
 };
 use url::{Position, Url};
 
+use super::retrying::{Retries, Retrying};
 use crate::{
     error::{Error, ErrorKind},
     release::durable::Durable,
 };
-
-/// How long a request may be retried before the query fails.
-const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
-const MAX_RETRIES: usize = 5;
 
 /// Registry of file, s3, gs, az and http stores.
 #[derive(Debug, Default)]
@@ -69,26 +65,28 @@ fn build(url: &Url) -> Result<Arc<dyn ObjectStore>, Error> {
             .hint("use a path, or a URL with file, s3, gs, az, abfss, http or https")
     };
     let (scheme, _) = ObjectStoreScheme::parse(url).map_err(|_| unknown())?;
-    let retry = RetryConfig { max_retries: MAX_RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
+    // Requests are sent once here, so that what may have been done by an earlier one is known where they are repeated.
+    let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    let retries = Retries::from_env()?;
     let store: Arc<dyn ObjectStore> = match scheme {
         ObjectStoreScheme::Local => Arc::new(Durable::new()),
         ObjectStoreScheme::AmazonS3 => {
             let builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry);
-            Arc::new(builder.build().map_err(failed)?)
+            Arc::new(Retrying::new(builder.build().map_err(failed)?, retries))
         }
         ObjectStoreScheme::GoogleCloudStorage => {
             let builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).with_retry(retry);
-            Arc::new(builder.build().map_err(failed)?)
+            Arc::new(Retrying::new(builder.build().map_err(failed)?, retries))
         }
         ObjectStoreScheme::MicrosoftAzure => {
             let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry);
-            Arc::new(builder.build().map_err(failed)?)
+            Arc::new(Retrying::new(builder.build().map_err(failed)?, retries))
         }
         ObjectStoreScheme::Http => {
             let options = ClientOptions::new().with_allow_http(url.scheme() == "http");
             let origin = &url[..Position::AfterPort];
             let builder = HttpBuilder::new().with_url(origin).with_client_options(options).with_retry(retry);
-            Arc::new(builder.build().map_err(failed)?)
+            Arc::new(Retrying::without_parts(builder.build().map_err(failed)?, retries))
         }
         _ => return Err(unknown()),
     };

@@ -53,7 +53,7 @@ pub async fn read_training_set(frame: DataFrame, known: &Vocabulary, memory: Opt
 }
 
 fn failed(e: datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Input, "the query of the stars failed").source(e)
+    Error::from_datafusion("the query of the stars failed", &e)
 }
 
 struct Reader {

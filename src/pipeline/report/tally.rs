@@ -109,7 +109,7 @@ impl Tally {
             let (storage, leaf, plan) = (storage.clone(), leaf.clone(), plan.clone());
             SpawnedTask::spawn(async move { Self::of_leaf(&storage, &leaf, &plan).await }).join()
         });
-        let lost = |e| Error::new(ErrorKind::Io, "a leaf's reader ended before its time").source(e);
+        let lost = |e| Error::new(ErrorKind::Internal, "a leaf's reader ended before its time").source(e);
         let mut counted = futures::stream::iter(tasks).buffered(dataset::tables_at_once());
         let mut all = Self::new(plan);
         while let Some(tally) = counted.try_next().await.map_err(lost)? {

@@ -1,7 +1,8 @@
 //! The loop: look what is due, run it, wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures::future::join_all;
 use tokio::{sync::Semaphore, time::sleep};
@@ -15,15 +16,17 @@ use super::{
     pipeline::{Plan, Scheduled},
 };
 use crate::{
-    error::{ErrorKind, Result},
+    error::{Error, Result},
     session::without_secrets,
 };
 
-/// Times that a run is tried at a due time if the store fails.
-const ATTEMPTS: u32 = 3;
-/// Time before the second attempt; each further one waits so many times as long as the one before.
+/// Times that a run is tried again at a due time if the store fails.
+const RETRIES: usize = 5;
+/// Time before the second attempt. Each further one waits four times as long as the one before, but no longer than
+/// [`LONGEST_BACKOFF`], and up to as much again by chance: together 20 to 45 minutes, as a store may be away.
 const BACKOFF: Duration = Duration::from_secs(5);
-const BACKOFF_GROWTH: u32 = 6;
+const BACKOFF_GROWTH: f32 = 4.0;
+const LONGEST_BACKOFF: Duration = Duration::from_mins(15);
 /// Time between looks while another scheduler is at work.
 const POLL: Duration = Duration::from_secs(2);
 /// Time before the next look if the pipeline or its store could not be read.
@@ -240,22 +243,14 @@ impl<S: Scheduled> Scheduler<S> {
     async fn attempts(&self, pipeline: &S, log: u64) -> Ending {
         let name = pipeline.name();
         let progress = Progress { catalogue: name, told: &self.told };
-        let mut wait = BACKOFF;
-        let mut attempts = 1;
-        loop {
-            let e = match pipeline.run(log, &progress).await {
-                Ok(ending) => return ending,
-                Err(e) => e,
-            };
-            let error = without_secrets(&e.to_string());
-            if e.kind() != ErrorKind::Io || attempts == ATTEMPTS {
-                return Ending::Failed { error, attempts };
-            }
-            (self.told)(name, Event::Retries(error));
-            sleep(wait).await;
-            wait *= BACKOFF_GROWTH;
-            attempts += 1;
-        }
+        let attempts = Cell::new(0);
+        let run = || {
+            attempts.set(attempts.get() + 1);
+            pipeline.run(log, &progress)
+        };
+        let told = |e: &Error, _| (self.told)(name, Event::Retries(without_secrets(&e.to_string())));
+        let done = run.retry(backoff()).when(Error::is_retryable).notify(told).await;
+        done.unwrap_or_else(|e| Ending::Failed { error: without_secrets(&e.to_string()), attempts: attempts.get() })
     }
 
     async fn end(&self, pipeline: &S, plan: &Plan, ended: Ended) -> Result<()> {
@@ -268,6 +263,12 @@ impl<S: Scheduled> Scheduler<S> {
     fn second(&self) -> DateTime<Utc> {
         (self.now)().trunc_subsecs(0)
     }
+}
+
+/// The pauses between the attempts at a run.
+fn backoff() -> ExponentialBuilder {
+    let backoff = ExponentialBuilder::new().with_max_times(RETRIES).with_jitter();
+    backoff.with_min_delay(BACKOFF).with_factor(BACKOFF_GROWTH).with_max_delay(LONGEST_BACKOFF)
 }
 
 /// Sleeps until a time by a clock that may be set meanwhile.

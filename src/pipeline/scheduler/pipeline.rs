@@ -55,7 +55,7 @@ pub struct ScheduledPipeline {
 }
 
 impl ScheduledPipeline {
-    /// The pipeline of a file, whose store is opened by `session`.
+    /// The pipeline of a file, whose runs have the stores of `session`.
     ///
     /// # Errors
     /// If the file is wrong or has no schedule.
@@ -88,7 +88,7 @@ impl Scheduled for ScheduledPipeline {
     }
 
     async fn run(&self, log: u64, watch: &dyn Watch) -> Result<Ending> {
-        let run = Run::open(self.load()?).await?;
+        let run = Run::open(self.load()?, Some(self.session.stores())).await?;
         let (job, folder) = (run.job().id.clone(), run.job().release_folder());
         let storage = run.storage().clone();
         // Whoever published last may have died before all readers could see it.

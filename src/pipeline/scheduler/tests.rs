@@ -18,14 +18,21 @@ use crate::{
     release::{Storage, commit, paths},
 };
 
-/// A catalogue in memory whose runs take a minute and end as `script` says, then as published.
+/// A catalogue in memory whose runs take a minute and end as `script` says, then as published. `Err` says whether the store
+/// is at fault, so that a retry may help.
 #[derive(Clone)]
 struct Fake {
     storage: Storage,
     schedule: Schedule,
-    script: Arc<Mutex<Vec<Result<(), ErrorKind>>>>,
+    script: Arc<Mutex<Vec<Result<(), Store>>>>,
     runs: Arc<Mutex<Vec<DateTime<Utc>>>>,
     now: Now,
+}
+
+/// Whether the store is why a run fails.
+#[derive(Debug, Clone, Copy)]
+struct Store {
+    away: bool,
 }
 
 #[async_trait(?Send)]
@@ -44,7 +51,9 @@ impl Scheduled for Fake {
         let mut script = self.script.lock().unwrap();
         match if script.is_empty() { Ok(()) } else { script.remove(0) } {
             Ok(()) => Ok(Ending::Published { job: "j".to_owned(), release: "r".to_owned(), number: log + 1, rows: 1 }),
-            Err(kind) => Err(Error::new(kind, "cannot read s3://me:secret@bucket/x?sig=1 today")),
+            Err(Store { away }) => {
+                Err(Error::new(ErrorKind::Input, "cannot read s3://me:secret@bucket/x?sig=1 today").retryable(away))
+            }
         }
     }
 }
@@ -117,7 +126,7 @@ async fn every_due_time_is_run_when_it_is_due() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_run_is_recorded_and_the_next_one_is_due_as_ever() {
     let fake = fake("*/10 * * * *", Misfire::Once, "02:55:00");
-    *fake.script.lock().unwrap() = vec![Err(ErrorKind::Input), Ok(()), Err(ErrorKind::Io), Ok(())];
+    *fake.script.lock().unwrap() = vec![Err(Store { away: false }), Ok(()), Err(Store { away: true }), Ok(())];
     serve(&fake, 31).await;
     assert_eq!(
         outcomes(&fake).await,
@@ -136,10 +145,19 @@ async fn a_failed_run_is_recorded_and_the_next_one_is_due_as_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_stays_away_is_given_up_for_the_time() {
     let fake = fake("0 * * * *", Misfire::Once, "02:55:00");
-    *fake.script.lock().unwrap() = vec![Err(ErrorKind::Io), Err(ErrorKind::Io), Err(ErrorKind::Io)];
+    *fake.script.lock().unwrap() = vec![Err(Store { away: true }); 6];
     serve(&fake, 70).await;
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "failed"), ("04:00:00", "published")]));
-    assert_eq!(fake.runs.lock().unwrap().len(), 4);
+    let runs = fake.runs.lock().unwrap().clone();
+    assert_eq!(runs.len(), 7);
+    // Long enough for a store that is mended by hand.
+    assert!(runs[5] - at("03:00:00") > TimeDelta::minutes(20), "{runs:?}");
+    let Entry::Ended(Ended { ending: Ending::Failed { attempts, .. }, .. }) =
+        Entry::last(&fake.storage, 2).await.unwrap().remove(0)
+    else {
+        panic!()
+    };
+    assert_eq!(attempts, 6);
 }
 
 #[tokio::test(start_paused = true)]

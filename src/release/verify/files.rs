@@ -30,7 +30,7 @@ pub(super) async fn check(storage: &Storage, folder: &str, manifest: &Manifest, 
             }
         })
         .collect();
-    let lost = |e| Error::new(ErrorKind::Io, "a check ended before its time").source(e);
+    let lost = |e| Error::new(ErrorKind::Internal, "a check ended before its time").source(e);
     let mut hashes = futures::stream::iter(hashes).buffered(tables_at_once());
     while let Some((file, hash)) = hashes.try_next().await.map_err(lost)? {
         if hash? != file.sha256 {

@@ -154,7 +154,7 @@ impl Verifier {
         });
         let mut checks = futures::stream::iter(checks).buffered(tables_at_once());
         let mut all = Sums::default();
-        let lost = |e| Error::new(ErrorKind::Io, "a check ended before its time").source(e);
+        let lost = |e| Error::new(ErrorKind::Internal, "a check ended before its time").source(e);
         while let Some(checked) = checks.try_next().await.map_err(lost)? {
             let (sums, found) = checked?;
             all.merge(sums);

@@ -1,0 +1,284 @@
+//! A store in memory that fails, or whose process dies, at a step of choice.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    client::{HttpError, HttpErrorKind},
+    memory::InMemory,
+    multipart::{MultipartStore, PartId},
+    path::Path,
+};
+use tokio_util::sync::CancellationToken;
+
+/// What happens at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The process dies before the store does anything.
+    DiesBefore,
+    /// The process dies when the store has done it.
+    DiesAfter,
+    /// The answer has this status, and nothing is done.
+    Refused(u16),
+    /// It is done, and the answer has this status.
+    DoneThen(u16),
+    /// The connection is reset, and nothing is done.
+    Reset,
+    /// It is done, and the connection is reset.
+    DoneThenReset,
+    /// Half of the answer comes, then the connection is reset.
+    Cut,
+}
+
+impl Fault {
+    pub const ALL: [Self; 9] = [
+        Self::DiesBefore,
+        Self::DiesAfter,
+        Self::Refused(503),
+        Self::Refused(429),
+        Self::DoneThen(503),
+        Self::DoneThen(500),
+        Self::Reset,
+        Self::DoneThenReset,
+        Self::Cut,
+    ];
+
+    /// Whether the process goes on.
+    pub fn is_survived(self) -> bool {
+        !matches!(self, Self::DiesBefore | Self::DiesAfter)
+    }
+}
+
+/// A store, and the faults that it is to have by number of step.
+pub struct Faulty {
+    store: Arc<InMemory>,
+    steps: AtomicUsize,
+    faults: BTreeMap<usize, Fault>,
+    journal: Mutex<Vec<String>>,
+    dead: CancellationToken,
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Faulty({:?})", self.faults)
+    }
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("faulty store")
+    }
+}
+
+/// An error as a store's client makes it of an answer.
+pub fn status(status: u16) -> Error {
+    let source = format!("Error performing request - Server returned non-2xx status code: {status}: injected");
+    Error::Generic { store: "S3", source: source.into() }
+}
+
+pub fn reset() -> Error {
+    let source = HttpError::new(HttpErrorKind::Interrupted, io::Error::from(io::ErrorKind::ConnectionReset));
+    Error::Generic { store: "S3", source: Box::new(source) }
+}
+
+impl Faulty {
+    pub fn new(store: Arc<InMemory>, faults: impl IntoIterator<Item = (usize, Fault)>) -> Arc<Self> {
+        let (steps, faults) = (AtomicUsize::new(0), faults.into_iter().collect());
+        Arc::new(Self { store, steps, faults, journal: Mutex::default(), dead: CancellationToken::new() })
+    }
+
+    /// Steps until now.
+    pub fn steps(&self) -> usize {
+        self.steps.load(Ordering::SeqCst)
+    }
+
+    /// What was asked for, step by step.
+    pub fn journal(&self) -> Vec<String> {
+        self.journal.lock().unwrap().clone()
+    }
+
+    /// Ends when the process has died.
+    pub async fn dead(&self) {
+        self.dead.cancelled().await;
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.is_cancelled()
+    }
+
+    async fn die(&self) {
+        self.dead.cancel();
+        std::future::pending::<()>().await;
+    }
+
+    /// Takes a step; the fault that it is to have, where that comes after what is done.
+    async fn step(&self, what: &str, path: Option<&Path>) -> Result<Option<Fault>> {
+        if self.is_dead() {
+            self.die().await;
+        }
+        let number = self.steps.fetch_add(1, Ordering::SeqCst);
+        self.journal.lock().unwrap().push(format!("{what} {}", path.map(ToString::to_string).unwrap_or_default()));
+        tokio::task::yield_now().await;
+        let fault = self.faults.get(&number).copied();
+        match fault {
+            Some(Fault::DiesBefore) => self.die().await,
+            Some(Fault::Refused(code)) => return Err(status(code)),
+            Some(Fault::Reset) => return Err(reset()),
+            _ => {}
+        }
+        Ok(fault)
+    }
+
+    /// What becomes of an answer after it is done.
+    async fn after<T>(&self, fault: Option<Fault>, done: Result<T>) -> Result<T> {
+        match fault {
+            Some(Fault::DiesAfter) => self.die().await,
+            Some(Fault::DoneThen(code)) => return Err(status(code)),
+            Some(Fault::DoneThenReset | Fault::Cut) => return Err(reset()),
+            _ => {}
+        }
+        done
+    }
+
+    /// A listing, all of which is known when it begins.
+    fn listing(
+        self: Arc<Self>,
+        what: &'static str,
+        prefix: Option<Path>,
+        list: impl FnOnce(&InMemory) -> BoxStream<'static, Result<ObjectMeta>> + Send + 'static,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let listed = async move {
+            let fault = self.step(what, prefix.as_ref()).await?;
+            let mut objects: Vec<ObjectMeta> = list(&self.store).try_collect().await?;
+            if fault == Some(Fault::Cut) {
+                objects.truncate(objects.len() / 2);
+                return Ok(stream::iter(objects).map(Ok).chain(stream::once(async { Err(reset()) })).boxed());
+            }
+            self.after(fault, Ok(())).await?;
+            Ok(stream::iter(objects).map(Ok).boxed())
+        };
+        stream::once(listed).try_flatten().boxed()
+    }
+}
+
+/// The faulty store as a store, which must be shared for its streams.
+#[derive(Debug, Clone)]
+pub struct Seen(pub Arc<Faulty>);
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Seen {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let fault = self.0.step("PUT", Some(path)).await?;
+        let done = self.0.store.put_opts(path, payload, options).await;
+        self.0.after(fault, done).await
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let fault = self.0.step("POST", Some(path)).await?;
+        let done = self.0.store.put_multipart_opts(path, options).await;
+        self.0.after(fault, done).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        let range = options.range.as_ref().map(|range| format!(" {range}")).unwrap_or_default();
+        let fault = self.0.step(&format!("GET{range}"), Some(path)).await?;
+        let got = self.0.store.get_opts(path, options).await;
+        if fault != Some(Fault::Cut) {
+            return self.0.after(fault, got).await;
+        }
+        let got = got?;
+        let Range { start, end } = got.range.clone();
+        let (meta, attributes, range) = (got.meta.clone(), got.attributes.clone(), got.range.clone());
+        let bytes = got.bytes().await?.slice(..((end - start) / 2) as usize);
+        let payload = stream::iter([Ok(bytes), Err(reset())]).boxed();
+        Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, attributes, range })
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let this = self.0.clone();
+        let deleted = async move {
+            let paths: Vec<Path> = paths.try_collect().await?;
+            let fault = this.step("DELETE", paths.first()).await?;
+            let request = stream::iter(paths.into_iter().map(Ok)).boxed();
+            let done: Vec<Result<Path>> = this.store.delete_stream(request).collect().await;
+            this.after(fault, Ok(())).await?;
+            Ok(stream::iter(done))
+        };
+        stream::once(deleted).try_flatten().boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let below = prefix.cloned();
+        self.0.clone().listing("LIST", prefix.cloned(), move |store| store.list(below.as_ref()))
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (below, offset) = (prefix.cloned(), offset.clone());
+        let list = move |store: &InMemory| store.list_with_offset(below.as_ref(), &offset);
+        self.0.clone().listing("LIST after", prefix.cloned(), list)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let fault = self.0.step("LIST folders", prefix).await?;
+        let done = self.0.store.list_with_delimiter(prefix).await;
+        self.0.after(fault, done).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let fault = self.0.step("COPY", Some(to)).await?;
+        let done = self.0.store.copy_opts(from, to, options).await;
+        self.0.after(fault, done).await
+    }
+}
+
+#[async_trait]
+impl MultipartStore for Seen {
+    async fn create_multipart(&self, path: &Path) -> Result<String> {
+        let fault = self.0.step("POST", Some(path)).await?;
+        let done = self.0.store.create_multipart(path).await;
+        self.0.after(fault, done).await
+    }
+
+    async fn put_part(&self, path: &Path, id: &String, number: usize, data: PutPayload) -> Result<PartId> {
+        let fault = self.0.step("PUT part", Some(path)).await?;
+        let done = self.0.store.put_part(path, id, number, data).await;
+        self.0.after(fault, done).await
+    }
+
+    async fn complete_multipart(&self, path: &Path, id: &String, parts: Vec<PartId>) -> Result<PutResult> {
+        let fault = self.0.step("POST complete", Some(path)).await?;
+        // As S3 says of an upload that was ended before.
+        let gone = |e: Error| match e {
+            Error::Generic { source, .. } => Error::NotFound { path: path.to_string(), source },
+            e => e,
+        };
+        let done = self.0.store.complete_multipart(path, id, parts).await.map_err(gone);
+        self.0.after(fault, done).await
+    }
+
+    async fn abort_multipart(&self, path: &Path, id: &String) -> Result<()> {
+        let fault = self.0.step("DELETE upload", Some(path)).await?;
+        let done = self.0.store.abort_multipart(path, id).await;
+        self.0.after(fault, done).await
+    }
+}
