@@ -11,13 +11,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
     client::{HttpError, HttpErrorKind},
     memory::InMemory,
     multipart::{MultipartStore, PartId},
@@ -69,8 +70,13 @@ pub struct Faulty {
     steps: AtomicUsize,
     faults: BTreeMap<usize, Fault>,
     journal: Mutex<Vec<String>>,
+    /// Uploads by name; `None` for those that have ended.
+    uploads: Mutex<BTreeMap<String, Option<Parts>>>,
     dead: CancellationToken,
 }
+
+/// The parts of an upload by number.
+type Parts = BTreeMap<usize, Bytes>;
 
 impl fmt::Debug for Faulty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,7 +104,14 @@ pub fn reset() -> Error {
 impl Faulty {
     pub fn new(store: Arc<InMemory>, faults: impl IntoIterator<Item = (usize, Fault)>) -> Arc<Self> {
         let (steps, faults) = (AtomicUsize::new(0), faults.into_iter().collect());
-        Arc::new(Self { store, steps, faults, journal: Mutex::default(), dead: CancellationToken::new() })
+        Arc::new(Self {
+            store,
+            steps,
+            faults,
+            journal: Mutex::default(),
+            uploads: Mutex::default(),
+            dead: CancellationToken::new(),
+        })
     }
 
     /// Steps until now.
@@ -154,6 +167,13 @@ impl Faulty {
         done
     }
 
+    /// Does something with an upload, which is not found if it has ended, as S3 has it.
+    fn upload<T>(&self, path: &Path, id: &str, what: impl FnOnce(&mut Option<Parts>) -> Option<T>) -> Result<T> {
+        let mut uploads = self.uploads.lock().unwrap();
+        let done = uploads.get_mut(id).and_then(what);
+        done.ok_or_else(|| Error::NotFound { path: path.to_string(), source: "no such upload".into() })
+    }
+
     /// A listing, all of which is known when it begins.
     fn listing(
         self: Arc<Self>,
@@ -166,7 +186,9 @@ impl Faulty {
             let mut objects: Vec<ObjectMeta> = list(&self.store).try_collect().await?;
             if fault == Some(Fault::Cut) {
                 objects.truncate(objects.len() / 2);
-                return Ok(stream::iter(objects).map(Ok).chain(stream::once(async { Err(reset()) })).boxed());
+                return Ok::<_, Error>(
+                    stream::iter(objects).map(Ok).chain(stream::once(async { Err(reset()) })).boxed(),
+                );
             }
             self.after(fault, Ok(())).await?;
             Ok(stream::iter(objects).map(Ok).boxed())
@@ -222,7 +244,7 @@ impl ObjectStore for Seen {
             let request = stream::iter(paths.into_iter().map(Ok)).boxed();
             let done: Vec<Result<Path>> = this.store.delete_stream(request).collect().await;
             this.after(fault, Ok(())).await?;
-            Ok(stream::iter(done))
+            Ok::<_, Error>(stream::iter(done))
         };
         stream::once(deleted).try_flatten().boxed()
     }
@@ -255,30 +277,35 @@ impl ObjectStore for Seen {
 impl MultipartStore for Seen {
     async fn create_multipart(&self, path: &Path) -> Result<String> {
         let fault = self.0.step("POST", Some(path)).await?;
-        let done = self.0.store.create_multipart(path).await;
-        self.0.after(fault, done).await
+        let id = {
+            let mut uploads = self.0.uploads.lock().unwrap();
+            let id = format!("upload-{}", uploads.len());
+            uploads.insert(id.clone(), Some(BTreeMap::new()));
+            id
+        };
+        self.0.after(fault, Ok(id)).await
     }
 
     async fn put_part(&self, path: &Path, id: &String, number: usize, data: PutPayload) -> Result<PartId> {
         let fault = self.0.step("PUT part", Some(path)).await?;
-        let done = self.0.store.put_part(path, id, number, data).await;
+        let done = self.0.upload(path, id, |parts| {
+            parts.as_mut().map(|parts| parts.insert(number, data.into())).map(|_| PartId { content_id: String::new() })
+        });
         self.0.after(fault, done).await
     }
 
     async fn complete_multipart(&self, path: &Path, id: &String, parts: Vec<PartId>) -> Result<PutResult> {
         let fault = self.0.step("POST complete", Some(path)).await?;
-        // As S3 says of an upload that was ended before.
-        let gone = |e: Error| match e {
-            Error::Generic { source, .. } => Error::NotFound { path: path.to_string(), source },
-            e => e,
-        };
-        let done = self.0.store.complete_multipart(path, id, parts).await.map_err(gone);
+        let whole = self.0.upload(path, id, Option::take)?;
+        assert_eq!(whole.len(), parts.len());
+        let whole: Vec<u8> = whole.into_values().flatten().collect();
+        let done = self.0.store.put(path, whole.into()).await;
         self.0.after(fault, done).await
     }
 
     async fn abort_multipart(&self, path: &Path, id: &String) -> Result<()> {
         let fault = self.0.step("DELETE upload", Some(path)).await?;
-        let done = self.0.store.abort_multipart(path, id).await;
+        let done = self.0.upload(path, id, Option::take).map(|_| ());
         self.0.after(fault, done).await
     }
 }
