@@ -11,6 +11,7 @@ mod damaged;
 mod domain;
 mod eval;
 mod eval_program;
+#[expect(dead_code, reason = "used by the tests of whole runs")]
 mod fault_proxy;
 mod faulty_store;
 mod field_stars;
