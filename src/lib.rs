@@ -24,7 +24,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | [`schema`], [`error`] |
+//! | 0 | [`schema`], [`error`], [`outputs`] |
 //! | 1 | [`sources`], [`context`], [`model`], [`xp`], [`plot`], [`release`]; these never import each other |
 //! | 2 | [`inference`] |
 //! | 3 | [`functions`] |
@@ -98,6 +98,7 @@ pub mod functions;
 pub mod inference;
 pub mod ingest;
 pub mod model;
+pub mod outputs;
 pub mod pipeline;
 pub mod planner;
 pub mod plot;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{session_args::SessionArgs, sql::Display};
-use crate::session::quoted_path;
+use crate::{outputs::write_whole, session::quoted_path};
 
 /// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.
 pub(super) const STARS: &[u8] = include_bytes!("demo_stars.parquet");
@@ -27,7 +27,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make {}", args.dir.display()))?;
     let stars = args.dir.join("stars.parquet");
     let catalogue = args.dir.join("catalogue.parquet");
-    std::fs::write(&stars, STARS).with_context(|| format!("cannot write {}", stars.display()))?;
+    write_whole(&stars, STARS)?;
     eprintln!("simulated sample: {}\n", stars.display());
     eprintln!("{}", QUERY.trim());
     let display = Display { format: None, max_rows: 10, quiet: false };

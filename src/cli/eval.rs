@@ -21,6 +21,7 @@ use crate::{
         metrics_json, report_html,
     },
     model::Model,
+    outputs::write_whole,
     plot::digits,
     train::read_training_set,
 };
@@ -129,7 +130,7 @@ fn write(folder: &Path, evaluation: &Evaluation, about: &About) -> anyhow::Resul
     ];
     for (name, text) in files {
         let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(&path, text)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use datafusion::common::runtime::SpawnedTask;
 use futures::StreamExt;
 use indicatif::HumanBytes;
 
-use super::{progress::IngestProgress, stdout::out};
+use super::{progress::IngestProgress, signals, stdout::out};
 use crate::{
     inference::DeviceKind,
     ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, plan_jobs},
@@ -114,7 +114,7 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
                 Some((job, result)) => total.add(&args, &progress, &job, result)?,
                 None => break,
             },
-            _ = tokio::signal::ctrl_c() => {
+            _ = signals::ended() => {
                 drop(results);
                 drop(progress);
                 bail!("interrupted; {} files are done\nhint: the same command goes on from here", total.files());

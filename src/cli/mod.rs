@@ -8,6 +8,7 @@ mod functions;
 mod ingest;
 mod model;
 mod model_check;
+mod numbers;
 mod override_args;
 mod pipeline;
 mod plot;
@@ -19,6 +20,7 @@ mod rows;
 mod run;
 mod schedule;
 mod session_args;
+mod signals;
 mod simulate;
 mod sql;
 mod stdout;
@@ -28,14 +30,13 @@ mod train;
 
 use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
-use datafusion::error::DataFusionError;
+use datafusion::{common::runtime::SpawnedTask, error::DataFusionError};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use crate::{pipeline::leases_ended, session::without_secrets};
-
-/// Longest time that the end of the program waits for its leases to be gone from the store.
-const LEASES_END: Duration = Duration::from_secs(5);
+use crate::{outputs, pipeline::leases_ended, session::without_secrets};
 
 /// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
 #[derive(Debug, Parser)]
@@ -82,7 +83,13 @@ enum Command {
     Pipeline(pipeline::PipelineCommand),
 }
 
-/// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage.
+/// How long the uploads of a command that failed or was stopped may take to be aborted, and its leases to be given back.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// How long what runs in the background may take to end.
+const LEAVING: Duration = Duration::from_millis(200);
+
+/// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage, 128 and a signal's number if that ended it.
 #[must_use]
 pub fn main() -> ExitCode {
     threads::one_tile_per_core();
@@ -93,23 +100,40 @@ pub fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let result =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
-            |runtime| {
-                let result = runtime.block_on(run(cli.command));
-                // Who waits for what this process held need not.
-                runtime.block_on(leases_ended(LEASES_END));
-                result
-            },
-        );
-    match result {
+    signals::listen();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(anyhow::Error::from).and_then(|runtime| run_on(runtime, cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if stdout::reader_gone() => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {}", describe(&e));
-            ExitCode::FAILURE
+            signals::heard().map_or(ExitCode::FAILURE, |signal| signal.exit_code().into())
         }
     }
+}
+
+/// Runs a command to its end or to a signal; its unfinished outputs are gone then.
+fn run_on(runtime: Runtime, command: Command) -> anyhow::Result<()> {
+    let result = runtime.block_on(async {
+        tokio::select! {
+            // A command that has a word to say about it says it.
+            biased;
+            result = run(command) => result,
+            signal = signals::lets_go() => stopped(signal),
+        }
+    });
+    let _taken = signals::ends_by_itself(SETTLING * 2);
+    runtime.block_on(async { tokio::join!(outputs::settle(SETTLING), leases_ended(SETTLING)) });
+    if signals::heard().is_some() {
+        outputs::abandon_all();
+    }
+    // What still computes, of a query that was stopped, is not waited for.
+    runtime.shutdown_timeout(LEAVING);
+    result
+}
+
+fn stopped(signal: signals::Signal) -> anyhow::Result<()> {
+    bail!("stopped by {}; an output that was not finished was not written", signal.name())
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {
@@ -124,15 +148,24 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Release(command) => release::run(command).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Ingest(args) => ingest::run(args).await,
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => SpawnedTask::spawn_blocking(move || simulate::run(&args)).join_unwind().await?,
         Command::Train(args) => train::run(*args).await,
         Command::Eval(args) => eval::run(*args).await,
         Command::Pipeline(command) => pipeline::run(command).await,
     }
 }
 
-/// The error in words: lamcat's own error or DataFusion's message where there is one, else the whole chain.
+/// The error in words. That of a full disk says so first, whatever the libraries between make of it.
 fn describe(error: &anyhow::Error) -> String {
+    let text = in_words(error);
+    if outputs::is_disk_full(error.as_ref()) && !text.starts_with("the disk is full") {
+        return format!("the disk is full: {text}\nhint: make room, or write to another disk");
+    }
+    text
+}
+
+/// Lamcat's own error or DataFusion's message where there is one, else the whole chain.
+fn in_words(error: &anyhow::Error) -> String {
     if let Some(own) = error.chain().find_map(|e| e.downcast_ref::<crate::error::Error>()) {
         return without_secrets(&own.to_string());
     }

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     demo::STARS,
+    numbers,
     stdout::out,
     text_table::{Cell, text_table},
 };
@@ -45,7 +46,7 @@ pub(super) struct CheckArgs {
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
     /// The largest difference that passes [default: by precision].
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = numbers::real(0.0.., "at least 0"))]
     tolerance: Option<f64>,
     /// The result for programs.
     #[arg(long)]

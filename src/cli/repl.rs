@@ -1,6 +1,6 @@
 //! The prompt of `lamcat sql`: history, completion, statements over several lines.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use rustyline::{
     Context, Editor, Helper, Highlighter, Hinter, Validator,
@@ -8,8 +8,12 @@ use rustyline::{
     error::ReadlineError,
     history::FileHistory,
 };
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::JoinHandle,
+};
 
-use super::{describe, sql::Display};
+use super::{describe, signals, sql::Display};
 use crate::{functions, session::Session};
 
 const KEYWORDS: [&str; 24] = [
@@ -44,6 +48,8 @@ End a statement with a semicolon. \\q leaves, \\d lists tables, \\f lists functi
 A file is a table: SELECT * FROM 'stars/*.parquet' LIMIT 3;";
 
 pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<()> {
+    let _taken = signals::at_prompt();
+    let mut workers = Workers::start()?;
     let mut editor: Editor<SqlHelper, FileHistory> = Editor::new()?;
     editor.set_helper(Some(SqlHelper { words: words(session) }));
     let history = history_path();
@@ -58,7 +64,7 @@ pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<
         match editor.readline(prompt) {
             Ok(line) => {
                 if buffer.is_empty() && line.trim().starts_with('\\') {
-                    if !command(session, display, line.trim()).await {
+                    if !command(&mut workers, session, display, line.trim()).await {
                         break;
                     }
                     continue;
@@ -68,7 +74,7 @@ pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<
                 if buffer.trim_end().ends_with(';') {
                     let text = std::mem::take(&mut buffer);
                     editor.add_history_entry(text.trim())?;
-                    execute(session, display, &text).await;
+                    execute(&mut workers, session, display, &text).await;
                 } else if buffer.trim().is_empty() {
                     buffer.clear();
                 }
@@ -85,10 +91,10 @@ pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<
 }
 
 /// Runs a backslash command; false to leave.
-async fn command(session: &Session, display: &Display, line: &str) -> bool {
+async fn command(workers: &mut Workers, session: &Session, display: &Display, line: &str) -> bool {
     match line {
         "\\q" => return false,
-        "\\d" => execute(session, display, "SHOW TABLES").await,
+        "\\d" => execute(workers, session, display, "SHOW TABLES").await,
         "\\f" => {
             for f in functions::all(session.engine()) {
                 println!("{}", f.name());
@@ -100,22 +106,64 @@ async fn command(session: &Session, display: &Display, line: &str) -> bool {
 }
 
 /// Runs statements; Ctrl-C cancels them. Errors are shown and the prompt goes on.
-async fn execute(session: &Session, display: &Display, text: &str) {
-    let work = async {
-        for statement in session.parse(text)? {
-            display.show(session, statement).await?;
+async fn execute(workers: &mut Workers, session: &Session, display: &Display, text: &str) {
+    let (session, display, text) = (session.clone(), *display, text.to_owned());
+    let mut work = workers.run(async move {
+        for statement in session.parse(&text)? {
+            display.show(&session, statement).await?;
         }
         anyhow::Ok(())
-    };
+    });
     let result = tokio::select! {
-        result = work => result,
-        _ = tokio::signal::ctrl_c() => {
+        result = &mut work => result.map_err(anyhow::Error::from).and_then(|result| result),
+        () = signals::interrupted() => {
+            workers.cancel(work).await;
             eprintln!("cancelled");
             Ok(())
         }
     };
     if let Err(e) = result {
         eprintln!("error: {}", describe(&e));
+    }
+}
+
+/// How long a statement that is cancelled may take to end.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The threads on which statements run.
+struct Workers(Option<Runtime>);
+
+impl Workers {
+    fn start() -> anyhow::Result<Self> {
+        Ok(Self(Some(Builder::new_multi_thread().enable_all().build()?)))
+    }
+
+    fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(work),
+            // There always is one but for the time of its drop.
+            None => Handle::current().spawn(work),
+        }
+    }
+
+    /// Ends a statement. An operator that computes for long only notices at its next pause, and holds its thread until
+    /// then: the next statement gets other threads.
+    async fn cancel<T>(&mut self, work: JoinHandle<T>) {
+        work.abort();
+        if tokio::time::timeout(PAUSE, work).await.is_ok() {
+            return;
+        }
+        if let Ok(fresh) = Self::start() {
+            *self = fresh;
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -145,14 +193,21 @@ impl Completer for SqlHelper {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let start = line[..pos].rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '\'')).map_or(0, |i| i + 1);
-        let typed = line[start..pos].to_lowercase();
+        let (start, typed) = word_before(line, pos);
+        let typed = typed.to_lowercase();
         if typed.is_empty() {
             return Ok((start, Vec::new()));
         }
         let matches = self.words.iter().filter(|w| w.to_lowercase().starts_with(&typed));
         Ok((start, matches.map(|w| Pair { display: w.clone(), replacement: w.clone() }).collect()))
     }
+}
+
+/// The word that ends at a position, and where it begins.
+fn word_before(line: &str, pos: usize) -> (usize, &str) {
+    let before = &line[..pos];
+    let word = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '\'');
+    (word.len(), &before[word.len()..])
 }
 
 #[cfg(test)]
@@ -173,5 +228,10 @@ mod tests {
         assert_eq!(complete("sel"), (0, vec!["SELECT".to_owned()]));
         assert_eq!(complete("SELECT lam_"), (7, vec!["lam_infer(".to_owned()]));
         assert_eq!(complete("SELECT lam_infer(xp, 'te"), (21, vec!["'teff'".to_owned()]));
+        for separator in ['…', '“', '\u{a0}', '≤', '\u{3000}', '🔭'] {
+            let line = format!("{separator}sel");
+            assert_eq!(complete(&line), (separator.len_utf8(), vec!["SELECT".to_owned()]), "after {separator:?}");
+        }
+        assert_eq!(complete("é"), (0, vec![]));
     }
 }

@@ -14,7 +14,7 @@ use anyhow::bail;
 use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
-use super::{override_args::OverrideArgs, stdout::out};
+use super::{override_args::OverrideArgs, signals, stdout::out};
 use crate::pipeline::{Outcome, Pipeline, Run, Stage, StageTime, Watch};
 
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let progress = RunProgress { quiet: args.json, ..RunProgress::default() };
     let outcome = tokio::select! {
         outcome = run.execute(&progress) => outcome,
-        _ = tokio::signal::ctrl_c() => {
+        _ = signals::ended() => {
             progress.clear();
             bail!("stopped; what is done is kept\nhint: the same command goes on from here")
         }

@@ -5,10 +5,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::numbers;
 use crate::{
     inference::{Device, DeviceKind, Precision},
     model::Model,
     planner::LamcatOptions,
+    schema::limits,
     session::{Session, SessionOptions, without_secrets},
 };
 
@@ -19,13 +21,13 @@ pub(super) struct SessionArgs {
     models: Vec<String>,
     /// Threads that models compute on and partitions that a query is split into [default: one per core that the process may
     /// use, by the limits of its container, too].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::THREADS))]
     threads: Option<usize>,
     /// Memory that queries may hold, e.g. 800MB or 4GB [default: no limit].
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     memory: Option<usize>,
     /// Rows gathered for the inference device at once [default: what suits the device].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::BATCH_ROWS))]
     batch_rows: Option<usize>,
     /// Where models compute.
     #[arg(long, value_enum, value_name = "DEVICE", default_value_t, env = "LAMCAT_DEVICE")]
@@ -47,9 +49,6 @@ impl SessionArgs {
     }
 
     pub(super) async fn open(&self) -> anyhow::Result<Session> {
-        if self.threads == Some(0) || self.batch_rows == Some(0) {
-            bail!("--threads and --batch-rows must be at least 1");
-        }
         let options = SessionOptions {
             partitions: self.threads,
             memory_bytes: self.memory,
@@ -104,10 +103,11 @@ fn parse_bytes(text: &str) -> anyhow::Result<usize> {
         other => bail!("'{other}' is not a unit of memory; use MB, GB, MiB or GiB"),
     };
     let value: f64 = digits.trim().parse().context("memory is a number with a unit, e.g. 4GB")?;
-    if value <= 0.0 {
-        bail!("memory must be positive");
+    let bytes = value * unit;
+    if !(1.0..=*limits::MEMORY_BYTES.end() as f64).contains(&bytes) {
+        bail!("memory is at least 1 byte and at most a pebibyte");
     }
-    Ok((value * unit) as usize)
+    Ok(bytes as usize)
 }
 
 #[cfg(test)]
@@ -119,6 +119,8 @@ mod tests {
         assert_eq!(parse_bytes("800MB").unwrap(), 800_000_000);
         assert_eq!(parse_bytes("1.5GiB").unwrap(), 1_610_612_736);
         assert!(parse_bytes("3 parsecs").is_err());
-        assert!(parse_bytes("-1GB").is_err());
+        for absurd in ["-1GB", "0", "nanGB", "infGB", "1e30GB", "99999999999999999999"] {
+            assert!(parse_bytes(absurd).is_err(), "{absurd}");
+        }
     }
 }

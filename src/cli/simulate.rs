@@ -10,8 +10,11 @@ use anyhow::bail;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use super::stdout::out;
-use crate::train::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate};
+use super::{numbers, stdout::out};
+use crate::{
+    schema::limits,
+    train::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate},
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,7 +30,7 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "DIR", default_value = "../shared/data")]
     data: PathBuf,
     /// Stars to make.
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = numbers::within::<u64>(limits::ROWS))]
     rows: u64,
     /// Seed of the random numbers.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -45,7 +48,7 @@ pub(super) struct SimulateArgs {
     #[arg(long)]
     overwrite: bool,
     /// Threads [default: one per core].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = numbers::within::<usize>(limits::THREADS))]
     threads: Option<usize>,
     /// Only read the data, and say what would be written.
     #[arg(long)]

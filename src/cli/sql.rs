@@ -82,6 +82,7 @@ pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
 }
 
 /// How results are shown.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Display {
     pub(super) format: Option<Format>,
     pub(super) max_rows: usize,

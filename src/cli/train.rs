@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -16,13 +17,15 @@ use datafusion::common::runtime::SpawnedTask;
 use super::{
     domain,
     model::Dtype,
+    numbers,
     progress::TrainProgress,
     query_args::{Query, QueryArgs},
     session_args::SessionArgs,
+    signals,
 };
 use crate::{
     model::{Architecture, Model},
-    schema::Vocabulary,
+    schema::{Vocabulary, limits},
     train::{
         Blank, Budget, DryRun, Hiding, Outcome, Requests, Run, Schedule, Settings, Size, TrainingSet, dry_run,
         read_training_set,
@@ -140,7 +143,7 @@ impl SizeArgs {
 #[derive(Debug, Args)]
 struct CourseArgs {
     /// Stars of a step.
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = numbers::within::<usize>(limits::STEP_STARS))]
     batch: usize,
     /// What the random blanks of a context are counted in: slots of the context as the published model, or a share of
     /// the star's own tokens, which stars with few tokens need.
@@ -163,10 +166,10 @@ struct CourseArgs {
     #[arg(long, value_name = "SHARE")]
     label_share: Option<f32>,
     /// Steps to train [default: 100 epochs].
-    #[arg(long, value_name = "N", conflicts_with_all = ["epochs", "time_limit"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["epochs", "time_limit"], value_parser = numbers::within::<u64>(limits::STEPS))]
     steps: Option<u64>,
     /// Passes over the training stars.
-    #[arg(long, value_name = "N", conflicts_with = "time_limit")]
+    #[arg(long, value_name = "N", conflicts_with = "time_limit", value_parser = numbers::within::<u64>(limits::STEPS))]
     epochs: Option<u64>,
     /// Time to train, e.g. 40m or 1h30m, all parts of an interrupted run together.
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
@@ -187,10 +190,10 @@ struct CourseArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Steps between lines of losses.csv.
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = numbers::within::<u64>(limits::STEPS))]
     report_every: u64,
     /// Steps between checkpoints.
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = numbers::within::<u64>(limits::STEPS))]
     checkpoint_every: u64,
 }
 
@@ -219,6 +222,9 @@ impl CourseArgs {
         }
     }
 }
+
+/// How long a step and the writing of a checkpoint may take after a signal.
+const PATIENCE: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     let start = args.from.as_ref().map(Model::open).transpose()?;
@@ -249,14 +255,11 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     let stopped = stop.clone();
     let task =
         SpawnedTask::spawn_blocking(move || train(&args, &set, settings, start.as_ref(), &name, &query, &stopped));
+    let _taken = signals::ends_by_itself(PATIENCE);
     let _signals = SpawnedTask::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("stopping after this step; once more ends the program at once");
-            stop.store(true, Ordering::Relaxed);
-        }
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
+        signals::ended().await;
+        eprintln!("stopping after this step; once more ends the program at once");
+        stop.store(true, Ordering::Relaxed);
     });
     task.join().await.context("the training thread ended early")?
 }
@@ -345,6 +348,9 @@ fn folder_name(folder: &std::path::Path) -> anyhow::Result<String> {
     name.context("the folder has no name; name the model with --name")
 }
 
+/// Seconds of the longest training: ten years.
+const LONGEST: f64 = 3653.0 * 86_400.0;
+
 /// Seconds of a time such as `90s`, `40m` or `1h30m`.
 fn parse_seconds(text: &str) -> anyhow::Result<f64> {
     let mut total = 0.0;
@@ -363,8 +369,8 @@ fn parse_seconds(text: &str) -> anyhow::Result<f64> {
             };
         rest = after.as_str();
     }
-    if total <= 0.0 {
-        bail!("the time must be positive");
+    if !(total > 0.0 && total <= LONGEST) {
+        bail!("the time must be positive, and at most 10 years");
     }
     Ok(total)
 }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::job::{FileJob, IngestOptions};
 use crate::{
     error::{Error, ErrorKind, Result},
+    outputs,
     session::{FoundFile, Place},
 };
 
@@ -99,20 +100,8 @@ async fn footer(output: &Place, object: &ObjectMeta) -> object_store::Result<Opt
 
 /// Removes what a run that was killed left of an output on a local disk.
 pub(super) fn remove_leftovers(output: &Place) {
-    let Some(name) = output.path.filename() else { return };
-    let folder: std::path::PathBuf = std::path::Path::new("/").join(output.path.as_ref());
-    let Some(folder) = folder.parent().filter(|_| output.store.to_string().starts_with("LocalFileSystem")) else {
-        return;
-    };
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let file = entry.file_name();
-        let rest = file.to_str().and_then(|f| f.strip_prefix(name)).and_then(|f| f.strip_prefix('#'));
-        let staged = rest.is_some_and(|n| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
-        if staged && entry.file_type().is_ok_and(|t| t.is_file()) {
-            // Somebody else may have done so at the same time.
-            let _ = std::fs::remove_file(entry.path());
-        }
+    if let Ok(path) = output.url.to_file_path() {
+        outputs::remove_leftovers(&path);
     }
 }
 

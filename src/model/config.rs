@@ -30,6 +30,9 @@ impl Architecture {
     /// Dense layers of the decoder's head before the two outputs.
     pub const HEAD_LAYERS: usize = 4;
 
+    /// Weights at most: more than a hundred times as many as the published model has.
+    pub const MOST_WEIGHTS: u64 = 1 << 30;
+
     /// The published sizes: 8,845,529 parameters with the 118-token vocabulary.
     #[must_use]
     pub fn leung_bovy_2023() -> Self {
@@ -93,6 +96,11 @@ impl Architecture {
             if dense == 0 || dense > 1 << 20 {
                 return bad("dense width", dense);
             }
+        }
+        // What a star costs is twice the weights for each token and request, or more.
+        let weights = self.flops(1, 1) / 2;
+        if weights > Self::MOST_WEIGHTS {
+            return bad("number of weights", weights as usize);
         }
         Ok(())
     }

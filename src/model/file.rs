@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    outputs::write_whole,
     schema::Vocabulary,
 };
 
@@ -161,17 +162,12 @@ impl Model {
         safetensors::serialize(&tensors, Some(metadata)).map_err(cannot_write)
     }
 
-    /// Writes the model file: to a temporary name, then renamed, so that a reader never sees half of it.
+    /// Writes the model file; a reader never sees half of it.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = self.to_bytes()?;
-        let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .map_err(|e| Error::new(ErrorKind::Io, "cannot write the model file").at("file", path.display()).source(e))
+        write_whole(path.as_ref(), self.to_bytes()?)
     }
 
     /// A weight by the name it has in the published checkpoint, row-major; `None` if the model has none of that name.

@@ -1,15 +1,12 @@
 //! Import of the authors' published format: `config.json` with vocabulary and normalisation beside `weights.pt`, a
 //! PyTorch checkpoint with the weights under `model_state_dict`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use candle_core::{DType, Tensor, pickle::PthTensors};
+use candle_core::Tensor;
 use serde::Deserialize;
 
-use super::{config::Architecture, file::Model, file::Provenance};
+use super::{checkpoint, config::Architecture, file::Model, file::Provenance};
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{Token, Vocabulary},
@@ -124,21 +121,12 @@ fn vocabulary(t: Tokenizer, n: &Normalisation) -> Result<Vocabulary> {
 }
 
 fn state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let unreadable = |e: candle_core::Error| {
+    let tensors = checkpoint::weights(path, "model_state_dict").map_err(|e| {
         Error::new(ErrorKind::Model, "cannot read the checkpoint's weights")
             .at("file", path.display())
             .source(e)
             .hint("weights.pt must be a PyTorch checkpoint with the weights under 'model_state_dict'")
-    };
-    let checkpoint = PthTensors::new(path, Some("model_state_dict")).map_err(unreadable)?;
-    let mut tensors = BTreeMap::new();
-    let names: BTreeSet<&String> = checkpoint.tensor_infos().keys().collect();
-    for name in names {
-        if let Some(tensor) = checkpoint.get(name).map_err(unreadable)? {
-            let tensor = tensor.to_dtype(DType::F32).and_then(|t| t.contiguous()).map_err(unreadable)?;
-            tensors.insert(name.clone(), tensor);
-        }
-    }
+    })?;
     if tensors.is_empty() {
         return Err(Error::new(ErrorKind::Model, "the checkpoint holds no weights").at("file", path.display()));
     }

@@ -8,6 +8,7 @@
 
 mod attention;
 mod block;
+mod checkpoint;
 pub mod cholesky;
 mod config;
 mod decoder;
@@ -21,6 +22,7 @@ pub mod import;
 pub mod init;
 mod ops;
 mod pass;
+mod pickle;
 mod transformer;
 
 pub use config::Architecture;

@@ -11,8 +11,11 @@ use super::{
 };
 use crate::{
     error::Result,
-    schema::{check_ucd, healpix::MAX_LEVEL, nearest},
+    schema::{check_ucd, healpix::MAX_LEVEL, limits, nearest},
 };
+
+/// Memory in GiB that queries may hold at most: a pebibyte.
+const MOST_GIB: f64 = 1_048_576.0;
 
 /// Characters of a bibcode.
 const BIBCODE: usize = 19;
@@ -67,14 +70,19 @@ pub(super) fn check(document: &Document, typed: &PipelineFile) -> Result<()> {
     }
     tiling(document, typed)?;
     gates(document, typed)?;
-    let at_least_one = [
-        ("units.rows", typed.units.rows),
-        ("tiling.max_rows", typed.tiling.max_rows),
-        ("resources.threads", typed.resources.threads.map_or(1, |n| n as u64)),
-        ("resources.units_at_once", typed.resources.units_at_once as u64),
+    let ranges = [
+        ("units.rows", typed.units.rows, limits::ROWS),
+        ("tiling.max_rows", typed.tiling.max_rows, limits::ROWS),
+        ("gates.min_rows", typed.gates.min_rows.max(1), limits::ROWS),
+        ("resources.threads", typed.resources.threads.map_or(1, |n| n as u64), limits::THREADS),
+        ("resources.units_at_once", typed.resources.units_at_once as u64, limits::THREADS),
     ];
-    if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
-        return Err(document.error(key, "must be at least 1"));
+    if let Some((key, value, range)) = ranges.into_iter().find(|(_, value, range)| !range.contains(value)) {
+        let bound = if value < *range.start() { ("least", range.start()) } else { ("most", range.end()) };
+        return Err(document.error(key, format!("must be at {} {}", bound.0, bound.1)));
+    }
+    if typed.resources.memory_gib.is_some_and(|gib| gib > MOST_GIB) {
+        return Err(document.error("resources.memory_gib", format!("must be at most {MOST_GIB}")));
     }
     if typed.resources.memory_gib.is_some_and(|gib| !(gib.is_finite() && gib > 0.0)) {
         return Err(document.error("resources.memory_gib", "must be positive"));

@@ -21,7 +21,10 @@ use super::{
     storage::{Storage, StoredFile},
     units::UnitClaim,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    outputs::is_unfinished,
+};
 
 /// What is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -371,7 +374,7 @@ fn is_claim(file: &str, folder: &str) -> bool {
     name.is_some_and(|name| !name.contains('/') && paths::is_json(name))
 }
 
-/// Uploads that were cut off on a local disk: `path#1` beside where `path` was to be, which stores do not list.
+/// Files that were not finished on a local disk, which stores do not list.
 fn uploads(root: &Path, folder: &Path, store: &Store<'_>, found: &mut Vec<Garbage>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -382,9 +385,7 @@ fn uploads(root: &Path, folder: &Path, store: &Store<'_>, found: &mut Vec<Garbag
             uploads(root, &path, store, found);
             continue;
         }
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.rsplit_once('#')).map(|(_, number)| number);
-        let staged = number.is_some_and(|n| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
+        let staged = path.file_name().and_then(|name| name.to_str()).is_some_and(is_unfinished);
         let old = metadata.modified().is_ok_and(|time| store.is_old(time.into()));
         let below = path.strip_prefix(root).ok().and_then(Path::to_str);
         if let Some(below) = below.filter(|_| staged && old && metadata.is_file()) {

@@ -20,7 +20,6 @@ pub mod clock;
 pub mod commit;
 pub mod dataset;
 pub mod diff;
-pub mod durable;
 pub mod garbage;
 mod index;
 pub mod margin;

@@ -4,6 +4,7 @@
 mod column;
 mod gaia_columns;
 pub mod healpix;
+pub mod limits;
 mod luminosity;
 mod parallax;
 pub mod photometry;

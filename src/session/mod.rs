@@ -25,8 +25,9 @@ use datafusion::{
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
+    logical_expr::{LogicalPlan, Statement},
     prelude::{SessionConfig, SessionContext},
-    sql::parser::{DFParserBuilder, Statement},
+    sql::parser::{DFParserBuilder, Statement as Parsed},
 };
 
 pub use files::{FoundFile, Place};
@@ -39,7 +40,9 @@ use crate::{
     error::{Error, ErrorKind},
     functions,
     inference::{DeviceKind, Engine, EngineOptions, Precision},
+    outputs::{SpillFactory, WholeOutputs},
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
+    schema::limits,
 };
 
 /// Settings of a session, resolved.
@@ -89,6 +92,7 @@ impl Session {
     pub fn with_engine(options: &SessionOptions, engine: Arc<Engine>) -> Result<Self> {
         let mut runtime = RuntimeEnvBuilder::new()
             .with_object_store_registry(options.stores.clone().unwrap_or_else(|| Arc::new(LazyStores::default())))
+            .with_disk_manager_builder(SpillFactory::manager())
             .with_metadata_cache_limit(FOOTER_BYTES);
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
@@ -114,6 +118,7 @@ impl Session {
             .with_runtime_env(runtime)
             .with_analyzer_rule(Arc::new(Hoist))
             .with_optimizer_rule(Arc::new(Prune))
+            .with_physical_optimizer_rule(Arc::new(WholeOutputs))
             .with_query_planner(Arc::new(LamQueryPlanner::new(engine.clone())))
             .build();
         let planners = std::iter::once(array_literal::planner()).chain(state.expr_planners().to_vec()).collect();
@@ -174,7 +179,7 @@ impl Session {
     ///
     /// # Errors
     /// If it cannot be parsed.
-    pub fn parse(&self, text: &str) -> Result<Vec<Statement>> {
+    pub fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let dialect = sqlparser::dialect::dialect_from_str(dialect)
@@ -187,11 +192,23 @@ impl Session {
     ///
     /// # Errors
     /// If it cannot be planned.
-    pub async fn plan(&self, mut statement: Statement) -> Result<DataFrame> {
+    pub async fn plan(&self, mut statement: Parsed) -> Result<DataFrame> {
         named_arguments::rewrite(&mut statement)?;
         let plan = self.context.state().statement_to_plan(statement).await?;
+        check_setting(&plan)?;
         self.context.execute_logical_plan(plan).await
     }
+}
+
+/// Refuses a number out of its setting's range.
+fn check_setting(plan: &LogicalPlan) -> Result<(), Error> {
+    let LogicalPlan::Statement(Statement::SetVariable(set)) = plan else { return Ok(()) };
+    let Some(range) = limits::of_setting(&set.variable) else { return Ok(()) };
+    if set.value.trim().parse().is_ok_and(|value: u64| range.contains(&value)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, format!("{} cannot be {}", set.variable, set.value))
+        .hint(format!("it is a whole number {}", limits::in_words(&range))))
 }
 
 fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {

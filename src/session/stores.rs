@@ -18,7 +18,7 @@ use url::{Position, Url};
 use super::retrying::{Retries, Retrying};
 use crate::{
     error::{Error, ErrorKind},
-    release::durable::Durable,
+    outputs::{EndedUploads, LocalStore},
 };
 
 /// Registry of file, s3, gs, az and http stores.
@@ -69,7 +69,7 @@ fn build(url: &Url) -> Result<Arc<dyn ObjectStore>, Error> {
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let retries = Retries::from_env()?;
     let store: Arc<dyn ObjectStore> = match scheme {
-        ObjectStoreScheme::Local => Arc::new(Durable::new()),
+        ObjectStoreScheme::Local => Arc::new(LocalStore::default()),
         ObjectStoreScheme::AmazonS3 => {
             let builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry);
             Arc::new(Retrying::new(builder.build().map_err(failed)?, retries))
@@ -90,7 +90,7 @@ fn build(url: &Url) -> Result<Arc<dyn ObjectStore>, Error> {
         }
         _ => return Err(unknown()),
     };
-    Ok(store)
+    Ok(Arc::new(EndedUploads::new(store)))
 }
 
 #[cfg(test)]

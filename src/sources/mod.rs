@@ -7,6 +7,7 @@ pub mod ecsv;
 mod fits;
 mod fold;
 mod inflate;
+mod markup;
 mod on_error;
 mod sample;
 mod votable;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::Write,
     path::Path,
 };
 
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::settings::Settings;
 use crate::{
     error::{Error, ErrorKind, Result},
+    outputs::write_whole,
     schema::Vocabulary,
 };
 
@@ -127,17 +127,4 @@ pub(super) fn load(path: &Path) -> Result<(State, Tensors)> {
         }
     }
     Ok((state, tensors))
-}
-
-/// Writes a file under a temporary name, flushed to the disk, then renames it: a reader or a crash never sees half of it.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".tmp-{}", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|e| Error::new(ErrorKind::Io, "cannot write").at("file", path.display()).source(e))
 }

@@ -6,8 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::checkpoint::write_whole;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    outputs::write_whole,
+};
 
 const COLUMNS: &str = "step,epoch,learning_rate,train_loss,validation_loss,stars_per_second";
 
@@ -62,7 +64,7 @@ impl Losses {
         let before = if step > 0 { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
         let records: Vec<_> = before.lines().filter_map(LossRecord::parse).filter(|r| r.step <= step).collect();
         let text = records.iter().fold(format!("{COLUMNS}\n"), |text, record| text + &record.line());
-        write_whole(path, text.as_bytes())?;
+        write_whole(path, text)?;
         let file = OpenOptions::new()
             .append(true)
             .open(path)

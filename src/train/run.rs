@@ -24,6 +24,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     model::{Model, Provenance, init},
+    outputs::write_whole,
 };
 
 /// Validation stars of a report at most.
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
         });
         let finished = outcome?;
         self.save_checkpoint()?;
-        checkpoint::write_whole(&self.folder.join(PLOT), losses_svg(self.losses.records())?.as_bytes())?;
+        write_whole(&self.folder.join(PLOT), losses_svg(self.losses.records())?)?;
         if !finished {
             return Ok(Outcome::Stopped);
         }

@@ -68,6 +68,47 @@ fn an_empty_result_still_has_its_header() {
 }
 
 #[test]
+fn numbers_out_of_their_range_are_refused_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, range) in [
+        (["--threads", "100000"], "1..=1024"),
+        (["--threads", "0"], "1..=1024"),
+        (["--batch-rows", "18446744073709551615"], "1..=1000000"),
+        (["--memory", "1e30GB"], "at most a pebibyte"),
+    ] {
+        let output = lamcat(folder.path()).args(["sql", "-c", "SELECT 1"]).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(range), "{arguments:?}: {said}");
+    }
+    for (setting, value) in [
+        ("lamcat.batch_rows", "18446744073709551615"),
+        ("lamcat.batch_rows", "0"),
+        ("lamcat.batches_in_flight", "1000000"),
+        ("datafusion.execution.target_partitions", "1000000000"),
+        ("datafusion.execution.batch_size", "0"),
+    ] {
+        let set = format!("SET {setting} = {value}; SELECT 1");
+        let e = fail(lamcat(folder.path()).args(["sql", "-c", &set]));
+        assert!(e.contains(setting) && e.contains("hint: it is a whole number from 1 to "), "{e}");
+    }
+}
+
+#[test]
+fn a_web_page_in_the_place_of_a_table_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n<body>a,b</body></html>\n";
+    for name in ["page.csv", "page.ecsv", "page.vot", "page.xml", "page.CSV"] {
+        std::fs::write(folder.path().join(name), page).unwrap();
+        let e = fail(lamcat(folder.path()).args(["sql", "-c", &format!("SELECT * FROM '{name}'")]));
+        assert!(e.contains("is a web page") && e.contains("\nhint: "), "{name}: {e}");
+        let e = fail(lamcat(folder.path()).args(["ingest", name, "-o", "out/"]));
+        assert!(e.contains("is a web page"), "{name}: {e}");
+    }
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let sql = |text: &str| fail(lamcat(folder.path()).args(["sql", "-c", text]));

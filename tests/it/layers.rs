@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// Modules by layer, lowest first; those of one row never import each other.
 const LAYERS: [&[&str]; 9] = [
-    &["schema", "error"],
+    &["schema", "error", "outputs"],
     &["sources", "context", "model", "xp", "plot", "release"],
     &["inference"],
     &["functions"],

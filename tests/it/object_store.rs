@@ -20,6 +20,7 @@ const START_LIMIT: Duration = Duration::from_secs(40);
 pub struct Server {
     process: Child,
     s3_port: u16,
+    filer_port: u16,
     _folder: tempfile::TempDir,
 }
 
@@ -37,6 +38,22 @@ impl Server {
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.s3_port));
         command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
+    }
+
+    /// What is there of uploads in parts that have not ended.
+    pub fn uploads(&self) -> Vec<String> {
+        let listed = request("GET", self.filer_port, "/buckets/stars/.uploads/?limit=100").unwrap();
+        let Some((_, body)) = listed.split_once("\r\n\r\n").filter(|_| !listed.contains(" 404 ")) else {
+            return Vec::new();
+        };
+        let listed: serde_json::Value = serde_json::from_str(body).unwrap();
+        let entries = listed["Entries"].as_array().into_iter().flatten();
+        entries.map(|entry| entry["FullPath"].to_string()).collect()
+    }
+
+    /// Whether there is an object of a name.
+    pub fn holds(&self, name: &str) -> bool {
+        http("HEAD", self.filer_port, &format!("/buckets/stars/{name}")).unwrap().contains(" 200 ")
     }
 }
 
@@ -72,12 +89,18 @@ fn free_ports<const N: usize>() -> [u16; N] {
 
 /// One HTTP request without a body; the status line.
 fn http(method: &str, port: u16, path: &str) -> std::io::Result<String> {
+    Ok(request(method, port, path)?.lines().next().unwrap_or_default().to_owned())
+}
+
+/// One HTTP request without a body; the whole answer.
+fn request(method: &str, port: u16, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    // Of HTTP 1.0, whose answers come in one piece.
+    write!(stream, "{method} {path} HTTP/1.0\r\nAccept: application/json\r\nContent-Length: 0\r\n\r\n")?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;
-    Ok(reply.lines().next().unwrap_or_default().to_owned())
+    Ok(reply)
 }
 
 fn start(weed: &Path) -> Server {
@@ -100,7 +123,7 @@ fn start(weed: &Path) -> Server {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let server = Server { process, s3_port: s3, _folder: folder };
+    let server = Server { process, s3_port: s3, filer_port: filer, _folder: folder };
     let started = Instant::now();
     let ready = || http("GET", s3, "/healthz").is_ok_and(|s| s.contains("200"));
     let bucket = || http("POST", filer, "/buckets/stars/").is_ok_and(|s| s.contains("20"));

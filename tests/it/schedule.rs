@@ -247,6 +247,32 @@ fn health_is_served_on_loopback_alone_and_says_when_a_run_failed() {
     let (status, body) = get(port, "/healthz");
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("the release fails its gates") && get(port, "/metrics").1.contains("last_run_failed{"));
+    // A restart would not mend it: a liveness probe is content.
+    assert_eq!(get(port, "/livez"), (200, "alive\n".to_owned()));
+    terminate(&process);
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn health_is_answered_at_once_however_many_connections_are_idle() {
+    let folder = workplace("cron = \"0 3 1 1 *\"\n");
+    let (mut process, port) = healthy(folder.path());
+    let mut idle = Vec::new();
+    for i in 0..300 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        if i % 2 == 0 {
+            write!(stream, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Never-Ends: ").unwrap();
+        }
+        idle.push(stream);
+        if i % 50 == 0 {
+            let asked = Instant::now();
+            assert_eq!(get(port, "/livez").0, 200);
+            assert!(asked.elapsed() < Duration::from_secs(2), "after {i}: {:?}", asked.elapsed());
+        }
+    }
+    let asked = Instant::now();
+    assert_eq!(get(port, "/healthz").0, 200);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     terminate(&process);
     assert!(process.wait().unwrap().success());
 }

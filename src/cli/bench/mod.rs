@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use self::sql::{SqlBench, SqlFigures};
 use super::{
+    numbers,
     stdout::out,
     text_table::{Cell, text_table},
 };
@@ -25,6 +26,7 @@ use crate::{
     context::Packed,
     inference::{Backend, CandleBackend, CpuBackend, DeviceKind, Precision, Requests},
     model::{Model, default},
+    schema::limits,
 };
 
 /// Size of the matrices by whose product a core's speed is measured.
@@ -56,10 +58,10 @@ pub(super) struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_value = "teff,logg,m_h")]
     labels: Vec<String>,
     /// Stars given to the model at once [default: 1024, on GPUs 8192].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::BATCH_ROWS))]
     batch_rows: Option<usize>,
     /// Cores to use [default: all there are].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::THREADS))]
     threads: Option<usize>,
     /// Precision in which the model computes.
     #[arg(long, value_enum, default_value_t)]
@@ -72,7 +74,7 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "feed")]
     sql: Option<PathBuf>,
     /// Seconds to measure for.
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = numbers::real(0.001..=86_400.0, "from 0.001 to 86400"))]
     seconds: f64,
     /// Measure instead how fast spectra come from this Parquet file, ready for a device: decoded, normalised, packed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "labels", "precision"])]
@@ -106,8 +108,8 @@ struct Figures {
 }
 
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    if args.batch_rows == Some(0) || args.threads == Some(0) || args.labels.is_empty() {
-        bail!("--batch-rows and --threads must be at least 1, and --labels name one");
+    if args.labels.is_empty() {
+        bail!("--labels must name one");
     }
     let model = match &args.model {
         Some(path) => {

@@ -85,9 +85,8 @@ impl SqlBench<'_> {
             bail!("{} has no row with a spectrum", self.file.display());
         }
 
-        let folder = std::env::temp_dir().join(format!("lamcat-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let to = folder.join("labels.parquet");
+        let folder = tempfile::Builder::new().prefix("lamcat-bench-").tempdir()?;
+        let to = folder.path().join("labels.parquet");
         let columns: Vec<String> =
             self.labels.iter().map(|l| format!("lam_infer(xp, '{l}'), lam_error(xp, '{l}')")).collect();
         let query = format!(
@@ -106,7 +105,7 @@ impl SqlBench<'_> {
             let began = Instant::now();
             let written = session.sql(&query).await?.collect().await;
             let sql = began.elapsed().as_secs_f64();
-            let written = written.with_context(|| format!("cannot write to {}", folder.display()));
+            let written = written.with_context(|| format!("cannot write to {}", folder.path().display()));
             rows = written?
                 .iter()
                 .map(|b| b.column(0).as_primitive::<arrow::datatypes::UInt64Type>().value(0))
@@ -116,8 +115,6 @@ impl SqlBench<'_> {
                 rounds.push((bare, sql));
             }
         }
-        // Nothing of it is of use; the system clears its folder in any case.
-        let _ = std::fs::remove_dir_all(&folder);
         let median = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]

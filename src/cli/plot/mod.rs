@@ -26,6 +26,7 @@ use super::{
     stdout::out,
 };
 use crate::{
+    outputs::write_whole,
     plot::{Picture, page},
     session::Session,
 };
@@ -103,7 +104,7 @@ pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
     }
     let text = if whole_page { page("lamcat", &pictures) } else { pictures.into_iter().map(|p| p.svg).collect() };
     let Some(path) = &args.output else { return Ok(out().write_all(text.as_bytes())?) };
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    write_whole(path, text)?;
     if !args.quiet {
         eprintln!("wrote {}", path.display());
     }

@@ -9,6 +9,7 @@ use indicatif::HumanBytes;
 use serde_json::json;
 
 use super::super::{
+    numbers,
     stdout::out,
     text_table::{Cell, text_table},
 };
@@ -33,7 +34,7 @@ pub(in super::super) struct GcArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
     /// Leave alone what was changed less than this ago, e.g. 12h or 7d.
-    #[arg(long, value_name = "AGE", default_value = "1d", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "AGE", default_value = "1d", value_parser = numbers::duration)]
     older_than: Duration,
     /// Keep the rows of units whose release is published, to make it again without the model.
     #[arg(long)]

@@ -1,12 +1,11 @@
 //! `lamcat release report`.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{io::Write, path::PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 
 use super::super::{session_args::SessionArgs, stdout::out};
-use crate::{pipeline::report, release::releases};
+use crate::{outputs::write_whole, pipeline::report, release::releases};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -40,6 +39,6 @@ pub(super) async fn run(args: ReportArgs) -> anyhow::Result<()> {
         return Ok(writeln!(out(), "{page}")?);
     };
     let page = report::page(session.context(), &storage, &release.folder).await?;
-    fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
+    write_whole(&file, page)?;
     Ok(writeln!(out(), "{}", file.display())?)
 }

@@ -139,6 +139,11 @@ impl Board {
         }
     }
 
+    /// Whether something is due at `now` and nothing is done about it: a new process may do better.
+    pub(super) fn is_stuck(&self, now: DateTime<Utc>) -> bool {
+        self.pipelines().values().any(|state| state.trouble.is_none() && state.stuck(now))
+    }
+
     /// Whether all is well at `now`, and the state as JSON.
     pub(super) fn health(&self, now: DateTime<Utc>) -> (bool, serde_json::Value) {
         let pipelines = self.pipelines();

@@ -1,6 +1,7 @@
 //! The state of a scheduler over HTTP.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     str::FromStr,
@@ -11,8 +12,6 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use chrono::Utc;
-use datafusion::common::runtime::SpawnedTask;
-use futures::StreamExt;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -22,14 +21,19 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::oneshot,
+    task::{AbortHandle, JoinSet},
+};
 
 use super::board::Board;
 
-/// Connections at a time; others wait.
-const CONNECTIONS: usize = 16;
+/// Connections at a time.
+const CONNECTIONS: usize = 128;
 /// A connection ends after so long, whatever it waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where to serve: a port of this machine alone, or an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,33 +55,57 @@ impl FromStr for Address {
 pub(super) struct Health {
     /// Where it is.
     pub(super) address: SocketAddr,
-    _server: SpawnedTask<()>,
+    _stop: oneshot::Sender<Infallible>,
 }
 
 impl Health {
-    /// Serves the state that `board` shows.
-    pub(super) async fn serve(address: &Address, board: Arc<Board>) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address.0).await;
-        let listener = listener.with_context(|| format!("cannot serve the state at {}", address.0))?;
-        let address = listener.local_addr()?;
-        let connections = futures::stream::unfold(listener, |listener| async {
-            loop {
-                match listener.accept().await {
-                    Ok((connection, _)) => return Some((connection, listener)),
-                    // Out of files, or the other side has gone.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+    /// Serves the state that `board` shows, from a thread of its own: what computes in the others is not waited for.
+    pub(super) fn serve(address: &Address, board: Arc<Board>) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot serve the state at {}", address.0);
+        let listener = std::net::TcpListener::bind(address.0).with_context(cannot)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().with_context(cannot)?;
+        let (stop, stopped) = oneshot::channel::<Infallible>();
+        let serve = move || {
+            runtime.block_on(async {
+                // A listener that was just made is one.
+                let Ok(listener) = TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    () = accept(listener, board) => {}
+                    // Its other end was dropped.
+                    _ = stopped => {}
                 }
-            }
-        });
-        let server = connections.for_each_concurrent(CONNECTIONS, move |connection| serve(connection, board.clone()));
-        Ok(Self { address, _server: SpawnedTask::spawn(server) })
+            });
+        };
+        std::thread::Builder::new().name("health".to_owned()).spawn(serve).with_context(cannot)?;
+        Ok(Self { address: bound, _stop: stop })
+    }
+}
+
+/// Serves every connection at once. Where there are too many, the oldest go: whoever asks is answered long before.
+async fn accept(listener: TcpListener, board: Arc<Board>) {
+    let mut connections = JoinSet::new();
+    let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let accepted = listener.accept().await;
+        while connections.try_join_next().is_some() {}
+        by_age.retain(|connection| !connection.is_finished());
+        if by_age.len() == CONNECTIONS || accepted.is_err() {
+            by_age.pop_front().inspect(AbortHandle::abort);
+        }
+        match accepted {
+            Ok((connection, _)) => by_age.push_back(connections.spawn(serve(connection, board.clone()))),
+            // The other side has gone, or the process is out of files.
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
     }
 }
 
 async fn serve(connection: TcpStream, board: Arc<Board>) {
     let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &board))));
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).keep_alive(false);
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
     // Whoever asks sees for himself if there is no answer.
     let _ = tokio::time::timeout(PATIENCE, server.serve_connection(TokioIo::new(connection), answer)).await;
 }
@@ -94,8 +122,16 @@ fn answer(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> {
             let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             response(status, "application/json", format!("{state}\n"))
         }
+        "/livez" => {
+            let (alive, text) = if board.is_stuck(now) {
+                (StatusCode::SERVICE_UNAVAILABLE, "stuck: something is due and not begun\n")
+            } else {
+                (StatusCode::OK, "alive\n")
+            };
+            response(alive, TEXT, text.to_owned())
+        }
         "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", board.metrics(now)),
-        _ => response(StatusCode::NOT_FOUND, TEXT, "there are /healthz and /metrics\n".to_owned()),
+        _ => response(StatusCode::NOT_FOUND, TEXT, "there are /livez, /healthz and /metrics\n".to_owned()),
     }
 }
 

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
+    numbers,
     override_args::OverrideArgs,
     stdout::out,
     text_table::{Cell, text_table},
@@ -21,6 +22,7 @@ use crate::{
         Pipeline,
         scheduler::{Ended, Ending, Entry, Why},
     },
+    schema::limits,
     session::{Session, SessionOptions},
 };
 
@@ -64,10 +66,10 @@ pub(super) struct NextArgs {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// So many of each.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 5, value_parser = numbers::within::<usize>(limits::LINES))]
     number: usize,
     /// Those after this time [default: now].
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = numbers::time)]
     from: Option<DateTime<Utc>>,
     /// A JSON array of an object for each file.
     #[arg(long)]
@@ -86,7 +88,7 @@ pub(super) struct HistoryArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The last so many due times.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = numbers::within::<usize>(limits::LINES))]
     number: usize,
     /// A JSON array of an object for each due time.
     #[arg(long)]

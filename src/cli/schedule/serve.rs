@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{override_args::OverrideArgs, stdout::out},
+    super::{numbers, override_args::OverrideArgs, signals, stdout::out},
     board::Board,
     health::{Address, Health},
     line, seconds,
@@ -42,9 +42,11 @@ nothing either: what it began is taken up, at once on the same machine, elsewher
 1 if a run failed. The first time it runs what was due within --grace, after that everything since the last
 time by the pipeline's misfire policy; --now says what time it is in place of the clock.
 
---health serves GET /healthz: 200, or 503 if the last run failed, a pipeline or its store cannot be read, or
-what is due is not begun; with JSON of the next due times, the run and how far it is, and the last outcome.
-GET /metrics has the same for Prometheus. An address that others reach must be given as such.
+--health serves GET /healthz for monitors: 200, or 503 if the last run failed, a pipeline or its store cannot
+be read, or what is due is not begun; with JSON of the next due times, the run and how far it is, and the last
+outcome. GET /livez is for liveness probes, which restart what does not answer well: 200 as long as the process
+serves its schedules, also after a run that failed, which a restart does not mend. GET /metrics has the state
+for Prometheus. An address that others reach must be given as such.
 
 Examples:
   lamcat schedule run pipelines/*.toml --store s3://bucket/catalogues --health 8090
@@ -61,10 +63,10 @@ pub(in super::super) struct RunArgs {
     #[arg(long)]
     once: bool,
     /// As if it were this time, e.g. 2026-12-02T03:00:00Z; what is due later is due after it.
-    #[arg(long, value_name = "TIME", requires = "once")]
+    #[arg(long, value_name = "TIME", requires = "once", value_parser = numbers::time)]
     now: Option<DateTime<Utc>>,
     /// How late a run may begin and not be missed, where missed runs are skipped, e.g. 10m.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = numbers::duration)]
     grace: Duration,
     /// Serve the state to monitors, on this port of this machine alone, or at an address such as 0.0.0.0:8090.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
@@ -73,6 +75,9 @@ pub(in super::super) struct RunArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// How long leases may take to be given back after a signal; containers are killed after ten seconds.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let session = Session::new(&SessionOptions::default())?;
@@ -96,7 +101,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         pipelines.push(pipeline);
     }
     let health = match &args.health {
-        Some(address) => Some(Health::serve(address, board.clone()).await?),
+        Some(address) => Some(Health::serve(address, board.clone())?),
         None => None,
     };
     if let Some(health) = &health {
@@ -108,7 +113,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         Arc::new(move |catalogue, event| teller.tell(catalogue, event))
     };
     let stop = CancellationToken::new();
-    let _signals = SpawnedTask::spawn(stop_at_signals(stop.clone()));
+    let stopping = stop.clone();
+    let _taken = signals::ends_by_itself(PATIENCE);
+    let _signals = SpawnedTask::spawn(async move {
+        signals::ended().await;
+        stopping.cancel();
+    });
     let grace = TimeDelta::from_std(args.grace).context("--grace is too long")?;
     let scheduler = Scheduler::new(pipelines, clock(args.now), grace, told);
     if !args.once {
@@ -132,24 +142,6 @@ fn clock(start: Option<DateTime<Utc>>) -> Now {
     match start {
         Some(start) => Arc::new(move || start.max(Utc::now() + ahead)),
         None => Arc::new(Utc::now),
-    }
-}
-
-async fn stop_at_signals(stop: CancellationToken) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return stop.cancel();
-        }
-    }
-    // If signals cannot be heard the process ends by them as any other.
-    if tokio::signal::ctrl_c().await.is_ok() {
-        stop.cancel();
     }
 }
 

@@ -1,9 +1,9 @@
 use object_store::path::Path;
 
 use super::*;
-use crate::release::{
-    durable::Durable,
-    unsure::{Fate, Unsure},
+use crate::{
+    outputs::LocalStore,
+    release::unsure::{Fate, Unsure},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ async fn of_many_who_replace_a_damaged_file_one_wins() {
 async fn a_damaged_file_of_a_folder_is_replaced_once() {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::from_absolute_path(folder.path()).unwrap();
-    let store = std::sync::Arc::new(Durable::new());
+    let store = std::sync::Arc::new(LocalStore::default());
     let storage = Storage::new(store, root, "file:///".parse().unwrap());
     for damaged in DAMAGED {
         std::fs::write(folder.path().join("claim.json"), damaged).unwrap();

@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    sources::inflate::inflated,
+    sources::{inflate::inflated, markup::refuse_markup},
 };
 
 /// Bytes of a chunk, unless one record is longer.
@@ -44,7 +44,8 @@ impl Chunks {
     /// # Errors
     /// If the first bytes cannot be read.
     pub fn new(bytes: impl Read + Send + 'static) -> Result<Self> {
-        let text = inflated(bytes).map_err(|e| unreadable(&e, 1))?;
+        let mut text = inflated(bytes).map_err(|e| unreadable(&e, 1))?;
+        refuse_markup(text.fill_buf().map_err(|e| unreadable(&e, 1))?)?;
         let (chunk_bytes, record_bytes) = (CHUNK_BYTES, RECORD_BYTES);
         Ok(Self { text, carry: Vec::new(), line: 1, chunk_bytes, record_bytes, done: false })
     }

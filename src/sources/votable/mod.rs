@@ -25,7 +25,7 @@ use header::{VoField, read_header};
 use quick_xml::Reader;
 use table_data::TableData;
 
-use super::{inflate::inflated, on_error::OnError};
+use super::{inflate::inflated, markup::refuse_web_page, on_error::OnError};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most rows of a batch, and most bytes of its cells.
@@ -68,7 +68,9 @@ impl VoTable {
     /// # Errors
     /// If it is not a VOTable, has no table, or a column has a type that is not supported.
     pub fn read(bytes: impl Read + Send + 'static) -> Result<Self> {
-        let text = inflated(bytes).map_err(|e| bad("the file cannot be read").source(e))?;
+        let unreadable = |e| bad("the file cannot be read").source(e);
+        let mut text = inflated(bytes).map_err(unreadable)?;
+        refuse_web_page(text.fill_buf().map_err(unreadable)?)?;
         let mut xml = Reader::from_reader(text);
         let (fields, serialisation) = read_header(&mut xml)?;
         if fields.is_empty() && serialisation != Serialisation::Empty {

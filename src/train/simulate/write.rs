@@ -1,9 +1,6 @@
 //! A simulation to a Parquet file, made on all cores and written in order of rows.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use datafusion::parquet::{
     arrow::{ArrowSchemaConverter, ArrowWriter},
@@ -17,7 +14,10 @@ use super::{
     simulator::Simulator,
     table::{schema, table},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    outputs::{NewFile, cannot_write, remove_leftovers},
+};
 
 /// Rows that are made and encoded at once. Equal batches make equal files, however many threads there are.
 const BATCH_ROWS: u64 = 1024;
@@ -49,23 +49,24 @@ pub fn simulate(
     output: &Path,
     progress: impl FnMut(u64),
 ) -> Result<()> {
-    let unfinished = unfinished(output);
-    let written = write(simulator, options, &unfinished, progress)
-        .and_then(|()| std::fs::rename(&unfinished, output).map_err(|e| cannot_write(output, e)));
-    if written.is_err() {
-        // What is there of it is of no use; that there may be nothing is no second error.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    written
+    remove_leftovers(output);
+    let file = NewFile::create(output).map_err(|e| cannot_write(output.display(), e))?;
+    let file = write(simulator, options, file, output, progress)?;
+    file.finish().map_err(|e| cannot_write(output.display(), e))
 }
 
-fn write(simulator: &Simulator, options: &SimulateOptions, path: &Path, mut progress: impl FnMut(u64)) -> Result<()> {
+fn write(
+    simulator: &Simulator,
+    options: &SimulateOptions,
+    file: NewFile,
+    path: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<NewFile> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(|e| Error::new(ErrorKind::Config, "the threads cannot be started").source(e))?;
-    let failed = |e: ParquetError| cannot_write(path, e);
-    let file = File::create(path).map_err(|e| cannot_write(path, e))?;
+    let failed = |e: ParquetError| cannot_write(path.display(), e);
     let properties = properties().map_err(failed)?;
     let mut writer = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(failed)?;
     let window = BATCH_ROWS * AHEAD * pool.current_num_threads() as u64;
@@ -84,17 +85,7 @@ fn write(simulator: &Simulator, options: &SimulateOptions, path: &Path, mut prog
         done = end;
         progress(done);
     }
-    writer.close().map(|_| ()).map_err(failed)
-}
-
-fn unfinished(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
-    name.push(".unfinished");
-    name.into()
-}
-
-fn cannot_write(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Io, "cannot write the simulation").at("file", path.display()).source(e)
+    writer.into_inner().map_err(failed)
 }
 
 /// Floats split into streams of their bytes, which zstd presses better.

@@ -1,0 +1,285 @@
+//! Uploads in parts, which end: at their end, or with whoever dropped them.
+//!
+//! A store keeps the parts of an upload that was neither completed nor aborted, shows them nowhere and bills them. What
+//! a kill leaves can only be ended by a rule of the bucket ("abort incomplete multipart uploads").
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart, path::Path,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
+
+/// Uploads of this process that have not ended.
+static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Waits until every upload of this process has ended, at most for so long; whether they have.
+pub async fn settle(patience: Duration) -> bool {
+    let mut open = OPEN.subscribe();
+    let ended = open.wait_for(|open| *open == 0);
+    tokio::time::timeout(patience, ended).await.is_ok()
+}
+
+/// Counts an upload as long as it is there.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        OPEN.send_modify(|open| *open += 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        OPEN.send_modify(|open| *open -= 1);
+    }
+}
+
+/// A store whose uploads are aborted if they are dropped before their end.
+#[derive(Debug, Clone)]
+pub struct EndedUploads {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl EndedUploads {
+    /// The same files as in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
+    }
+}
+
+impl fmt::Display for EndedUploads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.store, f)
+    }
+}
+
+/// An upload that has not ended, or nothing any more.
+#[derive(Debug)]
+struct EndedUpload {
+    open: Option<(Box<dyn MultipartUpload>, Counted)>,
+}
+
+fn has_ended() -> object_store::Error {
+    object_store::Error::Generic { store: "uploads", source: "the upload has ended".into() }
+}
+
+#[async_trait]
+impl MultipartUpload for EndedUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        match &mut self.open {
+            Some((upload, _)) => upload.put_part(data),
+            None => Box::pin(std::future::ready(Err(has_ended()))),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        // One that could not be completed is aborted when it is dropped.
+        let done = self.open.as_mut().ok_or_else(has_ended)?.0.complete().await?;
+        self.open = None;
+        Ok(done)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        let aborted = self.open.as_mut().ok_or_else(has_ended)?.0.abort().await;
+        self.open = None;
+        aborted
+    }
+}
+
+impl Drop for EndedUpload {
+    fn drop(&mut self) {
+        let Some((mut upload, counted)) = self.open.take() else { return };
+        unattended(async move {
+            // There is nobody to tell: it is an error that ended the upload, or a signal.
+            if let Err(e) = upload.abort().await {
+                tracing::debug!("an upload could not be aborted: {e}");
+            }
+            drop(counted);
+        });
+    }
+}
+
+/// Runs work to its end though what asked for it is dropped; the process waits for it in [`settle`].
+fn unattended(work: impl Future<Output = ()> + Send + 'static) {
+    // Without a runtime there is no connection to a store either.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(work);
+    }
+}
+
+#[async_trait]
+impl ObjectStore for EndedUploads {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.store.put_opts(location, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let (store, location) = (self.store.clone(), location.clone());
+        let (sender, receiver) = oneshot::channel();
+        let counted = Counted::new();
+        unattended(async move {
+            let began = store.put_multipart_opts(&location, options).await;
+            // Whoever asked for it may have gone meanwhile: then it is dropped here.
+            let _ = sender.send(began.map(|upload| EndedUpload { open: Some((upload, counted)) }));
+        });
+        let began = receiver.await.unwrap_or_else(|_| Err(has_ended()))?;
+        Ok(Box::new(began))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.store.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.store.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.store.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.store.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.store.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.store.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.store.rename_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::StreamExt;
+    use object_store::{ObjectStoreExt, buffered::BufWriter, memory::InMemory};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// A store in memory that remembers how its uploads ended.
+    #[derive(Debug, Clone, Default)]
+    struct Watched {
+        store: Arc<InMemory>,
+        ends: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    #[derive(Debug)]
+    struct WatchedUpload(Box<dyn MultipartUpload>, Watched);
+
+    impl fmt::Display for Watched {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("watched")
+        }
+    }
+
+    #[async_trait]
+    impl MultipartUpload for WatchedUpload {
+        fn put_part(&mut self, data: PutPayload) -> UploadPart {
+            self.0.put_part(data)
+        }
+
+        async fn complete(&mut self) -> Result<PutResult> {
+            self.1.ends.lock().unwrap().push("completed");
+            self.0.complete().await
+        }
+
+        async fn abort(&mut self) -> Result<()> {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.1.ends.lock().unwrap().push("aborted");
+            self.0.abort().await
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Watched {
+        async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+            self.store.put_opts(location, payload, options).await
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            location: &Path,
+            options: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(Box::new(WatchedUpload(self.store.put_multipart_opts(location, options).await?, self.clone())))
+        }
+
+        async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+            self.store.get_opts(location, options).await
+        }
+
+        fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.store.delete_stream(locations)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.store.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.store.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.store.copy_opts(from, to, options).await
+        }
+    }
+
+    fn writer(watched: &Watched) -> BufWriter {
+        BufWriter::with_capacity(Arc::new(EndedUploads::new(Arc::new(watched.clone()))), "a".into(), 64)
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_aborted_however_it_is_left() {
+        let watched = Watched::default();
+        let mut whole = writer(&watched);
+        whole.put(vec![1; 200].into()).await.unwrap();
+        whole.shutdown().await.unwrap();
+        let mut dropped = writer(&watched);
+        dropped.put(vec![1; 200].into()).await.unwrap();
+        drop(dropped);
+        let mut cancelled = writer(&watched);
+        // Given up while the store still thinks about its beginning.
+        let began = tokio::time::timeout(Duration::from_millis(5), cancelled.put(vec![1; 200].into())).await;
+        assert!(began.is_err());
+        drop(cancelled);
+        assert!(settle(Duration::from_secs(10)).await);
+        assert_eq!(*watched.ends.lock().unwrap(), ["completed", "aborted", "aborted"]);
+        assert_eq!(watched.store.list(None).count().await, 1);
+        assert_eq!(watched.store.get(&"a".into()).await.unwrap().bytes().await.unwrap().len(), 200);
+    }
+}
