@@ -6,6 +6,7 @@ mod domain;
 mod eval;
 mod functions;
 mod ingest;
+mod log;
 mod model;
 mod model_check;
 mod numbers;
@@ -28,21 +29,24 @@ mod text_table;
 mod threads;
 mod train;
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
 use datafusion::{common::runtime::SpawnedTask, error::DataFusionError};
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
-use crate::{outputs, pipeline::leases_ended, session::without_secrets};
+use crate::{error::without_secrets, outputs, pipeline::leases_ended};
 
 /// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
 #[derive(Debug, Parser)]
 #[command(name = "lamcat", version, propagate_version = true, max_term_width = 110)]
 #[command(after_help = "Try `lamcat demo` first, then `lamcat sql --help`.")]
 struct Cli {
+    /// What is logged to stderr: error, warn, info, debug or trace, also of single modules, as in
+    /// warn,object_store=debug. Credentials are left out.
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", global = true)]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,13 +97,11 @@ const LEAVING: Duration = Duration::from_millis(200);
 #[must_use]
 pub fn main() -> ExitCode {
     threads::one_tile_per_core();
-    let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("LAMCAT_LOG").unwrap_or_else(|_| EnvFilter::new("warn,fitsrs=off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let cli = Cli::try_parse().unwrap_or_else(|e| log::wrong_usage(&e));
+    if let Err(e) = log::start(cli.log.as_deref()) {
+        eprintln!("error: {}", describe(&e));
+        return ExitCode::from(2);
+    }
     signals::listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.map_err(anyhow::Error::from).and_then(|runtime| run_on(runtime, cli.command)) {

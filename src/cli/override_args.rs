@@ -4,22 +4,22 @@ use anyhow::Context;
 use clap::Args;
 use semver::Version;
 
-use crate::{inference::DeviceKind, pipeline::Overrides};
+use crate::{inference::DeviceKind, pipeline::Overrides, session::Location};
 
 #[derive(Debug, Args)]
 pub(super) struct OverrideArgs {
     /// Read this path or URL for an input, in place of the file's. Repeatable.
     #[arg(long = "input", value_name = "NAME=PATH", value_parser = parse_input)]
-    inputs: Vec<(String, String)>,
+    inputs: Vec<(String, Location)>,
     /// Folder or URL for the catalogue, in place of the file's.
     #[arg(long, value_name = "DIR")]
-    store: Option<String>,
+    store: Option<Location>,
     /// Version of the release, in place of the file's.
     #[arg(long, value_name = "VERSION")]
     release_version: Option<Version>,
     /// Model file, path or URL, in place of the file's.
     #[arg(long, value_name = "FILE")]
-    model: Option<String>,
+    model: Option<Location>,
     /// Where the model computes, in place of the file's.
     #[arg(long, value_enum, value_name = "DEVICE")]
     device: Option<DeviceKind>,
@@ -37,7 +37,7 @@ impl OverrideArgs {
     }
 }
 
-fn parse_input(text: &str) -> anyhow::Result<(String, String)> {
+fn parse_input(text: &str) -> anyhow::Result<(String, Location)> {
     let (name, path) = text.split_once('=').context("an input is NAME=PATH, e.g. stars='xp/*.parquet'")?;
-    Ok((name.to_owned(), path.to_owned()))
+    Ok((name.to_owned(), path.into()))
 }

@@ -15,10 +15,7 @@ use super::{
     stdout::out,
     text_table::{Cell, text_table},
 };
-use crate::{
-    pipeline::{CheckedPlan, Misfire, ModelChoice, Overrides, Pipeline, json_schema, parse_query, plan_check},
-    session::without_secrets,
-};
+use crate::pipeline::{CheckedPlan, Misfire, ModelChoice, Overrides, Pipeline, json_schema, parse_query, plan_check};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -201,16 +198,16 @@ fn settings(p: &Pipeline) -> String {
     say("query", format!("{} (SHA-256 {})", p.sql.path.display(), &p.sql.sha256[..12]));
     for input in &p.inputs {
         let cut = if input.cut { format!(", cut into units of at most {} rows", p.units.rows) } else { String::new() };
-        say(&format!("input {}", input.name), without_secrets(&input.path) + &cut);
+        say(&format!("input {}", input.name), input.path.to_string() + &cut);
     }
     say(
         "model",
         match &p.model {
             ModelChoice::Embedded => format!("{}, which lamcat carries", crate::model::default::NAME),
-            ModelChoice::File(file) => without_secrets(file),
+            ModelChoice::File(file) => file.to_string(),
         },
     );
-    say("store", without_secrets(&p.store));
+    say("store", p.store.to_string());
     let t = &p.tiling;
     say("tiles", format!("order {} to {}, of at most {} rows", t.lowest_order, t.highest_order, t.max_rows));
     let margin = if t.margin_arcsec > 0.0 { format!("{} arcsec", t.margin_arcsec) } else { "none".to_owned() };

@@ -6,7 +6,7 @@ use rustyline::{
     Context, Editor, Helper, Highlighter, Hinter, Validator,
     completion::{Completer, Pair},
     error::ReadlineError,
-    history::FileHistory,
+    history::{FileHistory, History},
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{describe, signals, sql::Display};
-use crate::{functions, session::Session};
+use crate::{error::without_secrets, functions, session::Session};
 
 const KEYWORDS: [&str; 24] = [
     "SELECT",
@@ -85,9 +85,18 @@ pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<
         }
     }
     if let Some(path) = &history {
-        editor.save_history(path)?;
+        discreet(editor.history())?.save(path)?;
     }
     Ok(())
+}
+
+/// The history as it may be written to a file: what was typed of secrets is for this session.
+fn discreet(history: &FileHistory) -> anyhow::Result<FileHistory> {
+    let mut saved = FileHistory::new();
+    for line in history.iter() {
+        saved.add(&without_secrets(line))?;
+    }
+    Ok(saved)
 }
 
 /// Runs a backslash command; false to leave.

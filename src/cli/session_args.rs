@@ -7,17 +7,24 @@ use clap::Args;
 
 use super::numbers;
 use crate::{
+    error::without_secrets,
     inference::{Device, DeviceKind, Precision},
     model::Model,
     planner::LamcatOptions,
     schema::limits,
-    session::{Session, SessionOptions, without_secrets},
+    session::{Session, SessionOptions},
 };
 
 #[derive(Debug, Args)]
 pub(super) struct SessionArgs {
     /// A model file to register, path or URL, `FILE` or `NAME=FILE`; the first one becomes the default model. Repeatable.
-    #[arg(long = "model", value_name = "[NAME=]FILE", env = "LAMCAT_MODEL", value_delimiter = ',')]
+    #[arg(
+        long = "model",
+        value_name = "[NAME=]FILE",
+        env = "LAMCAT_MODEL",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     models: Vec<String>,
     /// Threads that models compute on and partitions that a query is split into [default: one per core that the process may
     /// use, by the limits of its container, too].

@@ -25,7 +25,7 @@ use super::{
     rows::{Format, RowWriter},
     session_args::SessionArgs,
 };
-use crate::session::{Session, without_secrets};
+use crate::{error::without_secrets, session::Session};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -144,7 +144,7 @@ impl Display {
         let (state, plan) = frame.into_parts();
         let copy = LogicalPlanBuilder::copy_to(
             plan,
-            path.to_owned(),
+            session.public_name(path)?,
             format_as_file_type(factory),
             std::collections::HashMap::new(),
             Vec::new(),

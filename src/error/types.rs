@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::transient::retryable;
+use super::{secrets::without_secrets, transient::retryable};
 
 /// What sort of thing went wrong. Whether a retry can help is another matter: [`Error::is_retryable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,8 @@ impl ErrorKind {
 
 /// An error with its kind, the place it concerns, its cause and a hint.
 ///
-/// `Display` prints the message, then the place in parentheses, then the cause, then the hint on a line of its own.
-#[derive(Debug)]
+/// `Display` prints the message, then the place in parentheses, then the cause, then the hint on a line of its own; as
+/// causes are the texts of libraries, all of it without secrets.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -115,23 +115,37 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+impl Error {
+    fn in_words(&self) -> Result<String, fmt::Error> {
+        use fmt::Write;
+
+        let mut words = self.message.clone();
         for (i, (what, value)) in self.place.iter().enumerate() {
             let open = if i == 0 { " (" } else { ", " };
-            write!(f, "{open}{what} {value}")?;
+            write!(words, "{open}{what} {value}")?;
         }
         if !self.place.is_empty() {
-            f.write_str(")")?;
+            words.push(')');
         }
         if let Some(source) = &self.source {
-            write!(f, ": {source}")?;
+            write!(words, ": {source}")?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\nhint: {hint}")?;
+            write!(words, "\nhint: {hint}")?;
         }
-        Ok(())
+        Ok(words)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_secrets(&self.in_words()?))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} error: {self}", self.kind)
     }
 }
 

@@ -1,11 +1,11 @@
 //! What to do: each input file, its output, its partner of the join.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::checksums::Checksums;
 use crate::{
-    error::{Error, ErrorKind, Result},
-    session::{FoundFile, Place, Session, without_secrets},
+    error::{Error, ErrorKind, Result, without_secrets},
+    session::{FoundFile, Place, Session},
     sources::{ArchiveFormat, OnError},
 };
 
@@ -81,7 +81,7 @@ pub async fn plan_jobs(
         }
         // Reading what is being written would lose it.
         let read = found.iter().chain(partners.iter().flatten());
-        if read.into_iter().any(|f| f.object.location == place.path && f.store.to_string() == place.store.to_string()) {
+        if read.into_iter().any(|f| f.object.location == place.path && Arc::ptr_eq(&f.store, &place.store)) {
             return Err(Error::new(ErrorKind::Config, format!("{shown} is an input too")));
         }
         if input.object.size == 0 {

@@ -141,7 +141,10 @@ fn no_column(wanted: &str, columns: &[String]) -> Error {
 /// A path as a table's name, its characters taken as they are.
 fn literal(path: &str) -> String {
     let plain = |c: char| if "[?*".contains(c) { format!("[{c}]") } else { c.to_string() };
-    quoted_path(&path.chars().map(plain).collect::<String>())
+    // A server's address may have brackets of its own.
+    let end = path.find("://").and_then(|at| Some(at + 3 + path[at + 3..].find('/')?));
+    let (server, path) = path.split_at(end.unwrap_or(0));
+    quoted_path(&(server.to_owned() + &path.chars().map(plain).collect::<String>()))
 }
 
 fn quoted(name: &str) -> String {

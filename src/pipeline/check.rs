@@ -6,7 +6,6 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::{
     common::{DFSchema, TableReference, tree_node::TreeNode},
     error::DataFusionError,
-    execution::object_store::ObjectStoreRegistry,
     logical_expr::Expr,
     sql::parser::Statement,
 };
@@ -19,9 +18,9 @@ use super::{
     row_wise,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, without_secrets},
     model::Model,
-    session::{Session, SessionOptions, without_secrets},
+    session::{LazyStores, Session, SessionOptions},
 };
 
 /// What a pipeline will give.
@@ -45,7 +44,7 @@ impl Pipeline {
     }
 
     /// [`Pipeline::open_session`] with the stores of another session.
-    pub(super) async fn open_session_with(&self, stores: Option<Arc<dyn ObjectStoreRegistry>>) -> Result<Session> {
+    pub(super) async fn open_session_with(&self, stores: Option<Arc<LazyStores>>) -> Result<Session> {
         let resources = &self.resources;
         let memory_bytes = resources.memory_gib.map(|gib| (gib * f64::from(1u32 << 30)) as usize);
         let options = SessionOptions {
@@ -57,12 +56,11 @@ impl Pipeline {
         };
         let session = Session::new(&options).map_err(|e| failed("cannot open a session", &e))?;
         if let ModelChoice::File(path) = &self.model {
-            let shown = without_secrets(path);
             let bytes = session
-                .read(path)
+                .read(path.exposed())
                 .await
                 .map_err(|e| failed("cannot read the model", &e).at("file", self.file.display()))?;
-            session.engine().set_default_model(Model::from_bytes(&bytes).map_err(|e| e.at("file", shown))?);
+            session.engine().set_default_model(Model::from_bytes(&bytes).map_err(|e| e.at("file", path))?);
         }
         Ok(session)
     }
@@ -82,7 +80,7 @@ impl Pipeline {
                     .hint(format!("correct its path in [inputs.{0}], or give one with --input {0}=PATH", input.name))
             };
             let context = session.context();
-            let table = context.table_provider(TableReference::bare(input.path.as_str())).await.map_err(unreadable)?;
+            let table = context.table_provider(TableReference::bare(input.path.exposed())).await.map_err(unreadable)?;
             // Another table of the name may be there of an earlier unit or pipeline.
             context.deregister_table(TableReference::bare(input.name.as_str())).map_err(unreadable)?;
             context.register_table(TableReference::bare(input.name.as_str()), table).map_err(unreadable)?;

@@ -27,7 +27,7 @@ use object_store::ObjectMeta;
 use crate::{
     error::{Error, ErrorKind, Result},
     release::parquet_reader::StoreReader,
-    session::{Session, without_secrets},
+    session::{Location, Session},
 };
 
 /// Footers read at once.
@@ -74,10 +74,10 @@ impl CutInput {
     ///
     /// # Errors
     /// If there is none, or they cannot be listed or read as a table.
-    pub async fn open(session: &Session, path: &str) -> Result<Self> {
-        let shown = without_secrets(path);
+    pub async fn open(session: &Session, path: &Location) -> Result<Self> {
+        let shown = path.to_string();
         let failed = |e: datafusion::error::DataFusionError| unusable(&shown, &e);
-        let provider = session.context().table_provider(TableReference::bare(path)).await.map_err(failed)?;
+        let provider = session.context().table_provider(TableReference::bare(path.exposed())).await.map_err(failed)?;
         let listing = provider
             .downcast_ref::<ListingTable>()
             .ok_or_else(|| Error::new(ErrorKind::Input, "the input is not made of files").at("input", &shown))?;

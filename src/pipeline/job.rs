@@ -20,7 +20,7 @@ use crate::{
         commit::{self, Commit},
         paths::{self, JobPaths},
     },
-    session::{Session, without_secrets},
+    session::Session,
 };
 
 /// Changes when the same job would write other bytes.
@@ -105,7 +105,7 @@ impl Job {
                 CutInput::open(session, &other.path).await?.files().cloned().collect()
             };
             let files = files.iter().map(|file| (file.location.to_string(), file.size, state_of(file))).collect();
-            inputs.push(InputFiles { name: other.name.clone(), path: without_secrets(&other.path), files });
+            inputs.push(InputFiles { name: other.name.clone(), path: other.path.to_string(), files });
         }
         let mut spec = JobSpec {
             format: FORMAT,

@@ -2,9 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use url::Url;
-
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    session::Location,
+};
 
 /// A folder that relative paths are relative to.
 pub(super) struct Base(PathBuf);
@@ -22,7 +23,7 @@ impl Base {
 
     /// A path as an absolute one without `.` and `..`; a URL as it is.
     pub(super) fn place(&self, text: &str) -> String {
-        if Url::parse(text).is_ok_and(|url| url.has_host() || url.scheme() == "file") {
+        if Location::is_url(text) {
             return text.to_owned();
         }
         let mut place = PathBuf::new();

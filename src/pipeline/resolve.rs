@@ -18,24 +18,24 @@ use super::{
     spec::{ColumnText, Gates, Resources, Tiling, Units},
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, without_secrets},
     inference::{DeviceKind, Precision},
     model::default,
     schema::nearest,
-    session::without_secrets,
+    session::Location,
 };
 
 /// What a command line puts in place of what a file says. Relative paths are relative to the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Inputs by name, with the path or URL that is to be read.
-    pub inputs: Vec<(String, String)>,
+    pub inputs: Vec<(String, Location)>,
     /// Folder or URL for the catalogue.
-    pub store: Option<String>,
+    pub store: Option<Location>,
     /// Version of the release.
     pub version: Option<Version>,
     /// Model file, path or URL, or the name of the embedded one.
-    pub model: Option<String>,
+    pub model: Option<Location>,
     /// Where the model computes.
     pub device: Option<DeviceKind>,
 }
@@ -70,7 +70,7 @@ pub struct Pipeline {
     /// What the query reads, in the order of the names; exactly one is cut.
     pub inputs: Vec<Input>,
     /// Absolute folder or URL; the catalogue is a folder of its name in it.
-    pub store: String,
+    pub store: Location,
     /// The units of work.
     pub units: Units,
     /// The layout on the sky.
@@ -104,7 +104,7 @@ pub enum ModelChoice {
     /// The one that lamcat carries.
     Embedded,
     /// A model file: absolute path or URL.
-    File(String),
+    File(Location),
 }
 
 /// A table that the query reads.
@@ -113,7 +113,7 @@ pub struct Input {
     /// Its name in the query.
     pub name: String,
     /// Absolute path, glob or URL.
-    pub path: String,
+    pub path: Location,
     /// Whether it is cut into units of work.
     pub cut: bool,
 }
@@ -146,7 +146,7 @@ impl Pipeline {
         let sql = fs::read_to_string(&sql_path)
             .map_err(|e| document.error("sql", format!("cannot read the query {}", sql_path.display())).source(e))?;
         let model = match (&overrides.model, &typed.model) {
-            (Some(model), _) => model_choice(model, &here),
+            (Some(model), _) => model_choice(model.exposed(), &here),
             (None, Some(model)) => model_choice(model, &base),
             (None, None) => ModelChoice::Embedded,
         };
@@ -154,13 +154,14 @@ impl Pipeline {
         let mut inputs: Vec<Input> = typed
             .inputs
             .iter()
-            .map(|(name, i)| Input { name: name.clone(), path: base.place(&i.path), cut: *name == cut })
+            .map(|(name, i)| Input { name: name.clone(), path: base.place(&i.path).into(), cut: *name == cut })
             .collect();
         override_inputs(&mut inputs, &overrides.inputs, &here)?;
         let store = match &overrides.store {
-            Some(store) => here.place(store),
+            Some(store) => here.place(store.exposed()),
             None => base.place(&typed.output.store),
         };
+        let store = Location::from(store);
         rules::check(&document, &typed)?;
         let schedule = typed.schedule.as_ref().map(|s| rules::schedule(&document, s)).transpose()?;
         Ok(Self {
@@ -200,8 +201,8 @@ impl Pipeline {
 
     /// Folder or URL of the catalogue.
     #[must_use]
-    pub fn root(&self) -> String {
-        format!("{}/{}", self.store.trim_end_matches('/'), self.name)
+    pub fn root(&self) -> Location {
+        self.store.join(&self.name)
     }
 
     /// An error that concerns a key of this pipeline's file.
@@ -214,10 +215,10 @@ impl Pipeline {
 }
 
 fn model_choice(model: &str, base: &Base) -> ModelChoice {
-    if model == default::NAME { ModelChoice::Embedded } else { ModelChoice::File(base.place(model)) }
+    if model == default::NAME { ModelChoice::Embedded } else { ModelChoice::File(base.place(model).into()) }
 }
 
-fn override_inputs(inputs: &mut [Input], overrides: &[(String, String)], here: &Base) -> Result<()> {
+fn override_inputs(inputs: &mut [Input], overrides: &[(String, Location)], here: &Base) -> Result<()> {
     let names: Vec<String> = inputs.iter().map(|i| i.name.clone()).collect();
     for (name, path) in overrides {
         let Some(input) = inputs.iter_mut().find(|i| i.name == *name) else {
@@ -226,7 +227,7 @@ fn override_inputs(inputs: &mut [Input], overrides: &[(String, String)], here: &
             let message = format!("the pipeline has no input '{}'", without_secrets(name));
             return Err(Error::new(ErrorKind::Config, message).hint(format!("{near}its inputs: {}", known.join(", "))));
         };
-        input.path = here.place(path);
+        input.path = here.place(path.exposed()).into();
     }
     Ok(())
 }

@@ -16,9 +16,8 @@ use datafusion::{
 
 use super::resolve::Pipeline;
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, without_secrets},
     planner::LamInfer,
-    session::without_secrets,
 };
 
 /// What happens to the rows of the cut input, in words and in order.

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use arrow::datatypes::Schema;
-use datafusion::{execution::object_store::ObjectStoreRegistry, prelude::SessionContext};
+use datafusion::prelude::SessionContext;
 
 use super::{
     begun::Begun,
@@ -36,7 +36,7 @@ use crate::{
         verify::verify,
         votable,
     },
-    session::Session,
+    session::{LazyStores, Session},
 };
 
 /// Pixels of the sky that are remembered of a unit, to know which units a part of a tile may have rows in.
@@ -113,7 +113,7 @@ impl Run {
     ///
     /// # Errors
     /// If the model or an input cannot be read, the query does not suit a catalogue, or the store cannot be opened.
-    pub async fn open(pipeline: Pipeline, stores: Option<Arc<dyn ObjectStoreRegistry>>) -> Result<Self> {
+    pub async fn open(pipeline: Pipeline, stores: Option<Arc<LazyStores>>) -> Result<Self> {
         let session = pipeline.open_session_with(stores).await?;
         pipeline.register_inputs(&session).await?;
         let checked = plan_check(&session, &pipeline).await?;
@@ -127,7 +127,7 @@ impl Run {
     /// # Errors
     /// If the inputs cannot be read or the store cannot be opened.
     pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
-        let storage = session.storage(&pipeline.root())?;
+        let storage = session.storage(pipeline.root().exposed())?;
         let begun = Begun::now(&storage).await?;
         let job = Job::plan(&session, &pipeline, model, columns).await?;
         Ok(Self { session, pipeline, storage, job, begun, accepting: false })

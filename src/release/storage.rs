@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
 use super::commit::{self, Commit};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown_url};
 
 /// A store and the folder in it that holds everything.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Storage {
     pub fn shown(&self, name: &str) -> String {
         match self.url.scheme() {
             "file" => format!("/{}", self.path(name)),
-            scheme => format!("{scheme}://{}/{}", self.url.host_str().unwrap_or_default(), self.path(name)),
+            _ => format!("{}{}", shown_url(&self.url), self.path(name)),
         }
     }
 

@@ -8,12 +8,9 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use url::Url;
 
-use super::{
-    Session, hats,
-    path_tables::{table_url, without_secrets},
-};
+use super::{Session, hats, path_tables::table_url};
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, without_secrets},
     release::Storage,
 };
 
@@ -49,7 +46,7 @@ impl Session {
     /// # Errors
     /// If the store cannot be opened or listed.
     pub async fn files(&self, name: &str) -> Result<Vec<FoundFile>> {
-        let url = table_url(name)?;
+        let url = table_url(&self.stores, name)?;
         let store = self.context().runtime_env().object_store(&url)?;
         let state = self.context().state();
         let (folder, urls) = match hats::leaves(&store, &url).await? {
@@ -83,9 +80,10 @@ impl Session {
     pub fn place(&self, name: &str) -> Result<Place> {
         let bad =
             |e: String| Error::new(ErrorKind::Config, format!("'{}' is no place", without_secrets(name))).source(e);
-        let url = match Url::parse(name) {
-            Ok(url) if url.has_host() || url.scheme() == "file" => url,
-            _ => {
+        let url = match self.stores.public_url(name)? {
+            Some((url, None)) => url,
+            Some((_, Some(glob))) => return Err(bad(format!("'{glob}' has a wildcard")).into()),
+            None => {
                 let path = std::path::absolute(name).map_err(|e| bad(e.to_string()))?;
                 Url::from_file_path(path).map_err(|()| bad("its path cannot be made absolute".to_owned()))?
             }

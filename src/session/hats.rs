@@ -8,6 +8,7 @@ use datafusion::{
 };
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
+use super::path_tables::of_store;
 use crate::error::{Error, ErrorKind};
 
 /// Files that make a folder a catalogue; the second is the name of before HATS 0.3.
@@ -65,7 +66,7 @@ async fn orders(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl, dataset: &P
     let url_of = |folder: Path| {
         let mut of_order = url.get_url().clone();
         of_order.set_path(&format!("/{folder}/"));
-        ListingTableUrl::try_new(of_order, None)
+        ListingTableUrl::try_new(of_order, None).map(of_store)
     };
     folders.into_iter().map(url_of).collect()
 }

@@ -6,7 +6,10 @@
 mod archive_formats;
 mod array_literal;
 mod files;
+mod footers;
 mod hats;
+mod location;
+mod locations;
 mod named_arguments;
 mod path_tables;
 mod retrying;
@@ -17,12 +20,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::{
     dataframe::DataFrame,
-    datasource::listing::ListingTableUrl,
     error::Result,
     execution::{
         SessionStateBuilder,
         memory_pool::{FairSpillPool, TrackConsumersPool},
-        object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     logical_expr::{LogicalPlan, Statement},
@@ -31,13 +32,14 @@ use datafusion::{
 };
 
 pub use files::{FoundFile, Place};
+pub use location::Location;
 use object_store::ObjectStoreExt;
-pub use path_tables::{quoted_path, without_secrets};
+pub use path_tables::quoted_path;
 pub use retrying::{Retries, Retrying, unsure};
 pub use stores::LazyStores;
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, without_secrets},
     functions,
     inference::{DeviceKind, Engine, EngineOptions, Precision},
     outputs::{SpillFactory, WholeOutputs},
@@ -58,7 +60,7 @@ pub struct SessionOptions {
     /// Precision in which models compute.
     pub precision: Precision,
     /// Where URLs lead, as of another session; [`LazyStores`] of its own if `None`.
-    pub stores: Option<Arc<dyn ObjectStoreRegistry>>,
+    pub stores: Option<Arc<LazyStores>>,
 }
 
 /// A SQL session with an inference engine.
@@ -66,6 +68,7 @@ pub struct SessionOptions {
 pub struct Session {
     context: SessionContext,
     engine: Arc<Engine>,
+    stores: Arc<LazyStores>,
 }
 
 /// Rows of a row group of Parquet files that queries write.
@@ -90,14 +93,15 @@ impl Session {
     /// # Errors
     /// If a function cannot be registered.
     pub fn with_engine(options: &SessionOptions, engine: Arc<Engine>) -> Result<Self> {
+        let stores = options.stores.clone().unwrap_or_default();
         let mut runtime = RuntimeEnvBuilder::new()
-            .with_object_store_registry(options.stores.clone().unwrap_or_else(|| Arc::new(LazyStores::default())))
+            .with_object_store_registry(stores.clone())
             .with_disk_manager_builder(SpillFactory::manager())
-            .with_metadata_cache_limit(FOOTER_BYTES);
+            .with_cache_manager(footers::remembered(FOOTER_BYTES, &stores));
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
-        Self::assemble(config(options, &engine), runtime.build_arc()?, engine)
+        Self::assemble(config(options, &engine), runtime.build_arc()?, engine, stores)
     }
 
     /// A session with tables of its own on the same engine, stores, memory and settings, whose queries are split into
@@ -109,10 +113,15 @@ impl Session {
         // A state that was built from another has this off.
         let config = self.context.copied_config().with_create_default_catalog_and_schema(true);
         let config = config.with_target_partitions(partitions);
-        Self::assemble(config, self.context.runtime_env(), self.engine.clone())
+        Self::assemble(config, self.context.runtime_env(), self.engine.clone(), self.stores.clone())
     }
 
-    fn assemble(config: SessionConfig, runtime: Arc<RuntimeEnv>, engine: Arc<Engine>) -> Result<Self> {
+    fn assemble(
+        config: SessionConfig,
+        runtime: Arc<RuntimeEnv>,
+        engine: Arc<Engine>,
+        stores: Arc<LazyStores>,
+    ) -> Result<Self> {
         let state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(runtime)
@@ -124,11 +133,11 @@ impl Session {
         let planners = std::iter::once(array_literal::planner()).chain(state.expr_planners().to_vec()).collect();
         let mut state = SessionStateBuilder::from(state).with_expr_planners(planners).build();
         archive_formats::register(&mut state)?;
-        let context = path_tables::enable(&SessionContext::new_with_state(state));
+        let context = path_tables::enable(&SessionContext::new_with_state(state), stores.clone());
         for function in functions::all(&engine) {
             context.register_udf(function);
         }
-        Ok(Self { context, engine })
+        Ok(Self { context, engine, stores })
     }
 
     /// The DataFusion context, for the DataFrame API and for registering tables.
@@ -145,8 +154,8 @@ impl Session {
 
     /// Where URLs lead, for other sessions that are to share connections with this one.
     #[must_use]
-    pub fn stores(&self) -> Arc<dyn ObjectStoreRegistry> {
-        self.context.runtime_env().object_store_registry.clone()
+    pub fn stores(&self) -> Arc<LazyStores> {
+        self.stores.clone()
     }
 
     /// The bytes of a file by path or URL, from the store that queries would use.
@@ -154,12 +163,20 @@ impl Session {
     /// # Errors
     /// If the store cannot be opened or the file cannot be read.
     pub async fn read(&self, path: &str) -> Result<Bytes> {
-        let url = ListingTableUrl::parse(path)?;
+        let url = path_tables::table_url(&self.stores, path)?;
         let store = self.context.runtime_env().object_store(&url)?;
         let unreadable =
             |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", without_secrets(path)).source(e);
         let object = store.get(url.prefix()).await.map_err(unreadable)?;
         Ok(object.bytes().await.map_err(unreadable)?)
+    }
+
+    /// What stands for a path or URL in plans, and means the same to this session: it has no secrets.
+    ///
+    /// # Errors
+    /// If it is a URL of no store.
+    pub fn public_name(&self, name: &str) -> Result<String, Error> {
+        locations::public_name(&self.stores, name)
     }
 
     /// Plans one SQL statement; the rows come when the frame is collected or streamed.
@@ -194,6 +211,7 @@ impl Session {
     /// If it cannot be planned.
     pub async fn plan(&self, mut statement: Parsed) -> Result<DataFrame> {
         named_arguments::rewrite(&mut statement)?;
+        locations::make_public(&self.stores, &mut statement)?;
         let plan = self.context.state().statement_to_plan(statement).await?;
         check_setting(&plan)?;
         self.context.execute_logical_plan(plan).await

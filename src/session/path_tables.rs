@@ -10,7 +10,7 @@ use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
-    common::Result,
+    common::{Result, TableReference},
     datasource::file_format::{FileFormat, parquet::ParquetFormat},
     datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
     error::DataFusionError,
@@ -20,19 +20,18 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt};
 use glob::Pattern;
 use object_store::{ObjectMeta, ObjectStore};
-use url::Url;
 
-use super::{archive_formats, hats};
+use super::{archive_formats, hats, stores::LazyStores};
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, without_secrets},
     sources::{ArchiveFileFormat, ArchiveFormat, display_path, is_archive_csv},
 };
 
 const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// A context like `context` in which a table name that is a path or URL is the files there.
-pub(super) fn enable(context: &SessionContext) -> SessionContext {
-    let factory = Arc::new(PathTables::default());
+pub(super) fn enable(context: &SessionContext, stores: Arc<LazyStores>) -> SessionContext {
+    let factory = Arc::new(PathTables { stores, state: OnceLock::new() });
     let state = context.state();
     let catalogs = DynamicFileCatalog::new(state.catalog_list().clone(), factory.clone());
     let context: SessionContext = SessionStateBuilder::from(state).with_catalog_list(Arc::new(catalogs)).build().into();
@@ -52,8 +51,8 @@ pub fn quoted_path(path: &str) -> String {
 
 type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
-#[derive(Default)]
 struct PathTables {
+    stores: Arc<LazyStores>,
     state: OnceLock<CurrentState>,
 }
 
@@ -69,8 +68,9 @@ impl UrlTableFactory for PathTables {
         let Some(state) = self.state.get().and_then(|current| current()).filter(|_| is_path(name)) else {
             return Ok(None);
         };
-        let config =
-            async { with_units(&state, listing(&state, table_url(name)?).await?.infer_schema(&state).await?).await };
+        let config = async {
+            with_units(&state, listing(&state, table_url(&self.stores, name)?).await?.infer_schema(&state).await?).await
+        };
         let config = config.await.map_err(|e| unreadable(name, &e))?;
         Ok(Some(Arc::new(ListingTable::try_new(config)?)))
     }
@@ -174,36 +174,27 @@ fn is_path(name: &str) -> bool {
     name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
 }
 
-/// The files a path or URL stands for. DataFusion reads globs in paths alone; here URLs of object stores may have them
-/// too. In http a question mark begins the query, so there only `*` and `[` are globs.
-pub(super) fn table_url(name: &str) -> Result<ListingTableUrl> {
-    let Ok(url) = Url::parse(name) else { return ListingTableUrl::parse(name) };
-    let globs = if url.scheme().starts_with("http") { &['*', '['][..] } else { &GLOB_CHARACTERS[..] };
-    let base_end = name.find(globs).and_then(|at| name[..at].rfind('/'));
-    let Some(base_end) = base_end.filter(|_| url.has_host()) else { return ListingTableUrl::parse(name) };
-    let (base, pattern) = name.split_at(base_end + 1);
-    let bad = |e: String| Error::new(ErrorKind::Plan, format!("'{pattern}' is not a glob")).source(e);
-    let pattern = Pattern::new(pattern).map_err(|e| bad(e.to_string()))?;
-    let base = Url::parse(base).map_err(|e| bad(e.to_string()))?;
-    ListingTableUrl::try_new(base, Some(pattern))
+/// The files a path or URL stands for, by a URL without secrets. DataFusion reads globs in paths alone; here URLs of stores
+/// may have them too. In http a question mark begins the query, so there only `*` and `[` are globs.
+pub(super) fn table_url(stores: &LazyStores, name: &str) -> Result<ListingTableUrl> {
+    let Some((url, glob)) = stores.public_url(name)? else { return ListingTableUrl::parse(name) };
+    let bad = |pattern: &str, e: glob::PatternError| {
+        Error::new(ErrorKind::Plan, format!("'{pattern}' is not a glob")).source(e.to_string())
+    };
+    let glob = glob.map(|pattern| Pattern::new(&pattern).map_err(|e| bad(&pattern, e))).transpose()?;
+    Ok(of_store(ListingTableUrl::try_new(url, glob)?))
 }
 
-/// A message without the user information and the queries of URLs in it, which may hold passwords and signatures.
-#[must_use]
-pub fn without_secrets(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
-        shown.push_str(before);
-        let end = url.find(|c: char| c.is_whitespace() || "\"'`,;()<>".contains(c)).unwrap_or(url.len());
-        let (url, after) = url.split_at(end);
-        let (host, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
-        shown.push_str(host.rsplit_once('@').map_or(host, |(_, host)| host));
-        shown.push_str(path.split(['?', '#']).next().unwrap_or_default());
-        rest = after;
+/// The URL with its store's name: what DataFusion remembers of listings and statistics it finds by that and the path, and
+/// two stores may have files of one path.
+pub(super) fn of_store(url: ListingTableUrl) -> ListingTableUrl {
+    match url.scheme() {
+        "file" => url,
+        _ => {
+            let store = TableReference::bare(url.object_store().as_str());
+            url.with_table_ref(store)
+        }
     }
-    shown + rest
 }
 
 #[cfg(test)]
@@ -212,6 +203,8 @@ mod tests {
 
     #[test]
     fn globs_work_in_urls_and_paths() {
+        let stores = LazyStores::default();
+        let table_url = |name: &str| table_url(&stores, name);
         let url = table_url("s3://bucket/xp/part-*.parquet").unwrap();
         assert_eq!(url.prefix().as_ref(), "xp");
         assert!(url.contains(&"xp/part-7.parquet".into(), true));
@@ -226,12 +219,5 @@ mod tests {
     fn names_of_tables_are_not_paths() {
         assert!(!is_path("stars"));
         assert!(is_path("stars.parquet") && is_path("dir/") && is_path("s3://b/x") && is_path("*"));
-    }
-
-    #[test]
-    fn messages_lose_passwords_and_signatures() {
-        let text = "cannot read https://me:secret@example.org/a.parquet?sig=123 now";
-        assert_eq!(without_secrets(text), "cannot read https://example.org/a.parquet now");
-        assert_eq!(without_secrets("(s3://k:s@b/x),\nhttp://u:p@h?sig=1"), "(s3://b/x),\nhttp://h");
     }
 }

@@ -49,7 +49,7 @@ fn shipped(name: &str) -> PathBuf {
 }
 
 fn demo_stars() -> Overrides {
-    Overrides { inputs: vec![("stars".to_owned(), DEMO_STARS.to_owned())], ..Overrides::default() }
+    Overrides { inputs: vec![("stars".to_owned(), DEMO_STARS.into())], ..Overrides::default() }
 }
 
 /// A pipeline's session with its inputs, and what its check says.
@@ -65,8 +65,8 @@ fn a_file_is_resolved_with_its_defaults() {
     let folder = folder(GOOD, "SELECT 1");
     let pipeline = Pipeline::load(folder.path().join("labels.toml"), &Overrides::default()).unwrap();
     let root = folder.path().canonicalize().unwrap();
-    assert_eq!(pipeline.store, root.join("catalogues").display().to_string());
-    assert_eq!(pipeline.cut_input().path, root.join("stars.parquet").display().to_string());
+    assert_eq!(pipeline.store.exposed(), root.join("catalogues").display().to_string());
+    assert_eq!(pipeline.cut_input().path.exposed(), root.join("stars.parquet").display().to_string());
     assert_eq!((pipeline.units.rows, pipeline.tiling.highest_order, pipeline.gates.min_rows), (200_000, 7, 1));
     assert_eq!((pipeline.tiling.index, pipeline.tiling.margin_arcsec), (vec!["source_id".to_owned()], 10.0));
     assert_eq!((pipeline.version.minor, pipeline.model, pipeline.schedule.is_none()), (2, ModelChoice::Embedded, true));
@@ -78,19 +78,19 @@ fn a_file_is_resolved_with_its_defaults() {
 fn overrides_are_relative_to_the_working_directory() {
     let folder = folder(GOOD, "SELECT 1");
     let overrides = Overrides {
-        inputs: vec![("stars".to_owned(), "s3://bucket/stars/".to_owned())],
-        store: Some("out".to_owned()),
+        inputs: vec![("stars".to_owned(), "s3://bucket/stars/".into())],
+        store: Some("out".into()),
         version: Some("2.0.0-beta.1".parse().unwrap()),
-        model: Some("m.safetensors".to_owned()),
+        model: Some("m.safetensors".into()),
         ..Overrides::default()
     };
     let pipeline = Pipeline::load(folder.path().join("labels.toml"), &overrides).unwrap();
     let here = std::env::current_dir().unwrap();
-    assert_eq!(pipeline.cut_input().path, "s3://bucket/stars/");
-    assert_eq!(pipeline.store, here.join("out").display().to_string());
-    assert_eq!(pipeline.model, ModelChoice::File(here.join("m.safetensors").display().to_string()));
+    assert_eq!(pipeline.cut_input().path.exposed(), "s3://bucket/stars/");
+    assert_eq!(pipeline.store.exposed(), here.join("out").display().to_string());
+    assert_eq!(pipeline.model, ModelChoice::File(here.join("m.safetensors").display().to_string().into()));
     assert_eq!(pipeline.version.to_string(), "2.0.0-beta.1");
-    let overrides = Overrides { inputs: vec![("star".to_owned(), String::new())], ..Overrides::default() };
+    let overrides = Overrides { inputs: vec![("star".to_owned(), "".into())], ..Overrides::default() };
     let e = Pipeline::load(folder.path().join("labels.toml"), &overrides).unwrap_err().to_string();
     assert_eq!(e, "the pipeline has no input 'star'\nhint: did you mean 'stars'? its inputs: stars");
 }

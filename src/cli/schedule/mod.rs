@@ -132,7 +132,7 @@ fn next(args: &NextArgs) -> anyhow::Result<()> {
 
 async fn history(args: &HistoryArgs) -> anyhow::Result<()> {
     let pipeline = Pipeline::load(&args.file, &args.overrides.overrides())?;
-    let storage = Session::new(&SessionOptions::default())?.storage(&pipeline.root())?;
+    let storage = Session::new(&SessionOptions::default())?.storage(pipeline.root().exposed())?;
     let entries = Entry::last(&storage, args.number).await?;
     if args.json {
         let entries: Vec<Value> = entries.iter().map(entry_json).collect::<anyhow::Result<_>>()?;

@@ -15,10 +15,7 @@ use super::{
     lease::{Lease, Taker},
     pipeline::{Plan, Scheduled},
 };
-use crate::{
-    error::{Error, Result},
-    session::without_secrets,
-};
+use crate::error::{Error, Result, without_secrets};
 
 /// Times that a run is tried again at a due time if the store fails.
 const RETRIES: usize = 5;

@@ -13,14 +13,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    error::Result,
+    error::{Result, without_secrets},
     pipeline::holder::{AtWork, Holder},
     release::{
         Storage,
         commit::{self, Commit},
         json, paths,
     },
-    session::without_secrets,
 };
 
 /// Time between heartbeats.

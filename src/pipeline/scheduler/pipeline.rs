@@ -79,7 +79,7 @@ impl Scheduled for ScheduledPipeline {
 
     fn plan(&self) -> Result<Plan> {
         let pipeline = self.load()?;
-        let storage = self.session.storage(&pipeline.root())?;
+        let storage = self.session.storage(pipeline.root().exposed())?;
         let none = || {
             let error = Error::new(ErrorKind::Config, "the pipeline has no schedule").at("file", self.file.display());
             error.hint("add e.g.\n  [schedule]\n  cron = \"0 3 * * 1\"\n  time_zone = \"Europe/Berlin\"")

@@ -6,10 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use object_store::Error as StoreError;
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    error::{Error, ErrorKind, Result, is_transient},
-    session::without_secrets,
-};
+use crate::error::{Error, ErrorKind, Result, is_transient, without_secrets};
 
 /// Attempts before which it is told aloud that a store falters.
 const QUIET: usize = 3;
