@@ -51,7 +51,7 @@
 //! - **tile**, **leaf**, **margin**: a HEALPix pixel that is a partition of a catalogue, its file, and copies of the rows
 //!   just outside it.
 //! - **due time**: a time at which a pipeline's schedule says that it runs; each ends in one *outcome*.
-//! - **lease**: a claim that ends by itself unless it is renewed.
+//! - **lease**: the file that says who works on something; it only saves work, and ends with its holder.
 //!
 //! # Example
 //!

@@ -103,7 +103,7 @@ pub async fn create_over<T: Serialize + DeserializeOwned>(
         pause *= 2;
     }
     let error = Error::new(ErrorKind::Io, "the file can neither be created nor read").at("file", storage.shown(name));
-    Err(error.hint("others delete or damage it at the same time: look who works in this folder"))
+    Err(error.hint("others delete or damage it at the same time: look who works in this folder").retryable(true))
 }
 
 /// What a JSON file says; `None` if it is not there, or so damaged that it says nothing.
@@ -124,16 +124,19 @@ pub async fn read<T: DeserializeOwned>(storage: &Storage, name: &str) -> Result<
 /// Looks at a file, twice before it is called damaged: on the way to here a file can be damaged too.
 async fn look(storage: &Storage, name: &str) -> Result<Found> {
     let mut damaged: Option<UpdateVersion> = None;
-    loop {
+    for _ in 0..ROUNDS {
         let Some(there) = storage.read(name).await? else { return Ok(Found::Nothing) };
         if serde_json::from_slice::<IgnoredAny>(&there.bytes).is_ok() {
             return Ok(Found::Whole(there));
         }
-        if damaged.as_ref() == Some(&there.version) {
+        if damaged.as_ref() == Some(&there.version) && storage.is_still(name, &there).await? {
             return Ok(Found::Damaged(there.version));
         }
         damaged = Some(there.version);
     }
+    let error =
+        Error::new(ErrorKind::Io, "the file comes damaged, and otherwise each time").at("file", storage.shown(name));
+    Err(error.retryable(true))
 }
 
 fn is_signed(bytes: &[u8], nonce: &str) -> bool {

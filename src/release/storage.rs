@@ -104,7 +104,7 @@ impl Storage {
         let bytes = object.bytes().await.map_err(failed)?;
         if bytes.len() as u64 != promised {
             let error = Error::new(ErrorKind::Io, "the file was cut short on its way").at("file", self.shown(name));
-            return Err(error.source(format!("{} of {promised} bytes", bytes.len())));
+            return Err(error.source(format!("{} of {promised} bytes", bytes.len())).retryable(true));
         }
         Ok(Some(Read { bytes, version }))
     }
@@ -116,6 +116,13 @@ impl Storage {
     pub async fn require(&self, name: &str) -> Result<Bytes> {
         let missing = || Error::new(ErrorKind::Io, "the file is not there").at("file", self.shown(name));
         self.get(name).await?.ok_or_else(missing)
+    }
+
+    /// Whether a file is still what was read, by what the store says of it.
+    pub(super) async fn is_still(&self, name: &str, read: &Read) -> Result<bool> {
+        let there =
+            self.store.head(&self.path(name)).await.map_err(|e| self.failed("cannot look for the file", name, e))?;
+        Ok(there.size == read.bytes.len() as u64 && there.e_tag == read.version.e_tag)
     }
 
     /// A JSON file; `None` if there is none.
