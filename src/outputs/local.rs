@@ -114,7 +114,11 @@ impl LocalStore {
     /// A folder of the store.
     fn folder(&self, prefix: Option<&Path>) -> Result<PathBuf> {
         match prefix.filter(|prefix| !prefix.as_ref().is_empty()) {
-            Some(prefix) => self.files.path_to_filesystem(prefix),
+            // Of a file in it, as a folder may have a name that no file may have.
+            Some(prefix) => {
+                let file = self.files.path_to_filesystem(&prefix.clone().join("file"))?;
+                Ok(file.parent().unwrap_or(&file).to_owned())
+            }
             None => Ok(PathBuf::from("/")),
         }
     }
@@ -299,7 +303,11 @@ mod tests {
             };
             assert!(got.is_err_and(|e| e.contains(why)) && ranges.is_err_and(|e| e.contains(why)), "{name}");
         }
-        assert_eq!(store.list(Some(&prefix.join("not there"))).count().await, 0);
+        assert_eq!(store.list(Some(&prefix.clone().join("not there"))).count().await, 0);
+        fs::create_dir(root.join("run#1")).unwrap();
+        fs::write(root.join("run#1/a.csv"), "x\n").unwrap();
+        let of_run = store.list(Some(&prefix.join("run#1"))).try_collect::<Vec<_>>().await.unwrap();
+        assert_eq!(of_run.len(), 1);
     }
 
     #[tokio::test]
