@@ -148,6 +148,28 @@ fn errors_name_line_column_and_key() {
 }
 
 #[test]
+fn numbers_have_a_range_at_both_ends() {
+    for (table, key, most) in [
+        ("units", "rows", 1_000_000_000_000_u64),
+        ("tiling", "max_rows", 1_000_000_000_000),
+        ("gates", "min_rows", 1_000_000_000_000),
+        ("resources", "threads", 1024),
+        ("resources", "units_at_once", 1024),
+        ("resources", "memory_gib", 1 << 20),
+    ] {
+        let load = |value: u64| {
+            let folder = folder(&format!("{GOOD}\n[{table}]\n{key} = {value}\n"), "SELECT 1");
+            Pipeline::load(folder.path().join("labels.toml"), &Overrides::default()).map_err(|e| e.to_string())
+        };
+        assert!(load(most).is_ok(), "{key}");
+        for absurd in [most + 1, i64::MAX as u64] {
+            let e = load(absurd).unwrap_err();
+            assert!(e.contains(&format!("must be at most {most}")) && e.contains(&format!("key {table}.{key}")), "{e}");
+        }
+    }
+}
+
+#[test]
 fn passwords_are_not_in_messages() {
     let folder = folder(&GOOD.replace("stars.parquet", "ftp://me:secret@example.org/a.parquet?sig=1"), "SELECT 1");
     let pipeline = Pipeline::load(folder.path().join("labels.toml"), &Overrides::default()).unwrap();
