@@ -306,7 +306,8 @@ mod tests {
         assert_eq!(store.list(Some(&prefix.clone().join("not there"))).count().await, 0);
         fs::create_dir(root.join("run#1")).unwrap();
         fs::write(root.join("run#1/a.csv"), "x\n").unwrap();
-        let of_run = store.list(Some(&prefix.join("run#1"))).try_collect::<Vec<_>>().await.unwrap();
+        let run = Path::from_absolute_path(root.join("run#1")).unwrap();
+        let of_run = store.list(Some(&run)).try_collect::<Vec<_>>().await.unwrap();
         assert_eq!(of_run.len(), 1);
     }
 
