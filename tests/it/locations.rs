@@ -15,7 +15,7 @@ fn anonymous(folder: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("HOME", folder).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("HOME", folder).env("LAMCAT_STORE_RETRIES", "1");
     command
 }
 
