@@ -28,7 +28,7 @@ impl QueryArgs {
         let mut sql = self.command.clone().unwrap_or_default();
         if let Some(path) = &self.sql {
             sql.push_str(";\n");
-            sql += &std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            sql += &crate::sources::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         }
         Ok(Query(sql))
     }

@@ -25,7 +25,10 @@ use super::{
     rows::{Format, RowWriter},
     session_args::SessionArgs,
 };
-use crate::{error::without_secrets, session::Session};
+use crate::{
+    error::without_secrets,
+    session::{Session, check_names},
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -61,7 +64,7 @@ pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
     let session = args.session.open().await?;
     let mut text: Vec<String> = args.command.clone();
     for path in &args.file {
-        text.push(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?);
+        text.push(crate::sources::read_text(path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     let display = Display { format: args.format, max_rows: args.max_rows, quiet: args.quiet };
     if text.is_empty() {
@@ -135,6 +138,7 @@ impl Display {
             ),
         };
         let frame = session.plan(statement).await?;
+        check_names(frame.schema())?;
         let factory = match factory {
             Some(factory) => factory,
             None => {

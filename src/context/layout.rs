@@ -10,6 +10,9 @@ use crate::{
 /// Name of the struct field that holds an `xp` list.
 pub const XP_FIELD: &str = "xp";
 
+/// Coefficients of a spectrum of Gaia DR4: 51 of BP and 55 of RP.
+const DR4_XP: usize = 106;
+
 /// Where the value of a slot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
@@ -129,6 +132,11 @@ fn check_xp(data_type: &DataType, vocabulary: &Vocabulary) -> Result<()> {
         return Err(Error::new(ErrorKind::Plan, format!("an xp list must hold numbers, not {item}")).hint(hint));
     }
     match length {
+        Some(n) if n == DR4_XP => Err(Error::new(
+            ErrorKind::Plan,
+            format!("an xp list of {n} coefficients is one of Gaia DR4, on another basis"),
+        )
+        .hint("the models are for spectra of Gaia DR3, with 55 coefficients of BP and 55 of RP")),
         Some(n) if n != xp_len => {
             Err(Error::new(ErrorKind::Plan, format!("an xp list of {n} coefficients has the wrong length")).hint(hint))
         }

@@ -18,6 +18,6 @@ pub(super) static SPEC: Spec = Spec {
     section: SECTION_SKY,
     description: "The HEALPix pixel (NESTED) that a Gaia source_id encodes: source_id / 2^(35 + 2 (12 - level)). It is \
         that of the position at which the source was first catalogued, so close to the border of a pixel it \
-        may differ from healpix(ra, dec, level). NULL for a negative id. Int64.",
+        may differ from healpix(ra, dec, level). NULL for a negative number and for 12 * 2^59 or more, which are no ids. Int64.",
     example: "SELECT gaia_healpix(source_id, 5) AS pixel, count(*) FROM stars GROUP BY 1",
 };

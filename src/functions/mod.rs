@@ -4,6 +4,7 @@
 //! [`LamUdf`], knows their types and errors, and has a body for the calls the planner cannot place.
 
 mod absmag;
+mod basis;
 mod call;
 mod cone;
 mod cone_pixels;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use basis::with_bases_checked;
 pub use call::{Ask, Call};
 pub use lam_context::NAME as LAM_CONTEXT;
 pub use udf::{LamUdf, MODEL_ARGUMENT};

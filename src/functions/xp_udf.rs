@@ -14,6 +14,7 @@ use datafusion::{
 };
 
 use super::{
+    basis::{OTHER_BASIS, other_length},
     call::text,
     lists::{Counts, Lists, Numbers},
     reference::SECTION_XP,
@@ -91,7 +92,12 @@ pub(super) struct Arguments<'a> {
 impl Arguments<'_> {
     pub(super) fn lists(&self, at: usize) -> Result<Lists> {
         let Some(value) = self.values.get(at) else { return internal_err!("argument {at} is missing") };
-        Lists::new(value)
+        let lists = Lists::new(value)?;
+        let parameter = self.spec.parameters.get(at).filter(|p| p.kind == Kind::Coefficients);
+        match parameter.filter(|_| (0..self.rows).any(|row| lists.row(row).is_some_and(|l| l.len() == OTHER_BASIS))) {
+            Some(parameter) => Err(other_length(parameter.name).into()),
+            None => Ok(lists),
+        }
     }
 
     pub(super) fn counts(&self, at: usize) -> Result<Counts> {
@@ -170,6 +176,7 @@ impl XpUdf {
             _ if !list_of_numbers(t) => Err(wrong("a list of numbers")
                 .hint("FITS tables with one column per coefficient: `lamcat ingest` folds them into lists")),
             Kind::Coefficients => match fixed_len(t) {
+                Some(OTHER_BASIS) => Err(other_length(parameter.name)),
                 Some(n) if n > COEFFICIENTS_PER_BAND => Err(too_long(parameter.name, n, self.spec.syntax)),
                 _ => Ok(()),
             },

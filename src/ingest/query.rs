@@ -7,7 +7,7 @@ use super::job::{FileJob, IngestOptions};
 use crate::{
     error::{Error, ErrorKind},
     schema::nearest,
-    session::{Session, quoted_path},
+    session::{Session, identifier_advice, quoted_path},
 };
 
 /// What identifies a source in every table of Gaia, and orders the outputs.
@@ -115,9 +115,13 @@ fn chosen_columns(columns: &[String], options: &IngestOptions) -> Result<Vec<Str
 
 fn joined_columns(input: &Schema, partner: &Schema, options: &IngestOptions) -> Result<Vec<String>, Error> {
     for (schema, what) in [(input, "the input"), (partner, "the table to join")] {
-        if !schema.field_with_name(KEY).is_ok_and(|f| f.data_type().is_integer()) {
+        let key = schema.field_with_name(KEY).ok();
+        if !key.is_some_and(|f| f.data_type().is_integer()) {
             let message = format!("{what} has no column {KEY} of integers to join by");
-            return Err(Error::new(ErrorKind::Input, message).hint("leave --join out"));
+            let advice = key.and_then(|f| identifier_advice(KEY, f.data_type()));
+            return Err(
+                Error::new(ErrorKind::Input, message).hint(advice.unwrap_or_else(|| "leave --join out".to_owned()))
+            );
         }
     }
     if options.join_columns.is_empty() {

@@ -29,6 +29,8 @@ use crate::{
 /// Version of the header this crate writes and reads.
 const FORMAT_VERSION: u32 = 1;
 const HEADER_KEY: &str = "lamcat";
+/// Longest file that is read.
+const FILE_BYTES: u64 = 4 << 30;
 
 /// Where a model's weights come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,9 +111,14 @@ impl Model {
     /// If the file cannot be read or is not a model file, or its content does not match its hash.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|e| {
-            Error::new(ErrorKind::Io, "cannot read the model file").at("file", path.display()).source(e)
-        })?;
+        let unreadable =
+            |e| Error::new(ErrorKind::Io, "cannot read the model file").at("file", path.display()).source(e);
+        let length = std::fs::metadata(path).map_err(unreadable)?.len();
+        if length > FILE_BYTES {
+            let message = format!("it has {} GiB, more than any model", length >> 30);
+            return Err(damaged(&message).at("file", path.display()));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         Self::from_bytes(&bytes).map_err(|e| e.at("file", path.display()))
     }
 

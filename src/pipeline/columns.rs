@@ -8,6 +8,7 @@ use super::{known::known, resolve::Pipeline, rules::is_plain_name, spec::ColumnT
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{check_ucd, nearest},
+    session::identifier_advice,
 };
 
 /// Columns that every catalogue has, and their types.
@@ -53,8 +54,10 @@ pub(super) fn resolve(pipeline: &Pipeline, planned: &Schema) -> Result<(SchemaRe
                 .hint("a catalogue needs source_id, ra and dec of every row"));
         };
         if field.data_type() != wanted {
-            return Err(in_query(format!("{name} is {}, but must be {wanted}", field.data_type()))
-                .hint(format!("write CAST({name} AS {sql}) AS {name}")));
+            // What a float has lost of an identifier, no cast brings back.
+            let identifier = identifier_advice(name, field.data_type()).filter(|_| *name == "source_id");
+            let hint = identifier.unwrap_or_else(|| format!("write CAST({name} AS {sql}) AS {name}"));
+            return Err(in_query(format!("{name} is {}, but must be {wanted}", field.data_type())).hint(hint));
         }
     }
     for field in planned.fields() {

@@ -8,7 +8,7 @@ use datafusion::{
     catalog::{Session as CatalogSession, TableProvider},
     common::{Result as QueryResult, TableReference},
     datasource::{
-        file_format::{FileFormat, parquet::ParquetFormat},
+        file_format::FileFormat,
         listing::{ListingTable, PartitionedFile},
         object_store::ObjectStoreUrl,
         physical_plan::{FileGroup, FileScanConfigBuilder, parquet::ParquetRowSelection},
@@ -28,6 +28,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     release::parquet_reader::StoreReader,
     session::{Location, Session},
+    sources::is_parquet,
 };
 
 /// Footers read at once.
@@ -115,7 +116,7 @@ impl CutInput {
     /// # Errors
     /// If a footer cannot be read.
     pub async fn cut(&self, session: &Session, rows: u64) -> Result<Vec<Cut>> {
-        if !self.format.is::<ParquetFormat>() {
+        if !is_parquet(self.format.as_ref()) {
             let whole = |(file, object): (usize, &ObjectMeta)| Cut {
                 file,
                 before: 0,

@@ -23,6 +23,7 @@ use crate::{
     model::default,
     schema::nearest,
     session::Location,
+    sources::read_text,
 };
 
 /// What a command line puts in place of what a file says. Relative paths are relative to the working directory.
@@ -129,7 +130,7 @@ impl Pipeline {
         let unreadable = |path: &Path, e: std::io::Error| {
             Error::new(ErrorKind::Io, "cannot read the file").at("file", path.display()).source(e)
         };
-        let text = fs::read_to_string(path).map_err(|e| unreadable(path, e))?;
+        let text = read_text(path).map_err(|e| unreadable(path, e))?;
         let document = Document::new(path, &text);
         let typed = document.read()?;
         let file = path.canonicalize().map_err(|e| unreadable(path, e))?;
@@ -143,7 +144,7 @@ impl Pipeline {
                 .hint("write e.g. 1.0.0")
         })?;
         let sql_path = PathBuf::from(base.place(&typed.sql));
-        let sql = fs::read_to_string(&sql_path)
+        let sql = read_text(&sql_path)
             .map_err(|e| document.error("sql", format!("cannot read the query {}", sql_path.display())).source(e))?;
         let model = match (&overrides.model, &typed.model) {
             (Some(model), _) => model_choice(model.exposed(), &here),

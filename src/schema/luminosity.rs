@@ -5,12 +5,15 @@ use std::f64::consts::LN_10;
 /// Pseudo-luminosity `parallax · 10^(0.2 mag)` (Leung & Bovy 2023, MNRAS 527, 1494), parallax in mas: proportional to the square root of the inverse luminosity, and defined for negative parallaxes too.
 #[must_use]
 pub fn fakemag(parallax: f64, mag: f64) -> f64 {
-    parallax * 10f64.powf(0.2 * mag)
+    parallax * power_of_ten(0.2 * mag)
 }
 
 /// 1-sigma error of [`fakemag`] to first order, parallax and its error in mas, independent of the magnitude's error.
 #[must_use]
 pub fn fakemag_error(parallax: f64, parallax_error: f64, mag: f64, mag_error: f64) -> f64 {
+    if parallax_error < 0.0 || mag_error < 0.0 {
+        return f64::NAN;
+    }
     fakemag(parallax_error, mag).hypot(0.2 * LN_10 * fakemag(parallax, mag) * mag_error)
 }
 
@@ -18,6 +21,11 @@ pub fn fakemag_error(parallax: f64, parallax_error: f64, mag: f64, mag_error: f6
 #[must_use]
 pub fn absmag(parallax: f64, mag: f64, extinction: f64) -> f64 {
     if parallax > 0.0 { mag + 5.0 * (parallax / 100.0).log10() - extinction } else { f64::NAN }
+}
+
+/// Ten to a power; NaN where that is too small for a float, so that a magnitude of -9999 for "none" is not a luminosity of 0.
+fn power_of_ten(power: f64) -> f64 {
+    Some(10f64.powf(power)).filter(|v| v.is_normal()).unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
@@ -32,6 +40,8 @@ mod tests {
         assert!((absmag(parallax, mag, 0.3) - (expected - 0.3)).abs() < 1e-12);
         assert!((absmag(100.0, 4.83, 0.0) - 4.83).abs() < 1e-15);
         assert!((fakemag(-1.0, 10.0) + 100.0).abs() < 1e-12);
+        assert!(fakemag(1.0, -9999.0).is_nan() && fakemag(1.0, 9999.0).is_nan());
+        assert!(fakemag_error(1.0, -0.1, 10.0, 0.0).is_nan() && fakemag_error(1.0, 0.1, 10.0, -1.0).is_nan());
         assert!(absmag(0.0, 1.0, 0.0).is_nan() && absmag(-1.0, 1.0, 0.0).is_nan());
     }
 

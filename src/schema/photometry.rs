@@ -12,7 +12,8 @@ pub const RP_ZERO_POINT: f64 = 24.747_895_501_2;
 /// Flux in e⁻ s⁻¹ of magnitude `mag` in the band of this zero point.
 #[must_use]
 pub fn flux_from_mag(mag: f64, zero_point: f64) -> f64 {
-    10f64.powf((zero_point - mag) / 2.5)
+    let flux = 10f64.powf((zero_point - mag) / 2.5);
+    if flux.is_normal() { flux } else { f64::NAN }
 }
 
 /// Magnitude of `flux` in e⁻ s⁻¹ in the band of this zero point; NaN where the flux is not positive.

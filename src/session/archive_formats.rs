@@ -15,7 +15,7 @@ use datafusion::{
 use crate::{
     error::{Error, ErrorKind},
     planner::LamcatOptions,
-    sources::{ArchiveFileFormat, ArchiveFormat, OnError},
+    sources::{ArchiveFileFormat, ArchiveFormat, CarefulParquetFactory, OnError},
 };
 
 /// The one option of such tables.
@@ -65,10 +65,11 @@ pub(super) fn on_error(state: &dyn Session) -> Result<OnError> {
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
     for (format, name) in ArchiveFormat::ENDINGS {
         // DataFusion's own reader keeps STORED AS CSV.
-        if name != "csv" {
+        if name != "csv" && name != "tsv" {
             state.register_file_format(Arc::new(Factory { format, name }), true)?;
             state.table_factories_mut().insert(name.to_uppercase(), Arc::new(DefaultTableFactory::new()));
         }
     }
+    state.register_file_format(Arc::new(<CarefulParquetFactory as Default>::default()), true)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The files that a path, glob, folder or URL stands for.
+//! The files that a path, glob, folder or URL stands for, and places to write to.
 
 use std::sync::Arc;
 
@@ -8,7 +8,10 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use url::Url;
 
-use super::{Session, hats, path_tables::table_url};
+use super::{
+    Session,
+    lookup::{Files, Lookup, look_up},
+};
 use crate::{
     error::{Error, ErrorKind, without_secrets},
     release::Storage,
@@ -46,18 +49,19 @@ impl Session {
     /// # Errors
     /// If the store cannot be opened or listed.
     pub async fn files(&self, name: &str) -> Result<Vec<FoundFile>> {
-        let url = table_url(&self.stores, name)?;
-        let store = self.context().runtime_env().object_store(&url)?;
         let state = self.context().state();
-        let (folder, urls) = match hats::leaves(&store, &url).await? {
-            Some(leaves) => (leaves.folder, leaves.orders),
-            None => (url.prefix().clone(), vec![url.clone()]),
+        let Lookup { store, url, files, choice } = look_up(&state, &self.stores, name).await?;
+        let (folder, mut objects) = match files {
+            Files::Listed { objects, .. } => (url.prefix().clone(), objects),
+            Files::Leaves(leaves) => {
+                let mut objects: Vec<ObjectMeta> = Vec::new();
+                for url in &leaves.orders {
+                    let listed = url.list_all_files(&state, store.as_ref(), "").await?;
+                    objects.extend(listed.try_collect::<Vec<_>>().await?);
+                }
+                (leaves.folder, objects)
+            }
         };
-        let mut objects: Vec<ObjectMeta> = Vec::new();
-        for url in &urls {
-            let listed = url.list_all_files(&state, store.as_ref(), "").await?;
-            objects.extend(listed.try_collect::<Vec<_>>().await?);
-        }
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         let root = url.object_store();
         // ListingTableUrl writes local stores as file:///.
@@ -67,7 +71,7 @@ impl Session {
             let relative = below.map(|parts| parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
             let relative = relative.filter(|r| !r.is_empty());
             let relative = relative.or_else(|| object.location.filename().map(str::to_owned)).unwrap_or_default();
-            let url = format!("{root}{}", object.location);
+            let url = format!("{root}{}{choice}", object.location);
             FoundFile { store: store.clone(), shown: without_secrets(&url), url, relative, object }
         });
         Ok(found.collect())

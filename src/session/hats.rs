@@ -8,7 +8,7 @@ use datafusion::{
 };
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
-use super::path_tables::of_store;
+use super::{lookup::may_be_folder, path_tables::of_store};
 use crate::error::{Error, ErrorKind};
 
 /// Files that make a folder a catalogue; the second is the name of before HATS 0.3.
@@ -29,8 +29,7 @@ pub(super) struct Leaves {
 
 /// The leaves of a catalogue or collection; `None` if the folder is neither.
 pub(super) async fn leaves(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Option<Leaves>> {
-    let is_file = url.prefix().filename().is_some_and(|name| name.contains('.'));
-    if url.get_glob().is_some() || (is_file && !url.is_collection()) || url.scheme().starts_with("http") {
+    if !may_be_folder(url) || url.scheme().starts_with("http") {
         return Ok(None);
     }
     let mut folder = url.prefix().clone();
@@ -71,7 +70,7 @@ async fn orders(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl, dataset: &P
     folders.into_iter().map(url_of).collect()
 }
 
-async fn read(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<String>> {
+pub(super) async fn read(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<String>> {
     match store.get(path).await {
         Ok(got) => {
             let bytes = got.bytes().await.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;

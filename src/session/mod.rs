@@ -5,11 +5,15 @@
 
 mod archive_formats;
 mod array_literal;
+mod comparisons;
+mod file_format;
 mod files;
 mod footers;
 mod hats;
+mod identifiers;
 mod location;
 mod locations;
+mod lookup;
 mod named_arguments;
 mod path_tables;
 mod retrying;
@@ -31,7 +35,9 @@ use datafusion::{
     sql::parser::{DFParserBuilder, Statement as Parsed},
 };
 
+pub use comparisons::check_names;
 pub use files::{FoundFile, Place};
+pub(crate) use identifiers::advice as identifier_advice;
 pub use location::Location;
 use object_store::ObjectStoreExt;
 pub use path_tables::quoted_path;
@@ -163,7 +169,7 @@ impl Session {
     /// # Errors
     /// If the store cannot be opened or the file cannot be read.
     pub async fn read(&self, path: &str) -> Result<Bytes> {
-        let url = path_tables::table_url(&self.stores, path)?;
+        let url = lookup::Name::new(&self.stores, path)?.url;
         let store = self.context.runtime_env().object_store(&url)?;
         let unreadable =
             |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", without_secrets(path)).source(e);
@@ -214,7 +220,8 @@ impl Session {
         locations::make_public(&self.stores, &mut statement)?;
         let plan = self.context.state().statement_to_plan(statement).await?;
         check_setting(&plan)?;
-        self.context.execute_logical_plan(plan).await
+        comparisons::check(&plan)?;
+        self.context.execute_logical_plan(functions::with_bases_checked(plan)?).await
     }
 }
 

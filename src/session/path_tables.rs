@@ -1,4 +1,5 @@
-//! Quoted paths as tables: `FROM 'stars/*.parquet'`, `FROM 's3://bucket/xp/*.parquet'`.
+//! Quoted paths as tables: `FROM 'stars/*.parquet'`, `FROM 's3://bucket/xp/*.parquet'`, `FROM 'spectra.fits#2'`. Which files
+//! a name stands for is said in [`super::lookup`].
 
 use std::{
     fmt,
@@ -17,14 +18,18 @@ use datafusion::{
     execution::{SessionState, SessionStateBuilder},
     prelude::SessionContext,
 };
-use futures::{StreamExt, TryStreamExt};
-use glob::Pattern;
+use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::{archive_formats, hats, stores::LazyStores};
+use super::{
+    file_format::format_of,
+    identifiers,
+    lookup::{Files, look_up, url_of},
+    stores::LazyStores,
+};
 use crate::{
     error::{Error, ErrorKind, without_secrets},
-    sources::{ArchiveFileFormat, ArchiveFormat, display_path, is_archive_csv},
+    sources::{ArchiveFileFormat, display_path, is_parquet},
 };
 
 const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
@@ -68,73 +73,77 @@ impl UrlTableFactory for PathTables {
         let Some(state) = self.state.get().and_then(|current| current()).filter(|_| is_path(name)) else {
             return Ok(None);
         };
-        let config = async {
-            with_units(&state, listing(&state, table_url(&self.stores, name)?).await?.infer_schema(&state).await?).await
-        };
-        let config = config.await.map_err(|e| unreadable(name, &e))?;
+        let config = config(&state, &self.stores, name).await.map_err(|e| unreadable(name, &e))?;
+        if let Some(schema) = &config.file_schema {
+            identifiers::remark_on(&without_secrets(name), schema);
+        }
         Ok(Some(Arc::new(ListingTable::try_new(config)?)))
     }
 }
 
-/// Which files a table has, and in which format.
-async fn listing(state: &SessionState, url: ListingTableUrl) -> Result<ListingTableConfig> {
-    let store = state.runtime_env().object_store(&url)?;
-    // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
-    if let Some(leaves) = hats::leaves(&store, &url).await? {
-        return ListingTableConfig::new_with_multi_paths(leaves.orders).infer_options(state).await;
-    }
-    if let Some(options) = archive_options(state, &store, &url).await? {
-        return Ok(ListingTableConfig::new(url).with_listing_options(options));
-    }
-    let config = ListingTableConfig::new(url).infer_options(state).await?;
-    config.infer_partitions_from_path(state).await
+/// The files of a table, their format and their columns.
+async fn config(state: &SessionState, stores: &LazyStores, name: &str) -> Result<ListingTableConfig> {
+    let lookup = look_up(state, stores, name).await?;
+    let config = match lookup.files {
+        // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
+        Files::Leaves(leaves) => {
+            let config = ListingTableConfig::new_with_multi_paths(leaves.orders).infer_options(state).await?;
+            config.infer_schema(state).await?
+        }
+        Files::Listed { objects, whole } => {
+            if objects.is_empty() {
+                return Err(none_found(name));
+            }
+            let format = format_of(state, &lookup.store, &objects, lookup.choice.clone()).await?;
+            listed(state, &lookup.store, &lookup.url, &objects, whole, format).await?
+        }
+    };
+    with_units(state, config).await
 }
 
-/// Whether a file holds rows, by its name.
-fn is_data(path: &object_store::path::Path) -> bool {
-    const OTHERS: [&str; 4] = [".parquet", ".json", ".arrow", ".avro"];
-    let name = path.filename().unwrap_or_default();
-    let hidden = name.starts_with(['_', '.']);
-    !hidden && (ArchiveFormat::of_name(name).is_some() || OTHERS.iter().any(|ending| name.ends_with(ending)))
+fn none_found(name: &str) -> DataFusionError {
+    let name = without_secrets(name);
+    let hint = if name.contains(GLOB_CHARACTERS) || name.ends_with('/') {
+        "check the path; '*' does not cross folders, '**' does; names of tables end in .parquet, .csv, .fits, .vot, …"
+    } else {
+        "check the path"
+    };
+    Error::new(ErrorKind::Plan, format!("no file matches '{name}'")).hint(hint).into()
 }
 
-/// How to read the archive's formats, if the first file is in one of them.
-async fn archive_options(
+/// A table of these files.
+async fn listed(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
     url: &ListingTableUrl,
-) -> Result<Option<ListingOptions>> {
-    let mut files: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
-    files.retain(|f| is_data(&f.location));
-    files.sort_by(|a, b| a.location.cmp(&b.location));
-    let Some(first) = files.first() else { return Ok(None) };
-    let Some((format, ending)) = ArchiveFormat::of_name(first.location.as_ref()) else { return Ok(None) };
-    if let Some(other) = files.iter().find(|f| !f.location.as_ref().ends_with(&ending)) {
-        let message = format!("the files are not of one format: {} and {}", first.location, other.location);
-        return Err(Error::new(ErrorKind::Plan, message)
-            .hint("name one of them with a glob, e.g. 'folder/*.csv.gz'")
-            .into());
-    }
-    if let Some(empty) = files.iter().find(|f| f.size == 0) {
-        let hint = "it was not fetched whole: fetch it again";
+    objects: &[ObjectMeta],
+    whole: bool,
+    format: Arc<dyn FileFormat>,
+) -> Result<ListingTableConfig> {
+    if let Some(empty) = objects.iter().find(|f| f.size == 0) {
         return Err(Error::new(ErrorKind::Input, "the file is empty")
             .at("file", display_path(store, empty))
-            .hint(hint)
+            .hint("it was not fetched whole: fetch it again")
             .into());
     }
-    if ending.to_lowercase().starts_with(".csv") && !is_archive_csv(store, first).await? {
-        return Ok(None);
+    let schema = format.infer_schema(state, store, objects).await?;
+    let options = ListingOptions::new(format).with_file_extension("");
+    // A folder of Parquet also tells the values of columns that stand in its folders' names, `region=1`.
+    let is_archive = options.format.is::<ArchiveFileFormat>();
+    if whole || (objects.len() == 1 && !url.is_collection()) {
+        let config = ListingTableConfig::new(url.clone()).with_listing_options(options);
+        let config = if is_archive { config } else { config.infer_partitions_from_path(state).await? };
+        return Ok(config.with_schema(schema));
     }
-    let format = ArchiveFileFormat::new(format, archive_formats::on_error(state)?);
-    let options = ListingOptions::new(Arc::new(format)).with_file_extension(ending);
-    Ok(Some(options))
+    let urls = objects.iter().map(|o| url_of(url, &o.location, false)).collect::<Result<_>>()?;
+    Ok(ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema))
 }
 
 /// The table with the units, UCDs and descriptions of its first file's columns, which DataFusion drops of Parquet, as
 /// files might disagree on them.
 async fn with_units(state: &SessionState, config: ListingTableConfig) -> Result<ListingTableConfig> {
     let (Some(schema), Some(url)) = (config.file_schema.clone(), config.table_paths.first()) else { return Ok(config) };
-    if !config.options.as_ref().is_some_and(|o| o.format.is::<ParquetFormat>()) {
+    if !config.options.as_ref().is_some_and(|o| is_parquet(o.format.as_ref())) {
         return Ok(config);
     }
     let store = state.runtime_env().object_store(url)?;
@@ -158,31 +167,16 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
         return Error::new(ErrorKind::Plan, own.to_string()).retryable(own.is_retryable()).into();
     }
     let cause = without_secrets(&e.strip_backtrace());
-    let error = if cause.contains("No files for table") {
-        Error::new(ErrorKind::Plan, format!("no file matches '{name}'")).hint("check the path")
-    } else {
-        Error::new(ErrorKind::Plan, format!("cannot read '{name}' as a table"))
-            .source(cause)
-            .retryable(Error::from_datafusion("", e).is_retryable())
-            .hint("check the path, and that it is Parquet, HATS, ECSV, CSV, FITS, VOTable, JSON lines or Arrow")
-    };
+    let error = Error::new(ErrorKind::Plan, format!("cannot read '{name}' as a table"))
+        .source(cause)
+        .retryable(Error::from_datafusion("", e).is_retryable())
+        .hint("check the path, and that it is Parquet, HATS, ECSV, CSV, FITS, VOTable, JSON lines or Arrow");
     error.into()
 }
 
 /// Whether a name that is no table was meant as a path: it has a separator, a glob or a file's extension.
 fn is_path(name: &str) -> bool {
     name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
-}
-
-/// The files a path or URL stands for, by a URL without secrets. DataFusion reads globs in paths alone; here URLs of stores
-/// may have them too. In http a question mark begins the query, so there only `*` and `[` are globs.
-pub(super) fn table_url(stores: &LazyStores, name: &str) -> Result<ListingTableUrl> {
-    let Some((url, glob)) = stores.public_url(name)? else { return ListingTableUrl::parse(name) };
-    let bad = |pattern: &str, e: glob::PatternError| {
-        Error::new(ErrorKind::Plan, format!("'{pattern}' is not a glob")).source(e.to_string())
-    };
-    let glob = glob.map(|pattern| Pattern::new(&pattern).map_err(|e| bad(&pattern, e))).transpose()?;
-    Ok(of_store(ListingTableUrl::try_new(url, glob)?))
 }
 
 /// The URL with its store's name: what DataFusion remembers of listings and statistics it finds by that and the path, and
@@ -200,20 +194,6 @@ pub(super) fn of_store(url: ListingTableUrl) -> ListingTableUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_work_in_urls_and_paths() {
-        let stores = LazyStores::default();
-        let table_url = |name: &str| table_url(&stores, name);
-        let url = table_url("s3://bucket/xp/part-*.parquet").unwrap();
-        assert_eq!(url.prefix().as_ref(), "xp");
-        assert!(url.contains(&"xp/part-7.parquet".into(), true));
-        assert!(!url.contains(&"xp/other.parquet".into(), true));
-        assert!(table_url("s3://bucket/*.parquet").unwrap().contains(&"a.parquet".into(), true));
-        assert_eq!(table_url("s3://bucket/xp/a.parquet").unwrap().prefix().as_ref(), "xp/a.parquet");
-        assert!(table_url("some/*.parquet").is_ok());
-        assert!(table_url("s3://bucket/[a.parquet").is_err());
-    }
 
     #[test]
     fn names_of_tables_are_not_paths() {

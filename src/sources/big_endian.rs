@@ -60,6 +60,8 @@ pub(super) struct Elements {
     pub(super) element: Element,
     /// The integer that stands for no value.
     pub(super) null: Option<i64>,
+    /// The float that does.
+    pub(super) null_float: Option<f64>,
     /// Stored with FITS's offset for integers of the other signedness.
     pub(super) unsigned: bool,
     pub(super) scaling: Option<Scaling>,
@@ -134,6 +136,6 @@ impl Elements {
             Element::Double => Some(f64::from_be_bytes(bytes.try_into().ok()?)),
             _ => self.integer(bytes).map(|v| v as f64),
         }
-        .filter(|v| !v.is_nan())
+        .filter(|v| !v.is_nan() && Some(*v) != self.null_float)
     }
 }

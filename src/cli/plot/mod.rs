@@ -76,7 +76,7 @@ pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
         steps.extend(steps_of(&session, sql, None)?);
     }
     for path in &args.file {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = crate::sources::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         steps.extend(steps_of(&session, &text, path.file_stem().and_then(|s| s.to_str()))?);
     }
     let whole_page = as_page(args.output.as_deref())?;

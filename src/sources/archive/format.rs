@@ -1,12 +1,12 @@
 //! The adapter to DataFusion's file formats: schema and plan.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::{
     catalog::Session,
-    common::{DataFusionError, Result, Statistics},
+    common::{Result, Statistics},
     datasource::{
         file_format::{FileFormat, file_compression_type::FileCompressionType},
         physical_plan::{FileScanConfig, FileSource},
@@ -19,10 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::{ArchiveFormat, bytes, source::ArchiveSource};
-use crate::{
-    error::{Error, ErrorKind},
-    sources::OnError,
-};
+use crate::sources::{FileColumns, OnError, TableChoice, ecsv, merged};
 
 /// Files whose headers are read at once.
 const HEADERS_AT_ONCE: usize = 8;
@@ -32,24 +29,34 @@ const HEADERS_AT_ONCE: usize = 8;
 pub struct ArchiveFileFormat {
     format: ArchiveFormat,
     on_error: OnError,
+    choice: TableChoice,
 }
 
 impl ArchiveFileFormat {
     /// A format with settings.
     #[must_use]
     pub fn new(format: ArchiveFormat, on_error: OnError) -> Self {
-        Self { format, on_error }
+        Self { format, on_error, choice: TableChoice::All }
     }
 
-    async fn file_schema(&self, store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> Result<Schema> {
-        let format = self.format;
+    /// The same with the tables of each file that are read.
+    #[must_use]
+    pub fn with_choice(self, choice: TableChoice) -> Self {
+        Self { choice, ..self }
+    }
+
+    async fn file_schema(&self, store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> Result<FileColumns> {
+        let (format, choice) = (self.format, self.choice.clone());
         let path = display_path(store, object);
         let bytes = bytes::open(store, object, None).await?;
         let infer = {
             let path = path.clone();
-            move || format.infer(bytes, &path)
+            move || format.infer(bytes, &path, &choice)
         };
-        bytes::blocking(infer).await?.map_err(|e| e.within("file", path).into())
+        match bytes::blocking(infer).await? {
+            Ok(schema) => Ok((path, schema)),
+            Err(e) => Err(e.within("file", path).into()),
+        }
     }
 }
 
@@ -58,21 +65,6 @@ impl ArchiveFileFormat {
 pub fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> String {
     let root = if store.to_string().starts_with("LocalFileSystem") { "/" } else { "" };
     format!("{root}{}", object.location)
-}
-
-/// The schemas with a column of floats wherever another file has one: which of the two a file seems to have depends on
-/// its values where no header says it.
-fn widened(schemas: &[Schema]) -> Vec<Schema> {
-    let of_type = |t: DataType| {
-        let fields = schemas.iter().flat_map(|s| s.fields().iter()).filter(|f| f.data_type() == &t);
-        fields.map(|f| f.name().clone()).collect::<HashSet<_>>()
-    };
-    let both: HashSet<_> = of_type(DataType::Float64).intersection(&of_type(DataType::Int64)).cloned().collect();
-    let widen = |field: &FieldRef| {
-        let wide = both.contains(field.name()) && field.data_type() == &DataType::Int64;
-        if wide { Arc::new(field.as_ref().clone().with_data_type(DataType::Float64)) } else { field.clone() }
-    };
-    schemas.iter().map(|s| Schema::new(s.fields().iter().map(widen).collect::<Vec<_>>())).collect()
 }
 
 #[async_trait]
@@ -100,14 +92,10 @@ impl FileFormat for ArchiveFileFormat {
             let (format, store) = (self.clone(), store.clone());
             async move { format.file_schema(&store, &object).await }
         });
-        let schemas: Vec<Schema> = stream::iter(read).buffered(HEADERS_AT_ONCE).try_collect().await?;
-        let merged = Schema::try_merge(widened(&schemas)).map_err(|e| -> DataFusionError {
-            Error::new(ErrorKind::Input, "the files' columns differ")
-                .source(e)
-                .hint("read them one by one, or declare the columns: CREATE EXTERNAL TABLE stars (source_id BIGINT, …)")
-                .into()
-        })?;
-        Ok(Arc::new(merged))
+        let files: Vec<FileColumns> = stream::iter(read).buffered(HEADERS_AT_ONCE).try_collect().await?;
+        // What no header says was guessed from some values, and each value is looked at when it is read.
+        let guessed = self.format == ArchiveFormat::Ecsv;
+        Ok(Arc::new(ecsv::settled(&merged(&files, guessed)?)))
     }
 
     async fn infer_stats(
@@ -125,6 +113,6 @@ impl FileFormat for ArchiveFileFormat {
     }
 
     fn file_source(&self, table_schema: TableSchema) -> Arc<dyn FileSource> {
-        Arc::new(ArchiveSource::new(self.format, self.on_error, table_schema))
+        Arc::new(ArchiveSource::new(self.format, self.on_error, self.choice.clone(), table_schema))
     }
 }

@@ -12,34 +12,35 @@ mod source;
 use std::path::Path;
 
 use arrow::datatypes::Schema;
-use datafusion::common::Result as DfResult;
 pub use format::{ArchiveFileFormat, display_path};
-use object_store::{ObjectMeta, ObjectStore};
 pub use source::MALFORMED;
 
-use super::{FitsTable, VoTable, ecsv};
+use super::{FitsTable, TableChoice, VoTable, ecsv, inflate::COMPRESSED, remark};
 use crate::error::Result;
 
 /// A format of the Gaia archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArchiveFormat {
-    /// ECSV and CSV, plain or gzip.
+    /// ECSV and CSV.
     Ecsv,
     /// FITS binary tables.
     Fits,
-    /// VOTable, plain or gzip.
+    /// VOTable.
     VoTable,
 }
 
 impl ArchiveFormat {
-    /// Every format with the endings of its files; `.gz` may follow those of ECSV and VOTable.
-    pub const ENDINGS: [(Self, &'static str); 7] = [
+    /// Every format with the endings of its files; that of a compression may follow.
+    pub const ENDINGS: [(Self, &'static str); 10] = [
         (Self::Ecsv, "ecsv"),
         (Self::Ecsv, "csv"),
+        (Self::Ecsv, "tsv"),
         (Self::Fits, "fits"),
         (Self::Fits, "fit"),
+        (Self::Fits, "fts"),
         (Self::VoTable, "vot"),
         (Self::VoTable, "votable"),
+        (Self::VoTable, "vo"),
         (Self::VoTable, "xml"),
     ];
 
@@ -57,46 +58,34 @@ impl ArchiveFormat {
     #[must_use]
     pub fn of_name(name: &str) -> Option<(Self, String)> {
         let lower = name.to_lowercase();
-        let (stem, gz) = lower.strip_suffix(".gz").map_or((lower.as_str(), ""), |stem| (stem, ".gz"));
+        let stem = COMPRESSED.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
         let ending = Path::new(stem).extension()?.to_str()?;
         let (format, ending) = Self::ENDINGS.into_iter().find(|(_, e)| *e == ending)?;
-        if format == Self::Fits && !gz.is_empty() {
-            return None;
-        }
         // As written, since listings compare endings with their case.
-        Some((format, name[name.len() - ending.len() - gz.len() - 1..].to_owned()))
+        Some((format, name[stem.len() - ending.len() - 1..].to_owned()))
     }
 
-    /// The columns of a file.
-    fn infer(self, bytes: bytes::FileBytes, path: &str) -> Result<Schema> {
-        match self {
+    /// The columns of a file; of type Null where nothing says what they are.
+    fn infer(self, bytes: bytes::FileBytes, path: &str, choice: &TableChoice) -> Result<Schema> {
+        let (schema, left_out) = match self {
             Self::Ecsv => {
                 let (header, mut chunks) = ecsv::open(bytes)?;
-                ecsv::infer_schema(&header, &mut chunks)
+                (ecsv::open_schema(&header, &mut chunks)?, Vec::new())
             }
-            Self::Fits => Ok(FitsTable::read(bytes, path)?.schema().as_ref().clone()),
-            Self::VoTable => Ok(VoTable::read(bytes)?.schema().as_ref().clone()),
+            Self::Fits => {
+                let table = FitsTable::read(bytes, path, choice)?;
+                (table.schema().as_ref().clone(), table.left_out())
+            }
+            Self::VoTable => {
+                let table = VoTable::read(bytes, choice)?;
+                (table.schema().as_ref().clone(), table.left_out())
+            }
+        };
+        for (column, type_name) in left_out {
+            remark(format!("{path}: column {column} is left out, as lamcat has no type for {type_name}"));
         }
+        Ok(schema)
     }
-}
-
-/// Whether a file whose name ends in `.csv` is one that this reader should read rather than a general reader of CSV:
-/// it has an ECSV header, a column `source_id` (so that Gaia's columns get their types and units), or cells that are
-/// arrays.
-///
-/// # Errors
-/// If the file cannot be opened.
-pub async fn is_archive_csv(store: &std::sync::Arc<dyn ObjectStore>, object: &ObjectMeta) -> DfResult<bool> {
-    let bytes = bytes::open(store, object, None).await?;
-    let look = move || {
-        let (header, mut chunks) = ecsv::open(bytes)?;
-        let has_lists = |schema: Schema| schema.fields().iter().any(|f| f.data_type().is_list());
-        let of_gaia = header.fields.is_some() || header.names.iter().any(|n| n == "source_id");
-        Ok(of_gaia || ecsv::infer_schema(&header, &mut chunks).is_ok_and(has_lists))
-    };
-    let looked: Result<bool> = bytes::blocking(look).await?;
-    // This reader's messages say more of a damaged file.
-    Ok(looked.unwrap_or(true))
 }
 
 #[cfg(test)]
@@ -110,7 +99,10 @@ mod tests {
         assert_eq!(of("a.ECSV"), Some(("ecsv", ".ECSV".to_owned())));
         assert_eq!(of("*.xml"), Some(("votable", ".xml".to_owned())));
         assert_eq!(of("a.fits"), Some(("fits", ".fits".to_owned())));
-        for other in ["a.fits.gz", "a.parquet", "csv", "a.gz", "dir/"] {
+        assert_eq!(of("a.FITS.bz2"), Some(("fits", ".FITS.bz2".to_owned())));
+        assert_eq!(of("a.vot.xz"), Some(("votable", ".vot.xz".to_owned())));
+        assert_eq!(of("a.csv.zst"), Some(("ecsv", ".csv.zst".to_owned())));
+        for other in ["a.parquet", "csv", "a.gz", "dir/"] {
             assert!(of(other).is_none(), "{other}");
         }
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result as OwnResult},
-    sources::{FitsTable, OnError, VoTable, ecsv},
+    sources::{FitsTable, OnError, TableChoice, VoTable, ecsv, remark},
 };
 
 /// What waits between the thread that reads and those that parse.
@@ -30,6 +30,7 @@ const CHUNKS_WAITING: usize = 2;
 pub(super) struct FileRead {
     pub(super) format: ArchiveFormat,
     pub(super) on_error: OnError,
+    pub(super) choice: TableChoice,
     /// The columns that are asked for.
     pub(super) schema: SchemaRef,
     pub(super) batch_rows: usize,
@@ -80,7 +81,7 @@ fn records(read: &FileRead, path: String, bytes: FileBytes) -> impl Stream<Item 
     let chunks = produced(move |sender| {
         let (header, chunks) = ecsv::open(bytes)?;
         let parser = Arc::new(ecsv::RecordParser::new(&header, schema, on_error));
-        for chunk in chunks {
+        for chunk in chunks.with_most_lines(parser.most_lines()) {
             if sender.blocking_send(Ok((parser.clone(), chunk?))).is_err() {
                 break;
             }
@@ -107,7 +108,7 @@ fn records(read: &FileRead, path: String, bytes: FileBytes) -> impl Stream<Item 
 /// The rows of a FITS table or VOTable.
 fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = Result<RecordBatch>> {
     let (schema, malformed, name) = (read.schema, read.malformed, path.clone());
-    let (on_error, format) = (read.on_error, read.format);
+    let (on_error, format, choice) = (read.on_error, read.format, read.choice);
     let batches = produced(move |sender| {
         let wanted = |column: &str| schema.index_of(column).is_ok();
         let send = |batch: OwnResult<RecordBatch>| {
@@ -115,20 +116,23 @@ fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = R
             Ok::<_, Error>(sender.blocking_send(Ok(batch)).is_ok())
         };
         if format == ArchiveFormat::Fits {
-            for batch in FitsTable::read(bytes, &name)?.select(wanted) {
+            for batch in FitsTable::read(bytes, &name, &choice)?.select(wanted) {
                 if !send(batch)? {
                     break;
                 }
             }
             return Ok(());
         }
-        let mut table = VoTable::read(bytes)?.on_error(on_error).select(wanted);
+        let mut table = VoTable::read(bytes, &choice)?.on_error(on_error).select(wanted);
         for batch in table.by_ref() {
             if !send(batch)? {
                 break;
             }
         }
         malformed.add(table.malformed());
+        if let Some(overflow) = table.overflow() {
+            remark(format!("{name}: {overflow}"));
+        }
         Ok(())
     });
     let batches = batches.map(move |batch| Ok(batch?.map_err(|e| e.within("file", &path))?));

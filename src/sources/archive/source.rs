@@ -22,13 +22,14 @@ use super::{
     ArchiveFormat,
     open::{FileRead, open},
 };
-use crate::sources::OnError;
+use crate::sources::{OnError, TableChoice};
 
 /// A scan of files of one format.
 #[derive(Debug, Clone)]
 pub(super) struct ArchiveSource {
     format: ArchiveFormat,
     on_error: OnError,
+    choice: TableChoice,
     table_schema: TableSchema,
     projection: SplitProjection,
     batch_rows: usize,
@@ -39,10 +40,15 @@ pub(super) struct ArchiveSource {
 const BATCH_ROWS: usize = 8192;
 
 impl ArchiveSource {
-    pub(super) fn new(format: ArchiveFormat, on_error: OnError, table_schema: TableSchema) -> Self {
+    pub(super) fn new(
+        format: ArchiveFormat,
+        on_error: OnError,
+        choice: TableChoice,
+        table_schema: TableSchema,
+    ) -> Self {
         let projection = SplitProjection::unprojected(&table_schema);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { format, on_error, table_schema, projection, batch_rows: BATCH_ROWS, metrics }
+        Self { format, on_error, choice, table_schema, projection, batch_rows: BATCH_ROWS, metrics }
     }
 }
 
@@ -58,6 +64,7 @@ impl FileSource for ArchiveSource {
         let read = FileRead {
             format: self.format,
             on_error: self.on_error,
+            choice: self.choice.clone(),
             schema,
             batch_rows: self.batch_rows,
             bytes: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),

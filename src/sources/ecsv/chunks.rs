@@ -1,6 +1,6 @@
 //! A stream of text cut into chunks of whole records, so that memory stays flat and chunks are parsed side by side.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -21,7 +21,7 @@ pub struct Chunk {
     pub text: Vec<u8>,
 }
 
-/// Cuts a text into chunks; gzip, of one or several members, is recognised and inflated.
+/// Cuts a text into chunks; a compressed one is recognised and inflated.
 pub struct Chunks {
     text: Box<dyn BufRead + Send>,
     /// What was read beyond the last chunk.
@@ -29,6 +29,8 @@ pub struct Chunks {
     line: u64,
     chunk_bytes: usize,
     record_bytes: usize,
+    most_lines: u64,
+    delimiter: u8,
     done: bool,
 }
 
@@ -44,10 +46,23 @@ impl Chunks {
     /// # Errors
     /// If the first bytes cannot be read.
     pub fn new(bytes: impl Read + Send + 'static) -> Result<Self> {
-        let mut text = inflated(bytes).map_err(|e| unreadable(&e, 1))?;
+        let mut text = inflated(bytes).and_then(with_line_feeds).map_err(|e| unreadable(&e, 1))?;
         refuse_markup(text.fill_buf().map_err(|e| unreadable(&e, 1))?)?;
         let (chunk_bytes, record_bytes) = (CHUNK_BYTES, RECORD_BYTES);
-        Ok(Self { text, carry: Vec::new(), line: 1, chunk_bytes, record_bytes, done: false })
+        let (carry, most_lines, delimiter) = (Vec::new(), u64::MAX, b',');
+        Ok(Self { text, carry, line: 1, chunk_bytes, record_bytes, most_lines, delimiter, done: false })
+    }
+
+    /// Says what stands between cells, behind which a quote opens one.
+    pub(super) fn set_delimiter(&mut self, delimiter: u8) {
+        self.delimiter = delimiter;
+    }
+
+    /// The same chunks with at most so many lines each, unless one record has more.
+    #[must_use]
+    pub fn with_most_lines(mut self, lines: usize) -> Self {
+        self.most_lines = (lines as u64).max(1);
+        self
     }
 
     #[cfg(test)]
@@ -71,8 +86,13 @@ impl Chunks {
         self.line += 1;
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.starts_with(&[0xff, 0xfe]) || line.starts_with(&[0xfe, 0xff]) {
+            return Err(bad_header("it is UTF-16 text", self.line - 1)
+                .hint("write it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW; in Excel, save it as 'CSV UTF-8'"));
+        }
         if line.contains(&0) {
-            return Err(bad_header("it holds NUL bytes", self.line - 1));
+            return Err(bad_header("it holds NUL bytes", self.line - 1)
+                .hint("it is not text, or UTF-16 text: write it as UTF-8, iconv -f UTF-16LE -t UTF-8 FILE > NEW"));
         }
         let line = std::str::from_utf8(line).map_err(|_| bad_header("it is not UTF-8 text", self.line - 1))?;
         Ok(Some(line.to_owned()))
@@ -99,10 +119,10 @@ impl Chunks {
 
     fn read_chunk(&mut self) -> Result<Option<Chunk>> {
         let mut text = std::mem::take(&mut self.carry);
-        let mut ends = RecordEnds::default();
+        let mut ends = RecordEnds { most_lines: self.most_lines, delimiter: self.delimiter, ..RecordEnds::default() };
         ends.scan(&text);
         loop {
-            if text.len() >= self.chunk_bytes && ends.last > 0 {
+            if (text.len() >= self.chunk_bytes || ends.full()) && ends.last > 0 {
                 break;
             }
             if text.len() - ends.last > self.record_bytes {
@@ -146,11 +166,14 @@ impl Iterator for Chunks {
     }
 }
 
-/// Where records end: at line ends outside quotes.
+/// Where records end: at line ends outside quotes. A line that begins with `#` has no quotes.
 #[derive(Debug, Default)]
 struct RecordEnds {
     scanned: usize,
     quoted: bool,
+    /// No record ends behind so many lines.
+    most_lines: u64,
+    delimiter: u8,
     /// Where a quote closed last.
     closed: Option<usize>,
     /// Behind the last record that is whole.
@@ -162,13 +185,24 @@ struct RecordEnds {
 }
 
 impl RecordEnds {
+    fn full(&self) -> bool {
+        self.lines >= self.most_lines
+    }
+
     fn scan(&mut self, text: &[u8]) {
+        if self.full() {
+            return;
+        }
         for i in memchr::memchr2_iter(b'"', b'\n', &text[self.scanned..]) {
             let at = self.scanned + i;
             if text[at] == b'"' {
+                if !self.quoted && text.get(self.last) == Some(&b'#') {
+                    continue;
+                }
                 // A quote opens a cell at its begin alone; two in a row close and open again.
                 let before = at.checked_sub(1);
-                let begins = before.is_none_or(|i| matches!(text[i], b'\n' | b',' | b' ') || self.closed == before);
+                let begins = before
+                    .is_none_or(|i| matches!(text[i], b if b == b'\n' || b == self.delimiter) || self.closed == before);
                 if self.quoted {
                     self.closed = Some(at);
                 }
@@ -179,9 +213,33 @@ impl RecordEnds {
             if !self.quoted {
                 self.last = at + 1;
                 self.lines += std::mem::take(&mut self.pending);
+                if self.full() {
+                    break;
+                }
             }
         }
         self.scanned = text.len();
+    }
+}
+
+/// The text with its line ends as line feeds, if they are carriage returns alone, as once on the Macintosh.
+fn with_line_feeds(mut text: Box<dyn BufRead + Send>) -> std::io::Result<Box<dyn BufRead + Send>> {
+    let begin = text.fill_buf()?;
+    if memchr::memchr(b'\n', begin).is_some() || memchr::memchr(b'\r', begin).is_none() {
+        return Ok(text);
+    }
+    Ok(Box::new(BufReader::new(ReturnsToFeeds(text))))
+}
+
+struct ReturnsToFeeds(Box<dyn BufRead + Send>);
+
+impl Read for ReturnsToFeeds {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(out)?;
+        for b in out[..read].iter_mut().filter(|b| **b == b'\r') {
+            *b = b'\n';
+        }
+        Ok(read)
     }
 }
 

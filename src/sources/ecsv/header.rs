@@ -10,25 +10,24 @@ use super::{
     chunks::{Chunk, Chunks, bad_header},
     scan::split,
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    schema::gaia_column,
-};
+use crate::{error::Result, schema::gaia_column, sources::cells::list_of};
 
 /// Longest YAML part that is read.
 const YAML_BYTES: usize = 16 << 20;
-/// Longest lists of fixed length that are read as lists; longer ones stay text.
-const LIST_LENGTH: i32 = 1 << 20;
+/// What may stand between the cells of plain CSV, the likeliest first.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
 /// What stands before the records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
-    /// Between the cells: a comma or a space.
+    /// Between the cells: a comma or a space; in plain CSV a comma, tab, semicolon or bar.
     pub delimiter: u8,
     /// Names of the columns, in order.
     pub names: Vec<String>,
     /// The columns as the header describes them; `None` for plain CSV.
     pub fields: Option<Vec<Field>>,
+    /// Every line that begins with `#` is a comment. Elsewhere one is that has not as many cells as there are columns.
+    pub comments: bool,
 }
 
 impl Header {
@@ -58,24 +57,38 @@ impl Header {
             }
         };
         let line = chunks.line() - 1;
-        match yaml.strip_prefix("%ECSV") {
+        let header = match yaml.strip_prefix("%ECSV") {
             Some(rest) => ecsv(rest, &names, line),
             None => plain(&yaml, names, line, chunks),
-        }
+        }?;
+        chunks.set_delimiter(header.delimiter);
+        Ok(header)
     }
 }
 
 /// The header of plain CSV: a line of names, which some programs write as a comment.
 fn plain(comments: &str, line: String, number: u64, chunks: &mut Chunks) -> Result<Header> {
-    let mut names = split(&line, b',');
-    if let Some(comment) = comments.lines().last().map(|c| split(c.trim(), b','))
-        && comment.len() > 1
-        && comment.len() == names.len()
-    {
-        names = comment;
+    let delimiter = DELIMITERS.into_iter().find(|d| line.as_bytes().contains(d)).unwrap_or(b',');
+    let mut names = split(&line, delimiter);
+    let last = comments.lines().last();
+    if let Some(commented) = last.and_then(|comment| commented_names(comment, &names, delimiter)) {
+        names = commented;
         chunks.put_back(Chunk { first_line: number, text: (line + "\n").into_bytes() });
     }
-    Ok(Header { delimiter: b',', names: unique(names, number)?, fields: None })
+    let names = names.into_iter().map(|name| name.trim().to_owned()).collect();
+    Ok(Header { delimiter, names: unique(names, number)?, fields: None, comments: !comments.is_empty() })
+}
+
+/// The names in the last comment, if that is what it holds: there are as many as cells in the `first` line behind it, which has
+/// a value among its cells. A remark may have as many commas as there are columns.
+fn commented_names(comment: &str, first: &[String], delimiter: u8) -> Option<Vec<String>> {
+    let names = split(comment.trim(), delimiter);
+    let is_value = |cell: &String| {
+        let cell = cell.trim();
+        cell.is_empty() || cell.starts_with(['[', '(']) || fast_float2::parse::<f64, _>(cell).is_ok()
+    };
+    let fits = names.len() > 1 && names.len() == first.len() && !names.iter().any(is_value);
+    (fits && first.iter().any(is_value)).then_some(names)
 }
 
 fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
@@ -100,7 +113,7 @@ fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
         let why = format!("column {} is {} in the YAML part and {} here", at + 1, name(&described), name(&names));
         return Err(bad_header(&why, line));
     }
-    Ok(Header { delimiter, names, fields: Some(fields) })
+    Ok(Header { delimiter, names, fields: Some(fields), comments: true })
 }
 
 /// The lines of the header that describe the columns. Its `meta` part is of no use here, and the Gaia archive puts
@@ -133,12 +146,8 @@ fn field(column: &Yaml) -> Result<Field> {
     let name = scalar(&column["name"]).ok_or_else(|| bad("a column has no name"))?;
     let type_name = scalar(&column["datatype"]).ok_or_else(|| bad(&format!("column '{name}' has no datatype")))?;
     let subtype = scalar(&column["subtype"]);
-    let data_type = data_type(&type_name, subtype.as_deref()).ok_or_else(|| {
-        Error::new(ErrorKind::Input, format!("the column has a type lamcat does not read: {type_name}"))
-            .at("line", 1)
-            .at("column", &name)
-            .hint("types are bool, int8 to int64, uint8 to uint64, float16 to float128 and string")
-    })?;
+    // What has no type here, as complex numbers, can be read as the text it is.
+    let data_type = data_type(&type_name, subtype.as_deref()).unwrap_or(DataType::Utf8);
     let unit = scalar(&column["unit"]).or_else(|| scalar(&column["unit"]["unit"]));
     let metadata: HashMap<String, String> = [
         ("unit", unit),
@@ -193,8 +202,8 @@ fn list(subtype: &str) -> Option<DataType> {
     if shape == "null" {
         return Some(DataType::new_list(item, true));
     }
-    let length: i32 = shape.parse().ok().filter(|n| (1..=LIST_LENGTH).contains(n))?;
-    Some(DataType::new_fixed_size_list(item, length, true))
+    let length: usize = shape.parse().ok().filter(|n| *n > 0)?;
+    Some(list_of(item, length))
 }
 
 fn scalar_type(name: &str) -> Option<DataType> {
@@ -246,6 +255,24 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_types_that_arrow_lacks_are_text() {
+        let complex = TABLE.replace("int64", "complex64");
+        let fields = header(&format!("{complex}id,x,y,s\n")).unwrap().fields.unwrap();
+        assert_eq!(fields[0].data_type(), &DataType::Utf8);
+    }
+
+    #[test]
+    fn a_remark_is_not_the_names_and_commented_names_are() {
+        let names = |text: &str| header(text).unwrap().names;
+        assert_eq!(names("# Gaia DR3, by A. Nobody\nsource_id,teff\n1,2\n"), ["source_id", "teff"]);
+        assert_eq!(names("# Gaia, DR3\nname,type\nSirius,A\n"), ["name", "type"]);
+        assert_eq!(names("# a, b\n1,2\n"), ["a", "b"]);
+        assert_eq!(names("# made 2020, 1.5\nid,x\n1,2\n"), ["id", "x"]);
+        assert_eq!(names("a;b\n1;2\n"), ["a", "b"]);
+        assert_eq!(names("a\tb,c\n1\t2\n").len(), 2);
+    }
+
+    #[test]
     fn bad_headers_say_what_is_wrong() {
         let message = |text: &str| header(text).unwrap_err().to_string();
         assert!(message("").contains("ends before the line of column names"));
@@ -257,9 +284,10 @@ mod tests {
             message(&format!("{TABLE}id,x,z,s\n")).contains("column 3 is 'y' in the YAML part and 'z' here (line ")
         );
         assert!(message(&format!("{TABLE}id,x,y\n")).contains("column 4 is 's' in the YAML part and nothing here"));
-        let complex = TABLE.replace("int64", "complex64");
-        assert!(message(&format!("{complex}id,x,y,s\n")).contains("does not read: complex64"));
         assert!(message("a,b,a\n").contains("two columns are named 'a'"));
         assert!(message("a\0b\n").contains("NUL bytes (line 1)"));
+        let utf16 = Chunks::new(std::io::Cursor::new(b"\xff\xfea\0\n\0".to_vec()));
+        let e = Header::read(&mut utf16.unwrap()).unwrap_err().to_string();
+        assert!(e.contains("it is UTF-16 text") && e.contains("iconv"), "{e}");
     }
 }

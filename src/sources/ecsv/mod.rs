@@ -15,6 +15,7 @@ use std::io::Read;
 pub use chunks::{Chunk, Chunks};
 pub use header::Header;
 pub use infer::infer_schema;
+pub(super) use infer::{open_schema, settled};
 pub use records::{Parsed, RecordParser};
 
 use crate::error::Result;

@@ -9,7 +9,7 @@ use super::{chunks::Chunk, header::Header, scan::Scan};
 use crate::{
     error::{Error, ErrorKind, Result},
     sources::{
-        cells::{CellBuilder, cell_builder},
+        cells::{CellBuilder, cell_builder, guessed_builder, rows_within},
         on_error::OnError,
     },
 };
@@ -18,20 +18,21 @@ const DAMAGED: &str = "the file is damaged: fetch it again; or make such values 
 const GUESSED: &str = "the type was guessed from the first records: declare it, CREATE EXTERNAL TABLE t (column DOUBLE, …) \
                        STORED AS ECSV; or the file is damaged";
 
+const NOT_UTF8: &str = "write the file as UTF-8, e.g. iconv -f LATIN1 -t UTF-8 FILE > NEW";
+
+/// Bytes that the lists of one length of a batch take at most.
+const BATCH_BYTES: usize = 16 << 20;
 /// Longest part of a cell that is shown in a message.
 const SHOWN_BYTES: usize = 40;
 
 /// Parses the records of one file.
 #[derive(Debug, Clone)]
 pub struct RecordParser {
-    delimiter: u8,
-    names: Vec<String>,
+    header: Header,
     /// For each column of the file the column of the batch it becomes.
     targets: Vec<Option<usize>>,
     schema: SchemaRef,
     on_error: OnError,
-    /// The types were guessed from the first records.
-    guessed: bool,
 }
 
 /// A parsed chunk.
@@ -48,14 +49,18 @@ impl RecordParser {
     #[must_use]
     pub fn new(header: &Header, schema: SchemaRef, on_error: OnError) -> Self {
         let targets = header.names.iter().map(|n| schema.index_of(n).ok()).collect();
-        Self {
-            delimiter: header.delimiter,
-            names: header.names.clone(),
-            targets,
-            schema,
-            on_error,
-            guessed: header.fields.is_none(),
-        }
+        Self { header: header.clone(), targets, schema, on_error }
+    }
+
+    /// Most lines to parse at once, since lists of one length take memory where they are NULL too.
+    #[must_use]
+    pub fn most_lines(&self) -> usize {
+        rows_within(&self.schema, BATCH_BYTES)
+    }
+
+    /// The types were guessed from the first records.
+    fn guessed(&self) -> bool {
+        self.header.fields.is_none()
     }
 
     /// Parses a chunk.
@@ -63,12 +68,12 @@ impl RecordParser {
     /// # Errors
     /// If a cell is malformed, unless malformed cells are to be NULL; or a column's type cannot be read from text.
     pub fn parse(&self, chunk: &Chunk) -> Result<Parsed> {
-        let mut builders = self.schema.fields().iter().map(|f| builder(f)).collect::<Result<Vec<_>>>()?;
+        let mut builders = self.schema.fields().iter().map(|f| self.builder(f)).collect::<Result<Vec<_>>>()?;
         let mut present = vec![false; builders.len()];
         for target in self.targets.iter().flatten() {
             present[*target] = true;
         }
-        let mut scan = Scan::new(&chunk.text, self.delimiter);
+        let mut scan = Scan::of(&chunk.text, &self.header);
         let (mut rows, mut malformed) = (0, 0);
         while scan.begin_record() {
             malformed += self.record(chunk, &mut scan, &mut builders)?;
@@ -88,7 +93,7 @@ impl RecordParser {
     fn record(&self, chunk: &Chunk, scan: &mut Scan, builders: &mut [Box<dyn CellBuilder>]) -> Result<usize> {
         let begin = scan.at();
         let cells = scan.clone().skip_record();
-        if cells != self.names.len() {
+        if cells != self.header.names.len() {
             scan.skip_record();
             return self.wrong_count(chunk, cells, builders, begin);
         }
@@ -122,7 +127,7 @@ impl RecordParser {
             }
             return Ok(self.targets.iter().flatten().count());
         }
-        let (short, names) = (cells < self.names.len(), &self.names);
+        let (short, names) = (cells < self.header.names.len(), &self.header.names);
         let message = format!("the record has {cells} values, the table {} columns", names.len());
         let error = Error::new(ErrorKind::Input, message).at("line", line_of(chunk, begin));
         let error = if short { error.at("column", &names[cells]) } else { error };
@@ -130,20 +135,24 @@ impl RecordParser {
     }
 
     fn malformed(&self, chunk: &Chunk, begin: usize, column: usize, value: &[u8]) -> Error {
-        let field = &self.names[column];
+        let field = &self.header.names[column];
         let expected = self.schema.field_with_name(field).map(|f| f.data_type().to_string()).unwrap_or_default();
-        Error::new(ErrorKind::Input, format!("'{}' is not a value of type {expected}", shown(value)))
-            .at("line", line_of(chunk, begin))
-            .at("column", field)
-            .hint(if self.guessed { GUESSED } else { DAMAGED })
+        let (message, hint) = match std::str::from_utf8(value) {
+            Err(_) => (format!("'{}' is not UTF-8 text", shown(value)), NOT_UTF8),
+            Ok(_) if self.guessed() => (format!("'{}' is not a value of type {expected}", shown(value)), GUESSED),
+            Ok(_) => (format!("'{}' is not a value of type {expected}", shown(value)), DAMAGED),
+        };
+        Error::new(ErrorKind::Input, message).at("line", line_of(chunk, begin)).at("column", field).hint(hint)
     }
-}
 
-fn builder(field: &Field) -> Result<Box<dyn CellBuilder>> {
-    cell_builder(field.data_type()).ok_or_else(|| {
-        let message = format!("columns of type {} cannot be read from text", field.data_type());
-        Error::new(ErrorKind::Input, message).at("column", field.name()).hint("declare it VARCHAR and cast it in SQL")
-    })
+    fn builder(&self, field: &Field) -> Result<Box<dyn CellBuilder>> {
+        let of_type = if self.guessed() { guessed_builder } else { cell_builder };
+        of_type(field.data_type()).ok_or_else(|| {
+            let message = format!("columns of type {} cannot be read from text", field.data_type());
+            let error = Error::new(ErrorKind::Input, message).at("column", field.name());
+            error.hint("declare it VARCHAR and cast it in SQL")
+        })
+    }
 }
 
 fn line_of(chunk: &Chunk, at: usize) -> u64 {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use super::header::Header;
+
 /// A cell as it stands in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -19,10 +21,11 @@ pub(super) struct RawCell<'a> {
 }
 
 impl<'a> RawCell<'a> {
-    /// The cell's value. An unquoted `null` is empty, so that it is NULL in columns of strings too.
+    /// The cell's value. An unquoted `null` in any case is empty, so that it is NULL in columns of strings too.
     pub(super) fn value(&self) -> Cow<'a, [u8]> {
         if !self.quoted {
-            return Cow::Borrowed(if self.text == b"null" { b"" } else { self.text });
+            let null = self.text.len() == 4 && self.text.eq_ignore_ascii_case(b"null");
+            return Cow::Borrowed(if null { b"" } else { self.text });
         }
         if !self.escaped {
             return Cow::Borrowed(self.text);
@@ -44,11 +47,27 @@ pub(super) struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     delimiter: u8,
+    comments: Comments,
+}
+
+/// Which of the lines that begin with `#` are comments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comments {
+    /// All of them.
+    All,
+    /// Those that have another number of cells.
+    UnlessCells(usize),
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(text: &'a [u8], delimiter: u8) -> Self {
-        Self { text, at: 0, delimiter }
+    pub(super) fn new(text: &'a [u8], delimiter: u8, comments: Comments) -> Self {
+        Self { text, at: 0, delimiter, comments }
+    }
+
+    /// The records of a table with this header.
+    pub(super) fn of(text: &'a [u8], header: &Header) -> Self {
+        let comments = if header.comments { Comments::All } else { Comments::UnlessCells(header.names.len()) };
+        Self::new(text, header.delimiter, comments)
     }
 
     /// Position in the text.
@@ -56,12 +75,25 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// Skips empty lines; false at the end of the text.
+    /// Skips empty lines and comments; false at the end of the text.
     pub(super) fn begin_record(&mut self) -> bool {
-        while let Some(b'\n' | b'\r') = self.text.get(self.at) {
-            self.at += 1;
+        loop {
+            match self.text.get(self.at) {
+                Some(b'\n' | b'\r') => self.at += 1,
+                Some(b'#') if self.is_comment() => {
+                    let rest = &self.text[self.at..];
+                    self.at += memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+                }
+                byte => return byte.is_some(),
+            }
         }
-        self.at < self.text.len()
+    }
+
+    fn is_comment(&self) -> bool {
+        match self.comments {
+            Comments::All => true,
+            Comments::UnlessCells(cells) => self.clone().skip_record() != cells,
+        }
     }
 
     /// The next cell of a record that was begun and whose last cell was not yet given.
@@ -120,7 +152,7 @@ impl<'a> Scan<'a> {
 
 /// The cells of one line.
 pub(super) fn split(line: &str, delimiter: u8) -> Vec<String> {
-    let mut scan = Scan::new(line.as_bytes(), delimiter);
+    let mut scan = Scan::new(line.as_bytes(), delimiter, Comments::UnlessCells(0));
     let mut cells = Vec::new();
     loop {
         let cell = scan.cell();
@@ -136,7 +168,7 @@ mod tests {
     use super::*;
 
     fn records(text: &str) -> Vec<Vec<String>> {
-        let mut scan = Scan::new(text.as_bytes(), b',');
+        let mut scan = Scan::new(text.as_bytes(), b',', Comments::UnlessCells(2));
         let mut records = Vec::new();
         while scan.begin_record() {
             let mut record = Vec::new();
@@ -163,9 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_begin_with_a_hash_are_comments_unless_they_may_be_records() {
+        assert_eq!(records("a,b\n# not a row\n#1,2\n# x, y, z\n"), [vec!["a", "b"], vec!["#1", "2"]]);
+        let mut all = Scan::new(b"#1,2\n# x", b',', Comments::All);
+        assert!(!all.begin_record());
+    }
+
+    #[test]
     fn text_behind_a_quote_is_torn() {
-        assert!(Scan::new(b"\"a\"b,c", b',').cell().torn);
-        assert!(Scan::new(b"\"a", b',').cell().torn);
-        assert!(!Scan::new(b"\"a\" ,c", b',').cell().torn);
+        let scan = |text| Scan::new(text, b',', Comments::All);
+        assert!(scan(b"\"a\"b,c").cell().torn);
+        assert!(scan(b"\"a").cell().torn);
+        assert!(!scan(b"\"a\" ,c").cell().torn);
     }
 }

@@ -3,30 +3,48 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, FixedSizeListArray, ListArray, StringArray},
+    array::{Array, ArrayRef, BooleanArray, FixedSizeListArray, ListArray, StringArray, new_null_array},
     buffer::OffsetBuffer,
-    datatypes::{DataType, Field},
-};
-use fitsrs::{
-    card::Value,
-    hdu::header::{Header, extension::bintable::BinTable},
+    datatypes::{DataType, Field, FieldRef},
 };
 
+use super::header::Header;
 use crate::{
     error::{Error, ErrorKind, Result},
-    sources::big_endian::{Element, Elements, Scaling},
+    sources::{
+        big_endian::{Element, Elements, Scaling},
+        cells::list_of,
+    },
 };
 
 /// A column of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) field: Field,
-    elements: Elements,
-    repeat: usize,
+    kind: Kind,
     /// Where its cell begins in a row.
     pub(super) offset: usize,
-    /// Its cells say where in the heap a list of values is.
+    /// Bytes of a cell in the row.
+    pub(super) bytes: usize,
+    /// Its cells say where in the heap their values are.
     pub(super) heap: Option<Descriptor>,
+}
+
+/// What the cells of a column hold.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// So many numbers or logicals; in the heap as many as a cell says.
+    Items(Elements, usize),
+    /// A string.
+    Text,
+    /// Strings of so many bytes each.
+    Texts(usize),
+    /// So many bits.
+    Bits(usize),
+    /// Nothing: every value is NULL.
+    Nothing,
+    /// What has no type in Arrow, by its form.
+    Unread(String),
 }
 
 /// How a variable-length array's place in the heap is stored: count and offset.
@@ -58,15 +76,14 @@ impl Descriptor {
 }
 
 /// The columns of a table and the bytes of a row.
-pub(super) fn columns(header: &Header<BinTable>) -> Result<(Vec<Column>, usize)> {
+pub(super) fn columns(header: &Header) -> Result<(Vec<Column>, usize)> {
     let mut columns = Vec::new();
-    let mut offset = 0;
-    for i in 1..=header.get_xtension().get_num_cols() {
-        let name = text(header, &format!("TTYPE{i}")).unwrap_or_else(|| format!("col{i}"));
+    let mut offset = 0usize;
+    for i in 1..=header.count("TFIELDS").unwrap_or(0).min(999) {
+        let name = header.text(&format!("TTYPE{i}")).unwrap_or_else(|| format!("col{i}"));
         let column = column(header, i, name, offset)?;
-        let bytes: usize = column.bytes();
         let taken = columns.iter().any(|c: &Column| c.field.name() == column.field.name());
-        let end = offset.checked_add(bytes).filter(|_| !taken).ok_or_else(|| {
+        let end = offset.checked_add(column.bytes).filter(|_| !taken).ok_or_else(|| {
             let message = if taken { "two columns have this name" } else { "the rows are too long" };
             Error::new(ErrorKind::Input, message).at("column", column.field.name()).hint("rename one, e.g. with TOPCAT")
         })?;
@@ -76,49 +93,96 @@ pub(super) fn columns(header: &Header<BinTable>) -> Result<(Vec<Column>, usize)>
     Ok((columns, offset))
 }
 
-fn column(header: &Header<BinTable>, i: usize, name: String, offset: usize) -> Result<Column> {
-    let whole_form = text(header, &format!("TFORM{i}")).unwrap_or_default();
-    let unsupported = || {
-        Error::new(ErrorKind::Input, format!("the column has a type lamcat does not read: TFORM '{whole_form}'"))
+fn column(header: &Header, i: u64, name: String, offset: usize) -> Result<Column> {
+    let whole_form = header.text(&format!("TFORM{i}")).unwrap_or_default();
+    let damaged = || {
+        Error::new(ErrorKind::Input, format!("the column has a type that FITS does not know: TFORM '{whole_form}'"))
             .at("column", &name)
-            .hint("remove the column first, e.g. with astropy or TOPCAT")
+            .hint("the header is damaged: fetch the file again; or remove the column, e.g. with astropy or TOPCAT")
     };
-    let (form, heap) = heap_form(&whole_form);
-    let digits = form.bytes().take_while(u8::is_ascii_digit).count();
-    let repeat: usize = if digits == 0 { 1 } else { form[..digits].parse().map_err(|_| unsupported())? };
-    let element = form.as_bytes().get(digits).and_then(|c| element(*c)).ok_or_else(unsupported)?;
-    let scaling = Scaling {
-        scale: number(header, &format!("TSCAL{i}")).unwrap_or(Scaling::NONE.scale),
-        zero: number(header, &format!("TZERO{i}")).unwrap_or(Scaling::NONE.zero),
+    let (repeat, form) = count(&whole_form).ok_or_else(damaged)?;
+    let (heap, form) = match form.as_bytes().first() {
+        Some(b'P') => (Some(Descriptor::P), form[1..].split('(').next().unwrap_or_default()),
+        Some(b'Q') => (Some(Descriptor::Q), form[1..].split('(').next().unwrap_or_default()),
+        _ => (None, form),
     };
-    let unsigned = element.unsigned_offset().is_some_and(|zero| scaling == Scaling { scale: 1.0, zero });
-    let numeric = !matches!(element, Element::Logical | Element::Char);
-    let is_text = element == Element::Char;
-    // Several strings in one cell: by TDIM of two dimensions, or 'rAw'.
-    let strings =
-        text(header, &format!("TDIM{i}")).is_some_and(|dim| dim.contains(',')) || !form[digits + 1..].is_empty();
-    let bytes = i32::try_from(repeat).ok().and_then(|_| repeat.checked_mul(element.bytes()));
-    if repeat == 0 || (is_text && (heap.is_some() || strings)) || bytes.is_none() {
-        return Err(unsupported());
-    }
-    let mut column = Column {
-        field: Field::new(&name, DataType::Null, true),
-        elements: Elements {
-            element,
-            null: integer(header, &format!("TNULL{i}")),
-            unsigned,
-            scaling: (numeric && !unsigned && scaling != Scaling::NONE).then_some(scaling),
-        },
-        repeat,
-        offset,
-        heap,
+    let (_, letter) = if heap.is_some() { count(form).ok_or_else(damaged)? } else { (1, form) };
+    let (letter, width) = letter.split_at_checked(1).ok_or_else(damaged)?;
+    let bytes = match heap {
+        Some(descriptor) => repeat.checked_mul(descriptor.bytes()),
+        None => cell_bytes(letter.as_bytes()[0], repeat).ok_or_else(damaged)?,
+    };
+    let bytes = bytes.filter(|_| i32::try_from(repeat).is_ok()).ok_or_else(damaged)?;
+    let elements = element(letter.as_bytes()[0]).map(|element| elements(header, i, element));
+    let kind = match (letter, elements) {
+        _ if repeat == 0 => Kind::Nothing,
+        _ if heap.is_some() && repeat > 1 => Kind::Unread(whole_form.clone()),
+        ("A", _) if heap.is_some() => Kind::Text,
+        ("A", _) => strings(repeat, width, header.text(&format!("TDIM{i}")).as_deref()),
+        ("X", _) if heap.is_none() => Kind::Bits(repeat),
+        (_, Some(elements)) => Kind::Items(elements, repeat),
+        _ => Kind::Unread(whole_form.clone()),
     };
     let metadata = [("unit", "TUNIT"), ("ucd", "TUCD"), ("description", "TCOMM")]
         .into_iter()
-        .filter_map(|(key, card)| Some((key.to_owned(), text(header, &format!("{card}{i}"))?)))
+        .filter_map(|(key, card)| Some((key.to_owned(), header.text(&format!("{card}{i}"))?)))
         .collect();
-    column.field = Field::new(name, column.data_type(), true).with_metadata(metadata);
-    Ok(column)
+    let heap = heap.filter(|_| repeat > 0);
+    let field = Field::new(&name, data_type(&kind, bytes, heap.is_some()), true).with_metadata(metadata);
+    Ok(Column { field, kind, offset, bytes, heap })
+}
+
+/// The count at the beginning of a form, 1 if there is none, and the rest.
+fn count(form: &str) -> Option<(usize, &str)> {
+    let digits = form.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = form.split_at(digits);
+    Some((if digits.is_empty() { 1 } else { digits.parse().ok()? }, rest))
+}
+
+/// Bytes of a cell of `repeat` elements; `None` inside if there cannot be as many, outside for letters without meaning.
+fn cell_bytes(letter: u8, repeat: usize) -> Option<Option<usize>> {
+    Some(match letter {
+        b'X' => Some(repeat.div_ceil(8)),
+        b'C' => repeat.checked_mul(8),
+        b'M' => repeat.checked_mul(16),
+        _ => repeat.checked_mul(element(letter)?.bytes()),
+    })
+}
+
+fn elements(header: &Header, i: u64, element: Element) -> Elements {
+    let scaling = Scaling {
+        scale: header.number(&format!("TSCAL{i}")).unwrap_or(Scaling::NONE.scale),
+        zero: header.number(&format!("TZERO{i}")).unwrap_or(Scaling::NONE.zero),
+    };
+    let unsigned = element.unsigned_offset().is_some_and(|zero| scaling == Scaling { scale: 1.0, zero });
+    let numeric = !matches!(element, Element::Logical | Element::Char);
+    let scaling = (numeric && !unsigned && scaling != Scaling::NONE).then_some(scaling);
+    Elements { element, null: header.integer(&format!("TNULL{i}")), null_float: None, unsigned, scaling }
+}
+
+/// Several strings in one cell, by the form `rAw` or by a TDIM of two dimensions, or one.
+fn strings(repeat: usize, width: &str, dimensions: Option<&str>) -> Kind {
+    let mut sizes = dimensions.unwrap_or_default().trim_matches(['(', ')']).split(',').map(|n| n.trim().parse().ok());
+    let (first, others): (Option<usize>, Option<usize>) =
+        (sizes.next().flatten(), sizes.try_fold(1usize, |n, m| n.checked_mul(m?)));
+    let by_form = width.parse().ok().filter(|w| *w < repeat);
+    let by_dimensions = first.zip(others).filter(|(w, n)| *n > 1 && w.checked_mul(*n) == Some(repeat)).map(|(w, _)| w);
+    match by_form.or(by_dimensions) {
+        Some(width) if width > 0 && repeat.is_multiple_of(width) => Kind::Texts(width),
+        _ => Kind::Text,
+    }
+}
+
+fn data_type(kind: &Kind, bytes: usize, in_heap: bool) -> DataType {
+    match kind {
+        Kind::Items(elements, _) if in_heap => DataType::new_list(elements.item_type(), true),
+        Kind::Items(elements, 1) => elements.item_type(),
+        Kind::Items(elements, repeat) => list_of(elements.item_type(), *repeat),
+        Kind::Bits(1) => DataType::Boolean,
+        Kind::Bits(count) => list_of(DataType::Boolean, *count),
+        Kind::Texts(width) => list_of(DataType::Utf8, bytes / width),
+        Kind::Text | Kind::Nothing | Kind::Unread(_) => DataType::Utf8,
+    }
 }
 
 /// The element of a form's letter.
@@ -136,86 +200,75 @@ fn element(code: u8) -> Option<Element> {
     })
 }
 
-/// Splits `PE(55)` into the form of an element, `E`, and how its place is stored.
-fn heap_form(form: &str) -> (&str, Option<Descriptor>) {
-    let inner = form.strip_prefix('1').unwrap_or(form);
-    let descriptor = match inner.as_bytes().first() {
-        Some(b'P') => Descriptor::P,
-        Some(b'Q') => Descriptor::Q,
-        _ => return (form, None),
-    };
-    (inner[1..].split('(').next().unwrap_or_default(), Some(descriptor))
-}
-
 impl Column {
-    /// Bytes of a cell in the row.
-    pub(super) fn bytes(&self) -> usize {
-        self.heap.map_or(self.repeat * self.elements.element.bytes(), Descriptor::bytes)
+    /// The form of a column whose values have no type here.
+    pub(super) fn unread(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Unread(form) => Some(form),
+            _ => None,
+        }
     }
 
     /// Bytes of an element.
     pub(super) fn element_bytes(&self) -> usize {
-        self.elements.element.bytes()
+        match &self.kind {
+            Kind::Items(elements, _) => elements.element.bytes(),
+            _ => 1,
+        }
     }
 
-    fn data_type(&self) -> DataType {
-        let item = self.elements.item_type();
-        if self.heap.is_some() {
-            return DataType::new_list(item, true);
-        }
-        if self.repeat == 1 || self.elements.element == Element::Char {
-            return item;
-        }
-        DataType::new_fixed_size_list(item, self.repeat as i32, true)
-    }
-
-    /// The column of a batch from the values of each row's list in the heap.
+    /// The column of a batch from what each row has in the heap.
     pub(super) fn decode_lists<'a>(&self, lists: impl Iterator<Item = &'a [u8]> + Clone) -> Result<ArrayRef> {
-        let width = self.elements.element.bytes();
-        let offsets = OffsetBuffer::from_lengths(lists.clone().map(|list| list.len() / width));
-        let items = self.elements.items(lists.flat_map(|list| list.chunks_exact(width)));
-        let list =
-            ListArray::try_new(Arc::new(Field::new_list_field(self.elements.item_type(), true)), offsets, items, None);
-        Ok(Arc::new(list.map_err(|e| Error::new(ErrorKind::Input, "an array column cannot be read").source(e))?))
+        let Kind::Items(elements, _) = &self.kind else {
+            return Ok(Arc::new(lists.map(text).collect::<StringArray>()));
+        };
+        let width = elements.element.bytes();
+        let lengths = lists.clone().map(|list| list.len() / width).collect::<Vec<_>>();
+        let items = elements.items(lists.flat_map(|list| list.chunks_exact(width)));
+        self.lists(items, OffsetBuffer::from_lengths(lengths))
     }
 
-    /// The column of a batch from its cells.
-    pub(super) fn decode<'a>(&self, cells: impl Iterator<Item = &'a [u8]>) -> Result<ArrayRef> {
-        if self.elements.element == Element::Char {
-            let strings = cells.map(|cell| {
-                let end = cell.iter().position(|b| *b == 0).unwrap_or(cell.len());
-                String::from_utf8_lossy(&cell[..end]).trim_end().to_owned()
-            });
-            return Ok(Arc::new(strings.map(|s| (!s.is_empty()).then_some(s)).collect::<StringArray>()));
+    /// The column of a batch from its cells, of which there are `rows`.
+    pub(super) fn decode<'a>(&self, rows: usize, cells: impl Iterator<Item = &'a [u8]>) -> Result<ArrayRef> {
+        let (items, count): (ArrayRef, usize) = match &self.kind {
+            Kind::Text => return Ok(Arc::new(cells.map(text).collect::<StringArray>())),
+            Kind::Nothing | Kind::Unread(_) => return Ok(new_null_array(self.field.data_type(), rows)),
+            Kind::Texts(width) => {
+                let texts = cells.flat_map(|cell| cell.chunks_exact(*width)).map(text);
+                (Arc::new(texts.collect::<StringArray>()), self.bytes / width)
+            }
+            Kind::Bits(count) => {
+                let bits = cells.flat_map(|cell| (0..*count).map(|i| Some(cell[i / 8] & (0x80 >> (i % 8)) != 0)));
+                (Arc::new(bits.collect::<BooleanArray>()), *count)
+            }
+            Kind::Items(elements, repeat) => {
+                let width = elements.element.bytes();
+                (elements.items(cells.flat_map(|cell| cell.chunks_exact(width))), *repeat)
+            }
+        };
+        match self.field.data_type() {
+            DataType::FixedSizeList(item, n) => {
+                let list = FixedSizeListArray::try_new(item.clone(), *n, items, None);
+                Ok(Arc::new(list.map_err(unreadable)?))
+            }
+            DataType::List(_) => self.lists(items, OffsetBuffer::from_repeated_length(count, rows)),
+            _ => Ok(items),
         }
-        let items = self.elements.items(cells.flat_map(|cell| cell.chunks_exact(self.elements.element.bytes())));
-        if self.repeat == 1 {
-            return Ok(items);
-        }
-        let item = Arc::new(Field::new_list_field(self.elements.item_type(), true));
-        let list = FixedSizeListArray::try_new(item, self.repeat as i32, items, None);
-        Ok(Arc::new(list.map_err(|e| Error::new(ErrorKind::Input, "an array column cannot be read").source(e))?))
+    }
+
+    fn lists(&self, items: ArrayRef, offsets: OffsetBuffer<i32>) -> Result<ArrayRef> {
+        let item: FieldRef = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+        Ok(Arc::new(ListArray::try_new(item, offsets, items, None).map_err(unreadable)?))
     }
 }
 
-fn text(header: &Header<BinTable>, key: &str) -> Option<String> {
-    match header.get(key)? {
-        Value::String { value, .. } => Some(value.trim().to_owned()).filter(|s| !s.is_empty()),
-        _ => None,
-    }
+fn unreadable(e: arrow::error::ArrowError) -> Error {
+    Error::new(ErrorKind::Input, "an array column cannot be read").source(e)
 }
 
-pub(super) fn integer(header: &Header<BinTable>, key: &str) -> Option<i64> {
-    match header.get(key)? {
-        Value::Integer { value, .. } => Some(*value),
-        _ => None,
-    }
-}
-
-fn number(header: &Header<BinTable>, key: &str) -> Option<f64> {
-    match header.get(key)? {
-        Value::Integer { value, .. } => Some(*value as f64),
-        Value::Float { value, .. } => Some(*value),
-        _ => None,
-    }
+/// A string without what pads it; `None` if it is empty.
+fn text(cell: &[u8]) -> Option<String> {
+    let end = cell.iter().position(|b| *b == 0).unwrap_or(cell.len());
+    let text = String::from_utf8_lossy(&cell[..end]).trim_end().to_owned();
+    Some(text).filter(|text| !text.is_empty())
 }

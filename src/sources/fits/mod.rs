@@ -1,14 +1,15 @@
 //! FITS binary tables (FITS Standard 4.0, section 7.3) as Arrow batches.
 //!
-//! Integers, floats, logicals and strings, scalar, of fixed or of variable length. TNULL and NaN become NULL; TSCAL and
-//! TZERO are applied; TUNIT and TUCD become field metadata. Complex and bit columns, and strings of variable length,
-//! are refused by name.
+//! Integers, floats, logicals, bits and strings, scalar, of fixed or of variable length. TNULL and NaN become NULL; TSCAL and
+//! TZERO are applied; TUNIT and TUCD become field metadata. Complex numbers are left out. Several tables in a file are read one
+//! after the other if their columns are alike; else one must be chosen.
 
 mod column;
+mod header;
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek, SeekFrom},
+    io::{Read, SeekFrom},
     path::Path,
     sync::Arc,
 };
@@ -17,9 +18,13 @@ use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
     datatypes::{Schema, SchemaRef},
 };
-use column::{Column, Descriptor, columns, integer};
-use fitsrs::{Fits, HDU};
+use column::{Column, Descriptor, columns};
+use header::Header;
 
+use super::{
+    choice::TableChoice,
+    inflate::{ReadSeek, inflated_file},
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most rows of a batch, and most bytes of its rows.
@@ -28,85 +33,75 @@ const BATCH_BYTES: usize = 8 << 20;
 /// A batch's lists are read at once if they lie within so many times their own length, else one by one.
 const SPREAD: u64 = 8;
 
-/// Bytes that can be read from any place.
-pub trait ReadSeek: Read + Seek + Send + std::fmt::Debug {}
-impl<T: Read + Seek + Send + std::fmt::Debug> ReadSeek for T {}
-
-/// The first binary table of a FITS file, read batch by batch.
-pub struct FitsTable {
-    path: String,
-    bytes: Box<dyn ReadSeek>,
+/// A binary table of the file.
+#[derive(Debug)]
+struct Table {
+    /// Its number among the file's units, and its name.
+    number: usize,
+    name: Option<String>,
     columns: Vec<Column>,
-    schema: SchemaRef,
     /// Where the rows and the heap begin in the file.
     data_at: u64,
     heap_at: u64,
     row_bytes: usize,
     rows: usize,
+}
+
+/// The binary tables of a FITS file that were chosen, read batch by batch.
+pub struct FitsTable {
+    path: String,
+    bytes: Box<dyn ReadSeek>,
+    tables: Vec<Table>,
+    /// Which of the tables is read.
+    at: usize,
+    schema: SchemaRef,
     rows_read: usize,
 }
 
 impl std::fmt::Debug for FitsTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FitsTable").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("FitsTable").field("path", &self.path).field("rows", &self.rows()).finish_non_exhaustive()
     }
 }
 
 impl FitsTable {
-    /// Opens a file and reads its header.
+    /// Opens a file and reads the header of its first table.
     ///
     /// # Errors
-    /// If it is not a FITS file with a binary table, or a column has a type that is not supported.
+    /// If it is not a FITS file with a binary table.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| bad("the file cannot be opened").at("file", &name).source(e))?;
-        Self::read(file, &name)
+        Self::read(file, &name, &TableChoice::First)
     }
 
-    /// Reads the header of the file `path` from its bytes.
+    /// Reads the headers of the file `path` from its bytes.
     ///
     /// # Errors
-    /// As [`FitsTable::open`].
-    pub fn read(bytes: impl ReadSeek + 'static, path: &str) -> Result<Self> {
-        Self::read_header(Box::new(bytes), path).map_err(|e| e.within("file", path))
+    /// If it is not a FITS file, or has no table of this choice, or several that differ.
+    pub fn read(bytes: impl ReadSeek + 'static, path: &str, choice: &TableChoice) -> Result<Self> {
+        Self::read_headers(Box::new(bytes), path, choice).map_err(|e| e.within("file", path))
     }
 
-    fn read_header(mut bytes: Box<dyn ReadSeek>, path: &str) -> Result<Self> {
-        let mut hdus = Fits::from_reader(BufReader::new(&mut bytes));
-        let table = loop {
-            match hdus.next() {
-                Some(Ok(HDU::XBinaryTable(table))) => break table,
-                Some(Ok(_)) => {}
-                Some(Err(e)) => {
-                    let error = bad("it is not a FITS file, or its header is damaged").source(e);
-                    return Err(error.hint("the file is truncated or damaged: fetch it again"));
-                }
-                None => return Err(bad("it holds no binary table").hint("FITS images and ASCII tables are not read")),
-            }
-        };
-        let header = table.get_header();
-        let (columns, row_bytes) = columns(header)?;
-        let rows = header.get_xtension().get_num_rows();
-        let data_at = table.get_data_unit_byte_offset();
-        let cards = ["NAXIS1", "THEAP"].map(|key| integer(header, key).and_then(|n| u64::try_from(n).ok()));
-        drop(hdus);
-        let declared = cards[0].unwrap_or(0);
-        if declared != row_bytes as u64 {
-            let error = bad(&format!("its columns take {row_bytes} bytes a row, its header says {declared}"));
-            return Err(error.hint("the file is damaged: fetch it again"));
-        }
-        let table_bytes = rows.checked_mul(row_bytes).map(|n| n as u64);
-        let heap_at = table_bytes.and_then(|n| data_at.checked_add(cards[1].unwrap_or(n)));
-        let heap_at = heap_at.ok_or_else(|| bad("its header claims more bytes than there can be"))?;
-        let schema = schema_of(&columns);
-        Ok(Self { path: path.to_owned(), bytes, columns, schema, data_at, heap_at, row_bytes, rows, rows_read: 0 })
+    fn read_headers(bytes: Box<dyn ReadSeek>, path: &str, choice: &TableChoice) -> Result<Self> {
+        let mut bytes = inflated_file(bytes).map_err(|e| bad("the file cannot be inflated").source(e))?;
+        let tables = tables(bytes.as_mut(), choice == &TableChoice::First)?;
+        let described: Vec<_> = tables.iter().map(|t| (t.number, t.name.clone(), t.schema())).collect();
+        let chosen = choice.among(&described)?;
+        let mut tables: Vec<Table> = tables.into_iter().filter(|t| chosen.contains(&t.number)).collect();
+        let schema = tables.first().map_or_else(|| Arc::new(Schema::empty()), |t| Arc::new(t.schema()));
+        tables.retain(|t| t.rows > 0);
+        Ok(Self { path: path.to_owned(), bytes, tables, at: 0, schema, rows_read: 0 })
     }
 
-    /// The same table with the columns that `wanted` names alone.
+    /// The same tables with the columns that `wanted` names alone.
     #[must_use]
     pub fn select(mut self, wanted: impl Fn(&str) -> bool) -> Self {
-        self.columns.retain(|c| wanted(c.field.name()));
-        self.schema = schema_of(&self.columns);
+        for table in &mut self.tables {
+            table.columns.retain(|c| wanted(c.field.name()));
+        }
+        let fields = self.schema.fields().iter().filter(|f| wanted(f.name())).cloned().collect::<Vec<_>>();
+        self.schema = Arc::new(Schema::new(fields));
         self
     }
 
@@ -116,23 +111,33 @@ impl FitsTable {
         &self.schema
     }
 
-    /// Rows of the table.
+    /// Columns that are left out, with their forms.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<(String, String)> {
+        let columns = self.tables.iter().flat_map(|t| &t.columns);
+        columns.filter_map(|c| Some((c.field.name().clone(), c.unread()?.to_owned()))).collect()
+    }
+
+    /// Rows of the tables.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows
+        self.tables.iter().map(|t| t.rows).sum()
     }
 
     fn read_batch(&mut self) -> Result<RecordBatch> {
-        let most = (BATCH_BYTES / self.row_bytes.max(1)).clamp(1, BATCH_ROWS);
-        let rows = most.min(self.rows - self.rows_read);
-        let at = self.data_at + (self.rows_read * self.row_bytes) as u64;
-        let mut block = read_at(&mut self.bytes, at, rows * self.row_bytes).map_err(|e| self.short(e))?;
+        let table = &self.tables[self.at];
+        let row_bytes = table.row_bytes;
+        let most = (BATCH_BYTES / row_bytes.max(1)).clamp(1, BATCH_ROWS);
+        let rows = most.min(table.rows - self.rows_read);
+        let at = table.data_at + (self.rows_read * row_bytes) as u64;
+        let mut block = read_at(&mut self.bytes, at, rows * row_bytes).map_err(|e| self.short(e))?;
         let rows = self.rows_that_fit(&block);
-        block.truncate(rows * self.row_bytes);
-        let columns = std::mem::take(&mut self.columns);
-        let arrays = columns.iter().map(|c| self.array(c, &block).map_err(|e| e.at("column", c.field.name())));
+        block.truncate(rows * row_bytes);
+        let columns = std::mem::take(&mut self.tables[self.at].columns);
+        let read = columns.iter().filter(|c| c.unread().is_none());
+        let arrays = read.map(|c| self.array(c, &block).map_err(|e| e.at("column", c.field.name())));
         let arrays = arrays.collect::<Result<Vec<_>>>();
-        self.columns = columns;
+        self.tables[self.at].columns = columns;
         let arrays = arrays.map_err(|e| e.at("file", &self.path))?;
         self.rows_read += rows;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -143,9 +148,10 @@ impl FitsTable {
     /// How many of a block's rows have lists of no more than a batch's bytes together; one at least.
     fn rows_that_fit(&self, block: &[u8]) -> usize {
         let mut bytes = 0usize;
-        let fits = block.chunks_exact(self.row_bytes.max(1)).take_while(|row| {
-            let lists = self.columns.iter().filter_map(|c| {
-                let (count, _) = c.heap?.read(&row[c.offset..c.offset + c.bytes()])?;
+        let table = &self.tables[self.at];
+        let fits = block.chunks_exact(table.row_bytes.max(1)).take_while(|row| {
+            let lists = table.columns.iter().filter_map(|c| {
+                let (count, _) = c.heap?.read(&row[c.offset..c.offset + c.bytes])?;
                 Some(count.saturating_mul(c.element_bytes()))
             });
             bytes = lists.fold(bytes, usize::saturating_add);
@@ -155,7 +161,8 @@ impl FitsTable {
     }
 
     fn short(&self, e: std::io::Error) -> Error {
-        Error::new(ErrorKind::Input, format!("the FITS table ends before its {} rows", self.rows))
+        let rows = self.tables.get(self.at).map_or(0, |t| t.rows);
+        Error::new(ErrorKind::Input, format!("the FITS table ends before its {rows} rows"))
             .at("file", &self.path)
             .at("row", self.rows_read)
             .source(e)
@@ -163,9 +170,10 @@ impl FitsTable {
     }
 
     fn array(&mut self, column: &Column, block: &[u8]) -> Result<ArrayRef> {
-        let cells = block.chunks_exact(self.row_bytes).map(|row| &row[column.offset..column.offset + column.bytes()]);
+        let row_bytes = self.tables[self.at].row_bytes;
+        let cells = block.chunks_exact(row_bytes).map(|row| &row[column.offset..column.offset + column.bytes]);
         match column.heap {
-            None => column.decode(cells),
+            None => column.decode(block.len() / row_bytes, cells),
             Some(descriptor) => {
                 let places = self.places(column, descriptor, cells)?;
                 self.lists(column, &places)
@@ -189,7 +197,8 @@ impl FitsTable {
         let place = |(row, cell)| {
             let (count, offset) = descriptor.read(cell).ok_or_else(|| bad(row))?;
             let bytes = count.checked_mul(width).filter(|n| i32::try_from(*n).is_ok()).ok_or_else(|| bad(row))?;
-            let end = offset.checked_add(bytes as u64).and_then(|end| end.checked_add(self.heap_at));
+            let heap_at = self.tables[self.at].heap_at;
+            let end = offset.checked_add(bytes as u64).and_then(|end| end.checked_add(heap_at));
             end.map(|_| (offset, bytes)).ok_or_else(|| bad(row))
         };
         cells.enumerate().map(place).collect()
@@ -202,12 +211,12 @@ impl FitsTable {
         let needed: u64 = filled().map(|(_, bytes)| *bytes as u64).sum();
         // Many rows of one place could ask for more than there is: the file's length bounds what is read.
         let length = self.bytes.seek(SeekFrom::End(0)).map_err(|e| self.short(e))?;
-        if self.heap_at.saturating_add(end) > length || needed > length {
+        let heap_at = self.tables[self.at].heap_at;
+        if heap_at.saturating_add(end) > length || needed > length {
             return Err(self.short(std::io::ErrorKind::UnexpectedEof.into()));
         }
         if end - begin <= needed.saturating_mul(SPREAD) {
-            let heap_at = self.heap_at + begin;
-            let span = read_at(&mut self.bytes, heap_at, (end - begin) as usize).map_err(|e| self.short(e))?;
+            let span = read_at(&mut self.bytes, heap_at + begin, (end - begin) as usize).map_err(|e| self.short(e))?;
             let list = |(at, bytes): &(u64, usize)| {
                 let at = at.saturating_sub(begin) as usize;
                 if *bytes == 0 { &[][..] } else { &span[at..at + bytes] }
@@ -216,7 +225,7 @@ impl FitsTable {
         }
         let mut lists = Vec::with_capacity(places.len());
         for (at, bytes) in places {
-            lists.push(read_at(&mut self.bytes, self.heap_at + at, *bytes).map_err(|e| self.short(e))?);
+            lists.push(read_at(&mut self.bytes, heap_at + at, *bytes).map_err(|e| self.short(e))?);
         }
         column.decode_lists(lists.iter().map(Vec::as_slice))
     }
@@ -226,14 +235,64 @@ impl Iterator for FitsTable {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rows_read == self.rows {
-            return None;
+        if self.rows_read == self.tables.get(self.at)?.rows {
+            (self.at, self.rows_read) = (self.at + 1, 0);
+            return self.next();
         }
         let batch = self.read_batch();
         if batch.is_err() {
-            self.rows_read = self.rows;
+            self.at = self.tables.len();
         }
         Some(batch)
+    }
+}
+
+/// The binary tables of a file, or the first alone.
+fn tables(bytes: &mut dyn ReadSeek, first: bool) -> Result<Vec<Table>> {
+    let (mut tables, mut at, mut number) = (Vec::new(), 0, 0);
+    while let Some(header) = Header::read(bytes, at)? {
+        // Images may be stored as tables of their tiles.
+        let is_table = header.text("XTENSION").is_some_and(|kind| kind == "BINTABLE" || kind == "A3DTABLE");
+        if is_table && !header.logical("ZIMAGE") {
+            let name = header.text("EXTNAME");
+            let table = table(&header, number, name.clone());
+            tables.push(table.map_err(|e| e.at("table", name.unwrap_or_else(|| format!("#{number}"))))?);
+            if first {
+                break;
+            }
+        }
+        (at, number) = (header.next_at, number + 1);
+    }
+    if tables.is_empty() {
+        return Err(bad("it holds no binary table").hint("FITS images and ASCII tables are not read"));
+    }
+    Ok(tables)
+}
+
+fn table(header: &Header, number: usize, name: Option<String>) -> Result<Table> {
+    if header.logical("ZTABLE") {
+        return Err(bad("its table is compressed within").hint("unpack it with funpack or astropy"));
+    }
+    let (columns, row_bytes) = columns(header)?;
+    let rows = header.count("NAXIS2").and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let declared = header.count("NAXIS1").unwrap_or(0);
+    if declared != row_bytes as u64 {
+        let error = bad(&format!("its columns take {row_bytes} bytes a row, its header says {declared}"));
+        return Err(error.hint("the file is damaged: fetch it again"));
+    }
+    if row_bytes == 0 && rows > 0 {
+        return Err(bad(&format!("its {rows} rows have no bytes")).hint("the file is damaged: fetch it again"));
+    }
+    let table_bytes = rows.checked_mul(row_bytes).map(|n| n as u64);
+    let heap_at = table_bytes.and_then(|n| header.data_at.checked_add(header.count("THEAP").unwrap_or(n)));
+    let heap_at = heap_at.ok_or_else(|| bad("its header claims more bytes than there can be"))?;
+    Ok(Table { number, name, columns, data_at: header.data_at, heap_at, row_bytes, rows })
+}
+
+impl Table {
+    fn schema(&self) -> Schema {
+        let read = self.columns.iter().filter(|c| c.unread().is_none());
+        Schema::new(read.map(|c| c.field.clone()).collect::<Vec<_>>())
     }
 }
 
@@ -241,13 +300,13 @@ fn bad(why: &str) -> Error {
     Error::new(ErrorKind::Input, format!("cannot read the FITS table: {why}"))
 }
 
-fn schema_of(columns: &[Column]) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|c| c.field.clone()).collect::<Vec<_>>()))
-}
-
+/// So many bytes at a place; no more memory is taken than the file has bytes there.
 fn read_at(bytes: &mut impl ReadSeek, at: u64, length: usize) -> std::io::Result<Vec<u8>> {
     bytes.seek(SeekFrom::Start(at))?;
-    let mut block = vec![0; length];
-    bytes.read_exact(&mut block)?;
+    let mut block = Vec::with_capacity(length.min(BATCH_BYTES));
+    bytes.take(length as u64).read_to_end(&mut block)?;
+    if block.len() < length {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(block)
 }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, FixedSizeListArray, ListArray, StringArray},
+    array::{Array, ArrayRef, BooleanArray, BooleanBuilder, FixedSizeListArray, ListArray, StringArray},
     buffer::{NullBuffer, OffsetBuffer},
     compute::nullif,
-    datatypes::Field,
+    datatypes::{DataType, Field},
 };
 
-use super::header::{Shape, VoField};
+use super::field::{Kind, Shape, VoField};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest cell that is read.
@@ -31,6 +31,12 @@ impl<R: BufRead> Base64Text<R> {
     /// The text that follows a STREAM's begin tag.
     pub(super) fn new(text: R) -> Self {
         Self { text, ended: false }
+    }
+
+    /// What follows the STREAM's end tag.
+    pub(super) fn behind(mut self) -> Result<R> {
+        let skipped = std::io::copy(&mut self, &mut std::io::sink());
+        skipped.map_err(|e| short(&e)).map(|_| self.text)
     }
 
     fn end_tag(&mut self) -> std::io::Result<()> {
@@ -94,17 +100,16 @@ impl Cells {
         let elements = match field.shape {
             Shape::One => 1,
             Shape::Fixed(n) => n,
-            Shape::Variable => {
+            Shape::Variable | Shape::Ragged => {
                 let mut length = [0; 4];
                 stream.read_exact(&mut length).map_err(|e| short(&e))?;
                 u32::from_be_bytes(length) as usize
             }
         };
-        let bytes = elements.saturating_mul(field.width());
-        if bytes > CELL_BYTES {
+        let Some(bytes) = field.bytes(elements).filter(|n| *n <= CELL_BYTES) else {
             let message = format!("a cell claims to have {elements} elements");
             return Err(Error::new(ErrorKind::Input, message).hint("the file is damaged: fetch it again"));
-        }
+        };
         let read = stream.take(bytes as u64).read_to_end(&mut self.bytes).map_err(|e| short(&e))?;
         if read < bytes {
             return Err(short(&std::io::ErrorKind::UnexpectedEof.into()));
@@ -132,26 +137,44 @@ impl Cells {
         if field.is_text() {
             return Ok(Arc::new(cells.strings(field)));
         }
-        let items = field.elements.items(cells.bytes.chunks_exact(field.width()));
+        let items = cells.items(field);
         let item = Arc::new(Field::new_list_field(items.data_type().clone(), true));
         let nulls = || Some(NullBuffer::from(cells.nulls.iter().map(|n| !n).collect::<Vec<_>>()));
         let bad = |e| Error::new(ErrorKind::Input, "the column cannot be read").at("column", &field.name).source(e);
         match field.shape {
             Shape::One => nullif(&items, &BooleanArray::from(cells.nulls)).map_err(bad),
-            Shape::Fixed(n) => Ok(Arc::new(FixedSizeListArray::try_new(item, n as i32, items, nulls()).map_err(bad)?)),
-            Shape::Variable => {
+            Shape::Fixed(n) if matches!(field.field().data_type(), DataType::FixedSizeList(..)) => {
+                Ok(Arc::new(FixedSizeListArray::try_new(item, n as i32, items, nulls()).map_err(bad)?))
+            }
+            _ => {
                 let offsets = OffsetBuffer::from_lengths(cells.lengths.iter().copied());
                 Ok(Arc::new(ListArray::try_new(item, offsets, items, nulls()).map_err(bad)?))
             }
         }
     }
 
+    fn items(&self, field: &VoField) -> ArrayRef {
+        if field.kind != Kind::Bit {
+            return field.elements.items(self.bytes.chunks_exact(field.elements.element.bytes()));
+        }
+        let mut at = 0;
+        let mut bits = BooleanBuilder::new();
+        for elements in &self.lengths {
+            let cell = &self.bytes[at..at + elements.div_ceil(8)];
+            at += cell.len();
+            bits.extend((0..*elements).map(|i| Some(cell[i / 8] & (0x80 >> (i % 8)) != 0)));
+        }
+        Arc::new(bits.finish())
+    }
+
     fn strings(&self, field: &VoField) -> StringArray {
         let mut at = 0;
+        let wide = field.kind == Kind::Text { wide: true };
         let texts = self.lengths.iter().zip(&self.nulls).map(|(elements, null)| {
-            let cell = &self.bytes[at..at + elements * field.width()];
+            let cell = &self.bytes[at..at + elements * if wide { 2 } else { 1 }];
             at += cell.len();
-            (!null).then(|| text(cell, field.wide)).filter(|s| !s.is_empty())
+            let text = (!null).then(|| text(cell, wide));
+            text.filter(|s| !s.is_empty() && Some(s) != field.null_text.as_ref())
         });
         texts.collect()
     }

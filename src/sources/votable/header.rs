@@ -1,141 +1,66 @@
-//! The FIELDs of a VOTable: names, types, units, UCDs.
+//! What stands before the rows of a VOTable's table, and what its service says of the query.
 
-use std::{borrow::Cow, collections::HashMap, io::BufRead};
+use std::io::BufRead;
 
-use arrow::datatypes::{DataType, Field};
 use quick_xml::{
     Reader,
-    encoding::Decoder,
     events::{BytesStart, Event},
 };
 
-use super::{Serialisation, bad, table_data::append_text};
-
-use crate::{
-    error::{Error, ErrorKind, Result},
-    sources::big_endian::{Element, Elements},
+use super::{
+    Serialisation, bad,
+    field::{VoField, attributes},
+    table_data::append_text,
 };
+use crate::error::{Error, ErrorKind, Result};
 
-/// How many elements a cell has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    One,
-    Fixed(usize),
-    Variable,
+/// What a service says of the query whose answer this is (DALI 1.1, section 4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Status {
+    value: String,
+    text: String,
 }
 
-/// A column of the table.
-#[derive(Debug, Clone)]
-pub(super) struct VoField {
-    pub(super) name: String,
-    pub(super) elements: Elements,
-    /// Characters of two bytes.
-    pub(super) wide: bool,
-    pub(super) shape: Shape,
-    pub(super) metadata: HashMap<String, String>,
-}
-
-impl VoField {
-    /// Reads a FIELD's attributes.
-    pub(super) fn new(tag: &BytesStart, decoder: Decoder, position: usize) -> Result<Self> {
-        let attributes = attributes(tag, decoder)?;
-        let get = |key: &str| attributes.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let name = get("name").or_else(|| get("ID")).unwrap_or_else(|| format!("col{position}"));
-        let datatype = get("datatype").unwrap_or_default();
-        let arraysize = get("arraysize");
-        let unsupported = || {
-            let arraysize = arraysize.as_deref().map(|a| format!(", arraysize '{a}'")).unwrap_or_default();
-            Error::new(ErrorKind::Input, format!("the column has a type lamcat does not read: '{datatype}'{arraysize}"))
-                .at("column", &name)
-                .hint("remove the column first, e.g. with astropy or TOPCAT")
-        };
-        let element = element(&datatype).ok_or_else(unsupported)?;
-        let shape = shape(arraysize.as_deref()).ok_or_else(unsupported)?;
-        let logical_list = element == Element::Logical && shape != Shape::One;
-        if logical_list || element == Element::Char && arraysize.as_deref().is_some_and(|a| a.contains('x')) {
-            return Err(unsupported());
+impl Status {
+    /// The service's error, if it says one.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.value != "ERROR" {
+            return Ok(());
         }
-        let metadata = ["unit", "ucd"].into_iter().filter_map(|key| Some((key.to_owned(), get(key)?))).collect();
-        let elements = Elements { element, null: None, unsigned: false, scaling: None };
-        Ok(Self { name, elements, wide: datatype == "unicodeChar", shape, metadata })
+        let said = if self.text.is_empty() { "it does not say which" } else { self.text.as_str() };
+        Err(Error::new(ErrorKind::Input, format!("the file holds a service's error instead of its answer: {said}"))
+            .hint("mend the query and ask the service again"))
     }
 
-    /// Reads a VALUES element's null.
-    pub(super) fn values(&mut self, tag: &BytesStart, decoder: Decoder) -> Result<()> {
-        self.elements.null = attributes(tag, decoder)?.get("null").and_then(|v| v.trim().parse().ok());
-        Ok(())
-    }
-
-    /// Bytes of an element.
-    pub(super) fn width(&self) -> usize {
-        if self.wide { 2 } else { self.elements.element.bytes() }
-    }
-
-    pub(super) fn is_text(&self) -> bool {
-        self.elements.element == Element::Char
-    }
-
-    pub(super) fn field(&self) -> Field {
-        let item = self.elements.item_type();
-        let data_type = match self.shape {
-            _ if self.is_text() => DataType::Utf8,
-            Shape::One => item,
-            Shape::Variable => DataType::new_list(item, true),
-            Shape::Fixed(n) => DataType::new_fixed_size_list(item, n as i32, true),
-        };
-        Field::new(&self.name, data_type, true).with_metadata(self.metadata.clone())
+    /// What to tell of rows that the service left out.
+    pub(super) fn overflow(&self) -> Option<String> {
+        let said = if self.text.is_empty() { String::new() } else { format!(": {}", self.text) };
+        (self.value == "OVERFLOW")
+            .then(|| format!("the service cut its answer short (OVERFLOW): there are more rows{said}"))
     }
 }
 
-/// A tag's attributes by name, without their namespaces.
-pub(super) fn attributes(tag: &BytesStart, decoder: Decoder) -> Result<HashMap<String, String>> {
-    let bad =
-        |e: quick_xml::Error| Error::new(ErrorKind::Input, "an attribute of the VOTable cannot be read").source(e);
-    tag.attributes()
-        .map(|attribute| {
-            let attribute = attribute.map_err(|e| bad(e.into()))?;
-            let value: Cow<str> = attribute.decode_and_unescape_value(decoder).map_err(bad)?;
-            Ok((String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned(), value.into_owned()))
-        })
-        .collect()
+/// A table up to its rows.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) name: Option<String>,
+    pub(super) fields: Vec<VoField>,
+    pub(super) serialisation: Serialisation,
 }
 
-fn element(datatype: &str) -> Option<Element> {
-    Some(match datatype {
-        "boolean" => Element::Logical,
-        "unsignedByte" => Element::Byte,
-        "short" => Element::Short,
-        "int" => Element::Int,
-        "long" => Element::Long,
-        "char" | "unicodeChar" => Element::Char,
-        "float" => Element::Float,
-        "double" => Element::Double,
-        _ => return None,
-    })
+/// What has been read of a document beside its tables.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    /// The first element was VOTABLE.
+    pub(super) root: bool,
+    pub(super) status: Option<Status>,
 }
 
-/// The shape of `55`, `*`, `55*`, `5x11`, `5x*`.
-fn shape(arraysize: Option<&str>) -> Option<Shape> {
-    let Some(text) = arraysize else { return Some(Shape::One) };
-    if text.ends_with('*') {
-        // Writers differ in what they count of arrays of several dimensions.
-        if text.contains('x') {
-            return None;
-        }
-        return Some(Shape::Variable);
-    }
-    let length = text.split('x').try_fold(1usize, |n, part| n.checked_mul(part.trim().parse().ok()?))?;
-    match length {
-        1 => Some(Shape::One),
-        n if n > 0 && i32::try_from(n).is_ok() => Some(Shape::Fixed(n)),
-        _ => None,
-    }
-}
-
-/// Reads up to the rows of the first table.
-pub(super) fn read_header(xml: &mut Reader<impl BufRead>) -> Result<(Vec<VoField>, Serialisation)> {
+/// Reads up to the rows of the next table; `None` if there is none.
+pub(super) fn read_header(xml: &mut Reader<impl BufRead>, around: &mut Around) -> Result<Option<Header>> {
     let mut fields: Vec<VoField> = Vec::new();
-    let (mut in_table, mut in_field, mut root) = (false, false, false);
+    let (mut in_table, mut in_field, mut in_info) = (false, false, false);
+    let mut name = None;
     let mut description: Option<String> = None;
     let mut buffer = Vec::new();
     loop {
@@ -143,12 +68,21 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>) -> Result<(Vec<VoField
         let event = xml.read_event_into(&mut buffer).map_err(|e| malformed(xml, &e))?;
         match &event {
             Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
-                b"VOTABLE" => root = true,
-                _ if !root => {
+                b"VOTABLE" => around.root = true,
+                _ if !around.root => {
                     return Err(bad("its first element is not VOTABLE")
                         .hint("is this an error page saved under the table's name?"));
                 }
-                b"TABLE" => in_table = true,
+                b"TABLE" => {
+                    in_table = true;
+                    let mut attributes = attributes(tag, xml.decoder())?;
+                    name = attributes.remove("name").or_else(|| attributes.remove("ID"));
+                }
+                b"INFO" => {
+                    let status = status(&attributes(tag, xml.decoder())?);
+                    in_info = status.is_some() && matches!(event, Event::Start(_));
+                    around.status = status.or(around.status.take());
+                }
                 b"FIELD" if in_table => {
                     fields.push(VoField::new(tag, xml.decoder(), fields.len() + 1)?);
                     in_field = matches!(event, Event::Start(_));
@@ -159,9 +93,13 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>) -> Result<(Vec<VoField
                     }
                 }
                 b"DESCRIPTION" if in_field => description = Some(String::new()),
-                b"TABLEDATA" => return Ok((fields, Serialisation::TableData)),
-                b"BINARY" => return binary_stream(xml, fields, Serialisation::Binary),
-                b"BINARY2" => return binary_stream(xml, fields, Serialisation::Binary2),
+                b"TABLEDATA" => return Ok(Some(Header { name, fields, serialisation: table_data(&event) })),
+                b"BINARY" | b"BINARY2" if matches!(event, Event::Start(_)) => {
+                    let second = tag.local_name().as_ref() == b"BINARY2";
+                    let binary = if second { Serialisation::Binary2 } else { Serialisation::Binary };
+                    let serialisation = if at_stream(xml)? { binary } else { Serialisation::Empty };
+                    return Ok(Some(Header { name, fields, serialisation }));
+                }
                 b"FITS" => return Err(bad("its data are FITS").hint("open the FITS file itself")),
                 _ => {}
             },
@@ -173,42 +111,55 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>) -> Result<(Vec<VoField
                     }
                 }
                 b"FIELD" => in_field = false,
-                b"TABLE" => return Ok((fields, Serialisation::Empty)),
+                b"INFO" => in_info = false,
+                b"TABLE" if in_table => {
+                    return Ok(Some(Header { name, fields, serialisation: Serialisation::Empty }));
+                }
                 _ => {}
             },
             Event::Eof if in_table => {
                 return Err(bad("the file ends within it").hint("it is truncated: fetch it again"));
             }
-            Event::Eof => return Err(bad("it holds no table").hint("is this a VOTable?")),
+            Event::Eof => return Ok(None),
             other => {
                 if let Some(description) = &mut description {
                     append_text(description, other)?;
+                } else if let Some(status) = around.status.as_mut().filter(|_| in_info) {
+                    append_text(&mut status.text, other)?;
+                    status.text = status.text.split_whitespace().collect::<Vec<_>>().join(" ");
                 }
             }
         }
     }
 }
 
-/// Goes to the text of a STREAM.
-fn binary_stream(
-    xml: &mut Reader<impl BufRead>,
-    fields: Vec<VoField>,
-    serialisation: Serialisation,
-) -> Result<(Vec<VoField>, Serialisation)> {
+fn status(info: &std::collections::HashMap<String, String>) -> Option<Status> {
+    let is_status = info.get("name").is_some_and(|name| name.trim().eq_ignore_ascii_case("QUERY_STATUS"));
+    let value = info.get("value").filter(|_| is_status)?.trim().to_uppercase();
+    Some(Status { value, text: String::new() })
+}
+
+fn table_data(event: &Event) -> Serialisation {
+    if matches!(event, Event::Empty(_)) { Serialisation::Empty } else { Serialisation::TableData }
+}
+
+/// Goes to the text of a STREAM; false if there is none.
+fn at_stream(xml: &mut Reader<impl BufRead>) -> Result<bool> {
+    let is_stream = |tag: &BytesStart| tag.local_name().as_ref() == b"STREAM";
     let mut buffer = Vec::new();
     loop {
         buffer.clear();
         match xml.read_event_into(&mut buffer).map_err(|e| malformed(xml, &e))? {
-            Event::Start(tag) if tag.local_name().as_ref() == b"STREAM" => {
+            Event::Start(tag) if is_stream(&tag) => {
                 let attributes = attributes(&tag, xml.decoder())?;
                 let encoding = attributes.get("encoding").map_or("base64", |e| e.trim());
                 if attributes.contains_key("href") || encoding != "base64" {
                     return Err(bad("its rows are not base64 text within the file")
                         .hint("write it anew with astropy or TOPCAT"));
                 }
-                return Ok((fields, serialisation));
+                return Ok(true);
             }
-            Event::Empty(_) | Event::End(_) => return Ok((fields, Serialisation::Empty)),
+            Event::Empty(_) | Event::End(_) => return Ok(false),
             Event::Eof => return Err(bad("the file ends within it").hint("it is truncated: fetch it again")),
             _ => {}
         }

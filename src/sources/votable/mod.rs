@@ -1,8 +1,10 @@
-//! VOTable (IVOA VOTable 1.4), the first table of a file: TABLEDATA, BINARY and BINARY2, plain or gzip.
+//! VOTable (IVOA VOTable 1.4): TABLEDATA, BINARY and BINARY2, in the encoding that the XML declares. Several tables of a file are
+//! read one after the other if their columns are alike; else one must be chosen.
 //!
-//! Units, UCDs and descriptions become field metadata. Bits, complex numbers and arrays of strings are refused by name.
+//! Units, UCDs and descriptions become field metadata. Complex numbers and arrays of strings are left out.
 
 mod binary;
+mod field;
 mod header;
 mod table_data;
 
@@ -21,11 +23,18 @@ use base64::{
     read::DecoderReader,
 };
 use binary::{Base64Text, Cells, short};
-use header::{VoField, read_header};
+use field::VoField;
+use header::{Around, Header, read_header};
 use quick_xml::Reader;
 use table_data::TableData;
 
-use super::{inflate::inflated, markup::refuse_web_page, on_error::OnError};
+use super::{
+    choice::{TableChoice, alike, listed, several},
+    encoding::decoded,
+    inflate::inflated,
+    markup::refuse_web_page,
+    on_error::OnError,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most rows of a batch, and most bytes of its cells.
@@ -41,11 +50,49 @@ enum Rows {
     TableData(Box<TableData>),
     /// With a bit per column for NULL before each row, or without.
     Binary(Box<BinaryStream>, bool),
-    None,
+    /// None, but perhaps further tables.
+    Empty(Box<Reader<Text>>),
+    /// Nothing more in the file.
+    End,
 }
 
-/// The first table of a VOTable, read batch by batch.
+impl Rows {
+    fn new(xml: Reader<Text>, serialisation: Serialisation) -> Self {
+        match serialisation {
+            Serialisation::TableData => Self::TableData(Box::new(TableData::new(xml))),
+            Serialisation::Binary | Serialisation::Binary2 => {
+                let stream = BufReader::new(DecoderReader::new(Base64Text::new(xml.into_inner()), &STANDARD));
+                Self::Binary(Box::new(stream), serialisation == Serialisation::Binary2)
+            }
+            Serialisation::Empty => Self::Empty(Box::new(xml)),
+        }
+    }
+
+    /// The reader behind the rows; `None` at the end of the file.
+    fn behind(self) -> Result<Option<Reader<Text>>> {
+        Ok(match self {
+            Self::TableData(table) => Some(table.into_reader()?),
+            Self::Binary(stream, _) => Some(reader(stream.into_inner().into_inner().behind()?)),
+            Self::Empty(xml) => Some(*xml),
+            Self::End => None,
+        })
+    }
+}
+
+/// A reader that may begin within elements.
+fn reader(text: Text) -> Reader<Text> {
+    let mut xml = Reader::from_reader(text);
+    xml.config_mut().check_end_names = false;
+    xml.config_mut().allow_unmatched_ends = true;
+    xml
+}
+
+/// The tables of a VOTable that were chosen, read batch by batch.
 pub struct VoTable {
+    choice: TableChoice,
+    around: Around,
+    /// The tables before, by which a table is chosen.
+    tables: Vec<(usize, Option<String>, Schema)>,
     fields: Vec<VoField>,
     /// Whether a column was asked for.
     wanted: Vec<bool>,
@@ -66,41 +113,122 @@ impl VoTable {
     /// Reads up to the first row.
     ///
     /// # Errors
-    /// If it is not a VOTable, has no table, or a column has a type that is not supported.
-    pub fn read(bytes: impl Read + Send + 'static) -> Result<Self> {
+    /// If it is not a VOTable, holds a service's error, or has no table of this choice.
+    pub fn read(bytes: impl Read + Send + 'static, choice: &TableChoice) -> Result<Self> {
         let unreadable = |e| bad("the file cannot be read").source(e);
-        let mut text = inflated(bytes).map_err(unreadable)?;
+        let mut text = inflated(bytes).and_then(decoded).map_err(unreadable)?;
         refuse_web_page(text.fill_buf().map_err(unreadable)?)?;
-        let mut xml = Reader::from_reader(text);
-        let (fields, serialisation) = read_header(&mut xml)?;
-        if fields.is_empty() && serialisation != Serialisation::Empty {
-            return Err(bad("its table has rows but no FIELD").hint("the file is damaged: fetch it again"));
+        let mut table = Self {
+            choice: choice.clone(),
+            around: Around::default(),
+            tables: Vec::new(),
+            fields: Vec::new(),
+            wanted: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+            rows: Rows::Empty(Box::new(reader(text))),
+            rows_read: 0,
+            malformed: 0,
+            on_error: OnError::Fail,
+        };
+        // A table without rows gives way to one with some.
+        let mut first: Option<Vec<VoField>> = None;
+        while let Some(header) = table.next_table()? {
+            let empty = matches!(table.rows, Rows::Empty(_));
+            first = first.filter(|_| empty).or(Some(header.fields));
+            if !empty {
+                break;
+            }
         }
+        let Some(fields) = first else { return Err(table.none_found()) };
+        table.set_fields(fields)?;
+        Ok(table)
+    }
+
+    fn none_found(&self) -> Error {
+        match self.choice.among(&self.tables) {
+            Err(e) if !self.tables.is_empty() => e,
+            _ => bad("it holds no table").hint("is this a VOTable?"),
+        }
+    }
+
+    fn set_fields(&mut self, fields: Vec<VoField>) -> Result<()> {
         let mut seen = HashSet::new();
         if let Some(twice) = fields.iter().find(|f| !seen.insert(f.name.as_str())) {
             return Err(bad(&format!("two columns are named '{}'", twice.name)).hint("rename one, e.g. with TOPCAT"));
         }
-        let rows = match serialisation {
-            Serialisation::TableData => Rows::TableData(Box::new(TableData::new(xml))),
-            Serialisation::Binary | Serialisation::Binary2 => {
-                let stream = BufReader::new(DecoderReader::new(Base64Text::new(xml.into_inner()), &STANDARD));
-                Rows::Binary(Box::new(stream), serialisation == Serialisation::Binary2)
+        self.wanted = fields.iter().map(VoField::is_read).collect();
+        self.schema = Arc::new(schema(&fields, &self.wanted));
+        self.fields = fields;
+        Ok(())
+    }
+
+    /// Goes to the rows of the next table that is chosen; `None` at the end of the file.
+    fn next_table(&mut self) -> Result<Option<Header>> {
+        loop {
+            let Some(mut xml) = std::mem::replace(&mut self.rows, Rows::End).behind()? else { return Ok(None) };
+            let header = read_header(&mut xml, &mut self.around)?;
+            if let Some(status) = &self.around.status {
+                status.check()?;
             }
-            Serialisation::Empty => Rows::None,
-        };
-        let wanted = vec![true; fields.len()];
-        let schema = Arc::new(Schema::new(fields.iter().map(VoField::field).collect::<Vec<_>>()));
-        Ok(Self { fields, wanted, schema, rows, rows_read: 0, malformed: 0, on_error: OnError::Fail })
+            let Some(header) = header else { return Ok(None) };
+            if header.fields.is_empty() && header.serialisation != Serialisation::Empty {
+                return Err(bad("its table has rows but no FIELD").hint("the file is damaged: fetch it again"));
+            }
+            if matches!(header.serialisation, Serialisation::Binary | Serialisation::Binary2) {
+                header.fields.iter().try_for_each(VoField::check_binary)?;
+            }
+            let number = self.tables.len() + 1;
+            let read: Vec<bool> = header.fields.iter().map(VoField::is_read).collect();
+            self.tables.push((number, header.name.clone(), schema(&header.fields, &read)));
+            self.rows = Rows::new(xml, header.serialisation);
+            let is_first = number == 1 || self.choice != TableChoice::First;
+            if is_first && self.choice.is(number, header.name.as_deref()) {
+                return Ok(Some(header));
+            }
+        }
+    }
+
+    /// Goes on with the rows of the next table, which must have the same columns; false at the end of the file.
+    fn go_on(&mut self) -> Result<bool> {
+        let own: Vec<bool> = self.fields.iter().map(VoField::is_read).collect();
+        let own = schema(&self.fields, &own);
+        while let Some(header) = self.next_table()? {
+            if header.serialisation == Serialisation::Empty {
+                continue;
+            }
+            let read: Vec<bool> = header.fields.iter().map(VoField::is_read).collect();
+            if !alike(&own, &schema(&header.fields, &read)) {
+                while self.next_table()?.is_some() {}
+                return Err(several(&listed(&self.tables)));
+            }
+            let asked: HashSet<&str> =
+                self.fields.iter().zip(&self.wanted).filter(|(_, w)| **w).map(|(f, _)| f.name.as_str()).collect();
+            self.wanted = header.fields.iter().map(|f| asked.contains(f.name.as_str())).collect();
+            self.fields = header.fields;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// The same table with the columns that `wanted` names alone.
     #[must_use]
     pub fn select(mut self, wanted: impl Fn(&str) -> bool) -> Self {
-        self.wanted = self.fields.iter().map(|f| wanted(&f.name)).collect();
-        let fields: Vec<_> =
-            self.fields.iter().zip(&self.wanted).filter(|(_, w)| **w).map(|(f, _)| f.field()).collect();
-        self.schema = Arc::new(Schema::new(fields));
+        self.wanted = self.fields.iter().map(|f| f.is_read() && wanted(&f.name)).collect();
+        self.schema = Arc::new(schema(&self.fields, &self.wanted));
         self
+    }
+
+    /// Columns that are left out, with their types.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<(String, String)> {
+        let left_out = self.fields.iter().filter(|f| !f.is_read());
+        left_out.map(|f| (f.name.clone(), f.type_name.clone())).collect()
+    }
+
+    /// What to tell of rows that a service left out; known when all rows have been read.
+    #[must_use]
+    pub fn overflow(&self) -> Option<String> {
+        self.around.status.as_ref().and_then(header::Status::overflow)
     }
 
     /// The same table, with another fate of malformed cells.
@@ -123,22 +251,33 @@ impl VoTable {
     }
 
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (rows, columns) = match &mut self.rows {
-            Rows::None => return Ok(None),
-            Rows::Binary(stream, flags) => binary_rows(stream, *flags, &self.fields, &self.wanted, self.rows_read)?,
-            Rows::TableData(table) => {
-                let malformed = &mut self.malformed;
-                table.read_rows(&self.fields, &self.wanted, self.on_error, malformed, self.rows_read)?
+        loop {
+            let (rows, columns) = match &mut self.rows {
+                Rows::End => return Ok(None),
+                Rows::Empty(_) => (0, Vec::new()),
+                Rows::Binary(stream, flags) => binary_rows(stream, *flags, &self.fields, &self.wanted, self.rows_read)?,
+                Rows::TableData(table) => {
+                    let malformed = &mut self.malformed;
+                    table.read_rows(&self.fields, &self.wanted, self.on_error, malformed, self.rows_read)?
+                }
+            };
+            self.rows_read += rows;
+            if rows > 0 {
+                let options = RecordBatchOptions::new().with_row_count(Some(rows));
+                let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
+                return batch.map(Some).map_err(|e| bad("its columns are inconsistent").source(e));
             }
-        };
-        self.rows_read += rows;
-        if rows == 0 {
-            return Ok(None);
+            if !self.go_on()? {
+                return Ok(None);
+            }
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
-        batch.map(Some).map_err(|e| bad("its columns are inconsistent").source(e))
     }
+}
+
+/// The columns of the fields that are wanted.
+fn schema(fields: &[VoField], wanted: &[bool]) -> Schema {
+    let wanted = fields.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+    Schema::new(wanted.map(|(field, _)| field.field()).collect::<Vec<_>>())
 }
 
 /// Reads the next rows: how many, and their columns.
@@ -176,7 +315,7 @@ impl Iterator for VoTable {
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.read_batch().transpose();
         if !matches!(batch, Some(Ok(_))) {
-            self.rows = Rows::None;
+            self.rows = Rows::End;
         }
         batch
     }

@@ -1,16 +1,20 @@
 //! The TABLEDATA serialisation (VOTable 1.4, section 5.1): rows and cells as elements with text.
 
-use arrow::array::ArrayRef;
+use std::borrow::Cow;
+
+use arrow::{array::ArrayRef, datatypes::Schema};
 use quick_xml::{Reader, escape::resolve_predefined_entity, events::Event};
 
 use super::{
     BATCH_BYTES, BATCH_ROWS, Text, bad,
-    header::{Shape, VoField, malformed},
+    field::{Kind, VoField, integer},
+    header::malformed,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     sources::{
-        cells::{CellBuilder, cell_builder},
+        big_endian::Element,
+        cells::{CellBuilder, cell_builder, rows_within},
         on_error::OnError,
     },
 };
@@ -31,6 +35,14 @@ impl TableData {
         Self { xml, buffer: Vec::new(), cell: String::new(), done: false }
     }
 
+    /// The reader behind the rows, of which those not yet read are stepped over.
+    pub(super) fn into_reader(mut self) -> Result<Reader<Text>> {
+        while !self.done {
+            self.read_row(&[], &mut [], OnError::Null, &mut 0)?;
+        }
+        Ok(self.xml)
+    }
+
     /// Reads the next rows: how many, and the columns that were asked for.
     pub(super) fn read_rows(
         &mut self,
@@ -42,10 +54,13 @@ impl TableData {
     ) -> Result<(usize, Vec<ArrayRef>)> {
         let builder = |(field, wanted): (&VoField, &bool)| wanted.then(|| cell_builder(field.field().data_type()))?;
         let mut builders: Vec<_> = fields.iter().zip(wanted).map(builder).collect();
+        let schema =
+            Schema::new(fields.iter().zip(wanted).filter(|(_, w)| **w).map(|(f, _)| f.field()).collect::<Vec<_>>());
+        let most = rows_within(&schema, 2 * BATCH_BYTES).min(BATCH_ROWS);
         let begin = self.xml.buffer_position();
         let mut rows = 0;
         while !self.done
-            && rows < BATCH_ROWS
+            && rows < most
             && self.xml.buffer_position() - begin < BATCH_BYTES as u64
             && self.read_row(fields, &mut builders, on_error, malformed).map_err(|e| e.at("row", rows_before + rows))?
         {
@@ -80,11 +95,11 @@ impl TableData {
                     append(fields, builders, column, &self.cell, on_error, bad_cells)?;
                     column += 1;
                 }
-                Event::Empty(tag) if tag.local_name().as_ref() == b"TR" => {
+                Event::Empty(tag) if tag.local_name().as_ref() == b"TR" && !fields.is_empty() => {
                     return Err(Error::new(ErrorKind::Input, "a row has no values").hint(DAMAGED));
                 }
                 Event::End(tag) if tag.local_name().as_ref() == b"TR" => {
-                    if column == fields.len() {
+                    if column == fields.len() || fields.is_empty() {
                         return Ok(true);
                     }
                     let message = format!("the row has {column} values, the table {} columns", fields.len());
@@ -115,17 +130,10 @@ fn append(
 ) -> Result<()> {
     let Some(Some(builder)) = builders.get_mut(column) else { return Ok(()) };
     let field = &fields[column];
-    let is_null = |word: &str| field.elements.null.is_some_and(|null| word.trim().parse() == Ok(null));
-    let with_nulls: String;
-    let mut value = cell;
-    if field.elements.null.is_some() && field.shape != Shape::One {
-        let words = cell.split_whitespace().map(|word| if is_null(word) { "null" } else { word });
-        with_nulls = words.collect::<Vec<_>>().join(" ");
-        value = &with_nulls;
-    }
-    if is_null(value) {
+    let value = value(field, cell);
+    if value.is_none() {
         builder.append_null();
-    } else if builder.append(value.as_bytes()).is_err() {
+    } else if builder.append(value.unwrap_or_default().as_bytes()).is_err() {
         if on_error == OnError::Fail {
             let shown: String = cell.trim().chars().take(40).collect();
             let message = format!("'{shown}' is not a value of type {}", field.field().data_type());
@@ -137,6 +145,31 @@ fn append(
         *bad_cells += 1;
     }
     Ok(())
+}
+
+/// A cell in decimal numbers, with `null` for elements that the column declares to be no value; `None` if all of it is.
+fn value<'a>(field: &VoField, cell: &'a str) -> Option<Cow<'a, str>> {
+    if field.kind != Kind::Value {
+        return (field.null_text.as_deref() != Some(cell)).then_some(Cow::Borrowed(cell));
+    }
+    let elements = &field.elements;
+    let declared = elements.null.is_some() || elements.null_float.is_some();
+    if !declared && !cell.contains(['x', 'X']) {
+        return Some(Cow::Borrowed(cell));
+    }
+    let word = |word: &'a str| -> Cow<'a, str> {
+        let is_null = match elements.element {
+            Element::Float => word.parse::<f32>().ok().map(f64::from) == elements.null_float,
+            Element::Double => word.parse().ok() == elements.null_float,
+            _ => integer(word) == elements.null,
+        };
+        match integer(word) {
+            _ if declared && is_null => Cow::Borrowed("null"),
+            Some(number) if word.contains(['x', 'X']) => Cow::Owned(number.to_string()),
+            _ => Cow::Borrowed(word),
+        }
+    };
+    Some(Cow::Owned(cell.split_whitespace().map(word).collect::<Vec<_>>().join(" ")))
 }
 
 /// Appends what an event says as text: characters, references, CDATA.

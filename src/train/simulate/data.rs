@@ -5,16 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::{DataType, Float32Type},
-};
-use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadNpyExt, ReadableElement};
-
 use crate::{
     error::{Error, ErrorKind, Result},
     sources::FitsTable,
+};
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{DataType, Float32Type},
 };
 
 /// A folder with the files that the simulator is made of, in subfolders `forward_model`, `labels` and `xp_continuous`.
@@ -53,47 +50,6 @@ pub(super) fn malformed(path: &Path, what: impl Into<String>) -> Error {
 pub(super) fn open(path: &Path) -> Result<File> {
     File::open(path)
         .map_err(|e| Error::new(ErrorKind::Io, "the file cannot be opened").at("file", path.display()).source(e))
-}
-
-/// Rows of a two-dimensional `.npy` file of f32 with at least `columns` columns.
-pub(super) fn npy_rows(path: &Path, columns: usize) -> Result<ndarray::Array2<f32>> {
-    let array = ndarray::Array2::<f32>::read_npy(open(path)?)
-        .map_err(|e| malformed(path, "it is not a table of 32-bit floats").source(e))?;
-    if array.ncols() < columns {
-        return Err(malformed(path, format!("it has {} columns, not {columns}", array.ncols())));
-    }
-    Ok(array)
-}
-
-/// The arrays of an `.npz` file.
-pub(super) struct Npz {
-    path: PathBuf,
-    reader: NpzReader<File>,
-}
-
-impl Npz {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let reader = NpzReader::new(open(path)?).map_err(|e| malformed(path, "it is not an .npz archive").source(e))?;
-        Ok(Self { path: path.to_owned(), reader })
-    }
-
-    /// An array of element type `T` as f32 in row-major order, which must have `shape`; 0 stands for any length.
-    pub(super) fn array<T: ReadableElement + Copy + Into<f64>>(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Vec<f32>> {
-        let array: ArrayD<T> = self
-            .reader
-            .by_name::<OwnedRepr<T>, IxDyn>(name)
-            .map_err(|e| malformed(&self.path, "an array cannot be read").at("array", name).source(e))?;
-        let fits = array.ndim() == shape.len() && array.shape().iter().zip(shape).all(|(n, s)| *s == 0 || n == s);
-        if !fits {
-            let shapes = format!("an array has shape {:?}, not {shape:?}", array.shape());
-            return Err(malformed(&self.path, shapes).at("array", name));
-        }
-        Ok(array.iter().map(|x| (*x).into() as f32).collect())
-    }
 }
 
 /// The columns of a FITS table that `wanted` names, as f32 (NaN where there is none), with their names.

@@ -88,15 +88,14 @@ impl Green2020 {
 fn layer(file: &File, path: &Path, name: &str, inputs: usize, outputs: usize) -> Result<Dense> {
     let read = |what: &str, len: usize| -> Result<Vec<f32>> {
         let dataset = format!("model_weights/{name}/{name}/{what}:0");
-        let values = file.dataset(&dataset).and_then(|d| d.read_f32());
-        let values =
-            values.map_err(|e| malformed(path, "the weights cannot be read").at("dataset", &dataset).source(e))?;
-        if values.len() == len {
-            Ok(values)
-        } else {
-            let counts = format!("a layer has {} weights, not {len}", values.len());
-            Err(malformed(path, counts).at("dataset", &dataset))
+        let unreadable = |e| malformed(path, "the weights cannot be read").at("dataset", &dataset).source(e);
+        let weights = file.dataset(&dataset).map_err(unreadable)?;
+        // Looked at before memory is taken for it.
+        let claimed = weights.shape().map_err(unreadable)?.into_iter().fold(1u64, u64::saturating_mul);
+        if claimed != len as u64 {
+            return Err(malformed(path, format!("a layer has {claimed} weights, not {len}")).at("dataset", &dataset));
         }
+        weights.read_f32().map_err(unreadable)
     };
     let kernel = read("kernel", inputs * outputs)?;
     let weights = (0..inputs * outputs).map(|i| kernel[i % inputs * outputs + i / inputs]).collect();

@@ -3,7 +3,10 @@
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::data::{DataFolder, malformed, npy_rows};
+use super::{
+    data::{DataFolder, malformed},
+    numpy::npy_rows,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::Vocabulary,

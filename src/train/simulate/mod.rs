@@ -26,6 +26,7 @@ mod inversion;
 mod labels;
 mod matrix;
 mod noise;
+mod numpy;
 mod payne;
 mod simulator;
 mod star;

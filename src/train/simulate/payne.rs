@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use super::{
-    data::{DataFolder, Npz, malformed},
+    data::{DataFolder, malformed},
     labels::Atmosphere,
     matrix::Dense,
+    numpy::Npz,
 };
 use crate::{error::Result, xp::CALIBRATED_SAMPLES};
 
