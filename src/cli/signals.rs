@@ -108,6 +108,11 @@ pub(super) fn heard() -> Option<Signal> {
     HEARD.borrow().end
 }
 
+/// The command has ended by itself as it was asked to: its own exit code counts.
+pub(super) fn obeyed() {
+    HEARD.send_modify(|heard| heard.end = None);
+}
+
 /// Waits for a signal that ends the program.
 pub(super) async fn ended() -> Signal {
     let mut heard = HEARD.subscribe();
@@ -198,8 +203,12 @@ fn ignores_hang_up() -> bool {
 /// Waits until the program should have ended after a signal.
 async fn late() {
     ended().await;
-    let since = Instant::now();
+    let mut since = Instant::now();
     loop {
+        if heard().is_none() {
+            ended().await;
+            since = Instant::now();
+        }
         let patience = manner().patience();
         if since.elapsed() >= patience {
             return;

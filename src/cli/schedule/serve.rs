@@ -127,6 +127,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     if !scheduler.once(&stop).await? {
+        signals::obeyed();
         bail!("stopped; what is done is kept\nhint: the next scheduler goes on from here");
     }
     match teller.failed.load(Ordering::Relaxed) {
