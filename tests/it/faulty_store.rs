@@ -124,6 +124,11 @@ impl Faulty {
         self.journal.lock().unwrap().clone()
     }
 
+    /// What is in the store.
+    pub fn memory(&self) -> Arc<InMemory> {
+        self.store.clone()
+    }
+
     /// Ends when the process has died.
     pub async fn dead(&self) {
         self.dead.cancelled().await;

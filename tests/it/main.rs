@@ -11,7 +11,9 @@ mod damaged;
 mod domain;
 mod eval;
 mod eval_program;
-#[expect(dead_code, reason = "used by the tests of whole runs")]
+mod every_request;
+mod every_step;
+mod every_step_scheduled;
 mod fault_proxy;
 mod faulty_store;
 mod field_stars;

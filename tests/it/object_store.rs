@@ -12,8 +12,8 @@ use std::{
 
 use crate::program::{fail, lamcat, run};
 
-const ACCESS_KEY: &str = "AKIATEST";
-const SECRET_KEY: &str = "secretsecret";
+pub const ACCESS_KEY: &str = "AKIATEST";
+pub const SECRET_KEY: &str = "secretsecret";
 const START_LIMIT: Duration = Duration::from_secs(40);
 
 /// A server that ends with the test.
@@ -33,10 +33,20 @@ impl Drop for Server {
 }
 
 impl Server {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.s3_port
+    }
+
     /// Tells a command where the server is, and how to open it.
     pub fn tell(&self, command: &mut Command) {
+        self.tell_by(command, self.s3_port);
+    }
+
+    /// Tells a command that the server is at another port of loopback.
+    pub fn tell_by(&self, command: &mut Command, port: u16) {
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-        command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.s3_port));
+        command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{port}"));
         command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
     }
 

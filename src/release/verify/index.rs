@@ -36,8 +36,11 @@ pub(super) async fn check(
     let mut seen = Seen { tiling, rows: 0, sum: 0, last: None, faults: Vec::new(), part: String::new() };
     for part in parts {
         seen.part.clone_from(&part);
-        if let Err(e) = seen.read(storage, &format!("{folder}/{part}")).await {
-            seen.fault("read", e.to_string());
+        match seen.read(storage, &format!("{folder}/{part}")).await {
+            // The store is at fault, not the release.
+            Err(e) if e.is_retryable() => return Err(e),
+            Err(e) => seen.fault("read", e.to_string()),
+            Ok(()) => {}
         }
     }
     let whole = seen.faults.iter().all(|(kind, _)| *kind != "read");

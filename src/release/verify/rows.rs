@@ -100,6 +100,8 @@ impl Leaves {
                     faults.push(fault(what));
                 }
             }
+            // The store is at fault, not the release.
+            Err(e) if e.is_retryable() => return Err(e),
             Err(e) => faults.push(fault(e.to_string())),
         }
         Ok(leaves)
@@ -108,8 +110,11 @@ impl Leaves {
     /// Reads a leaf; what is wrong with it, and the sums over its rows.
     pub(super) async fn check(&self, tile: Tile, file: &str) -> Result<(Sums, Vec<Fault>)> {
         let mut leaf = Leaf { leaves: self, tile, file, sums: Sums::default(), faults: Vec::new(), last: None };
-        if let Err(e) = leaf.read().await {
-            leaf.fault(Check::Files, e.to_string());
+        match leaf.read().await {
+            // The store is at fault, not the release.
+            Err(e) if e.is_retryable() => return Err(e),
+            Err(e) => leaf.fault(Check::Files, e.to_string()),
+            Ok(()) => {}
         }
         Ok((leaf.sums, leaf.faults))
     }
