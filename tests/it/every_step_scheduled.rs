@@ -9,9 +9,9 @@ use lamcat::{
         scheduler::{Ending, Entry, Now, ScheduledPipeline, Scheduler},
     },
     release::Storage,
-    session::{Session, SessionOptions},
+    session::{Retrying, Session, SessionOptions},
 };
-use object_store::{ObjectStore, memory::InMemory, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,21 +21,33 @@ use crate::{
 };
 
 /// Faults tried unless all are.
-const SAMPLE: usize = 60;
+const SAMPLE: usize = 48;
+/// Lives that end early, and numbers of steps after which they do, unless all are tried.
+const LIVES: usize = 3;
+const ENDS: usize = 16;
 
 fn due() -> DateTime<Utc> {
     "2026-12-01T03:00:00Z".parse().unwrap()
 }
 
-/// Does what is due, as `lamcat schedule run --once` does; `None` if it dies.
-async fn life(workplace: &Workplace, store: Arc<dyn ObjectStore>, faulty: &Faulty) -> Option<bool> {
+/// A scheduler of the pipeline.
+fn scheduler(workplace: &Workplace, store: Arc<dyn ObjectStore>, now: Now) -> Scheduler<ScheduledPipeline> {
     let options =
         SessionOptions { partitions: Some(1), stores: Some(workplace.stores(store)), ..SessionOptions::default() };
     let session = Session::new(&options).unwrap();
     let pipeline = ScheduledPipeline::open(session, workplace.file(), Overrides::default()).unwrap();
+    Scheduler::new(vec![pipeline], now, TimeDelta::minutes(10), Arc::new(|_, _| {}))
+}
+
+/// A clock that shows `time` now and goes as tokio's does.
+fn clock(time: DateTime<Utc>) -> Now {
     let since = Instant::now();
-    let now: Now = Arc::new(move || due() + TimeDelta::seconds(30) + TimeDelta::from_std(since.elapsed()).unwrap());
-    let scheduler = Scheduler::new(vec![pipeline], now, TimeDelta::minutes(10), Arc::new(|_, _| {}));
+    Arc::new(move || time + TimeDelta::from_std(since.elapsed()).unwrap())
+}
+
+/// Does what is due, as `lamcat schedule run --once` does; `None` if it dies.
+async fn life(workplace: &Workplace, store: Arc<dyn ObjectStore>, faulty: &Faulty) -> Option<bool> {
+    let scheduler = scheduler(workplace, store, clock(due() + TimeDelta::seconds(30)));
     let stop = CancellationToken::new();
     tokio::select! {
         done = scheduler.once(&stop) => match done {
@@ -76,7 +88,6 @@ async fn whatever_happens_at_any_step_the_next_scheduler_ends_what_is_due() {
     let (mut died, mut again) = (0, 0);
     for (step, fault) in &faults {
         let context = format!("{fault:?} at step {step}");
-        eprintln!("{context}");
         let (store, seen) = faulty(&memory, Some((*step, *fault)), never());
         match life(&workplace, store, &seen).await {
             None => died += 1,
@@ -84,7 +95,7 @@ async fn whatever_happens_at_any_step_the_next_scheduler_ends_what_is_due() {
             Some(true) => {}
         }
         let next = Faulty::new(seen.memory(), None);
-        let store: Arc<dyn ObjectStore> = Arc::new(lamcat::session::Retrying::new(Seen(next.clone()), at_once()));
+        let store: Arc<dyn ObjectStore> = Arc::new(Retrying::new(Seen(next.clone()), at_once()));
         assert_eq!(life(&workplace, store.clone(), &next).await, Some(true), "{context}\n{:#?}", next.journal());
         let ending = ending(&store).await;
         assert!(matches!(ending, Ending::Published { rows: 100, number: 1, .. }), "{context}: {ending:?}");
@@ -92,4 +103,65 @@ async fn whatever_happens_at_any_step_the_next_scheduler_ends_what_is_due() {
     }
     assert!(died > 0 && again > 0);
     eprintln!("{} faults at {steps} steps: {died} schedulers died, {again} could not go on", faults.len());
+}
+
+/// A scheduler from 02:59 to 05:05, each of whose first lives ends after so many steps; the input changes at 03:30. What is
+/// in the store afterwards, and how many lives have ended early.
+async fn lives(workplace: &Workplace, memory: &InMemory, steps: usize) -> (Arc<dyn ObjectStore>, usize) {
+    let now = clock(due() - TimeDelta::minutes(1));
+    let until = |time: DateTime<Utc>| {
+        let left = (time - now()).to_std().unwrap_or_default();
+        tokio::time::sleep(left)
+    };
+    let memory = Arc::new(memory.fork());
+    let mut change = Box::pin(async {
+        until(due() + TimeDelta::minutes(30)).await;
+        memory.put(&Path::from("in/stars.parquet"), workplace.input().into()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let mut ended = 0;
+    loop {
+        let seen = Faulty::new(memory.clone(), (ended < LIVES).then_some((steps, Fault::DiesBefore)));
+        let store: Arc<dyn ObjectStore> = Arc::new(Retrying::new(Seen(seen.clone()), never()));
+        let (scheduler, stop) = (scheduler(workplace, store, now.clone()), CancellationToken::new());
+        tokio::select! {
+            () = scheduler.serve(&stop) => {}
+            () = seen.dead() => ended += 1,
+            () = &mut change => {}
+            () = until(due() + TimeDelta::minutes(125)) => break,
+        }
+    }
+    drop(change);
+    (memory, ended)
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_schedulers_die_no_run_is_lost_or_doubled() {
+    let (workplace, memory, ..) = undisturbed().await;
+    let steps = steps(&workplace, &memory).await;
+    let ends = tried(2 * steps, &[()], ENDS);
+    let mut deaths = 0;
+    for (step, ()) in &ends {
+        let (store, ended) = lives(&workplace, &memory, *step).await;
+        deaths += ended;
+        let storage = Storage::new(store, Path::from("out/labels"), "memory:///".parse().unwrap());
+        let outcomes: Vec<(TimeDelta, bool)> =
+            Entry::last(&storage, 10).await.unwrap().into_iter().map(outcome).collect();
+        let wanted = [(0, true), (1, true), (2, false)].map(|(hour, published)| (TimeDelta::hours(hour), published));
+        assert_eq!(outcomes, wanted, "after {step} steps");
+        let log = lamcat::release::publish::log(&storage).await.unwrap();
+        assert!(log.len() == 2 && log[0].folder != log[1].folder, "after {step} steps: {log:?}");
+    }
+    assert!(deaths > ends.len(), "only {deaths} schedulers died");
+    eprintln!("{deaths} schedulers died, after {} numbers of steps of {}", ends.len(), 2 * steps);
+}
+
+/// When a run was due, since the first, and whether it published.
+fn outcome(entry: Entry) -> (TimeDelta, bool) {
+    let Entry::Ended(ended) = entry else { panic!("{entry:?}") };
+    match ended.ending {
+        Ending::Published { .. } => (ended.due - due(), true),
+        Ending::Skipped { .. } => (ended.due - due(), false),
+        other => panic!("{} came to {other:?}", ended.due),
+    }
 }

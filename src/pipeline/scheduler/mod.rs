@@ -22,8 +22,6 @@ mod due;
 mod event;
 mod history;
 mod lease;
-#[cfg(test)]
-mod mortal;
 mod pipeline;
 #[cfg(test)]
 mod tests;
