@@ -1,6 +1,6 @@
 //! Which failures may pass by themselves.
 
-use std::{error::Error as StdError, io, iter};
+use std::{error::Error as StdError, io, iter, sync::Arc};
 
 use object_store::client::HttpError;
 use tokio::task::JoinError;
@@ -24,6 +24,10 @@ pub(super) fn chain<'a>(e: &'a (dyn StdError + 'static)) -> impl Iterator<Item =
 }
 
 fn cause<'a>(e: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    // Readers of XML share theirs.
+    if let Some(shared) = e.downcast_ref::<Arc<io::Error>>() {
+        return Some(shared.as_ref());
+    }
     match e.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(held) => Some(held),
         None => e.source(),
@@ -42,8 +46,10 @@ fn known(e: &(dyn StdError + 'static)) -> Option<bool> {
     if let Some(store) = e.downcast_ref::<object_store::Error>() {
         return Some(is_transient(store));
     }
-    let io = e.downcast_ref::<io::Error>().filter(|io| kind_is_transient(io.kind())).map(|_| true);
-    io.or_else(|| e.is::<JoinError>().then_some(false))
+    if e.is::<HttpError>() || e.downcast_ref::<io::Error>().is_some_and(|io| kind_is_transient(io.kind())) {
+        return Some(true);
+    }
+    e.is::<JoinError>().then_some(false)
 }
 
 /// Of what a store's client says, which names most of its errors in words alone.
@@ -54,8 +60,7 @@ fn cause_is_transient(cause: &(dyn StdError + 'static)) -> bool {
     }
     // Success that is none, and answers that were cut short.
     let garbled = ["Server returned error response", "Got invalid", "(code: InternalError)", "(code: SlowDown)"];
-    garbled.iter().any(|words| text.contains(words))
-        || chain(cause).find_map(|e| e.is::<HttpError>().then_some(true).or_else(|| known(e))).unwrap_or(false)
+    garbled.iter().any(|words| text.contains(words)) || retryable(cause).unwrap_or(false)
 }
 
 /// The status of the answer in an error's text.
@@ -85,8 +90,6 @@ fn kind_is_transient(kind: io::ErrorKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::error::ArrowError;
     use datafusion::{error::DataFusionError, parquet::errors::ParquetError};
     use object_store::client::HttpErrorKind;

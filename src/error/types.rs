@@ -95,6 +95,13 @@ impl Error {
         self
     }
 
+    /// Adds the words of a cause that cannot be moved here, which says as much of retries as in [`Error::source`].
+    #[must_use]
+    pub fn source_of(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
+        self.retryable = retryable(cause).unwrap_or(self.retryable);
+        self.source(cause.to_string())
+    }
+
     /// Says whether doing again what failed may help; it is not said twice where [`Error::source`] tells.
     #[must_use]
     pub fn retryable(mut self, retryable: bool) -> Self {

@@ -11,6 +11,7 @@ mod damaged;
 mod domain;
 mod eval;
 mod eval_program;
+mod every_read;
 mod every_request;
 mod every_step;
 mod every_step_scheduled;

@@ -254,7 +254,7 @@ fn unreadable(e: &std::io::Error, line: u64) -> Error {
         Io::InvalidInput | Io::InvalidData => ("the compressed file is damaged", "fetch it again and check its sum"),
         _ => ("the file cannot be read", "check that it is there and readable"),
     };
-    Error::new(ErrorKind::Input, what).at("line", line).source(e.to_string()).hint(hint)
+    Error::new(ErrorKind::Input, what).at("line", line).source_of(e).hint(hint)
 }
 
 #[cfg(test)]

@@ -193,5 +193,5 @@ fn text(cell: &[u8], wide: bool) -> String {
 
 pub(super) fn short(e: &std::io::Error) -> Error {
     let message = "the VOTable's binary stream ends within a row, or is not base64";
-    Error::new(ErrorKind::Input, message).source(e.to_string()).hint("the file is truncated or damaged: fetch it again")
+    Error::new(ErrorKind::Input, message).source_of(e).hint("the file is truncated or damaged: fetch it again")
 }

@@ -170,6 +170,6 @@ fn at_stream(xml: &mut Reader<impl BufRead>) -> Result<bool> {
 pub(super) fn malformed<R>(xml: &Reader<R>, e: &quick_xml::Error) -> Error {
     bad("its XML is not well formed")
         .at("byte", xml.error_position())
-        .source(e.to_string())
+        .source_of(e)
         .hint("the file is truncated or damaged: fetch it again")
 }
