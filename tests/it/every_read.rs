@@ -52,7 +52,7 @@ fn session() -> Session {
 
 /// The sum of the numbers in a file.
 async fn sum(session: &Session, file: &str) -> Result<i64, DataFusionError> {
-    let query = format!("SELECT CAST(sum(n) AS BIGINT) FROM 'memory://numbers/{file}'");
+    let query = format!("SELECT CAST(sum(n) AS BIGINT) FROM 's3://numbers/{file}'");
     let batches = session.sql(&query).await?.collect().await?;
     Ok(batches[0].column(0).as_primitive::<Int64Type>().value(0))
 }
@@ -61,7 +61,7 @@ async fn sum(session: &Session, file: &str) -> Result<i64, DataFusionError> {
 fn seeing(memory: &InMemory, fault: Option<(usize, Fault)>, retries: Retries) -> (Session, Arc<Faulty>) {
     let (store, seen) = faulty(memory, fault, retries);
     let session = session();
-    session.context().register_object_store(&"memory://numbers".parse().unwrap(), store);
+    session.context().register_object_store(&"s3://numbers".parse().unwrap(), store);
     (session, seen)
 }
 

@@ -153,7 +153,7 @@ pub fn at_once() -> Retries {
 
 /// A workplace, its store with the input alone, and what an undisturbed run publishes in how many steps.
 pub async fn undisturbed() -> (Workplace, InMemory, BTreeMap<String, String>, usize) {
-    let workplace = Workplace::new("memory://stars");
+    let workplace = Workplace::new("s3://stars");
     let memory = InMemory::new();
     memory.put(&Path::from("in/stars.parquet"), workplace.input().into()).await.unwrap();
     let (store, faulty) = faulty(&memory, None, never());
