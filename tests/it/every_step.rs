@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc, time::Duration};
 
-use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::object_store::ObjectStoreRegistry as _;
 use futures::TryStreamExt;
 use lamcat::{
     error::{Error, Result},
@@ -83,7 +83,7 @@ impl Workplace {
     }
 
     /// Stores in which the URL leads to `store`.
-    pub fn stores(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStoreRegistry> {
+    pub fn stores(&self, store: Arc<dyn ObjectStore>) -> Arc<LazyStores> {
         let stores = LazyStores::default();
         stores.register_store(&self.url.parse().unwrap(), store);
         Arc::new(stores)
@@ -101,7 +101,7 @@ impl Workplace {
     }
 }
 
-fn options(stores: Option<Arc<dyn ObjectStoreRegistry>>) -> SessionOptions {
+fn options(stores: Option<Arc<LazyStores>>) -> SessionOptions {
     SessionOptions { partitions: Some(1), stores, ..SessionOptions::default() }
 }
 
