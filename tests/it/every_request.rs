@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Faults tried unless all are.
-const SAMPLE: usize = 32;
+const SAMPLE: usize = 24;
 const FAULTS: [Action; 8] = [
     Action::Refuse(503),
     Action::Refuse(429),

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Faults tried unless all are.
-const SAMPLE: usize = 48;
+const SAMPLE: usize = 40;
 /// Lives that end early, and numbers of steps after which they do, unless all are tried.
 const LIVES: usize = 3;
 const ENDS: usize = 16;
