@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use datafusion::execution::object_store::ObjectStoreRegistry as _;
-use futures::TryStreamExt;
 use lamcat::{
     error::{Error, Result},
     inference::Engine,
@@ -91,7 +90,7 @@ impl Workplace {
 
     /// A run from its beginning, as `lamcat run` does it, whose catalogue goes into a folder of the store.
     pub async fn run(&self, store: Arc<dyn ObjectStore>, folder: &str) -> Result<Outcome> {
-        let overrides = Overrides { store: Some(format!("{}/{folder}", self.url)), ..Overrides::default() };
+        let overrides = Overrides { store: Some(format!("{}/{folder}", self.url).into()), ..Overrides::default() };
         let pipeline = Pipeline::load(self.file(), &overrides)?;
         let session = Session::with_engine(&options(Some(self.stores(store))), self.engine.clone());
         let session = session.map_err(|e| Error::from_datafusion("no session", &e))?;
