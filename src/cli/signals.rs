@@ -163,7 +163,7 @@ async fn hear() {
     };
     let mut hang_up = if ignores_hang_up() { None } else { signal(SignalKind::hangup()).ok() };
     loop {
-        let hung_up = async {
+        let terminal_gone = async {
             match &mut hang_up {
                 Some(signal) => signal.recv().await,
                 None => std::future::pending().await,
@@ -172,7 +172,7 @@ async fn hear() {
         let signal = tokio::select! {
             _ = interrupt.recv() => Signal::Interrupt,
             _ = terminate.recv() => Signal::Terminate,
-            _ = hung_up => Signal::HangUp,
+            _ = terminal_gone => Signal::HangUp,
             () = late() => end_now(heard().unwrap_or(Signal::Terminate)),
         };
         note(signal);
