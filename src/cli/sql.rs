@@ -125,7 +125,8 @@ impl Display {
     /// Runs a query and writes its rows to a file or URL.
     pub(super) async fn write_to(&self, session: &Session, statement: Statement, path: &str) -> anyhow::Result<()> {
         let started = Instant::now();
-        let format = Format::from_path(path).or(self.format);
+        let place = session.public_name(path)?;
+        let format = Format::from_path(&place).or(self.format);
         // Known before anything is planned, but for Parquet, whose settings depend on the columns.
         let factory: Option<Arc<dyn FileFormatFactory>> = match format {
             Some(Format::Csv) => Some(Arc::new(CsvFormatFactory::new())),
@@ -148,7 +149,7 @@ impl Display {
         let (state, plan) = frame.into_parts();
         let copy = LogicalPlanBuilder::copy_to(
             plan,
-            session.public_name(path)?,
+            place,
             format_as_file_type(factory),
             std::collections::HashMap::new(),
             Vec::new(),

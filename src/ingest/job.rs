@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::checksums::Checksums;
 use crate::{
     error::{Error, ErrorKind, Result, without_secrets},
-    session::{FoundFile, Place, Session},
+    session::{FoundFile, Location, Place, Session},
     sources::{ArchiveFormat, OnError},
 };
 
@@ -68,7 +68,8 @@ pub async fn plan_jobs(
         found.extend(tables);
     }
     let partners = partners(session, options).await?;
-    let single = found.len() == 1 && output.to_lowercase().ends_with(".parquet");
+    // What follows the path of a URL is no part of the file's name.
+    let single = found.len() == 1 && Location::from(output).to_string().to_lowercase().ends_with(".parquet");
     let mut sums: HashMap<String, Checksums> = HashMap::new();
     let mut jobs: Vec<FileJob> = Vec::new();
     for input in found.iter().cloned() {
@@ -119,7 +120,7 @@ fn is_table(name: &str) -> bool {
 fn output_below(folder: &str, relative: &str) -> String {
     let ending = ArchiveFormat::of_name(relative).map_or(".parquet".len(), |(_, ending)| ending.len());
     let stem = &relative[..relative.len() - ending];
-    format!("{}/{stem}.parquet", folder.trim_end_matches('/'))
+    Location::from(folder).join(&format!("{stem}.parquet")).exposed().to_owned()
 }
 
 async fn partners(session: &Session, options: &IngestOptions) -> Result<Option<Vec<FoundFile>>> {
@@ -166,6 +167,8 @@ mod tests {
     fn outputs_and_suffixes_follow_from_names() {
         assert_eq!(output_below("out/", "a/Xp_000000-003111.csv.gz"), "out/a/Xp_000000-003111.parquet");
         assert_eq!(output_below("s3://b/out", "x.parquet"), "s3://b/out/x.parquet");
+        let signed = "abfss://c@a.dfs.core.windows.net/out/?sv=1&sig=2";
+        assert_eq!(output_below(signed, "x.fits"), "abfss://c@a.dfs.core.windows.net/out/x.parquet?sv=1&sig=2");
         assert_eq!(suffix("dir_x/GaiaSource_000000-003111.csv.gz"), "000000-003111");
         assert_eq!(suffix("stars.fits"), "stars");
         assert!(is_table("a.fits") && is_table("region=1/a.parquet"));

@@ -8,7 +8,7 @@ use datafusion::{
 };
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
-use super::{lookup::may_be_folder, path_tables::of_store};
+use super::{lookup::may_be_folder, path_tables::of_store, stores::is_file_server};
 use crate::error::{Error, ErrorKind};
 
 /// Files that make a folder a catalogue; the second is the name of before HATS 0.3.
@@ -29,7 +29,7 @@ pub(super) struct Leaves {
 
 /// The leaves of a catalogue or collection; `None` if the folder is neither.
 pub(super) async fn leaves(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Option<Leaves>> {
-    if !may_be_folder(url) || url.scheme().starts_with("http") {
+    if !may_be_folder(url) || is_file_server(url.get_url()) {
         return Ok(None);
     }
     let mut folder = url.prefix().clone();

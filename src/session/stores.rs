@@ -118,6 +118,11 @@ impl LazyStores {
     }
 }
 
+/// Whether a URL is of plain HTTP, which has no folders that could be listed.
+pub(super) fn is_file_server(url: &Url) -> bool {
+    matches!(address::of_url(url), Ok(located) if matches!(located.store, Address::Http { .. }))
+}
+
 /// Which secret of its store a public URL stands for.
 fn number(secret: &Secret) -> Option<usize> {
     let (name, password) = secret.user.as_ref().filter(|_| secret.query.is_none())?;
