@@ -30,13 +30,13 @@ pub(super) async fn format_of(
     choice: TableChoice,
 ) -> Result<Arc<dyn FileFormat>> {
     let Some(first) = files.first() else {
-        return Err(Error::new(ErrorKind::Plan, "there is no file").into());
+        return Err(Error::new(ErrorKind::Input, "there is no file").into());
     };
     let by_name = of_name(first.location.filename().unwrap_or_default());
     let other = files.iter().find(|f| of_name(f.location.filename().unwrap_or_default()) != by_name);
     if let Some(other) = other {
         let (first, other) = (display_path(store, first), display_path(store, other));
-        return Err(Error::new(ErrorKind::Plan, format!("the files are not of one format: {first} and {other}"))
+        return Err(Error::new(ErrorKind::Input, format!("the files are not of one format: {first} and {other}"))
             .hint("name those of one format with a glob, e.g. 'folder/*.csv.gz'")
             .into());
     }
@@ -51,7 +51,7 @@ pub(super) async fn format_of(
         }
         Said::Other(name) => {
             let unknown = || {
-                Error::new(ErrorKind::Plan, format!("lamcat does not read {name} files"))
+                Error::new(ErrorKind::Input, format!("lamcat does not read {name} files"))
                     .at("file", display_path(store, first))
             };
             let factory = state.get_file_format_factory(name).ok_or_else(unknown)?;
@@ -106,7 +106,7 @@ async fn of_bytes(store: &Arc<dyn ObjectStore>, file: &ObjectMeta) -> Result<Sai
         return Ok(said);
     }
     let message = "neither the name of the file nor its first bytes say its format";
-    Err(Error::new(ErrorKind::Plan, message)
+    Err(Error::new(ErrorKind::Input, message)
         .at("file", display_path(store, file))
         .hint("end its name in .csv, .csv.gz, .fits, .vot, .parquet, …; or CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '…'")
         .into())

@@ -78,7 +78,7 @@ impl Name {
         };
         if let Some(pattern) = &pattern {
             let bad =
-                |e: glob::PatternError| Error::new(ErrorKind::Plan, format!("'{pattern}' is not a glob")).source(e);
+                |e: glob::PatternError| Error::new(ErrorKind::Input, format!("'{pattern}' is not a glob")).source(e);
             Pattern::new(pattern).map_err(bad)?;
         }
         Ok(Self { url, pattern, choice })
@@ -90,7 +90,7 @@ fn local(name: &str) -> Result<(ListingTableUrl, Option<String>)> {
     let Some(at) = name.find(GLOB_CHARACTERS) else { return Ok((ListingTableUrl::parse(name)?, None)) };
     // A file may have a name that looks like a glob.
     if FilePath::new(name).is_file() {
-        let bad = || Error::new(ErrorKind::Plan, format!("'{name}' is no path"));
+        let bad = || Error::new(ErrorKind::Input, format!("'{name}' is no path"));
         let path = Url::from_file_path(std::path::absolute(name)?).map_err(|()| bad())?;
         let url = Url::parse(path.as_str()).map_err(|e| bad().source(e))?;
         return Ok((ListingTableUrl::try_new(url, None)?, None));
@@ -117,7 +117,7 @@ fn check_separators(name: &str) -> Result<()> {
         }
         None => format!("folders are separated by '/': '{path}'"),
     };
-    Err(Error::new(ErrorKind::Plan, format!("'{name}' is written as a path of Windows")).hint(hint).into())
+    Err(Error::new(ErrorKind::Input, format!("'{name}' is written as a path of Windows")).hint(hint).into())
 }
 
 /// Finds the files that `name` stands for.
@@ -289,7 +289,7 @@ async fn below_any(store: &Arc<dyn ObjectStore>, folders: &[Path], rest: &[&str]
     // As in a shell, a `**` at the end is every file.
     let rest = if rest.iter().all(|part| *part == "**") { "**/*".to_owned() } else { rest.join("/") };
     let pattern =
-        Pattern::new(&rest).map_err(|e| Error::new(ErrorKind::Plan, format!("'{rest}' is not a glob")).source(e))?;
+        Pattern::new(&rest).map_err(|e| Error::new(ErrorKind::Input, format!("'{rest}' is not a glob")).source(e))?;
     let mut objects = Vec::new();
     for folder in folders {
         let listed: Vec<ObjectMeta> = store.list(Some(folder)).try_collect().await.map_err(failed)?;

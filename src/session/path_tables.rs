@@ -108,7 +108,7 @@ fn none_found(name: &str) -> DataFusionError {
     } else {
         "check the path"
     };
-    Error::new(ErrorKind::Plan, format!("no file matches '{name}'")).hint(hint).into()
+    Error::new(ErrorKind::Input, format!("no file matches '{name}'")).hint(hint).into()
 }
 
 /// A table of these files.

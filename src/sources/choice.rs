@@ -27,7 +27,7 @@ impl FromStr for TableChoice {
     /// What follows the `#` behind a file's name.
     fn from_str(text: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(Error::new(ErrorKind::Plan, "no table is named after the '#'")
+            return Err(Error::new(ErrorKind::Input, "no table is named after the '#'")
                 .hint("write FILE#2 or FILE#NAME; without a '#' all tables of the file are read"));
         }
         Ok(text.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Number))
