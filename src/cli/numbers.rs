@@ -31,7 +31,7 @@ pub(super) fn real(
 
 /// A length of time such as `12h` or `7d`, at most a hundred years.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+    const LONGEST: Duration = Duration::from_hours(36_525 * 24);
     let length = humantime::parse_duration(text).map_err(|e| e.to_string())?;
     if length <= LONGEST { Ok(length) } else { Err("it is more than a hundred years".to_owned()) }
 }

@@ -214,7 +214,7 @@ async fn late() {
             return;
         }
         // What is patient now may be less so later, and the other way round.
-        tokio::time::sleep(GRACE.min(patience - since.elapsed())).await;
+        tokio::time::sleep(GRACE.min(patience.saturating_sub(since.elapsed()))).await;
     }
 }
 

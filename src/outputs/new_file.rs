@@ -187,6 +187,7 @@ fn aside(path: &Path, rights: Option<Permissions>) -> io::Result<Way> {
 }
 
 /// The rights of a new file before the process's mask; those of temporary files are the owner's alone.
+#[cfg_attr(unix, expect(clippy::unnecessary_wraps, reason = "other systems have no such rights"))]
 fn usual_rights() -> Option<Permissions> {
     #[cfg(unix)]
     return Some(std::os::unix::fs::PermissionsExt::from_mode(0o666));

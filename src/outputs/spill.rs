@@ -140,7 +140,8 @@ impl SpillWriter for Writer {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use futures::TryStreamExt;
 
