@@ -93,6 +93,12 @@ const SETTLING: Duration = Duration::from_secs(5);
 /// How long what runs in the background may take to end.
 const LEAVING: Duration = Duration::from_millis(200);
 
+/// The program's commands and options.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage, 128 and a signal's number if that ended it.
 #[must_use]
 pub fn main() -> ExitCode {

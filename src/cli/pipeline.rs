@@ -150,6 +150,7 @@ async fn check_file(
         parse_query(&session, &pipeline)?;
         return Ok((pipeline, None));
     }
+    session.storage(&pipeline.root())?;
     pipeline.register_inputs(&session).await?;
     let plan = plan_check(&session, &pipeline).await?;
     Ok((pipeline, Some(plan)))
@@ -213,6 +214,8 @@ fn settings(p: &Pipeline) -> String {
     let margin = if t.margin_arcsec > 0.0 { format!("{} arcsec", t.margin_arcsec) } else { "none".to_owned() };
     say("margin", margin);
     say("index", if t.index.is_empty() { "none".to_owned() } else { t.index.join(", ") });
+    let default = &p.default_columns;
+    say("default", if default.is_empty() { "all columns".to_owned() } else { default.join(", ") });
     for (name, condition) in &p.cuts {
         say(&format!("cut {name}"), condition.clone());
     }

@@ -26,13 +26,8 @@ pub(super) struct SessionArgs {
         value_delimiter = ','
     )]
     models: Vec<String>,
-    /// Threads that models compute on and partitions that a query is split into [default: one per core that the process may
-    /// use, by the limits of its container, too].
-    #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::THREADS))]
-    threads: Option<usize>,
-    /// Memory that queries may hold, e.g. 800MB or 4GB [default: no limit].
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
-    memory: Option<usize>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Rows gathered for the inference device at once [default: what suits the device].
     #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::BATCH_ROWS))]
     batch_rows: Option<usize>,
@@ -44,10 +39,32 @@ pub(super) struct SessionArgs {
     precision: Precision,
 }
 
+/// What a session may use, of commands that have no model.
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
+    /// Threads that models compute on and partitions that a query is split into [default: one per core that the process may
+    /// use, by the limits of its container, too].
+    #[arg(long, value_name = "N", value_parser = numbers::within::<usize>(limits::THREADS))]
+    threads: Option<usize>,
+    /// Memory that queries may hold, e.g. 800MB or 4GB [default: no limit].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory: Option<usize>,
+}
+
+impl LimitArgs {
+    fn options(&self) -> SessionOptions {
+        SessionOptions { partitions: self.threads, memory_bytes: self.memory, ..SessionOptions::default() }
+    }
+
+    pub(super) fn open(&self) -> anyhow::Result<Session> {
+        Ok(Session::new(&self.options())?)
+    }
+}
+
 impl SessionArgs {
     /// The bytes that may be held, if there is a limit.
     pub(super) fn memory(&self) -> Option<usize> {
-        self.memory
+        self.limits.memory
     }
 
     /// Rows for `device` at once.
@@ -56,13 +73,7 @@ impl SessionArgs {
     }
 
     pub(super) async fn open(&self) -> anyhow::Result<Session> {
-        let options = SessionOptions {
-            partitions: self.threads,
-            memory_bytes: self.memory,
-            device: self.device,
-            precision: self.precision,
-            stores: None,
-        };
+        let options = SessionOptions { device: self.device, precision: self.precision, ..self.limits.options() };
         let session = Session::new(&options)?;
         if let Some(rows) = self.batch_rows {
             let state = session.context().state_ref();

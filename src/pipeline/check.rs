@@ -184,6 +184,9 @@ fn check_named_columns(pipeline: &Pipeline, schema: &Schema) -> Result<()> {
             return Err(pipeline.error("tiling.index", message));
         }
     }
+    for name in &pipeline.default_columns {
+        column("default_columns", name)?;
+    }
     for name in pipeline.gates.max_null_fraction.keys() {
         column(&format!("gates.max_null_fraction.{name}"), name)?;
     }

@@ -1,23 +1,23 @@
 //! The cut input: its files, cut into units of work, and a table of one unit's rows alone.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session as CatalogSession, TableProvider},
-    common::{Result as QueryResult, TableReference},
+    common::Result as QueryResult,
     datasource::{
         file_format::FileFormat,
-        listing::{ListingTable, PartitionedFile},
+        listing::PartitionedFile,
         object_store::ObjectStoreUrl,
         physical_plan::{FileGroup, FileScanConfigBuilder, parquet::ParquetRowSelection},
         table_schema::TableSchemaBuilder,
     },
     logical_expr::{Expr, TableType},
-    parquet::arrow::{
-        arrow_reader::{RowSelection, RowSelector},
-        async_reader::AsyncFileReader,
+    parquet::{
+        arrow::arrow_reader::{RowSelection, RowSelector},
+        file::metadata::ParquetMetaDataReader,
     },
     physical_plan::ExecutionPlan,
 };
@@ -31,6 +31,10 @@ use crate::{
     sources::is_parquet,
 };
 
+/// Bytes at the end of a Parquet file that are read at once: most footers are no longer.
+const FOOTER_BYTES: usize = 16 << 10;
+/// Endings of compressed files, which may have more rows than bytes.
+const PACKED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".zip"];
 /// Footers read at once.
 const AT_ONCE: usize = 16;
 
@@ -45,25 +49,40 @@ pub struct CutInput {
     files: Arc<[PartitionedFile]>,
 }
 
-/// A unit of work: rows of a file that follow each other.
+/// A unit of work: rows of a file that follow each other, or small files that do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
-    /// Which of the input's files.
+    /// Which of the input's files; the first of them if there are several.
     pub file: usize,
+    /// How many files, one after the other; several are whole.
+    pub files: usize,
     /// Rows of the file before the unit's.
     pub before: u64,
-    /// Rows of the unit; `None` for the whole of a file that does not say how many it has.
+    /// Rows of the unit; `None` for whole files that do not say how many they have.
     pub rows: Option<u64>,
     /// Rows of the file after the unit's.
     pub after: u64,
-    /// Bytes of the file that the rows take, about.
+    /// Bytes of the files that the rows take, about.
     pub bytes: u64,
 }
 
 impl Cut {
+    /// Numbers of its files.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.file..self.file + self.files
+    }
+
+    fn is_whole(&self) -> bool {
+        self.before == 0 && self.after == 0
+    }
+
     /// What the reader of a Parquet file is to give; `None` if all of it. A reader that finds another number of rows in
     /// the file refuses it.
     fn selection(&self) -> Option<ParquetRowSelection> {
+        if self.files > 1 {
+            return None;
+        }
         let part = [RowSelector::skip(self.before as usize), RowSelector::select(self.rows? as usize)];
         let selectors = part.into_iter().chain([RowSelector::skip(self.after as usize)]);
         Some(RowSelection::from(selectors.filter(|s| s.row_count > 0).collect::<Vec<_>>()).into())
@@ -78,29 +97,17 @@ impl CutInput {
     pub async fn open(session: &Session, path: &Location) -> Result<Self> {
         let shown = path.to_string();
         let failed = |e: datafusion::error::DataFusionError| unusable(&shown, &e);
-        let provider = session.context().table_provider(TableReference::bare(path.exposed())).await.map_err(failed)?;
-        let listing = provider
-            .downcast_ref::<ListingTable>()
-            .ok_or_else(|| Error::new(ErrorKind::Input, "the input is not made of files").at("input", &shown))?;
-        let state = session.context().state();
-        let groups = listing.list_files_for_scan(&state, &[], None).await.map_err(failed)?.file_groups;
-        let mut files: Vec<PartitionedFile> = groups.iter().flat_map(|group| group.iter().cloned()).collect();
-        files.sort_by(|a, b| a.object_meta.location.cmp(&b.object_meta.location));
-        let (Some(url), false) = (listing.table_paths().first(), files.is_empty()) else {
+        let table = session.table_files(path.exposed()).await.map_err(failed)?.ok_or_else(|| {
             let error = Error::new(ErrorKind::Input, "the input has no files").at("input", &shown);
-            return Err(error.hint("check the path; a folder is searched for the files of one format"));
-        };
-        let names: Vec<&String> = listing.options().table_partition_cols.iter().map(|(name, _)| name).collect();
-        let schema = listing.schema();
-        let (partitions, columns): (Vec<_>, Vec<_>) =
-            schema.fields().iter().cloned().partition(|field| names.contains(&field.name()));
+            error.hint("check the path; a folder is searched for the files of one format")
+        })?;
         Ok(Self {
-            format: listing.options().format.clone(),
-            store_url: url.object_store(),
-            file_schema: Arc::new(Schema::new_with_metadata(columns, schema.metadata().clone())),
-            schema,
-            partition_columns: partitions,
-            files: files.into(),
+            format: table.format,
+            store_url: table.store,
+            file_schema: table.file_schema,
+            schema: table.schema,
+            partition_columns: table.folders,
+            files: table.files.into(),
         })
     }
 
@@ -109,9 +116,10 @@ impl CutInput {
         self.files.iter().map(|file| &file.object_meta)
     }
 
-    /// Cuts the files into units of at most `rows` rows; files of other formats than Parquet are one unit each. Units are
-    /// whole row groups where these are no larger; of a larger one each unit reads a part, by the file's page index if it
-    /// has one.
+    /// Cuts the files into units of at most `rows` rows. Units are whole row groups where these are no larger; of a larger one
+    /// each unit reads a part, by the file's page index if it has one. Small files that follow each other share a unit; those
+    /// of other formats than Parquet, which do not say how many rows they have, only where they have no more bytes than a
+    /// unit may have rows.
     ///
     /// # Errors
     /// If a footer cannot be read.
@@ -119,20 +127,26 @@ impl CutInput {
         if !is_parquet(self.format.as_ref()) {
             let whole = |(file, object): (usize, &ObjectMeta)| Cut {
                 file,
+                files: 1,
                 before: 0,
                 rows: None,
                 after: 0,
                 bytes: object.size,
             };
-            return Ok(self.files().enumerate().map(whole).collect());
+            let is_packed =
+                |cut: &Cut| PACKED.iter().any(|end| self.files[cut.file].object_meta.location.as_ref().ends_with(end));
+            return Ok(joined(self.files().enumerate().map(whole), rows, |cut| {
+                if is_packed(cut) { u64::MAX } else { cut.bytes }
+            }));
         }
         let store = session.context().runtime_env().object_store(&self.store_url).map_err(|e| unusable("", &e))?;
         let footers = self.files().map(|object| {
             let reader = StoreReader::new(store.clone(), object.location.clone());
-            row_groups(object, reader)
+            row_groups(object, reader, &self.file_schema)
         });
         let footers: Vec<Vec<RowGroup>> = futures::stream::iter(footers).buffered(AT_ONCE).try_collect().await?;
-        Ok(footers.iter().enumerate().flat_map(|(file, groups)| cuts(file, groups, rows)).collect())
+        let cuts = footers.iter().enumerate().flat_map(|(file, groups)| cuts(file, groups, rows));
+        Ok(joined(cuts, rows, |cut| cut.rows.unwrap_or(u64::MAX)))
     }
 
     /// The rows of a unit as a table.
@@ -153,11 +167,18 @@ struct RowGroup {
     bytes: u64,
 }
 
-/// The row groups of a file.
-async fn row_groups(object: &ObjectMeta, mut reader: StoreReader) -> Result<Vec<RowGroup>> {
-    let metadata = reader.get_metadata(None).await.map_err(|e| {
+/// The row groups of a file, of whose footer nothing else is kept; all its columns must be the table's.
+async fn row_groups(object: &ObjectMeta, mut reader: StoreReader, table: &Schema) -> Result<Vec<RowGroup>> {
+    let footer = ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_BYTES));
+    let metadata = footer.load_and_finish(&mut reader, object.size).await.map_err(|e| {
         Error::new(ErrorKind::Input, "the footer cannot be read").at("file", &object.location).source(e)
     })?;
+    let columns = metadata.file_metadata().schema_descr().root_schema().get_fields();
+    if let Some(other) = columns.iter().find(|column| table.field_with_name(column.name()).is_err()) {
+        let message = format!("the file has a column '{}', which the first files of the table have not", other.name());
+        let error = Error::new(ErrorKind::Input, message).at("file", &object.location);
+        return Err(error.hint("give the files with other columns as an input of their own, by a glob"));
+    }
     let groups = metadata.row_groups().iter();
     let groups = groups
         .map(|group| RowGroup { rows: group.num_rows().max(0) as u64, bytes: group.compressed_size().max(0) as u64 });
@@ -180,12 +201,37 @@ fn cuts(file: usize, groups: &[RowGroup], most: u64) -> Vec<Cut> {
                     last.bytes += bytes;
                     last.after -= rows;
                 }
-                None => cuts.push(Cut { file, before, rows: Some(rows), after: total - before - rows, bytes }),
+                None => {
+                    let after = total - before - rows;
+                    cuts.push(Cut { file, files: 1, before, rows: Some(rows), after, bytes });
+                }
             }
             before += rows;
         }
     }
     cuts
+}
+
+/// Joins whole files that follow each other up to `most` rows, by how many each may have.
+fn joined(cuts: impl Iterator<Item = Cut>, most: u64, rows: impl Fn(&Cut) -> u64) -> Vec<Cut> {
+    let mut all: Vec<Cut> = Vec::new();
+    let mut room = 0;
+    for cut in cuts {
+        let own = rows(&cut);
+        match all.last_mut().filter(|last| last.is_whole() && cut.is_whole() && own <= room) {
+            Some(last) => {
+                last.files = cut.file + 1 - last.file;
+                last.rows = last.rows.zip(cut.rows).map(|(some, more)| some + more);
+                last.bytes += cut.bytes;
+                room -= own;
+            }
+            None => {
+                all.push(cut);
+                room = most.saturating_sub(own);
+            }
+        }
+    }
+    all
 }
 
 /// One unit's rows.
@@ -196,15 +242,15 @@ struct UnitTable {
 }
 
 impl UnitTable {
-    /// The file, of which only the unit's rows are read.
-    fn file(&self) -> PartitionedFile {
-        let file = self.input.files[self.cut.file].clone();
-        let Some(selection) = self.cut.selection() else { return file };
+    /// The files; of one that is cut only the unit's rows are read.
+    fn files(&self) -> Vec<PartitionedFile> {
+        let files = &self.input.files[self.cut.range()];
+        let (Some(selection), [file]) = (self.cut.selection(), files) else { return files.to_vec() };
         // What is known of the whole file is not of its part.
-        let mut part = PartitionedFile::new_from_meta(file.object_meta);
-        part.partition_values = file.partition_values;
+        let mut part = PartitionedFile::new_from_meta(file.object_meta.clone());
+        part.partition_values.clone_from(&file.partition_values);
         part.extensions.insert(selection);
-        part
+        vec![part]
     }
 }
 
@@ -230,7 +276,7 @@ impl TableProvider for UnitTable {
             .with_table_partition_cols(input.partition_columns.clone())
             .build();
         let config = FileScanConfigBuilder::new(input.store_url.clone(), input.format.file_source(table))
-            .with_file_groups(vec![FileGroup::new(vec![self.file()])])
+            .with_file_groups(vec![FileGroup::new(self.files())])
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
@@ -255,5 +301,17 @@ mod tests {
         assert_eq!(shape(&[250], 100), [(0, Some(83), 167), (83, Some(83), 84), (166, Some(84), 0)]);
         assert_eq!(shape(&[30, 0, 101, 49], 100), [(0, Some(80), 100), (80, Some(100), 0)]);
         assert_eq!(shape(&[], 100), []);
+    }
+
+    #[test]
+    fn small_files_share_a_unit_and_large_ones_do_not() {
+        let rows = [30, 30, 0, 40, 250, 60, 50, 7];
+        let files =
+            rows.iter().enumerate().flat_map(|(file, rows)| cuts(file, &[RowGroup { rows: *rows, bytes: 1 }], 100));
+        let units = joined(files, 100, |cut| cut.rows.unwrap());
+        let shape: Vec<_> = units.iter().map(|unit| (unit.range(), unit.before, unit.rows.unwrap())).collect();
+        let expected = [(0..4, 0, 100), (4..5, 0, 83), (4..5, 83, 83), (4..5, 166, 84), (5..6, 0, 60), (6..8, 0, 57)];
+        assert_eq!(shape, expected);
+        assert_eq!(units.iter().map(|unit| unit.rows.unwrap()).sum::<u64>(), rows.iter().sum::<u64>());
     }
 }

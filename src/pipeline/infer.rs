@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Instant};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, StringArray},
-    datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, SchemaRef},
+    array::{Array, ArrayRef, AsArray, FixedSizeListArray, PrimitiveArray, RecordBatch, StringArray},
+    datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int64Type, SchemaRef},
 };
 use datafusion::{
     common::{Column, TableReference},
@@ -122,8 +122,8 @@ fn failed(file: &str, e: &DataFusionError) -> Error {
     Error::from_datafusion("a unit cannot be worked", e).at("file", file)
 }
 
-/// A batch as a catalogue can have it. Texts and lists without a value are empty and NaN, as astropy cannot read NULLs of
-/// these types.
+/// A batch as a catalogue can have it. Texts, lists and elements of lists without a value are empty and NaN, as astropy
+/// cannot read NULLs of these types; that of each is so by its type alone, whatever its neighbours have.
 fn checked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let ids = batch.column_by_name(ID_COLUMN);
     let columns = batch.columns().iter().zip(schema.fields());
@@ -133,35 +133,36 @@ fn checked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 }
 
 fn without_nulls(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Result<ArrayRef> {
-    if column.null_count() == 0 || matches!(column.data_type(), DataType::Float32 | DataType::Float64) {
-        let position = POSITION_COLUMNS.contains(&field.name().as_str());
-        return if position && column.null_count() > 0 { Err(null(column, field, ids)) } else { Ok(column.clone()) };
-    }
+    let is_position = POSITION_COLUMNS.contains(&field.name().as_str());
     match column.data_type() {
+        DataType::Float32 | DataType::Float64 if !is_position => Ok(column.clone()),
         DataType::Utf8 => {
             let text = column.as_string::<i32>().iter().map(|value| Some(value.unwrap_or_default()));
             Ok(Arc::new(text.collect::<StringArray>()))
         }
-        DataType::FixedSizeList(item, length) => {
+        DataType::FixedSizeList(item, length) if item.data_type().is_floating() => {
             let lists = column.as_fixed_size_list();
-            let known = |i: usize| lists.is_valid(i / (*length).max(1) as usize);
-            let values: ArrayRef = match item.data_type() {
-                DataType::Float32 => {
-                    let values = lists.values().as_primitive::<Float32Type>().iter().enumerate();
-                    let filled = values.map(|(i, v)| v.filter(|_| known(i)).unwrap_or(f32::NAN));
-                    Arc::new(Float32Array::from_iter_values(filled))
-                }
-                DataType::Float64 => {
-                    let values = lists.values().as_primitive::<Float64Type>().iter().enumerate();
-                    let filled = values.map(|(i, v)| v.filter(|_| known(i)).unwrap_or(f64::NAN));
-                    Arc::new(Float64Array::from_iter_values(filled))
-                }
+            let elements = match item.data_type() {
+                DataType::Float32 => filled::<Float32Type>(lists, f32::NAN),
+                DataType::Float64 => filled::<Float64Type>(lists, f64::NAN),
                 _ => return Err(null(column, field, ids)),
             };
-            Ok(Arc::new(FixedSizeListArray::new(item.clone(), *length, values, None)))
+            let failed =
+                |e| Error::new(ErrorKind::Plan, "a list cannot be written").at("column", field.name()).source(e);
+            let lists = FixedSizeListArray::try_new_with_length(item.clone(), *length, elements, None, column.len());
+            Ok(Arc::new(lists.map_err(failed)?))
         }
+        _ if column.null_count() == 0 => Ok(column.clone()),
         _ => Err(null(column, field, ids)),
     }
+}
+
+/// The elements of lists, with `missing` for those that have no value and those of lists that have none.
+fn filled<T: ArrowPrimitiveType>(lists: &FixedSizeListArray, missing: T::Native) -> ArrayRef {
+    let length = lists.value_length().max(1) as usize;
+    let values = lists.values().as_primitive::<T>().iter().enumerate();
+    let filled = values.map(|(i, value)| value.filter(|_| lists.is_valid(i / length)).unwrap_or(missing));
+    Arc::new(PrimitiveArray::<T>::from_iter_values(filled))
 }
 
 /// That a value is missing which readers need.
@@ -183,4 +184,73 @@ fn null(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Error {
         }
     };
     error.hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{
+        array::{Float64Array, Int64Array},
+        datatypes::Schema,
+    };
+
+    use super::*;
+
+    /// A batch of an identifier, a list of two numbers, a text and a number, each without a value in some rows.
+    fn batch(rows: &[(i64, Option<[Option<f64>; 2]>)]) -> RecordBatch {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|(id, _)| *id)));
+        let lists = rows.iter().map(|(_, list)| list.as_ref().map(|list| list.to_vec()));
+        let lists: ArrayRef = Arc::new(FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(lists, 2));
+        let text: ArrayRef =
+            Arc::new(rows.iter().map(|(id, _)| (id % 2 == 0).then_some("even")).collect::<StringArray>());
+        let number: ArrayRef =
+            Arc::new(rows.iter().map(|(id, _)| (id % 2 == 0).then_some(1.5)).collect::<Float64Array>());
+        RecordBatch::try_from_iter_with_nullable([
+            (ID_COLUMN, ids, true),
+            ("pair", lists, true),
+            ("text", text, true),
+            ("number", number, true),
+        ])
+        .unwrap()
+    }
+
+    fn elements(batch: &RecordBatch) -> Vec<f64> {
+        let lists = batch.column(1).as_fixed_size_list();
+        assert_eq!((lists.null_count(), lists.values().null_count()), (0, 0));
+        lists.values().as_primitive::<Float64Type>().values().to_vec()
+    }
+
+    #[test]
+    fn what_is_missing_is_filled_whatever_the_other_rows_have() {
+        let rows =
+            [(1, Some([Some(1.0), None])), (2, None), (3, Some([None, None])), (4, Some([Some(2.0), Some(3.0)]))];
+        let whole = checked(&batch(&rows), &batch(&rows).schema()).unwrap();
+        let expected = [1.0, f64::NAN, f64::NAN, f64::NAN, f64::NAN, f64::NAN, 2.0, 3.0];
+        let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&elements(&whole)), bits(&expected));
+        for size in 1..=rows.len() {
+            for (number, part) in rows.chunks(size).enumerate() {
+                let slice = batch(&rows).slice(number * size, part.len());
+                for part in [batch(part), slice] {
+                    let filled = checked(&part, &part.schema()).unwrap();
+                    assert_eq!(filled, whole.slice(number * size, part.num_rows()), "rows {size} at a time");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_identifier_or_position_is_an_error_and_a_missing_number_is_none() {
+        let column = |name: &str, values: Vec<Option<f64>>| {
+            let column: ArrayRef = Arc::new(Float64Array::from(values));
+            (Schema::new(vec![Field::new(name, DataType::Float64, true)]), column)
+        };
+        let (schema, missing) = column("ra", vec![Some(1.0), None]);
+        let e = without_nulls(&missing, schema.field(0), None).unwrap_err().to_string();
+        assert!(e.contains("no value") && e.contains("column ra"), "{e}");
+        let (schema, missing) = column("teff", vec![Some(1.0), None]);
+        assert_eq!(without_nulls(&missing, schema.field(0), None).unwrap().null_count(), 1);
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
+        let field = Field::new(ID_COLUMN, DataType::Int64, true);
+        assert!(without_nulls(&ids, &field, None).is_err());
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     model::Model,
     release::{
         Storage,
-        catalogue::{Catalogue, leaf_schema},
+        catalogue::{Catalogue, ID_COLUMN, POSITION_COLUMNS, leaf_schema},
         clock,
         commit::{self, Commit},
         paths::{self, JobPaths},
@@ -54,7 +54,7 @@ pub struct Unit {
     pub id: String,
     /// What it reads.
     pub cut: Cut,
-    /// The file, for messages.
+    /// The file, or the first of several, for messages.
     pub file: String,
 }
 
@@ -121,9 +121,10 @@ impl Job {
         let paths = JobPaths::new(&id);
         let files: Vec<&ObjectMeta> = input.files().collect();
         let units = cuts.into_iter().map(|cut| {
-            let file = files[cut.file];
-            let place = serde_json::json!([id, file.location.to_string(), state_of(file), cut.before, cut.rows]);
-            Unit { id: hash(&place), cut, file: file.location.to_string() }
+            let files = &files[cut.range()];
+            let states = files.iter().map(|file| (file.location.to_string(), state_of(file))).collect::<Vec<_>>();
+            let file = shown(files);
+            Unit { id: hash(&serde_json::json!([id, states, cut.before, cut.rows])), cut, file }
         });
         let units = units.collect();
         Ok(Self { id, paths, spec, schema, units, input })
@@ -153,6 +154,12 @@ impl Job {
     pub fn release_folder(&self) -> String {
         paths::release(&self.spec.catalogue.version, &self.id)
     }
+}
+
+/// The files of a unit, for messages.
+fn shown(files: &[&ObjectMeta]) -> String {
+    let first = files.first().map_or_else(String::new, |file| file.location.to_string());
+    if files.len() > 1 { format!("{first} and {} after it", files.len() - 1) } else { first }
 }
 
 /// What of a file changes when it does: its ETag, else its time.
@@ -185,8 +192,18 @@ fn catalogue(pipeline: &Pipeline, model: &Model) -> Catalogue {
         highest_order: pipeline.tiling.highest_order,
         skymap_order: SKYMAP_ORDER.max(pipeline.tiling.highest_order),
         margin_arcsec: (margin > 0.0).then_some(margin),
-        default_columns: Vec::new(),
+        default_columns: default_columns(&pipeline.default_columns),
+        index: pipeline.tiling.index.clone(),
+        cuts: pipeline.cuts.clone(),
     }
+}
+
+/// The columns that readers load unless told otherwise: positions and identifiers are always among them, as searches need
+/// them.
+fn default_columns(named: &[String]) -> Vec<String> {
+    let needed = [ID_COLUMN, POSITION_COLUMNS[0], POSITION_COLUMNS[1]].map(str::to_owned);
+    let needed = needed.into_iter().filter(|name| !named.is_empty() && !named.contains(name));
+    needed.chain(named.iter().cloned()).collect()
 }
 
 fn described(schema: &Schema) -> Vec<[String; 4]> {

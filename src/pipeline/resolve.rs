@@ -62,6 +62,8 @@ pub struct Pipeline {
     pub doi: Option<String>,
     /// Bibcodes and URLs to cite.
     pub references: Vec<String>,
+    /// Columns that readers load unless told otherwise; all if there are none.
+    pub default_columns: Vec<String>,
     /// The query.
     pub sql: Sql,
     /// The model.
@@ -175,6 +177,7 @@ impl Pipeline {
             license: typed.license,
             doi: typed.doi,
             references: typed.references,
+            default_columns: typed.default_columns,
             sql: Sql { path: sql_path, sha256: format!("{:x}", Sha256::digest(sql.as_bytes())), text: sql },
             model,
             precision: typed.precision,

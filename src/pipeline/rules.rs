@@ -157,10 +157,13 @@ fn tiling(document: &Document, typed: &PipelineFile) -> Result<()> {
                 tiling.highest_order
             )));
     }
-    for (i, name) in tiling.index.iter().enumerate() {
-        if tiling.index[..i].contains(name) {
-            return Err(document.error("tiling.index", format!("'{name}' is there twice")));
+    for (key, names) in [("tiling.index", &tiling.index), ("default_columns", &typed.default_columns)] {
+        if let Some(name) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
+            return Err(document.error(key, format!("'{name}' is there twice")));
         }
+    }
+    if let Some((name, _)) = typed.cuts.iter().find(|(_, condition)| condition.trim().is_empty()) {
+        return Err(document.error(&format!("cuts.{name}"), "must not be empty"));
     }
     Ok(())
 }

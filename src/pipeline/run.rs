@@ -340,8 +340,7 @@ impl Run {
             claim: self.job.paths.tile_claim(*tile),
             lease: self.job.paths.lease(&tile.to_string()),
         });
-        let tasks = tasks.collect();
-        let (this, shared) = (self.clone(), layout.clone());
+        let (tasks, this, shared) = (tasks.collect(), self.clone(), layout.clone());
         let work = move |number: usize| {
             let (this, layout) = (this.clone(), shared.clone());
             async move {
@@ -363,6 +362,7 @@ impl Run {
     fn arrangement<'a>(&'a self, layout: &'a Layout) -> Arrangement<'a> {
         Arrangement {
             context: &layout.reader,
+            functions: self.session.context(),
             storage: &self.storage,
             job: &self.job.paths,
             schema: self.job.schema.clone(),

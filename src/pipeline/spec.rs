@@ -32,6 +32,9 @@ pub struct PipelineFile {
     /// What to cite: bibcodes of 19 characters or URLs.
     #[serde(default)]
     pub references: Vec<String>,
+    /// Columns that readers load unless told otherwise, besides source_id, ra and dec; none means all.
+    #[serde(default)]
+    pub default_columns: Vec<String>,
     /// File with the query: one SELECT, which reads the inputs by their names.
     pub sql: String,
     /// Model file, path or URL, or the name of the one that lamcat carries [default: that one].
@@ -52,7 +55,8 @@ pub struct PipelineFile {
     /// Unit, UCD and description of output columns, where lamcat does not know them.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnText>,
-    /// Cuts on quality by name: conditions on output columns, which readers of the catalogue can use.
+    /// Cuts on quality by name: conditions on output columns in SQL, which readers of the catalogue can use. The release
+    /// has them in its properties, its VOTable and its page, with the rows that pass each.
     #[serde(default)]
     pub cuts: BTreeMap<String, String>,
     /// What a release must satisfy to become the current one.
@@ -115,7 +119,7 @@ pub struct Tiling {
     /// Width in arcseconds of the margin of neighbouring rows that each tile gets for crossmatches; 0 for none.
     #[schemars(range(min = 0.0))]
     pub margin_arcsec: f64,
-    /// Columns by whose values rows can be found: integers or text.
+    /// Columns by whose values rows can be found, of integers or text: each gets an index catalogue; none for [].
     pub index: Vec<String>,
 }
 

@@ -59,6 +59,8 @@ pub struct TileClaim {
 pub struct Arrangement<'a> {
     /// To read the units with; see [`reader`].
     pub context: &'a SessionContext,
+    /// With the functions that cuts may call.
+    pub functions: &'a SessionContext,
     /// Where everything is.
     pub storage: &'a Storage,
     /// The job's files.

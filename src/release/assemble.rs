@@ -11,14 +11,15 @@ use sha2::{Digest, Sha256};
 
 use super::{
     arrange::{Arrangement, TileClaim},
-    catalogue::{Catalogue, Extent, partition_info},
+    catalogue::{Catalogue, Extent, ID_COLUMN, partition_info},
+    cuts::{self, CutRows},
     dataset, index,
     parquet_file::{Effort, TableWriter, Written, schema_file},
     paths, sky,
     storage::{Storage, json},
     tiles::{Tile, Tiling},
 };
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What a release is made of: every file with its hash. Written last; a folder without it is no release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Manifest {
     pub job: String,
     /// Rows of the main catalogue.
     pub rows: u64,
+    /// The named cuts, with the rows that pass each.
+    #[serde(default)]
+    pub cuts: Vec<CutRows>,
     /// All files but this one, in the order of their paths; paths below the release's folder.
     pub files: Vec<Written>,
 }
@@ -72,9 +76,10 @@ pub async fn assemble(
     if let (Some(name), Some(arcsec)) = (catalogue.margin(), catalogue.margin_arcsec) {
         files.margin(arrangement, catalogue, tiles, &name, arcsec).await?;
     }
-    files.index(arrangement, catalogue, &main.tiles).await?;
+    files.indices(arrangement, catalogue, &main.tiles).await?;
+    let cuts = cuts::count(arrangement, &leaves, &catalogue.cuts).await?;
     files.small(paths::COLLECTION_PROPERTIES, catalogue.collection_properties()).await?;
-    files.small("schema.md", columns_markdown(catalogue, &arrangement.schema)).await?;
+    files.small("schema.md", columns_markdown(catalogue, &arrangement.schema, &cuts)).await?;
     files.small("CITATION", citation(catalogue)).await?;
     let (name, version, job) = (catalogue.name.clone(), catalogue.version.clone(), catalogue.job.clone());
     let mut listed = files.written;
@@ -83,7 +88,7 @@ pub async fn assemble(
         file.path = below(&file.path);
     }
     listed.sort_by(|a, b| a.path.cmp(&b.path));
-    let manifest = Manifest { name, version, job, rows: main.rows, files: listed };
+    let manifest = Manifest { name, version, job, rows: main.rows, cuts, files: listed };
     arrangement.storage.put(&format!("{folder}/{}", paths::MANIFEST), json(&manifest)).await?;
     Ok(manifest)
 }
@@ -169,23 +174,33 @@ impl Files<'_> {
         self.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await
     }
 
-    async fn index(&mut self, arrangement: &Arrangement<'_>, catalogue: &Catalogue, tiles: &[Tile]) -> Result<()> {
+    /// An index of each column that is to have one. Identifiers are unique, whether they have one or not.
+    async fn indices(&mut self, arrangement: &Arrangement<'_>, catalogue: &Catalogue, tiles: &[Tile]) -> Result<()> {
         let rows: Vec<&Written> = arrangement.units.iter().filter_map(|unit| unit.rows.as_ref()).collect();
-        let (name, tiling) = (catalogue.index(), Tiling::new(tiles.to_vec()));
-        let folder = format!("{}/{name}", self.folder);
-        let parts = index::write(arrangement.context, self.storage, &rows, &tiling, &folder).await?;
-        self.written.extend_from_slice(&parts);
-        self.small(&format!("{name}/{}", paths::COMMON_METADATA), schema_file(&index::schema(), &[])?).await?;
-        if let Some(all) = dataset::all_row_groups(self.storage, &folder, &parts).await? {
-            self.small(&format!("{name}/{}", paths::METADATA), all).await?;
+        let tiling = Tiling::new(tiles.to_vec());
+        if !catalogue.index.iter().any(|column| column == ID_COLUMN) {
+            index::check_unique(arrangement.context, self.storage, &rows).await?;
         }
-        let extent = Extent::of(Vec::new(), &parts);
-        self.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), catalogue.index_properties(&extent)).await
+        for column in &catalogue.index {
+            let missing = |e| Error::new(ErrorKind::Plan, "the column that is to be indexed is not there").source(e);
+            let field = arrangement.schema.field_with_name(column).map_err(missing)?;
+            let name = paths::index_name(&catalogue.name, column);
+            let folder = format!("{}/{name}", self.folder);
+            let parts = index::write(arrangement.context, self.storage, &rows, field, &tiling, &folder).await?;
+            self.written.extend_from_slice(&parts);
+            self.small(&format!("{name}/{}", paths::COMMON_METADATA), schema_file(&index::schema(field), &[])?).await?;
+            if let Some(all) = dataset::all_row_groups(self.storage, &folder, &parts).await? {
+                self.small(&format!("{name}/{}", paths::METADATA), all).await?;
+            }
+            let properties = catalogue.index_properties(column, &Extent::of(Vec::new(), &parts));
+            self.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await?;
+        }
+        Ok(())
     }
 }
 
-/// The columns with their units, UCDs and descriptions.
-fn columns_markdown(catalogue: &Catalogue, schema: &Schema) -> String {
+/// The columns with their units, UCDs and descriptions, and the cuts with the rows that pass them.
+fn columns_markdown(catalogue: &Catalogue, schema: &Schema, cuts: &[CutRows]) -> String {
     let mut text = format!("# {} {}\n\n{}\n\n", catalogue.title, catalogue.version, catalogue.description);
     text.push_str("| column | type | unit | UCD | description |\n|---|---|---|---|---|\n");
     for field in schema.fields() {
@@ -193,6 +208,12 @@ fn columns_markdown(catalogue: &Catalogue, schema: &Schema) -> String {
         let (unit, ucd, description) = (of("unit"), of("ucd"), of("description"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| {} | {} | {unit} | {ucd} | {description} |", field.name(), field.data_type());
+    }
+    if !cuts.is_empty() {
+        text.push_str("\n| cut | rows | condition (SQL) |\n|---|---|---|\n");
+        for CutRows { name, condition, rows } in cuts {
+            let _ = writeln!(text, "| {name} | {rows} | {} |", condition.replace('|', "\\|").replace('\n', " "));
+        }
     }
     text
 }

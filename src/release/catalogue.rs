@@ -1,6 +1,6 @@
 //! What a catalogue is, and what its properties files say of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub const ID_COLUMN: &str = "source_id";
 pub const POSITION_COLUMNS: [&str; 2] = ["ra", "dec"];
 /// Version of HATS, and the day of that version.
 const HATS: (&str, &str) = ("v1.0", "2025-08-22");
+/// How the keys of cuts begin in properties files; their names follow.
+pub const CUT_KEY: &str = "lamcat_cut_";
 const SOFTWARE: &str = concat!("lamcat v", env!("CARGO_PKG_VERSION"));
 
 /// A catalogue to be published.
@@ -63,6 +65,12 @@ pub struct Catalogue {
     pub margin_arcsec: Option<f64>,
     /// Columns that lsdb loads unless told otherwise; empty means all.
     pub default_columns: Vec<String>,
+    /// Columns by whose values rows can be found, each by an index catalogue.
+    #[serde(default)]
+    pub index: Vec<String>,
+    /// Named cuts: conditions on columns, in SQL.
+    #[serde(default)]
+    pub cuts: BTreeMap<String, String>,
 }
 
 /// Rows, bytes and tiles of one of a collection's catalogues.
@@ -103,10 +111,10 @@ impl Catalogue {
         self.margin_arcsec.map(|arcsec| paths::margin_name(&self.name, arcsec))
     }
 
-    /// Name of the index of identifiers.
-    #[must_use]
-    pub fn index(&self) -> String {
-        paths::index_name(&self.name, ID_COLUMN)
+    /// The index that readers use unless told otherwise: that of the identifiers if there is one.
+    fn default_index(&self) -> String {
+        let first = self.index.iter().find(|column| *column == ID_COLUMN).or(self.index.first());
+        first.cloned().unwrap_or_default()
     }
 
     fn collection_name(&self) -> String {
@@ -117,16 +125,17 @@ impl Catalogue {
     #[must_use]
     pub fn collection_properties(&self) -> String {
         let margin = self.margin().unwrap_or_default();
+        let indices = self.index.iter().map(|column| format!("{column} {}", paths::index_name(&self.name, column)));
         let mut pairs = vec![
             ("obs_collection", self.collection_name()),
             ("hats_primary_table_url", self.name.clone()),
             ("all_margins", margin.clone()),
             ("default_margin", margin),
-            ("all_indexes", format!("{ID_COLUMN} {}", self.index())),
-            ("default_index", ID_COLUMN.to_owned()),
+            ("all_indexes", indices.collect::<Vec<_>>().join(" ")),
+            ("default_index", self.default_index()),
         ];
         pairs.extend(self.common());
-        text(&pairs)
+        self.text(pairs)
     }
 
     /// `hats.properties` of the main catalogue.
@@ -141,7 +150,7 @@ impl Catalogue {
         ];
         pairs.extend(placed(extent));
         pairs.extend(self.common());
-        text(&pairs)
+        self.text(pairs)
     }
 
     /// `hats.properties` of the margin.
@@ -155,21 +164,29 @@ impl Catalogue {
         ];
         pairs.extend(placed(extent));
         pairs.extend(self.common());
-        text(&pairs)
+        self.text(pairs)
     }
 
-    /// `hats.properties` of the index.
+    /// `hats.properties` of the index of a column.
     #[must_use]
-    pub fn index_properties(&self, extent: &Extent) -> String {
+    pub fn index_properties(&self, column: &str, extent: &Extent) -> String {
         let mut pairs = vec![
-            ("obs_collection", self.index()),
+            ("obs_collection", paths::index_name(&self.name, column)),
             ("dataproduct_type", "index".to_owned()),
             ("hats_primary_table_url", format!("../{}", self.name)),
-            ("hats_index_column", ID_COLUMN.to_owned()),
+            ("hats_index_column", column.to_owned()),
         ];
         pairs.extend(sized(extent));
         pairs.extend(self.common());
-        text(&pairs)
+        self.text(pairs)
+    }
+
+    /// A properties file, to which those of the cuts are added.
+    fn text(&self, pairs: Vec<(&str, String)>) -> String {
+        let cuts = self.cuts.iter().map(|(name, condition)| (format!("{CUT_KEY}{name}"), condition.clone()));
+        let cuts: Vec<(String, String)> = cuts.collect();
+        let cuts = cuts.iter().map(|(key, condition)| (key.as_str(), condition.clone()));
+        text(&pairs.into_iter().chain(cuts).collect::<Vec<_>>())
     }
 
     fn common(&self) -> Vec<(&'static str, String)> {

@@ -1,12 +1,16 @@
-//! The index of identifiers: which tile has a source, for every source, in the order of the identifiers.
+//! Indices: of every row in which tile it lies, in the order of a column's values. And whether identifiers are unique.
 
 use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, AsArray, RecordBatch, UInt8Array, UInt64Array},
+    compute::cast,
     datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
 };
-use datafusion::prelude::{ParquetReadOptions, SessionContext, ident};
+use datafusion::{
+    physical_plan::SendableRecordBatchStream,
+    prelude::{ParquetReadOptions, SessionContext, ident},
+};
 use futures::TryStreamExt;
 
 use super::{
@@ -22,14 +26,14 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a part at most.
 const PART_ROWS: u64 = 20_000_000;
-/// The sort by identifier. It has one part: what merged several would need memory too.
+/// The sort by value. It has one part: what merged several would need memory too.
 const SORT: Spilling = Spilling { bytes: 32 << 20, partitions: 1, sorts: 1, merged: 128, batch_rows: 2048 };
 
-/// Columns of the index.
+/// Columns of the index of a column.
 #[must_use]
-pub fn schema() -> SchemaRef {
+pub fn schema(column: &Field) -> SchemaRef {
     let columns = [
-        (ID_COLUMN, DataType::Int64),
+        (column.name().as_str(), column.data_type().clone()),
         (HEALPIX_COLUMN, DataType::Int64),
         ("Norder", DataType::UInt8),
         ("Npix", DataType::UInt64),
@@ -37,44 +41,72 @@ pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec()))
 }
 
-/// Writes the index of the rows of `units` into `folder`.
+/// Writes the index of the rows of `units` by the values of `column` into `folder`.
 ///
 /// # Errors
-/// If an identifier stands twice, if the units cannot be read, or the store cannot be written to.
+/// If the units cannot be read, the store cannot be written to, or the column is that of the identifiers and one stands
+/// twice.
 pub async fn write(
     context: &SessionContext,
     storage: &Storage,
     units: &[&Written],
+    column: &Field,
     tiling: &Tiling,
     folder: &str,
 ) -> Result<Vec<Written>> {
-    let urls: Vec<String> = units.iter().map(|file| storage.url(&file.path)).collect();
-    let options = ParquetReadOptions::default().file_sort_order(vec![sky_order()]);
-    let context = SORT.context(context).map_err(|e| unreadable(&e))?;
-    let frame = context.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
-    let frame = frame.select([ident(ID_COLUMN), ident(HEALPIX_COLUMN)]);
-    let frame = frame.and_then(|f| f.sort(vec![ident(ID_COLUMN).sort(true, false)])).map_err(|e| unreadable(&e))?;
-    let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
+    let schema = schema(column);
+    let mut rows = sorted(context, storage, units, column.name()).await?;
     let (mut written, mut last) = (Vec::new(), None);
-    let mut part = new_part(storage, folder, 0)?;
+    let new_part = |number: usize| {
+        let path = format!("{folder}/{}", paths::index_part(number));
+        TableWriter::new(storage, &path, &schema, &[], Effort::Published)
+    };
+    let mut part = new_part(0)?;
     let mut in_part = 0;
     while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
-        unique(&batch, &mut last)?;
+        if column.name() == ID_COLUMN {
+            unique(&batch, &mut last)?;
+        }
         if in_part + batch.num_rows() as u64 > PART_ROWS {
             written.push(part.finish().await?);
-            part = new_part(storage, folder, written.len())?;
+            part = new_part(written.len())?;
             in_part = 0;
         }
         in_part += batch.num_rows() as u64;
-        part.write(with_tiles(&batch, tiling)?).await?;
+        part.write(with_tiles(&batch, tiling, &schema)?).await?;
     }
     written.push(part.finish().await?);
     Ok(written)
 }
 
-fn new_part(storage: &Storage, folder: &str, number: usize) -> Result<TableWriter> {
-    let path = format!("{folder}/{}", paths::index_part(number));
-    TableWriter::new(storage, &path, &schema(), &[], Effort::Published)
+/// Makes sure that no identifier stands twice in `tables`; [`write`] does so too for the index of identifiers.
+///
+/// # Errors
+/// If one does, or the tables cannot be read.
+pub async fn check_unique(context: &SessionContext, storage: &Storage, tables: &[&Written]) -> Result<()> {
+    let mut rows = sorted(context, storage, tables, ID_COLUMN).await?;
+    let mut last = None;
+    while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
+        unique(&batch, &mut last)?;
+    }
+    Ok(())
+}
+
+/// The values of a column and the places of all rows of `tables`, by value, then place.
+async fn sorted(
+    context: &SessionContext,
+    storage: &Storage,
+    tables: &[&Written],
+    column: &str,
+) -> Result<SendableRecordBatchStream> {
+    let urls: Vec<String> = tables.iter().map(|file| storage.url(&file.path)).collect();
+    let options = ParquetReadOptions::default().file_sort_order(vec![sky_order()]);
+    let context = SORT.context(context).map_err(|e| unreadable(&e))?;
+    let frame = context.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
+    let columns = [ident(column), ident(HEALPIX_COLUMN)];
+    let order = columns.clone().map(|column| column.sort(true, false)).to_vec();
+    let frame = frame.select(columns).and_then(|f| f.sort(order)).map_err(|e| unreadable(&e))?;
+    frame.execute_stream().await.map_err(|e| unreadable(&e))
 }
 
 /// Makes sure that no identifier stands twice in rows sorted by it.
@@ -91,14 +123,16 @@ fn unique(batch: &RecordBatch, last: &mut Option<i64>) -> Result<()> {
     Ok(())
 }
 
-fn with_tiles(batch: &RecordBatch, tiling: &Tiling) -> Result<RecordBatch> {
+fn with_tiles(batch: &RecordBatch, tiling: &Tiling, schema: &SchemaRef) -> Result<RecordBatch> {
     let cells = batch.column(1).as_primitive::<Int64Type>();
     let tiles: Option<Vec<_>> = cells.values().iter().map(|cell| tiling.find(*cell)).collect();
     let tiles = tiles.ok_or_else(|| Error::new(ErrorKind::Input, "a row of a unit lies in no tile"))?;
     let orders: ArrayRef = Arc::new(UInt8Array::from_iter_values(tiles.iter().map(|tile| tile.order)));
     let pixels: ArrayRef = Arc::new(UInt64Array::from_iter_values(tiles.iter().map(|tile| tile.pixel)));
-    let columns = vec![batch.column(0).clone(), batch.column(1).clone(), orders, pixels];
-    RecordBatch::try_new(schema(), columns).map_err(|e| Error::new(ErrorKind::Io, "cannot write the index").source(e))
+    let failed = |e| Error::new(ErrorKind::Io, "cannot write the index").source(e);
+    let values = cast(batch.column(0), schema.field(0).data_type()).map_err(failed)?;
+    let columns = vec![values, batch.column(1).clone(), orders, pixels];
+    RecordBatch::try_new(schema.clone(), columns).map_err(failed)
 }
 
 #[cfg(test)]
@@ -142,7 +176,8 @@ mod tests {
         context.register_object_store(&url, store);
         let (units, tile) = (units(&storage, 40, 10_000).await, Tile::new(0, 0).unwrap());
         let units: Vec<&Written> = units.iter().collect();
-        let parts = write(&context, &storage, &units, &Tiling::new(vec![tile]), "index").await.unwrap();
+        let column = Field::new(ID_COLUMN, DataType::Int64, true);
+        let parts = write(&context, &storage, &units, &column, &Tiling::new(vec![tile]), "index").await.unwrap();
         assert_eq!(parts.len(), 1);
         let mut rows = dataset::open(&storage, &parts[0].path).await.unwrap().build().unwrap();
         let mut next = 0;

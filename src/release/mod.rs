@@ -18,6 +18,7 @@ pub mod attempt;
 pub mod catalogue;
 pub mod clock;
 pub mod commit;
+pub mod cuts;
 pub mod dataset;
 pub mod diff;
 pub mod garbage;

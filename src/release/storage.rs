@@ -60,6 +60,12 @@ impl Storage {
         &self.store
     }
 
+    /// The address of the store's own root.
+    #[must_use]
+    pub fn address(&self) -> &Url {
+        &self.url
+    }
+
     /// A file's path in the store.
     #[must_use]
     pub fn path(&self, name: &str) -> Path {

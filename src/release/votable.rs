@@ -18,6 +18,8 @@ pub const CONTENT_KEY: &str = "IVOA.VOTable-Parquet.content";
 const NAMESPACE: &str = "http://www.ivoa.net/xml/VOTable/v1.3";
 /// Identifier of the coordinate system within the document.
 const COOSYS: &str = "icrs";
+/// What is said of the condition of a cut.
+const CUT: &str = "Rows pass this cut where the condition, in SQL, is true";
 /// Epoch of Gaia DR3's positions.
 const EPOCH: &str = "J2016.0";
 
@@ -85,6 +87,22 @@ fn write(writer: &mut Writer<Vec<u8>>, catalogue: &Catalogue, schema: &Schema) -
     event(Event::Start(BytesStart::new("DESCRIPTION")))?;
     event(Event::Text(BytesText::new(&catalogue.title)))?;
     event(Event::End(BytesEnd::new("DESCRIPTION")))?;
+    for (name, condition) in &catalogue.cuts {
+        let length = condition.chars().count().to_string();
+        let attributes = [
+            ("name", format!("cut_{name}")),
+            ("datatype", "unicodeChar".to_owned()),
+            ("arraysize", length),
+            ("ucd", "meta.code.qual".to_owned()),
+            ("value", condition.clone()),
+        ];
+        let attributes = attributes.iter().map(|(key, value)| (*key, value.as_str()));
+        event(Event::Start(BytesStart::new("PARAM").with_attributes(attributes)))?;
+        event(Event::Start(BytesStart::new("DESCRIPTION")))?;
+        event(Event::Text(BytesText::new(CUT)))?;
+        event(Event::End(BytesEnd::new("DESCRIPTION")))?;
+        event(Event::End(BytesEnd::new("PARAM")))?;
+    }
     for field in schema.fields() {
         let described = |key: &str| field.metadata().get(key).filter(|v| !v.is_empty());
         event(Event::Start(field_tag(field)?))?;

@@ -56,7 +56,7 @@ impl Session {
             Files::Leaves(leaves) => {
                 let mut objects: Vec<ObjectMeta> = Vec::new();
                 for url in &leaves.orders {
-                    let listed = url.list_all_files(&state, store.as_ref(), "").await?;
+                    let listed = url.list_all_files(&state, store.as_ref(), &leaves.ending).await?;
                     objects.extend(listed.try_collect::<Vec<_>>().await?);
                 }
                 (leaves.folder, objects)

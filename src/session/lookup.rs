@@ -43,7 +43,7 @@ pub(super) struct Name {
     /// The file, or the folder in which files are looked for.
     pub(super) url: ListingTableUrl,
     /// What their paths below the folder must match.
-    pattern: Option<String>,
+    pub(super) pattern: Option<String>,
     pub(super) choice: TableChoice,
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &st
 }
 
 /// The folder of the release that a folder's `LATEST` names; the same folder if there is none.
-async fn released(store: &Arc<dyn ObjectStore>, url: ListingTableUrl) -> Result<ListingTableUrl> {
+pub(super) async fn released(store: &Arc<dyn ObjectStore>, url: ListingTableUrl) -> Result<ListingTableUrl> {
     // What a server answers to a name that it does not know is not to be relied on.
     if !may_be_folder(&url) || url.scheme().starts_with("http") {
         return Ok(url);
@@ -208,14 +208,14 @@ async fn below(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Fi
 }
 
 /// Whether no part of a path below `base` is hidden, but where `parts` of a glob name it.
-fn is_shown(base: &Path, path: &Path, parts: &[&str]) -> bool {
+pub(super) fn is_shown(base: &Path, path: &Path, parts: &[&str]) -> bool {
     let named = |first: char| parts.iter().any(|part| part.starts_with(first));
     let mut below = path.prefix_match(base).into_iter().flatten();
     below.all(|part| !part.as_ref().starts_with(['_', '.']) || part.as_ref().starts_with(named))
 }
 
 /// Whether a file is a table, by its name.
-fn is_table(path: &Path) -> bool {
+pub(super) fn is_table(path: &Path) -> bool {
     path.filename().is_some_and(is_table_name)
 }
 

@@ -2,18 +2,19 @@
 //! a name stands for is said in [`super::lookup`].
 
 use std::{
+    collections::HashMap,
     fmt,
     path::Path,
     sync::{Arc, OnceLock},
 };
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
     common::{Result, TableReference},
     datasource::file_format::{FileFormat, parquet::ParquetFormat},
-    datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
+    datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder},
     prelude::SessionContext,
@@ -23,8 +24,9 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::{
     file_format::format_of,
-    identifiers,
-    lookup::{Files, look_up, url_of},
+    hats, identifiers,
+    lookup::{Files, Name, look_up, may_be_folder, released, url_of},
+    many_files::ManyFiles,
     stores::LazyStores,
 };
 use crate::{
@@ -73,6 +75,10 @@ impl UrlTableFactory for PathTables {
         let Some(state) = self.state.get().and_then(|current| current()).filter(|_| is_path(name)) else {
             return Ok(None);
         };
+        if let Some(table) = many(&state, &self.stores, name).await.map_err(|e| unreadable(name, &e))? {
+            identifiers::remark_on(&without_secrets(name), &table.schema());
+            return Ok(Some(Arc::new(table)));
+        }
         let config = config(&state, &self.stores, name).await.map_err(|e| unreadable(name, &e))?;
         if let Some(schema) = &config.file_schema {
             identifiers::remark_on(&without_secrets(name), schema);
@@ -81,13 +87,28 @@ impl UrlTableFactory for PathTables {
     }
 }
 
+/// A table of very many files; `None` if there are few.
+async fn many(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Option<ManyFiles>> {
+    let Name { url, pattern: None, .. } = Name::new(stores, name)? else { return Ok(None) };
+    if !may_be_folder(&url) || url.scheme().starts_with("http") {
+        return Ok(None);
+    }
+    let store = state.runtime_env().object_store(&url)?;
+    let url = released(&store, url).await?;
+    let leaves = hats::leaves(&store, &url).await?;
+    ManyFiles::open(state, &store, &url, leaves.as_ref()).await
+}
+
 /// The files of a table, their format and their columns.
 async fn config(state: &SessionState, stores: &LazyStores, name: &str) -> Result<ListingTableConfig> {
     let lookup = look_up(state, stores, name).await?;
     let config = match lookup.files {
         // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
         Files::Leaves(leaves) => {
-            let config = ListingTableConfig::new_with_multi_paths(leaves.orders).infer_options(state).await?;
+            let factory = state.get_file_format_factory("parquet").ok_or_else(|| none_found(name))?;
+            let options = ListingOptions::new(factory.create(state, &HashMap::new())?);
+            let options = options.with_file_extension(leaves.ending);
+            let config = ListingTableConfig::new_with_multi_paths(leaves.orders).with_listing_options(options);
             config.infer_schema(state).await?
         }
         Files::Listed { objects, whole } => {
@@ -150,13 +171,24 @@ async fn with_units(state: &SessionState, config: ListingTableConfig) -> Result<
     let Some(first) = url.list_all_files(state, store.as_ref(), "").await?.next().await.transpose()? else {
         return Ok(config);
     };
-    let described = ParquetFormat::default().with_skip_metadata(false).infer_schema(state, &store, &[first]).await?;
+    let schema = described(state, &store, &first, &schema).await?;
+    Ok(config.with_schema(schema))
+}
+
+/// A schema with the units, UCDs and descriptions of the columns of a Parquet file.
+pub(super) async fn described(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    file: &ObjectMeta,
+    schema: &Schema,
+) -> Result<SchemaRef> {
+    let format = ParquetFormat::default().with_skip_metadata(false);
+    let described = format.infer_schema(state, store, std::slice::from_ref(file)).await?;
     let fields = schema.fields().iter().map(|field| match described.field_with_name(field.name()) {
         Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
         Err(_) => field.as_ref().clone(),
     });
-    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
-    Ok(config.with_schema(Arc::new(schema)))
+    Ok(Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
 }
 
 fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {

@@ -187,3 +187,14 @@ fn shipped_queries_take_real_stars() {
         assert!(((reference - predicted) / sigma - sigmas).abs() < 1e-4 * sigmas.abs().max(1.0), "{row:?}");
     }
 }
+
+#[test]
+fn the_seed_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let seed = |seed: &str| {
+        run(&mut eval(folder.path(), STARS, &["--seed", seed, "-q"]));
+        let metrics: serde_json::Value = serde_json::from_str(&written(folder.path(), "metrics.json")).unwrap();
+        metrics.to_string()
+    };
+    assert!(seed("3").contains("random inputs\":\"3\"") && seed("4").contains("random inputs\":\"4\""));
+}

@@ -58,7 +58,7 @@ fn gz(path: &Path, text: &str) {
 }
 
 /// A folder as the archive has it: spectra and sources in gzip files cut alike, with the list of MD5 sums.
-fn archive(rows: i64) -> tempfile::TempDir {
+pub fn archive(rows: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for table in ["xp", "gs"] {
         fs::create_dir(folder.path().join(table)).unwrap();

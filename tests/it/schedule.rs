@@ -365,3 +365,13 @@ fn the_next_times_are_said_and_what_cannot_be_scheduled() {
     let none = fail(&mut schedule(folder, "run", &[]));
     assert!(none.contains("the pipeline has no schedule") && none.contains("hint: add e.g."), "{none}");
 }
+
+#[test]
+fn a_run_that_is_later_than_its_grace_is_left_out() {
+    let folder = workplace(&format!("{HOURLY}misfire = \"skip\"\n"));
+    let folder = folder.path();
+    run(&mut once(folder, "2026-12-02T03:00:00Z"));
+    let late = |now: &str, more: &[&str]| run(once(folder, now).args(more)).0;
+    assert!(late("2026-12-02T04:05:00Z", &["--grace", "1m"]).contains("\"missed\""));
+    assert!(late("2026-12-02T05:05:00Z", &["--grace", "6m"]).contains("\"skipped\""));
+}

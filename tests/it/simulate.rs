@@ -116,3 +116,20 @@ fn the_program_simulates_and_says_what_is_missing() {
     let (rows, _) = run(lamcat(folder.path()).args(["sql", "-q", "--format", "csv", "-c", sql]));
     assert_eq!(rows, "stars,ids\n20,20\n");
 }
+
+#[test]
+fn every_setting_changes_the_stars() {
+    let Some(data) = shared("data").filter(|_| SIMULATOR.is_some()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = data.display().to_string();
+    let stars = |name: &str, more: &[&str]| {
+        let args = ["simulate", "--data", &data, "--rows", "20", "-o", name];
+        run(lamcat(folder.path()).args(args).args(more));
+        fs::read(folder.path().join(name)).unwrap()
+    };
+    let plain = stars("plain.parquet", &["--threads", "1"]);
+    assert!(stars("threads.parquet", &["--threads", "2"]) == plain, "threads share the work, and change nothing of it");
+    assert!(stars("seed.parquet", &["--seed", "9"]) != plain);
+    assert!(stars("dust.parquet", &["--dust", "f99"]) != plain);
+    assert!(stars("spread.parquet", &["--rv-spread", "0.5"]) != plain);
+}

@@ -255,3 +255,21 @@ fn what_cannot_be_trained_on_is_said_before_the_first_step() {
     let e = fail(&mut train(folder.path(), "run", &["--resume"]));
     assert!(e.contains("has no checkpoint to go on from"), "{e}");
 }
+
+#[test]
+fn the_course_of_a_run_is_that_of_its_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let course = ["--steps", "12", "--report-every", "1", "--lr", "0.01"];
+    let with = |dir: &str, more: &[&str]| {
+        run(&mut train(folder, dir, &[&course[..], more].concat()));
+        losses(folder, dir)
+    };
+    let plain = with("plain", &[]);
+    assert_eq!(with("again", &[]), plain);
+    assert_ne!(with("restarts", &["--restarts", "2"]), plain);
+    crate::model_files::tiny().save(folder.join("tiny.safetensors")).unwrap();
+    assert_ne!(with("normalised", &["--keep-normalisation", "tiny.safetensors"]), plain);
+    run(&mut train(folder, "short", &["--time-limit", "1s"]));
+    assert!(!losses(folder, "short").is_empty());
+}

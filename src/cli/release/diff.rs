@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::super::{
-    session_args::SessionArgs,
+    session_args::LimitArgs,
     stdout::out,
     text_table::{Cell, text_table},
 };
@@ -39,11 +39,11 @@ pub(in super::super) struct DiffArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    session: SessionArgs,
+    limits: LimitArgs,
 }
 
 pub(super) async fn run(args: DiffArgs) -> anyhow::Result<()> {
-    let session = args.session.open().await?;
+    let session = args.limits.open()?;
     let storage = session.storage(&args.store)?;
     let new = releases::find(&storage, args.new.as_deref()).await?;
     let old = match &args.old {

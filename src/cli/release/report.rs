@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use clap::Args;
 
-use super::super::{session_args::SessionArgs, stdout::out};
+use super::super::{session_args::LimitArgs, stdout::out};
 use crate::{outputs::write_whole, pipeline::report, release::releases};
 
 #[derive(Debug, Args)]
@@ -27,11 +27,11 @@ pub(in super::super) struct ReportArgs {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    session: SessionArgs,
+    limits: LimitArgs,
 }
 
 pub(super) async fn run(args: ReportArgs) -> anyhow::Result<()> {
-    let session = args.session.open().await?;
+    let session = args.limits.open()?;
     let storage = session.storage(&args.store)?;
     let release = releases::find(&storage, args.release.as_deref()).await?;
     let Some(file) = args.output else {

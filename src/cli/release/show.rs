@@ -38,7 +38,7 @@ pub(super) async fn run(args: &ReleaseArgs) -> anyhow::Result<()> {
         let shown = json!({
             "name": manifest.name, "version": manifest.version, "job": manifest.job, "rows": manifest.rows,
             "tiles": tiles, "files": manifest.files.len(), "bytes": bytes, "path": path, "properties": properties,
-            "columns": columns.collect::<Vec<_>>(),
+            "cuts": manifest.cuts, "columns": columns.collect::<Vec<_>>(),
         });
         return Ok(writeln!(out, "{shown:#}")?);
     }
@@ -49,9 +49,17 @@ pub(super) async fn run(args: &ReleaseArgs) -> anyhow::Result<()> {
         ("job", manifest.job.clone()),
         ("open", format!("lsdb.open_catalog(\"{path}\")")),
     ];
+    let cuts: Vec<(String, String)> = manifest
+        .cuts
+        .iter()
+        .map(|cut| (format!("cut {}", cut.name), format!("{} rows: {}", cut.rows, cut.condition)))
+        .collect();
+    pairs.extend(cuts.iter().map(|(key, value)| (key.as_str(), value.clone())));
     pairs.extend(properties.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let width = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     for (key, value) in pairs {
+        // The lines of a long text stand below each other.
+        let value = value.trim_end().replace('\n', &format!("\n{:width$}  ", ""));
         writeln!(out, "{key:<width$}  {value}")?;
     }
     let rows = schema.fields().iter().map(|field| {

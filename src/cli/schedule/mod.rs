@@ -58,6 +58,8 @@ pub(super) enum ScheduleCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The options of `lamcat schedule run` are taken too, so that its line can be given with another word; times are those of the file alone.
+
 Examples:
   lamcat schedule next pipelines/giants.toml -n 10
   lamcat schedule next pipelines/*.toml --from 2026-10-24T00:00:00Z --json")]
@@ -80,6 +82,8 @@ pub(super) struct NextArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The options of `lamcat schedule run` are taken too, so that its line can be given with another word; of them --store says whose history is shown.
+
 Examples:
   lamcat schedule history pipelines/giants.toml
   lamcat schedule history pipelines/giants.toml -n 1 --json")]

@@ -30,6 +30,7 @@ pub(super) fn all(found: &Findings) -> Result<String> {
         labels(found)?,
         errors(found)?,
         flags(found),
+        cuts(found),
         score(found)?,
         found.old.as_ref().map(|(_, _, diff)| Section {
             id: "diff",
@@ -146,6 +147,11 @@ fn errors(found: &Findings) -> Result<Option<Section>> {
 
 fn flags(found: &Findings) -> Option<Section> {
     found.contents.flags.then(|| Section { id: "flags", heading: "Quality flags", body: wide(&tables::flags(found)) })
+}
+
+fn cuts(found: &Findings) -> Option<Section> {
+    let some = !found.new.manifest.cuts.is_empty();
+    some.then(|| Section { id: "cuts", heading: "Cuts", body: wide(&tables::cuts(found)) })
 }
 
 fn score(found: &Findings) -> Result<Option<Section>> {

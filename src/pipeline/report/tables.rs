@@ -6,6 +6,7 @@ use crate::{
     pipeline::{gates::GateCheck, stages::StageTime},
     plot::{digits, escaped, table},
     release::{
+        cuts::CutRows,
         diff::{ColumnChange, ColumnDiff, Diff},
         summary::FLAG_BITS,
     },
@@ -60,6 +61,24 @@ pub(super) fn gates(gates: &[GateCheck]) -> String {
         vec![check.gate.clone(), check.limit.clone(), check.found.clone(), passed.to_owned()]
     };
     table("first", &["gate", "limit", "found", "result"], &gates.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The named cuts, and the rows that pass them.
+pub(super) fn cuts(found: &Findings) -> String {
+    let before = found.old.as_ref().map(|(old, ..)| &old.manifest);
+    let row = |cut: &CutRows| {
+        let mut row = vec![cut.name.clone(), cut.rows.to_string(), percent(cut.rows, found.new.manifest.rows)];
+        row.extend(before.map(|old| {
+            let same = old.cuts.iter().find(|earlier| earlier.name == cut.name);
+            same.map_or_else(|| "-".to_owned(), |earlier| percent(earlier.rows, old.rows))
+        }));
+        row.push(cut.condition.clone());
+        row
+    };
+    let mut header = vec!["cut", "rows", "share"];
+    header.extend(before.map(|_| "share before"));
+    header.push("condition (SQL)");
+    table("first last", &header, &found.new.manifest.cuts.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The values of labels.

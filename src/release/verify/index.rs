@@ -1,65 +1,142 @@
-//! The index against the rows of the main catalogue.
+//! The indices against the rows of the main catalogue.
+
+use std::{
+    cmp::Ordering,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use arrow::{
-    array::{AsArray, RecordBatch},
-    datatypes::{UInt8Type, UInt64Type},
+    array::{Array, ArrayRef, AsArray, RecordBatch, make_comparator},
+    compute::{SortOptions, cast},
+    datatypes::{DataType, Field, Int64Type, UInt8Type, UInt64Type},
+    util::display::array_value_to_string,
 };
+use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 
 use super::{
-    Check, Fault,
+    Check, Fault, Verifier,
     rows::{Sums, integers, mixed},
 };
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     release::{
         assemble::Manifest,
         catalogue::{HEALPIX_COLUMN, ID_COLUMN},
-        dataset, index, paths,
-        storage::Storage,
+        dataset, index,
+        parquet_file::Written,
+        paths,
         tiles::{Tile, Tiling},
     },
 };
 
-/// Whether the index has the rows of the main catalogue, each once.
-pub(super) async fn check(
-    storage: &Storage,
-    folder: &str,
-    manifest: &Manifest,
-    main: &Sums,
-    tiling: &Tiling,
-    faults: &mut Vec<Fault>,
-) -> Result<()> {
-    let name = paths::index_name(&manifest.name, ID_COLUMN);
-    let parts = (0..).map(|number| format!("{name}/{}", paths::index_part(number)));
-    let parts = parts.take_while(|part| manifest.files.iter().any(|file| file.path == *part));
-    let mut seen = Seen { tiling, rows: 0, sum: 0, last: None, faults: Vec::new(), part: String::new() };
-    for part in parts {
-        seen.part.clone_from(&part);
-        match seen.read(storage, &format!("{folder}/{part}")).await {
-            // The store is at fault, not the release.
-            Err(e) if e.is_retryable() => return Err(e),
-            Err(e) => seen.fault("read", e.to_string()),
-            Ok(()) => {}
-        }
-    }
-    let whole = seen.faults.iter().all(|(kind, _)| *kind != "read");
-    faults.extend(seen.faults.into_iter().map(|(_, fault)| fault));
-    let mut differs = |what: String| faults.push(Fault { check: Check::Index, file: name.clone(), what });
-    if seen.rows != main.rows {
-        differs(format!("the index has {} rows, the catalogue {}", seen.rows, main.rows));
-    } else if whole && seen.sum != main.indexed {
-        differs("the index is not of the catalogue's rows".into());
-    }
-    Ok(())
+/// The columns that have an index, with the names of those, as the collection's properties have them.
+pub(super) fn listed(all_indexes: Option<&str>) -> Vec<(String, String)> {
+    let words: Vec<&str> = all_indexes.unwrap_or_default().split_whitespace().collect();
+    words.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
 }
 
-/// What was read of the index so far.
+impl Verifier {
+    /// Whether each index has the rows of the main catalogue, each once, and no identifier stands twice.
+    pub(super) async fn indices(
+        &self,
+        manifest: &Manifest,
+        main: &Sums,
+        indices: &[(String, String)],
+        tiling: &Tiling,
+        faults: &mut Vec<Fault>,
+    ) -> Result<()> {
+        for (number, (column, name)) in indices.iter().enumerate() {
+            let said = self.property(name, paths::CATALOGUE_PROPERTIES, "hats_index_column").await?;
+            if said.as_ref() != Some(column) {
+                let what = format!("hats_index_column is {}, not {column}", said.unwrap_or_default());
+                let file = format!("{name}/{}", paths::CATALOGUE_PROPERTIES);
+                faults.push(Fault { check: Check::Properties, file, what });
+            }
+            let rows = self.index(manifest, (main, number), (column.as_str(), name.as_str()), tiling, faults).await?;
+            // That there are others than the catalogue's is said already.
+            if rows == main.rows {
+                self.check_count(name, rows, faults).await?;
+            }
+        }
+        if indices.iter().all(|(column, _)| column != ID_COLUMN) {
+            self.unique(manifest, faults).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads an index; gives its rows.
+    async fn index(
+        &self,
+        manifest: &Manifest,
+        (main, number): (&Sums, usize),
+        (column, name): (&str, &str),
+        tiling: &Tiling,
+        faults: &mut Vec<Fault>,
+    ) -> Result<u64> {
+        let parts = (0..).map(|number| format!("{name}/{}", paths::index_part(number)));
+        let parts = parts.take_while(|part| manifest.files.iter().any(|file| file.path == *part));
+        let mut seen = Seen { column, tiling, rows: 0, sum: 0, last: None, faults: Vec::new(), part: String::new() };
+        for part in parts {
+            seen.part.clone_from(&part);
+            if let Err(e) = seen.read(self, &format!("{}/{part}", self.folder)).await {
+                seen.fault("read", e.to_string());
+            }
+        }
+        let whole = seen.faults.iter().all(|(kind, _)| *kind != "read");
+        faults.extend(seen.faults.into_iter().map(|(_, fault)| fault));
+        let mut differs = |what: String| faults.push(Fault { check: Check::Index, file: name.to_owned(), what });
+        if seen.rows != main.rows {
+            differs(format!("the index has {} rows, the catalogue {}", seen.rows, main.rows));
+        } else if whole && main.indexed.get(number) != Some(&seen.sum) {
+            differs("the index is not of the catalogue's rows".into());
+        }
+        Ok(seen.rows)
+    }
+
+    /// Whether no identifier stands twice in a catalogue without an index of them.
+    async fn unique(&self, manifest: &Manifest, faults: &mut Vec<Fault>) -> Result<()> {
+        let leaves = manifest.tiles_of(&self.name).into_iter().map(|(_, file)| Written {
+            path: format!("{}/{file}", self.folder),
+            rows: 0,
+            bytes: 0,
+            sha256: String::new(),
+        });
+        let leaves: Vec<Written> = leaves.collect();
+        let context = SessionContext::new();
+        context.register_object_store(self.storage.address(), self.storage.store().clone());
+        let checked = index::check_unique(&context, &self.storage, &leaves.iter().collect::<Vec<_>>()).await;
+        if let Err(e) = checked {
+            faults.push(Fault { check: Check::Index, file: self.name.clone(), what: e.to_string() });
+        }
+        Ok(())
+    }
+}
+
+/// A number for each value of an indexed column; equal values have equal ones.
+pub(super) fn keys(column: &ArrayRef) -> Result<Vec<u64>> {
+    let bad = |e| Error::new(ErrorKind::Input, "a column cannot be indexed").source(e);
+    if column.data_type().is_integer() {
+        let values = cast(column, &DataType::Int64).map_err(bad)?;
+        return Ok(values.as_primitive::<Int64Type>().values().iter().map(|value| *value as u64).collect());
+    }
+    let texts = cast(column, &DataType::Utf8).map_err(bad)?;
+    let key = |text: Option<&str>| {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        hasher.finish()
+    };
+    Ok(texts.as_string::<i32>().iter().map(key).collect())
+}
+
+/// What was read of an index so far.
 struct Seen<'a> {
+    column: &'a str,
     tiling: &'a Tiling,
     rows: u64,
     sum: u64,
-    last: Option<i64>,
+    /// The last row's value.
+    last: Option<ArrayRef>,
     /// The first of each kind, since one wrong row is often many.
     faults: Vec<(&'static str, Fault)>,
     part: String,
@@ -72,10 +149,12 @@ impl Seen<'_> {
         }
     }
 
-    async fn read(&mut self, storage: &Storage, path: &str) -> Result<()> {
-        let damaged = |e| dataset::damaged(storage, path, e);
-        let reader = dataset::open(storage, path).await?;
-        if reader.schema().fields() != index::schema().fields() {
+    async fn read(&mut self, verifier: &Verifier, path: &str) -> Result<()> {
+        let damaged = |e| dataset::damaged(&verifier.storage, path, e);
+        let reader = dataset::open(&verifier.storage, path).await?;
+        let data_type = reader.schema().fields().first().map_or(DataType::Null, |field| field.data_type().clone());
+        let wanted = index::schema(&Field::new(self.column, data_type, true));
+        if reader.schema().fields() != wanted.fields() {
             self.fault("columns", "the columns are not those of an index".into());
             return Ok(());
         }
@@ -88,23 +167,48 @@ impl Seen<'_> {
 
     fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
-        let (ids, cells) = (integers(batch, ID_COLUMN)?, integers(batch, HEALPIX_COLUMN)?);
+        self.order(batch.column(0))?;
+        let cells = integers(batch, HEALPIX_COLUMN)?;
         let orders = batch.column(2).as_primitive::<UInt8Type>().values();
         let pixels = batch.column(3).as_primitive::<UInt64Type>().values();
-        for (row, id) in ids.iter().enumerate() {
-            match self.last {
-                Some(last) if last == *id => self.fault("twice", format!("{ID_COLUMN} {id} stands twice")),
-                Some(last) if last > *id => self.fault("order", format!("{ID_COLUMN} {id} is out of order")),
-                _ => {}
-            }
-            self.last = Some(*id);
+        for (row, key) in keys(batch.column(0))?.into_iter().enumerate() {
             let tile = Tile::new(orders[row], pixels[row]);
             if tile.is_none() || tile != self.tiling.find(cells[row]) {
-                self.fault("tile", format!("{ID_COLUMN} {id} is said to lie in a tile that it does not"));
+                let what = format!("{} is said to lie in a tile that it does not", self.value(batch.column(0), row));
+                self.fault("tile", what);
             }
-            let of_row = [*id as u64, cells[row] as u64, u64::from(orders[row]), pixels[row]];
+            let of_row = [key, cells[row] as u64, u64::from(orders[row]), pixels[row]];
             self.sum = self.sum.wrapping_add(mixed(&of_row));
         }
         Ok(())
+    }
+
+    /// Whether values come in their order, and identifiers once.
+    fn order(&mut self, values: &ArrayRef) -> Result<()> {
+        let bad = |e| Error::new(ErrorKind::Input, "the values of an index cannot be compared").source(e);
+        let options = SortOptions { descending: false, nulls_first: false };
+        if let Some(last) = self.last.take().filter(|_| !values.is_empty()) {
+            let across = make_comparator(&last, values, options).map_err(bad)?;
+            self.compare(across(0, 0), values, 0);
+        }
+        let within = make_comparator(values, values, options).map_err(bad)?;
+        (1..values.len()).for_each(|row| self.compare(within(row - 1, row), values, row));
+        self.last = values.len().checked_sub(1).map(|row| values.slice(row, 1));
+        Ok(())
+    }
+
+    /// Notes what is wrong with a row whose value compares so with that of the row before.
+    fn compare(&mut self, before: Ordering, values: &ArrayRef, row: usize) {
+        match before {
+            Ordering::Greater => self.fault("order", format!("{} is out of order", self.value(values, row))),
+            Ordering::Equal if self.column == ID_COLUMN => {
+                self.fault("twice", format!("{} stands twice", self.value(values, row)));
+            }
+            _ => {}
+        }
+    }
+
+    fn value(&self, column: &ArrayRef, row: usize) -> String {
+        format!("{} {}", self.column, array_value_to_string(column, row).unwrap_or_default())
     }
 }

@@ -123,7 +123,10 @@ impl Verifier {
             None => None,
         };
         let margin = threshold.and_then(|t| t.parse().ok()).and_then(|arcsec| Margin::new(&tiling, arcsec).ok());
-        let checked = self.leaves(name, leaves, Part::Main(margin), &mut report.faults).await?;
+        let indices = self.property("", paths::COLLECTION_PROPERTIES, "all_indexes").await?;
+        let indices = index::listed(indices.as_deref());
+        let columns = indices.iter().map(|(column, _)| column.clone()).collect();
+        let checked = self.leaves(name, leaves, Part::Main(margin, columns), &mut report.faults).await?;
         report.rows = checked.rows;
         report.leaves = tiling.tiles().len();
         self.check_count(name, checked.rows, &mut report.faults).await?;
@@ -134,7 +137,7 @@ impl Verifier {
         if let Some(margin) = margin_name {
             self.margin(manifest, &margin, &checked, report).await?;
         }
-        index::check(&self.storage, &self.folder, manifest, &checked, &tiling, &mut report.faults).await
+        self.indices(manifest, &checked, &indices, &tiling, &mut report.faults).await
     }
 
     /// Reads leaves, several at once.
@@ -198,7 +201,6 @@ impl Verifier {
         let path =
             [self.folder.as_str(), name, file].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
         let text = self.storage.get(&path).await?.unwrap_or_default();
-        let pairs = properties::parse(&String::from_utf8_lossy(&text));
-        Ok(pairs.into_iter().find(|(k, _)| k == key).map(|(_, value)| value))
+        Ok(properties::value(&String::from_utf8_lossy(&text), key))
     }
 }

@@ -29,8 +29,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) rows: u64,
-    /// Over identifier, place and tile.
-    pub(super) indexed: u64,
+    /// Over value, place and tile, of each column that has an index.
+    pub(super) indexed: Vec<u64>,
     /// Of the leaves read: rows and sum of each, over identifier and place.
     tiles: BTreeMap<(u8, u64), (u64, u64)>,
     /// Of the margins that the rows belong into.
@@ -40,7 +40,8 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn merge(&mut self, other: Self) {
         self.rows += other.rows;
-        self.indexed = self.indexed.wrapping_add(other.indexed);
+        self.indexed.resize(self.indexed.len().max(other.indexed.len()), 0);
+        self.indexed.iter_mut().zip(other.indexed).for_each(|(own, more)| *own = own.wrapping_add(more));
         self.tiles.extend(other.tiles);
         for (tile, (rows, sum)) in other.margins {
             add(&mut self.margins, tile, rows, sum);
@@ -65,8 +66,8 @@ pub(super) fn mixed(values: &[u64]) -> u64 {
 
 /// Which of a collection's catalogues leaves are of.
 pub(super) enum Part {
-    /// The main one, whose rows may belong into margins.
-    Main(Option<Margin>),
+    /// The main one, whose rows may belong into margins, and the columns that have an index.
+    Main(Option<Margin>, Vec<String>),
     /// The margin.
     Margin,
 }
@@ -166,7 +167,7 @@ impl Leaf<'_> {
             if healpix::pixel(ras[row], decs[row], HEALPIX_ORDER) != Some(*cell) {
                 self.fault(Check::Place, format!("{HEALPIX_COLUMN} of {ID_COLUMN} {id} is not that of its position"));
             }
-            if matches!(self.leaves.part, Part::Main(_)) && !self.tile.contains(*cell) {
+            if matches!(self.leaves.part, Part::Main(..)) && !self.tile.contains(*cell) {
                 self.fault(Check::Place, format!("{ID_COLUMN} {id} does not lie in the tile"));
             }
             if self.last.is_some_and(|last| last > *cell) {
@@ -174,10 +175,8 @@ impl Leaf<'_> {
             }
             self.last = Some(*cell);
             let sum = mixed(&[*id as u64, *cell as u64]);
-            self.sums.indexed =
-                self.sums.indexed.wrapping_add(mixed(&[*id as u64, *cell as u64, u64::from(own.0), own.1]));
             add(&mut self.sums.tiles, own, 1, sum);
-            if let Part::Main(Some(margin)) = &self.leaves.part {
+            if let Part::Main(Some(margin), _) = &self.leaves.part {
                 margin.tiles_of(self.tile, *cell, &mut near);
                 for tile in &near {
                     add(&mut self.sums.margins, (tile.order, tile.pixel), 1, sum);
@@ -185,6 +184,20 @@ impl Leaf<'_> {
             }
         }
         self.sums.rows += batch.num_rows() as u64;
+        self.add_indexed(batch, cells)
+    }
+
+    /// Adds up what the indices must have of these rows.
+    fn add_indexed(&mut self, batch: &RecordBatch, cells: &[i64]) -> Result<()> {
+        let Part::Main(_, columns) = &self.leaves.part else { return Ok(()) };
+        self.sums.indexed.resize(columns.len(), 0);
+        for (sum, name) in self.sums.indexed.iter_mut().zip(columns) {
+            let keys = super::index::keys(batch.column_by_name(name).ok_or_else(|| no_column(name))?)?;
+            for (key, cell) in keys.into_iter().zip(cells) {
+                let of_row = [key, *cell as u64, u64::from(self.tile.order), self.tile.pixel];
+                *sum = sum.wrapping_add(mixed(&of_row));
+            }
+        }
         Ok(())
     }
 }
