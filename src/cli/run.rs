@@ -139,7 +139,7 @@ impl Watch for RunProgress {
         let template = if rows > 0 {
             "{prefix} {wide_bar} {pos}/{len} rows, {per_sec}, eta {eta}, {msg}"
         } else {
-            "{prefix} {spinner} {elapsed}"
+            "{prefix} {spinner} {elapsed} {msg}"
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -147,7 +147,8 @@ impl Watch for RunProgress {
         bar.set_prefix(name.clone());
         bar.enable_steady_tick(Duration::from_millis(250));
         if bar.is_hidden() && !self.quiet {
-            eprintln!("{name} {tasks} {}", if rows > 0 { format!("tasks, {rows} rows") } else { "task".to_owned() });
+            let of_rows = if rows > 0 { format!(", {rows} rows") } else { String::new() };
+            eprintln!("{name} {tasks} {}{of_rows}", if tasks == 1 { "task" } else { "tasks" });
         }
         *self.bar() = Some(bar);
     }

@@ -18,7 +18,7 @@ use datafusion::{
     execution::SendableRecordBatchStream,
     physical_plan::{ExecutionPlan, execute_stream},
 };
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::{
@@ -167,34 +167,56 @@ async fn attempt(
     let writer = output::writer(&job.output, &schema, fingerprint.to_owned(), options.compression_level)?;
     let writing = SpawnedTask::spawn(write(writer, receiver, progress.clone()));
     progress.rows.store(0, Ordering::Relaxed);
-    let mut batches = std::pin::pin!(futures::stream::iter(first.into_iter().map(Ok)).chain(rows.stream()));
-    let mut coalescer = BatchCoalescer::new(schema.clone(), output::batch_rows(&schema));
-    'rows: while let Some(batch) = batches.next().await {
-        let (batch, unmatched) = batch?;
+    let batches = futures::stream::iter(first.into_iter().map(Ok)).chain(rows.stream());
+    let fed = feed(batches, &mut shape, sender, |unmatched| {
         done.unmatched += unmatched;
         progress.bytes.store(scanned(plan.as_ref()), Ordering::Relaxed);
-        match shape.apply(&batch)? {
-            Ok(batch) => coalescer.push_batch(batch)?,
-            // Dropping the writer takes back what it wrote.
-            Err(surprise) => return Ok(Some(surprise)),
+    });
+    let fed = fed.await;
+    // Whatever came of it, the writer ends first: it takes back what it wrote of a file that is given up.
+    let written = writing.join().await?;
+    if let Some(surprise) = fed? {
+        return Ok(Some(surprise));
+    }
+    done.rows = written?;
+    done.malformed = summed(plan.as_ref(), MALFORMED);
+    Ok(None)
+}
+
+/// Hands rows to a writer in the shape of its file, then their end; gives what turned out otherwise.
+async fn feed(
+    batches: impl Stream<Item = anyhow::Result<(RecordBatch, u64)>>,
+    shape: &mut Shape,
+    sender: mpsc::Sender<Option<RecordBatch>>,
+    mut seen: impl FnMut(u64),
+) -> anyhow::Result<Option<Surprise>> {
+    let mut batches = std::pin::pin!(batches);
+    let schema = shape.schema().clone();
+    let mut coalescer = BatchCoalescer::new(schema.clone(), output::batch_rows(&schema));
+    loop {
+        let next = batches.next().await.transpose()?;
+        let is_end = next.is_none();
+        match next {
+            Some((batch, unmatched)) => {
+                seen(unmatched);
+                match shape.apply(&batch)? {
+                    Ok(batch) => coalescer.push_batch(batch)?,
+                    Err(surprise) => return Ok(Some(surprise)),
+                }
+            }
+            None => coalescer.finish_buffered_batch()?,
         }
         while let Some(batch) = coalescer.next_completed_batch() {
             if sender.send(Some(batch)).await.is_err() {
-                break 'rows;
+                // Nobody listening means that the writer failed, which says why.
+                return Ok(None);
             }
         }
-    }
-    coalescer.finish_buffered_batch()?;
-    while let Some(batch) = coalescer.next_completed_batch() {
-        if sender.send(Some(batch)).await.is_err() {
-            break;
+        if is_end {
+            let _ = sender.send(None).await;
+            return Ok(None);
         }
     }
-    // Nobody listening means that the writer failed: its error is below.
-    let _ = sender.send(None).await;
-    done.rows = writing.join().await??;
-    done.malformed = summed(plan.as_ref(), MALFORMED);
-    Ok(None)
 }
 
 /// Writes batches until the end is announced; without an end, the file is given up.
@@ -257,7 +279,7 @@ impl Rows {
         Ok((first, known))
     }
 
-    fn stream(self) -> impl futures::Stream<Item = anyhow::Result<(RecordBatch, u64)>> {
+    fn stream(self) -> impl Stream<Item = anyhow::Result<(RecordBatch, u64)>> {
         futures::stream::unfold(self, |mut rows| async move {
             let batch = rows.stream.next().await?;
             let batch = batch.map_err(anyhow::Error::from).and_then(|batch| rows.shaped(batch));

@@ -22,8 +22,9 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::counted::{CountedExec, ReadRows};
 use crate::{
     error::{Error, ErrorKind, Result},
     release::parquet_reader::StoreReader,
@@ -47,6 +48,8 @@ pub struct CutInput {
     schema: SchemaRef,
     partition_columns: Vec<arrow::datatypes::FieldRef>,
     files: Arc<[PartitionedFile]>,
+    /// Whether the store calls a file's state the same when it lists it and when it is asked for it.
+    tagged: bool,
 }
 
 /// A unit of work: rows of a file that follow each other, or small files that do.
@@ -101,6 +104,11 @@ impl CutInput {
             let error = Error::new(ErrorKind::Input, "the input has no files").at("input", &shown);
             error.hint("check the path; a folder is searched for the files of one format")
         })?;
+        let store = session.context().runtime_env().object_store(&table.store).map_err(failed)?;
+        let tagged = match table.files.first() {
+            Some(one) => is_tagged(&store, &one.object_meta).await,
+            None => false,
+        };
         Ok(Self {
             format: table.format,
             store_url: table.store,
@@ -108,12 +116,58 @@ impl CutInput {
             schema: table.schema,
             partition_columns: table.folders,
             files: table.files.into(),
+            tagged,
         })
+    }
+
+    async fn check_file(&self, session: &Session, file: usize) -> Result<()> {
+        let store = session.context().runtime_env().object_store(&self.store_url).map_err(|e| unusable("", &e))?;
+        let planned = &self.files[file].object_meta;
+        let now = head(&store, planned).await?;
+        let same = if self.tagged {
+            tag(planned) == tag(&now)
+        } else {
+            planned.last_modified.timestamp() == now.last_modified.timestamp()
+        };
+        if same && planned.size == now.size {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Io, "a file of the input was changed while the run was under way")
+            .at("file", &planned.location)
+            .retryable(true)
+            .hint("what was read of it does not count; run again, which plans with the file as it is now"))
+    }
+
+    /// Makes sure that files are still what they were when the work was planned.
+    ///
+    /// # Errors
+    /// If one is gone or is another one.
+    pub async fn check_unchanged(&self, session: &Session, files: Range<usize>) -> Result<()> {
+        let checks = files.map(|file| self.check_file(session, file));
+        futures::stream::iter(checks).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// The files: places, sizes, times of last change.
     pub fn files(&self) -> impl Iterator<Item = &ObjectMeta> {
         self.files.iter().map(|file| &file.object_meta)
+    }
+
+    /// Path, size, and what changes when the file does, of each file.
+    pub(super) fn states(&self) -> Vec<(String, u64, String)> {
+        (0..self.files.len()).map(|file| self.state(file)).collect()
+    }
+
+    /// Path, size, and what changes when the file does.
+    pub(super) fn state(&self, file: usize) -> (String, u64, String) {
+        let file = &self.files[file].object_meta;
+        // Its ETag, else its time.
+        let state = file.e_tag.clone().unwrap_or_else(|| file.last_modified.to_rfc3339());
+        (file.location.to_string(), file.size, state)
+    }
+
+    /// The store that the files are in.
+    pub(super) fn store(&self) -> &str {
+        self.store_url.as_str()
     }
 
     /// Cuts the files into units of at most `rows` rows. Units are whole row groups where these are no larger; of a larger one
@@ -149,11 +203,32 @@ impl CutInput {
         Ok(joined(cuts, rows, |cut| cut.rows.unwrap_or(u64::MAX)))
     }
 
-    /// The rows of a unit as a table.
+    /// The rows of a unit as a table, and the count of those that are read of it.
     #[must_use]
-    pub fn table(&self, cut: Cut) -> Arc<dyn TableProvider> {
-        Arc::new(UnitTable { input: self.clone(), cut })
+    pub(super) fn table(&self, cut: Cut) -> (Arc<dyn TableProvider>, Arc<ReadRows>) {
+        let read = Arc::new(ReadRows::default());
+        (Arc::new(UnitTable { input: self.clone(), cut, read: read.clone() }), read)
     }
+}
+
+/// Whether a store calls a file's state the same when it lists it and when it is asked for it.
+async fn is_tagged(store: &Arc<dyn ObjectStore>, listed: &ObjectMeta) -> bool {
+    listed.e_tag.is_some() && head(store, listed).await.is_ok_and(|asked| tag(&asked) == tag(listed))
+}
+
+async fn head(store: &Arc<dyn ObjectStore>, file: &ObjectMeta) -> Result<ObjectMeta> {
+    store.head(&file.location).await.map_err(|e| {
+        let is_gone = matches!(e, object_store::Error::NotFound { .. });
+        let error = Error::new(ErrorKind::Io, "a file of the input cannot be looked at").at("file", &file.location);
+        let error = error.source(e).hint("if it was taken away, run again, which plans with the files that there are");
+        if is_gone { error.retryable(true) } else { error }
+    })
+}
+
+/// A file's ETag without what lists and answers write differently round it.
+fn tag(file: &ObjectMeta) -> &str {
+    let tag = file.e_tag.as_deref().unwrap_or_default();
+    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"')
 }
 
 fn unusable(input: &str, e: &datafusion::error::DataFusionError) -> Error {
@@ -239,6 +314,7 @@ fn joined(cuts: impl Iterator<Item = Cut>, most: u64, rows: impl Fn(&Cut) -> u64
 struct UnitTable {
     input: CutInput,
     cut: Cut,
+    read: Arc<ReadRows>,
 }
 
 impl UnitTable {
@@ -280,7 +356,8 @@ impl TableProvider for UnitTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        input.format.create_physical_plan(state, config).await
+        let scan = input.format.create_physical_plan(state, config).await?;
+        Ok(Arc::new(CountedExec::new(scan, self.read.clone())))
     }
 }
 

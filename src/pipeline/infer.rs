@@ -1,10 +1,10 @@
 //! Working a unit: its rows through the query, placed on the sky, sorted, written.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, FixedSizeListArray, PrimitiveArray, RecordBatch, StringArray},
-    datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int64Type, SchemaRef},
+    datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef},
 };
 use datafusion::{
     common::{Column, TableReference},
@@ -17,6 +17,7 @@ use datafusion::{
 use futures::TryStreamExt;
 
 use super::{
+    counted::ReadRows,
     job::{Job, Unit},
     resolve::Pipeline,
 };
@@ -29,6 +30,7 @@ use crate::{
         catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
         parquet_file::{Effort, TableWriter},
         storage::attempt_name,
+        sums::RowSum,
         tiles::RowCounts,
         units::UnitClaim,
     },
@@ -39,27 +41,39 @@ use crate::{
 ///
 /// # Errors
 /// If the query cannot be planned.
-async fn unit_rows(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<DataFrame> {
+async fn unit_rows(
+    session: &Session,
+    pipeline: &Pipeline,
+    job: &Job,
+    unit: &Unit,
+) -> Result<(DataFrame, Arc<ReadRows>)> {
     let failed = |e| failed(&unit.file, &e);
-    let (session, frame) = planned(session, pipeline, job, unit).await?;
+    let (session, frame, read) = planned(session, pipeline, job, unit).await?;
     let pixel = session.context().udf("healpix_29").map_err(failed)?.call(POSITION_COLUMNS.map(ident).to_vec());
     let columns = job.schema.fields().iter().map(|field| match field.name().as_str() {
         HEALPIX_COLUMN => pixel.clone().alias(HEALPIX_COLUMN),
         name => Expr::Column(Column::new_unqualified(name)),
     });
-    frame.select(columns).and_then(|frame| frame.sort(sky_order())).map_err(failed)
+    let frame = frame.select(columns).and_then(|frame| frame.sort(sky_order())).map_err(failed)?;
+    Ok((frame, read))
 }
 
-/// The query over a unit's rows, and the session that it is of; `inputs` has the inputs as tables.
-async fn planned(inputs: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<(Session, DataFrame)> {
+/// The query over a unit's rows, the session that it is of, and the count of the rows read; `inputs` has the inputs as
+/// tables.
+async fn planned(
+    inputs: &Session,
+    pipeline: &Pipeline,
+    job: &Job,
+    unit: &Unit,
+) -> Result<(Session, DataFrame, Arc<ReadRows>)> {
     let failed = |e| failed(&unit.file, &e);
     // One partition: rows reach the device in the order of the file, so that a unit is the same whoever works it.
     let session = inputs.sibling(1).map_err(failed)?;
+    let (table, read) = job.input.table(unit.cut);
     for input in &pipeline.inputs {
         let name = || TableReference::bare(input.name.as_str());
         if input.cut {
-            let table = job.input.table(unit.cut);
-            session.context().register_table(name(), table).map_err(failed)?;
+            session.context().register_table(name(), table.clone()).map_err(failed)?;
         } else {
             // Listed once for the run, not for each unit.
             let table = inputs.context().table_provider(name()).await.map_err(failed)?;
@@ -67,7 +81,7 @@ async fn planned(inputs: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) 
         }
     }
     let frame = session.sql(&pipeline.sql.text).await.map_err(failed)?;
-    Ok((session, frame))
+    Ok((session, frame, read))
 }
 
 /// Rows of a unit that tell how fast the rest will be.
@@ -76,7 +90,7 @@ const SAMPLE_ROWS: usize = 2000;
 /// Rows of a unit's input per second, from its first ones; `None` if the unit has too few to tell.
 pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<Option<f64>> {
     let failed = |e| failed(&unit.file, &e);
-    let (_session, frame) = planned(session, pipeline, job, unit).await?;
+    let (_session, frame, _) = planned(session, pipeline, job, unit).await?;
     let first = frame.limit(0, Some(SAMPLE_ROWS)).map_err(failed)?;
     let start = Instant::now();
     let rows: usize = first.collect().await.map_err(failed)?.iter().map(RecordBatch::num_rows).sum();
@@ -95,27 +109,50 @@ pub(super) async fn work(
     unit: &Unit,
 ) -> Result<UnitClaim> {
     let (start, attempt) = (Instant::now(), Some(Attempt::begin()));
-    let frame = unit_rows(session, pipeline, job, unit).await?;
+    let (frame, read) = unit_rows(session, pipeline, job, unit).await?;
     let mut rows = frame.execute_stream().await.map_err(|e| failed(&unit.file, &e))?;
-    let mut counts = RowCounts::new(job.catalogue().skymap_order);
-    let path = job.paths.unit_rows(&unit.id, &attempt_name());
+    let (mut counts, mut sum) = (RowCounts::new(job.catalogue().skymap_order), RowSum::default());
+    let path = job.units_paths.unit_rows(&unit.id, &attempt_name());
+    // Without what the catalogue says of its columns, which others who take these rows may say otherwise.
+    let schema = undescribed(&job.schema);
     let mut writer: Option<TableWriter> = None;
     while let Some(batch) = rows.try_next().await.map_err(|e| failed(&unit.file, &e))? {
-        let batch = checked(&batch, &job.schema).map_err(|e| e.within("file", &unit.file))?;
+        let batch = checked(&batch, &schema).map_err(|e| e.within("file", &unit.file))?;
         batch.column(0).as_primitive::<Int64Type>().values().iter().for_each(|cell| counts.add(*cell));
+        sum.add_batch(&batch)?;
         let open = match writer.take() {
             Some(open) => open,
-            None => TableWriter::new(storage, &path, &job.schema, &[], Effort::Working)?,
+            None => TableWriter::new(storage, &path, &schema, &[], Effort::Working)?,
         };
         writer.insert(open).write(batch).await?;
     }
+    let input_rows = rows_read(&read, unit)?.unwrap_or_else(|| counts.total());
+    job.input.check_unchanged(session, unit.cut.range()).await?;
     let rows = match writer {
         Some(writer) => Some(writer.finish().await?),
         None => None,
     };
-    let input_rows = unit.cut.rows.unwrap_or_else(|| counts.total());
     let seconds = start.elapsed().as_secs_f64();
-    Ok(UnitClaim { unit: unit.id.clone(), rows, input_rows, counts, seconds, attempt })
+    Ok(UnitClaim { unit: unit.id.clone(), rows, input_rows, counts, sum, seconds, attempt })
+}
+
+/// Columns with their names and types alone.
+fn undescribed(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Rows of the input that a unit read, which must be those that its file said it has; `None` if that is not known.
+fn rows_read(read: &ReadRows, unit: &Unit) -> Result<Option<u64>> {
+    match (read.whole(), unit.cut.rows) {
+        (Some(read), Some(planned)) if read != planned => {
+            let error = Error::new(ErrorKind::Input, format!("{read} rows were read in place of {planned}"));
+            Err(error.at("file", &unit.file).at("rows before", unit.cut.before).hint(
+                "the file's footer says another number of rows than the file has: it is damaged, or was changed meanwhile",
+            ))
+        }
+        (read, planned) => Ok(read.or(planned)),
+    }
 }
 
 fn failed(file: &str, e: &DataFusionError) -> Error {
@@ -188,10 +225,7 @@ fn null(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use arrow::{
-        array::{Float64Array, Int64Array},
-        datatypes::Schema,
-    };
+    use arrow::array::{Float64Array, Int64Array};
 
     use super::*;
 

@@ -1,17 +1,18 @@
 //! A job: the work that a pipeline is on its inputs as they are now. The same pipeline on the same inputs is the same
 //! job, whoever runs it and whenever: that is how runs go on and share.
 
+use std::collections::HashSet;
+
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use object_store::ObjectMeta;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{
     cut::{Cut, CutInput},
+    inference_spec::{InferenceSpec, identity, unit_id},
     resolve::Pipeline,
 };
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     model::Model,
     release::{
         Storage,
@@ -24,9 +25,7 @@ use crate::{
 };
 
 /// Changes when the same job would write other bytes.
-const FORMAT: u32 = 1;
-/// Characters of a job's and a unit's identity.
-const ID_LENGTH: usize = 16;
+const FORMAT: u32 = 2;
 /// Order of the map of the sky; also the finest at which tiles can be chosen.
 const SKYMAP_ORDER: u8 = 8;
 
@@ -37,6 +36,10 @@ pub struct Job {
     pub id: String,
     /// Where its files are.
     pub paths: JobPaths,
+    /// What its units are computed by.
+    pub inference: InferenceSpec,
+    /// Where the units are, which other jobs may have too.
+    pub units_paths: JobPaths,
     /// Its record.
     pub spec: JobSpec,
     /// Columns of a leaf.
@@ -45,6 +48,8 @@ pub struct Job {
     pub units: Vec<Unit>,
     /// The input that the units are of.
     pub input: CutInput,
+    /// The other inputs, which every unit reads.
+    pub others: Vec<CutInput>,
 }
 
 /// A unit of work.
@@ -65,6 +70,8 @@ pub struct JobSpec {
     pub format: u32,
     /// What is to be published, with the time of the job.
     pub catalogue: Catalogue,
+    /// Identity of what its units are computed by.
+    pub inference: String,
     /// The query.
     pub sql: String,
     /// Name of the model.
@@ -97,37 +104,58 @@ impl Job {
         let input = CutInput::open(session, &pipeline.cut_input().path).await?;
         let cuts = input.cut(session, pipeline.units.rows).await?;
         let schema = leaf_schema(columns);
-        let mut inputs = Vec::new();
+        let (mut inputs, mut others) = (Vec::new(), Vec::new());
         for other in &pipeline.inputs {
-            let files: Vec<ObjectMeta> = if other.cut {
-                input.files().cloned().collect()
+            let files = if other.cut {
+                input.states()
             } else {
-                CutInput::open(session, &other.path).await?.files().cloned().collect()
+                let opened = CutInput::open(session, &other.path).await?;
+                let files = opened.states();
+                others.push(opened);
+                files
             };
-            let files = files.iter().map(|file| (file.location.to_string(), file.size, state_of(file))).collect();
             inputs.push(InputFiles { name: other.name.clone(), path: other.path.to_string(), files });
         }
+        let cut_input = pipeline.cut_input().name.as_str();
+        let joined = inputs.iter().filter(|input: &&InputFiles| input.name != cut_input).cloned().collect();
+        let inference = InferenceSpec::new(pipeline, model, &schema, joined);
+        let units_of = inference.id();
         let mut spec = JobSpec {
             format: FORMAT,
             catalogue: catalogue(pipeline, model),
+            inference: units_of.clone(),
             sql: pipeline.sql.text.clone(),
             model: model.name().to_owned(),
             inputs,
             unit_rows: pipeline.units.rows,
             columns: described(&schema),
         };
-        let id = hash(&serde_json::json!([spec, env!("CARGO_PKG_VERSION")]));
+        let id = identity(&serde_json::json!([spec, env!("CARGO_PKG_VERSION")]));
         id.clone_into(&mut spec.catalogue.job);
-        let paths = JobPaths::new(&id);
-        let files: Vec<&ObjectMeta> = input.files().collect();
         let units = cuts.into_iter().map(|cut| {
-            let files = &files[cut.range()];
-            let states = files.iter().map(|file| (file.location.to_string(), state_of(file))).collect::<Vec<_>>();
-            let file = shown(files);
-            Unit { id: hash(&serde_json::json!([id, states, cut.before, cut.rows])), cut, file }
+            let file = shown(&cut, input.state(cut.file).0);
+            Unit { id: unit_id(&units_of, &input, cut), cut, file }
         });
-        let units = units.collect();
-        Ok(Self { id, paths, spec, schema, units, input })
+        let units: Vec<Unit> = units.collect();
+        let mut seen = HashSet::new();
+        if let Some(twice) = units.iter().find(|unit| !seen.insert(&unit.id)) {
+            let error = Error::new(ErrorKind::Input, "the input has a file twice").at("file", &twice.file);
+            return Err(error.hint("name each file once, or its rows would be in the catalogue twice"));
+        }
+        let (paths, units_paths) = (JobPaths::new(&id), JobPaths::new(&units_of));
+        Ok(Self { id, paths, inference, units_paths, spec, schema, units, input, others })
+    }
+
+    /// Makes sure that the inputs which every unit reads are still what they were when the job was planned; those that are
+    /// cut are looked at unit by unit.
+    ///
+    /// # Errors
+    /// If a file is gone or is another one.
+    pub async fn check_inputs(&self, session: &Session) -> Result<()> {
+        for input in &self.others {
+            input.check_unchanged(session, 0..input.files().count()).await?;
+        }
+        Ok(())
     }
 
     /// Writes the job's record, unless it is there; from then on its time is that of the record.
@@ -140,6 +168,8 @@ impl Job {
         if let Commit::Lost(before) = commit::create(storage, &path, &self.spec).await? {
             self.spec = before;
         }
+        // After the job's record: what no job names may be cleared away.
+        commit::create(storage, &self.units_paths.inference(), &self.inference).await?;
         Ok(())
     }
 
@@ -157,18 +187,8 @@ impl Job {
 }
 
 /// The files of a unit, for messages.
-fn shown(files: &[&ObjectMeta]) -> String {
-    let first = files.first().map_or_else(String::new, |file| file.location.to_string());
-    if files.len() > 1 { format!("{first} and {} after it", files.len() - 1) } else { first }
-}
-
-/// What of a file changes when it does: its ETag, else its time.
-fn state_of(file: &ObjectMeta) -> String {
-    file.e_tag.clone().unwrap_or_else(|| file.last_modified.to_rfc3339())
-}
-
-fn hash(value: &serde_json::Value) -> String {
-    format!("{:x}", Sha256::digest(value.to_string()))[..ID_LENGTH].to_owned()
+fn shown(cut: &Cut, first: String) -> String {
+    if cut.files > 1 { format!("{first} and {} after it", cut.files - 1) } else { first }
 }
 
 fn catalogue(pipeline: &Pipeline, model: &Model) -> Catalogue {

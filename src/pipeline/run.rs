@@ -1,13 +1,9 @@
 //! A run: from a pipeline to a published release. Whatever was done by an earlier run, or is done by another one at the
 //! same time, is taken over and not repeated.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::Schema;
-use datafusion::prelude::SessionContext;
 
 use super::{
     begun::Begun,
@@ -15,9 +11,9 @@ use super::{
     gates::judged_gates,
     infer,
     job::{Job, Unit},
+    making::Made,
     report::{self, RunRecord},
     resolve::Pipeline,
-    share::{Task, share},
     stages::{Stage, StageTime, Stopwatch, Watch},
 };
 use crate::{
@@ -25,29 +21,21 @@ use crate::{
     model::Model,
     release::{
         Storage,
-        arrange::{Arrangement, TileClaim, reader},
-        assemble::{self, Manifest},
-        margin::Margin,
+        assemble::Manifest,
         paths,
         publish::{self, Action, Current, current, repeat_latest},
         releases,
-        tiles::{RowCounts, Tile, Tiling},
-        units::UnitClaim,
-        verify::verify,
-        votable,
+        verify::{Check, Fault, missing_files},
     },
     session::{LazyStores, Session},
 };
 
-/// Pixels of the sky that are remembered of a unit, to know which units a part of a tile may have rows in.
-const UNIT_PIXELS: usize = 1024;
-
 /// A planned run.
 pub struct Run {
-    session: Session,
-    pipeline: Pipeline,
-    storage: Storage,
-    job: Job,
+    pub(super) session: Session,
+    pub(super) pipeline: Pipeline,
+    pub(super) storage: Storage,
+    pub(super) job: Job,
     begun: Begun,
     accepting: bool,
 }
@@ -92,13 +80,6 @@ pub struct Outcome {
     pub report: Option<String>,
     /// Gates that the release fails, in words, and was published all the same.
     pub failed_gates: Vec<String>,
-}
-
-/// A release that this run made or found finished.
-struct Made {
-    manifest: Manifest,
-    rows_inferred: u64,
-    units_here: usize,
 }
 
 /// What was found of a release before it is published.
@@ -158,12 +139,10 @@ impl Run {
     /// If the sample cannot be worked or the store cannot be listed.
     pub async fn estimate(&self) -> Result<Estimate> {
         let units = &self.job.units;
-        let mut left = Vec::new();
-        for unit in units {
-            if !self.storage.exists(&self.job.paths.unit_claim(&unit.id)).await? {
-                left.push(unit);
-            }
-        }
+        let there = self.storage.list(&self.job.units_paths.units()).await?;
+        let there: HashSet<String> = there.into_iter().map(|file| file.path).collect();
+        let is_left = |unit: &&Unit| !there.contains(&self.job.units_paths.unit_claim(&unit.id));
+        let left: Vec<&Unit> = units.iter().filter(is_left).collect();
         let rate = match left.first() {
             Some(unit) => infer::sample_rate(&self.session, &self.pipeline, &self.job, unit).await?,
             None => None,
@@ -194,8 +173,7 @@ impl Run {
         let this = Arc::new(self);
         let watch = &Stopwatch::new(watch);
         let folder = this.job.release_folder();
-        let finished = releases::manifest(&this.storage, &folder).await?.filter(|manifest| manifest.job == this.job.id);
-        let made = match finished {
+        let made = match this.finished(&folder).await? {
             Some(manifest) => Made { manifest, rows_inferred: 0, units_here: 0 },
             None => this.clone().make(watch).await?,
         };
@@ -206,6 +184,14 @@ impl Run {
         Ok(this.outcome(release, &made, judged, watch.stages()))
     }
 
+    /// The manifest of the release in `folder`, if this job finished it and its files are still there.
+    async fn finished(&self, folder: &str) -> Result<Option<Manifest>> {
+        let manifest = releases::manifest(&self.storage, folder).await?;
+        let Some(manifest) = manifest.filter(|manifest| manifest.job == self.job.id) else { return Ok(None) };
+        let faults = missing_files(&self.storage, folder).await?;
+        Ok(faults.is_empty().then_some(manifest))
+    }
+
     /// The outcome of a run whose release is the current one already.
     async fn published(&self) -> Result<Option<Outcome>> {
         // Whoever published it may have died before readers could see it.
@@ -213,7 +199,7 @@ impl Run {
         if release.folder != self.job.release_folder() {
             return Ok(None);
         }
-        let Some(manifest) = releases::manifest(&self.storage, &release.folder).await? else { return Ok(None) };
+        let Some(manifest) = self.finished(&release.folder).await? else { return Ok(None) };
         let made = Made { manifest, rows_inferred: 0, units_here: 0 };
         let page = paths::report(&release.folder);
         let report = self.storage.exists(&page).await?.then(|| self.storage.shown(&page));
@@ -235,40 +221,21 @@ impl Run {
         }
     }
 
-    async fn make(self: Arc<Self>, watch: &dyn Watch) -> Result<Made> {
-        let catalogue = self.job.catalogue();
-        let mut counts = RowCounts::new(catalogue.skymap_order);
-        let (units, rows_inferred, units_here) = self.clone().infer(watch, &mut counts).await?;
-        if counts.total() == 0 {
-            let error = Error::new(ErrorKind::Input, "the query gives no rows: there is nothing to publish");
-            return Err(error.at("file", self.pipeline.sql.path.display()).hint("look at its conditions"));
-        }
-        let coarse = counts.at_order(catalogue.highest_order);
-        let tiling = Tiling::new(coarse.tiles(catalogue.lowest_order, catalogue.max_rows));
-        let layout = Arc::new(Layout::new(&self, tiling, units, counts)?);
-        let tiles = self.clone().arrange(layout.clone(), watch).await?;
-        watch.begin(Stage::Assemble, 1, 0);
-        let manifest = self.assemble(&layout, &tiles).await?;
-        watch.done(manifest.rows, true);
-        Ok(Made { manifest, rows_inferred, units_here })
-    }
-
     /// Verifies the release, looks at its gates, and writes its report; an error if it fails a gate and may not.
-    async fn judge(&self, folder: &str, manifest: &Manifest, watch: &Stopwatch<'_>) -> Result<Judged> {
-        watch.begin(Stage::Verify, 1, 0);
-        let verified = verify(&self.storage, folder).await?;
+    async fn judge(self: &Arc<Self>, folder: &str, manifest: &Manifest, watch: &Stopwatch<'_>) -> Result<Judged> {
+        let verified = self.clone().verify(folder, manifest, watch).await?;
         if let Some(fault) = verified.faults.first() {
+            self.withdraw(folder, manifest, &verified.faults).await?;
             let error = Error::new(ErrorKind::Io, format!("the release is not as it must be: {}", fault.what));
             return Err(error
                 .at("file", format!("{folder}/{}", fault.file))
                 .at("faults", verified.faults.len())
                 .hint(format!(
-                    "the old release is still the current one; `lamcat release verify` lists the faults. If the store is at \
-                     fault, mend it, delete {folder} and jobs/{}, and run again",
-                    self.job.id
+                    "the old release is still the current one; run again: what was damaged is made anew. If it is so again \
+                     the store may be at fault: mend it, delete {folder}, jobs/{} and jobs/{}, and run again",
+                    self.job.id, self.job.spec.inference
                 )));
         }
-        watch.done(manifest.rows, true);
         let stages = watch.stages();
         watch.begin(Stage::Report, 1, 0);
         let gates = judged_gates(&self.storage, folder, manifest, &self.pipeline.gates).await?;
@@ -290,6 +257,24 @@ impl Run {
         )))
     }
 
+    /// Withdraws the claims of damaged files of a release that was never published, and its manifest: the next run makes
+    /// them anew.
+    async fn withdraw(&self, folder: &str, manifest: &Manifest, faults: &[Fault]) -> Result<()> {
+        if publish::log(&self.storage).await?.iter().any(|entry| entry.folder == folder) {
+            return Ok(());
+        }
+        let leaves = manifest.tiles();
+        let damaged = |file: &str| faults.iter().any(|fault| fault.check == Check::Files && fault.file == file);
+        for (tile, _) in leaves.iter().filter(|(_, leaf)| damaged(leaf)) {
+            self.storage.delete(&self.job.paths.tile_claim(*tile)).await?;
+        }
+        if faults.iter().any(|fault| leaves.iter().all(|(_, leaf)| *leaf != fault.file)) {
+            let parts = self.storage.list(&self.job.paths.parts()).await?;
+            self.storage.delete_all(&parts.iter().map(|file| &file.path).collect::<Vec<_>>()).await?;
+        }
+        self.storage.delete(&format!("{folder}/{}", paths::MANIFEST)).await
+    }
+
     /// Writes the page on the release. A good release is published even if the page cannot be made.
     async fn report(&self, folder: &str, record: RunRecord) -> Option<String> {
         match report::write(self.session.context(), &self.storage, folder, record).await {
@@ -299,102 +284,5 @@ impl Run {
                 None
             }
         }
-    }
-
-    /// Works the units and adds up their rows in the pixels of the sky.
-    async fn infer(self: Arc<Self>, watch: &dyn Watch, counts: &mut RowCounts) -> Result<(Vec<UnitClaim>, u64, usize)> {
-        let units = &self.job.units;
-        watch.begin(Stage::Infer, units.len(), units.iter().filter_map(|unit| unit.cut.rows).sum());
-        let tasks = units.iter().enumerate().map(|(number, unit)| Task {
-            number,
-            claim: self.job.paths.unit_claim(&unit.id),
-            lease: self.job.paths.lease(&unit.id),
-        });
-        let inferred = Arc::new(AtomicU64::new(0));
-        let (this, counter) = (self.clone(), inferred.clone());
-        let work = move |number: usize| {
-            let (this, counter) = (this.clone(), counter.clone());
-            async move {
-                let unit = &this.job.units[number];
-                let claim = infer::work(&this.session, &this.pipeline, &this.job, &this.storage, unit).await?;
-                counter.fetch_add(claim.input_rows, Ordering::Relaxed);
-                Ok(claim)
-            }
-        };
-        let mut here = 0;
-        let at_once = self.pipeline.resources.units_at_once;
-        let claims = share(&self.storage, tasks.collect(), at_once, work, |claim: &mut UnitClaim, own| {
-            here += usize::from(own);
-            counts.merge(&claim.counts);
-            claim.counts.coarsen(UNIT_PIXELS);
-            watch.done(claim.input_rows, own);
-        });
-        Ok((claims.await?, inferred.load(Ordering::Relaxed), here))
-    }
-
-    async fn arrange(self: Arc<Self>, layout: Arc<Layout>, watch: &dyn Watch) -> Result<Vec<TileClaim>> {
-        let tiles = layout.tiling.tiles();
-        watch.begin(Stage::Arrange, tiles.len(), layout.units.iter().map(|unit| unit.counts.total()).sum());
-        let tasks = tiles.iter().enumerate().map(|(number, tile)| Task {
-            number,
-            claim: self.job.paths.tile_claim(*tile),
-            lease: self.job.paths.lease(&tile.to_string()),
-        });
-        let (tasks, this, shared) = (tasks.collect(), self.clone(), layout.clone());
-        let work = move |number: usize| {
-            let (this, layout) = (this.clone(), shared.clone());
-            async move {
-                let tile: Tile = layout.tiling.tiles()[number];
-                this.arrangement(&layout).write_tile(tile).await
-            }
-        };
-        // A tile is sorted out, encoded and compressed on one core.
-        let cores = self.session.context().copied_config().target_partitions();
-        let at_once = self.pipeline.resources.units_at_once.max(cores);
-        share(&self.storage, tasks, at_once, work, |claim: &mut TileClaim, own| watch.done(claim.leaf.rows, own)).await
-    }
-
-    async fn assemble(&self, layout: &Layout, tiles: &[TileClaim]) -> Result<Manifest> {
-        let catalogue = self.job.catalogue();
-        assemble::assemble(&self.arrangement(layout), catalogue, &layout.folder, tiles).await
-    }
-
-    fn arrangement<'a>(&'a self, layout: &'a Layout) -> Arrangement<'a> {
-        Arrangement {
-            context: &layout.reader,
-            functions: self.session.context(),
-            storage: &self.storage,
-            job: &self.job.paths,
-            schema: self.job.schema.clone(),
-            footer: &layout.footer,
-            main: &layout.main,
-            margin: layout.margin.as_ref(),
-            units: &layout.units,
-            counts: &layout.counts,
-        }
-    }
-}
-
-/// How the release is laid out.
-struct Layout {
-    reader: SessionContext,
-    folder: String,
-    main: String,
-    footer: [(&'static str, String); 2],
-    tiling: Tiling,
-    margin: Option<Margin>,
-    units: Vec<UnitClaim>,
-    /// Rows of all units in the pixels of the sky.
-    counts: RowCounts,
-}
-
-impl Layout {
-    fn new(run: &Run, tiling: Tiling, units: Vec<UnitClaim>, counts: RowCounts) -> Result<Self> {
-        let catalogue = run.job.catalogue();
-        let folder = run.job.release_folder();
-        let margin = catalogue.margin_arcsec.map(|arcsec| Margin::new(&tiling, arcsec)).transpose()?;
-        let footer = votable::footer(catalogue, &run.job.schema)?;
-        let (reader, main) = (reader(run.session.context())?, format!("{folder}/{}", catalogue.name));
-        Ok(Self { reader, folder, main, footer, tiling, margin, units, counts })
     }
 }

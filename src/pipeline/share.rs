@@ -1,7 +1,7 @@
 //! Doing every task once among all runners: a *lease* says that somebody works on a task, a *claim* that it is done and by
 //! which attempt. Leases only save work; claims decide.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use datafusion::common::runtime::SpawnedTask;
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -9,14 +9,20 @@ use rand::seq::SliceRandom;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep};
 
-use super::holder::{Holder, TaskLease};
+use super::{
+    holder::{Holder, TaskLease},
+    standing::Standing,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     release::{
         Storage,
         arrange::TileClaim,
         commit::{self, Commit},
+        parquet_file::Written,
+        parts::PartClaim,
         units::UnitClaim,
+        verify::Checked,
     },
 };
 
@@ -30,19 +36,51 @@ const LONGEST_POLL: Duration = Duration::from_secs(4);
 
 /// What an attempt at a task made.
 pub(super) trait Claim: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The files that it names.
+    fn files(&self) -> Vec<&Written>;
+
     /// Files that are this attempt's alone, to be deleted if another one counts.
     fn own_files(&self) -> Vec<&str>;
 }
 
 impl Claim for UnitClaim {
+    fn files(&self) -> Vec<&Written> {
+        self.rows.iter().collect()
+    }
+
     fn own_files(&self) -> Vec<&str> {
         self.rows.iter().map(|file| file.path.as_str()).collect()
     }
 }
 
 impl Claim for TileClaim {
+    fn files(&self) -> Vec<&Written> {
+        self.border.iter().chain([&self.leaf]).collect()
+    }
+
     fn own_files(&self) -> Vec<&str> {
         self.border.iter().map(|file| file.path.as_str()).collect()
+    }
+}
+
+impl Claim for PartClaim {
+    fn files(&self) -> Vec<&Written> {
+        self.files.iter().collect()
+    }
+
+    // Everybody writes the same under the same names.
+    fn own_files(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+impl Claim for Checked {
+    fn files(&self) -> Vec<&Written> {
+        Vec::new()
+    }
+
+    fn own_files(&self) -> Vec<&str> {
+        Vec::new()
     }
 }
 
@@ -67,7 +105,8 @@ enum Turn<C> {
 }
 
 /// Does `tasks`, `at_once` of them at a time, and gives their claims in order. `work` does a task; `seen` is shown each
-/// claim, told whether it was made here, and may drop from it what nobody else needs.
+/// claim, told whether it was made here, and may drop from it what nobody else needs. Claims that do not stand are
+/// withdrawn, and their tasks done again.
 ///
 /// What others work on is looked at again and again, and done here if they have ended or it takes them too long. When
 /// this ends, by an error or by being dropped too, its leases do.
@@ -75,6 +114,7 @@ pub(super) async fn share<C, F, W>(
     storage: &Storage,
     tasks: Vec<Task>,
     at_once: usize,
+    standing: Standing<C>,
     work: F,
     mut seen: impl FnMut(&mut C, bool),
 ) -> Result<Vec<C>>
@@ -87,13 +127,14 @@ where
     let mut open: Vec<Open> = tasks.into_iter().map(|task| Open { task, leased: None }).collect();
     // Two runners begin at different ends.
     open.shuffle(&mut rand::rng());
+    let standing = Arc::new(standing);
     let (mut leased, mut turns) = (Vec::new(), FuturesUnordered::new());
     let (mut longest, mut poll) = (PATIENCE / LATE, POLL);
     loop {
         while turns.len() < at_once.max(1)
             && let Some(next) = open.pop()
         {
-            turns.push(spawned(turn(storage.clone(), next, longest * LATE, work.clone())));
+            turns.push(spawned(turn(storage.clone(), next, longest * LATE, standing.clone(), work.clone())));
         }
         tokio::select! {
             Some(turn) = turns.next() => match turn? {
@@ -121,7 +162,13 @@ async fn spawned<C: Send + 'static>(
 }
 
 /// Looks for the claim of a task, else works on it, unless somebody else has for less than `patience`.
-async fn turn<C, F, W>(storage: Storage, mut open: Open, patience: Duration, work: F) -> Result<(usize, Turn<C>)>
+async fn turn<C, F, W>(
+    storage: Storage,
+    mut open: Open,
+    patience: Duration,
+    standing: Arc<Standing<C>>,
+    work: F,
+) -> Result<(usize, Turn<C>)>
 where
     C: Claim,
     F: Fn(usize) -> W,
@@ -129,7 +176,11 @@ where
 {
     let number = open.task.number;
     if let Some(claim) = commit::read(&storage, &open.task.claim).await? {
-        return Ok((number, Turn::Done { claim, own: false, took: Duration::ZERO }));
+        if standing.holds(&storage, number, &claim).await? {
+            return Ok((number, Turn::Done { claim, own: false, took: Duration::ZERO }));
+        }
+        tracing::warn!("{} names what is not there any more: it is done again", storage.shown(&open.task.claim));
+        storage.delete(&open.task.claim).await?;
     }
     let Some(lease) = take(&storage, &mut open, patience).await? else { return Ok((number, Turn::Leased(open))) };
     let start = Instant::now();

@@ -1,7 +1,7 @@
 //! From the rows of units to tiles: each tile is sorted out of the units that have rows in it, and its rows near other
 //! tiles are put aside for their margins. No inference is repeated.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use arrow::{
     array::{AsArray, Int16Array, Int64Array, RecordBatch, UInt32Array},
@@ -10,6 +10,7 @@ use arrow::{
 };
 use datafusion::{
     common::Column,
+    error::DataFusionError,
     logical_expr::{Expr, SortExpr},
     physical_plan::SendableRecordBatchStream,
     prelude::{ParquetReadOptions, SessionContext, ident, lit},
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::Attempt,
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
+    damage::{Source, lost_rows, withdraw_damaged},
     margin::Margin,
     parquet_file::{Effort, TableWriter, Written},
     paths::{self, JobPaths},
@@ -47,12 +49,30 @@ pub struct TileClaim {
     pub border: Option<Written>,
     /// The tiles in whose margins those are.
     pub neighbours: Vec<Tile>,
+    /// How many of those rows are in the margin of each of them; none in claims of old.
+    #[serde(default)]
+    pub neighbour_rows: Vec<u64>,
     /// Seconds the attempt took; 0 in claims of old.
     #[serde(default)]
     pub seconds: f64,
     /// Whose attempt it was; `None` in claims of old.
     #[serde(default)]
     pub attempt: Option<Attempt>,
+}
+
+impl TileClaim {
+    /// Whether the claim is of so many rows, and agrees with itself.
+    #[must_use]
+    pub fn agrees(&self, rows: u64) -> bool {
+        let near = self.border.as_ref().map_or(0, |border| border.rows);
+        self.leaf.rows == rows && self.neighbour_rows.iter().sum::<u64>() == near
+    }
+
+    /// Rows of the tile that are in the margin of another.
+    pub(super) fn rows_near(&self, tile: Tile) -> u64 {
+        let place = self.neighbours.iter().position(|near| *near == tile);
+        place.and_then(|place| self.neighbour_rows.get(place)).copied().unwrap_or(0)
+    }
 }
 
 /// What all tiles have in common.
@@ -65,6 +85,8 @@ pub struct Arrangement<'a> {
     pub storage: &'a Storage,
     /// The job's files.
     pub job: &'a JobPaths,
+    /// The files of the inference that the units are of.
+    pub units_of: &'a JobPaths,
     /// Columns of a leaf.
     pub schema: SchemaRef,
     /// Footer of a leaf.
@@ -83,49 +105,126 @@ impl Arrangement<'_> {
     /// Writes a tile's leaf and puts its border aside.
     ///
     /// # Errors
-    /// If the units cannot be read or the store cannot be written to.
+    /// If the units cannot be read or have other rows than were counted, or the store cannot be written to.
     pub async fn write_tile(&self, tile: Tile) -> Result<TileClaim> {
         let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
         let path = format!("{}/{}", self.main, paths::leaf(tile));
         let mut leaf = TableWriter::new(self.storage, &path, &self.schema, self.footer, Effort::Published)?;
         let mut border = Border::new(self, tile);
         for (start, end) in self.counts.pieces(tile, PIECE_ROWS) {
-            let mut rows = self.piece(start, end).await?;
-            while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
-                border.add(&batch).await?;
-                leaf.write(batch).await?;
+            let wanted = self.counts.between(start, end);
+            match self.write_piece(start, end, &mut leaf, &mut border).await? {
+                Ok(found) if found == wanted => {}
+                seen => {
+                    let units = self.units_in(start, end);
+                    return Err(lost_rows(self.storage, units, seen, wanted).await.within("tile", tile));
+                }
             }
         }
         let leaf = leaf.finish().await?;
-        let (border, neighbours) = border.finish().await?;
+        let (border, near) = border.finish().await?;
+        let (neighbours, neighbour_rows) = near.into_iter().unzip();
         let seconds = begun.elapsed().as_secs_f64();
-        Ok(TileClaim { tile, leaf, border, neighbours, seconds, attempt })
+        Ok(TileClaim { tile, leaf, border, neighbours, neighbour_rows, seconds, attempt })
     }
 
-    /// The rows of units in the pixels of order 29 from `start` to before `end`.
-    async fn piece(&self, start: i64, end: i64) -> Result<SendableRecordBatchStream> {
-        let files = self.units.iter().filter(|unit| unit.counts.touches(start, end));
-        let files: Vec<&Written> = files.filter_map(|unit| unit.rows.as_ref()).collect();
+    /// Writes the rows in the pixels of order 29 from `start` to before `end`; how many there were, or why they cannot be
+    /// read.
+    async fn write_piece(
+        &self,
+        start: i64,
+        end: i64,
+        leaf: &mut TableWriter,
+        border: &mut Border<'_>,
+    ) -> Result<Result<u64, DataFusionError>> {
+        let units = self.units_in(start, end);
+        let files: Vec<&Written> = units.iter().map(|unit| unit.file).collect();
         let inside = ident(HEALPIX_COLUMN).gt_eq(lit(start)).and(ident(HEALPIX_COLUMN).lt(lit(end)));
-        sorted_rows(self.context, self.storage, &files, inside, &self.schema).await
+        let rows = sorted_rows(self.context, self.storage, &files, inside, &self.schema).await;
+        copy(rows, leaf, Some(border)).await
+    }
+
+    /// The files of the units that may have rows in the pixels of order 29 from `start` to before `end`.
+    fn units_in(&self, start: i64, end: i64) -> Vec<Source<'_>> {
+        let units = self.units.iter().filter(|unit| unit.counts.touches(start, end));
+        units.filter_map(|unit| self.source(unit)).collect()
+    }
+
+    /// The file of a unit's rows.
+    fn source<'a>(&self, unit: &'a UnitClaim) -> Option<Source<'a>> {
+        Some(Source { claim: self.units_of.unit_claim(&unit.unit), file: unit.rows.as_ref()? })
+    }
+
+    /// The files that were made of the rows of all units, if they have every row.
+    ///
+    /// # Errors
+    /// If they could not be made or have other rows than were counted.
+    pub(super) async fn all_rows(&self, made: Result<Vec<Written>>) -> Result<Vec<Written>> {
+        let units = || self.units.iter().filter_map(|unit| self.source(unit)).collect();
+        let wanted = self.counts.total();
+        match made.map(|files| (files.iter().map(|file| file.rows).sum::<u64>(), files)) {
+            Ok((found, files)) if found == wanted => Ok(files),
+            Ok((found, _)) => Err(lost_rows(self.storage, units(), Ok(found), wanted).await),
+            Err(e) => Err(withdraw_damaged(self.storage, units(), false).await?.unwrap_or(e)),
+        }
     }
 
     /// Writes the margin of a tile from what its neighbours put aside.
     ///
     /// # Errors
-    /// If that cannot be read or the store cannot be written to.
+    /// If that cannot be read or has other rows than were counted, or the store cannot be written to.
     pub async fn write_margin(&self, folder: &str, tile: Tile, tiles: &[TileClaim]) -> Result<Written> {
-        let near = tiles.iter().filter(|claim| claim.neighbours.contains(&tile));
-        let files: Vec<&Written> = near.filter_map(|claim| claim.border.as_ref()).collect();
-        let of_tile = ident(MARGIN_ORDER).eq(lit(i16::from(tile.order)));
-        let of_tile = of_tile.and(ident(MARGIN_PIXEL).eq(lit(tile.pixel as i64)));
-        let mut rows = sorted_rows(self.context, self.storage, &files, of_tile, &self.schema).await?;
+        let near: Vec<&TileClaim> = tiles.iter().filter(|claim| claim.neighbours.contains(&tile)).collect();
+        let wanted = near.iter().map(|claim| claim.rows_near(tile)).sum();
+        let borders = near
+            .iter()
+            .filter_map(|claim| Some(Source { claim: self.job.tile_claim(claim.tile), file: claim.border.as_ref()? }));
+        let borders: Vec<Source<'_>> = borders.collect();
+        let files: Vec<&Written> = borders.iter().map(|border| border.file).collect();
         let path = format!("{folder}/{}", paths::leaf(tile));
         let mut leaf = TableWriter::new(self.storage, &path, &self.schema, self.footer, Effort::Published)?;
-        while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
-            leaf.write(batch).await?;
+        match self.write_near(tile, &files, &mut leaf).await? {
+            Ok(found) if found == wanted => leaf.finish().await,
+            seen => Err(lost_rows(self.storage, borders, seen, wanted).await.within("margin of tile", tile)),
         }
-        leaf.finish().await
+    }
+
+    async fn write_near(
+        &self,
+        tile: Tile,
+        files: &[&Written],
+        leaf: &mut TableWriter,
+    ) -> Result<Result<u64, DataFusionError>> {
+        let of_tile = ident(MARGIN_ORDER).eq(lit(i16::from(tile.order)));
+        let of_tile = of_tile.and(ident(MARGIN_PIXEL).eq(lit(tile.pixel as i64)));
+        let rows = sorted_rows(self.context, self.storage, files, of_tile, &self.schema).await;
+        copy(rows, leaf, None).await
+    }
+}
+
+/// Writes the rows of a query; how many there were, or why they cannot be read.
+async fn copy(
+    rows: Result<SendableRecordBatchStream, DataFusionError>,
+    leaf: &mut TableWriter,
+    mut border: Option<&mut Border<'_>>,
+) -> Result<Result<u64, DataFusionError>> {
+    let mut rows = match rows {
+        Ok(rows) => rows,
+        Err(e) => return Ok(Err(e)),
+    };
+    let mut found = 0;
+    loop {
+        match rows.try_next().await {
+            Ok(Some(batch)) => {
+                found += batch.num_rows() as u64;
+                if let Some(border) = &mut border {
+                    border.add(&batch).await?;
+                }
+                leaf.write(batch).await?;
+            }
+            Ok(None) => return Ok(Ok(found)),
+            Err(e) => return Ok(Err(e)),
+        }
     }
 }
 
@@ -146,14 +245,13 @@ async fn sorted_rows(
     files: &[&Written],
     condition: Expr,
     schema: &Schema,
-) -> Result<SendableRecordBatchStream> {
+) -> Result<SendableRecordBatchStream, DataFusionError> {
     let order = sky_order();
     let options = ParquetReadOptions::default().file_sort_order(vec![order.clone()]);
     let urls: Vec<String> = files.iter().map(|file| storage.url(&file.path)).collect();
-    let frame = context.read_parquet(urls, options).await.map_err(|e| unreadable(&e))?;
+    let frame = context.read_parquet(urls, options).await?;
     let columns = schema.fields().iter().map(|field| Expr::Column(Column::new_unqualified(field.name())));
-    let frame = frame.filter(condition).and_then(|f| f.select(columns)).and_then(|f| f.sort(order));
-    frame.map_err(|e| unreadable(&e))?.execute_stream().await.map_err(|e| unreadable(&e))
+    frame.filter(condition)?.select(columns)?.sort(order)?.execute_stream().await
 }
 
 /// By position, then identifier.
@@ -162,7 +260,7 @@ pub fn sky_order() -> Vec<SortExpr> {
     [HEALPIX_COLUMN, ID_COLUMN].map(|name| ident(name).sort(true, false)).to_vec()
 }
 
-pub(super) fn unreadable(e: &datafusion::error::DataFusionError) -> Error {
+pub(super) fn unreadable(e: &DataFusionError) -> Error {
     Error::from_datafusion("cannot read the rows of units", e)
 }
 
@@ -172,7 +270,8 @@ struct Border<'a> {
     tile: Tile,
     schema: SchemaRef,
     writer: Option<TableWriter>,
-    neighbours: Vec<Tile>,
+    /// Rows in the margin of each other tile, by the places of these on the sky.
+    near: BTreeMap<(i64, i64), (Tile, u64)>,
 }
 
 impl<'a> Border<'a> {
@@ -180,7 +279,7 @@ impl<'a> Border<'a> {
         let marks = [Field::new(MARGIN_ORDER, DataType::Int16, true), Field::new(MARGIN_PIXEL, DataType::Int64, true)];
         let fields = arrangement.schema.fields().iter().map(|f| f.as_ref().clone()).chain(marks);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self { arrangement, tile, schema, writer: None, neighbours: Vec::new() }
+        Self { arrangement, tile, schema, writer: None, near: BTreeMap::new() }
     }
 
     async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -193,9 +292,7 @@ impl<'a> Border<'a> {
                 rows.push(row as u32);
                 orders.push(i16::from(tile.order));
                 pixels.push(tile.pixel as i64);
-                if !self.neighbours.contains(tile) {
-                    self.neighbours.push(*tile);
-                }
+                self.near.entry(tile.range()).or_insert((*tile, 0)).1 += 1;
             }
         }
         if rows.is_empty() {
@@ -218,9 +315,9 @@ impl<'a> Border<'a> {
         }
     }
 
-    async fn finish(mut self) -> Result<(Option<Written>, Vec<Tile>)> {
-        self.neighbours.sort_by_key(|tile| tile.range());
-        let Some(writer) = self.writer else { return Ok((None, self.neighbours)) };
-        Ok((Some(writer.finish().await?), self.neighbours))
+    async fn finish(self) -> Result<(Option<Written>, Vec<(Tile, u64)>)> {
+        let near = self.near.into_values().collect();
+        let Some(writer) = self.writer else { return Ok((None, near)) };
+        Ok((Some(writer.finish().await?), near))
     }
 }

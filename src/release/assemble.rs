@@ -2,7 +2,7 @@
 //!
 //! Every file follows from the claims alone, byte for byte: two that assemble at once write the same.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -11,13 +11,16 @@ use sha2::{Digest, Sha256};
 
 use super::{
     arrange::{Arrangement, TileClaim},
-    catalogue::{Catalogue, Extent, ID_COLUMN, partition_info},
+    catalogue::{Catalogue, Extent, partition_info},
     cuts::{self, CutRows},
+    damage::{Source, miscounted, withdraw_damaged},
     dataset, index,
     parquet_file::{Effort, TableWriter, Written, schema_file},
+    parts::{Part, PartClaim, margin_tiles},
     paths, sky,
     storage::{Storage, json},
     tiles::{Tile, Tiling},
+    units::{self, UnitTotals},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -35,11 +38,20 @@ pub struct Manifest {
     /// The named cuts, with the rows that pass each.
     #[serde(default)]
     pub cuts: Vec<CutRows>,
+    /// What the units read and gave; `None` in releases of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<UnitTotals>,
     /// All files but this one, in the order of their paths; paths below the release's folder.
     pub files: Vec<Written>,
 }
 
 impl Manifest {
+    /// Tells this manifest from others: the hash of what it says.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        format!("{:x}", Sha256::digest(json(self)))
+    }
+
     /// The tiles of the main catalogue with the paths of their leaves, in the order of the sky.
     #[must_use]
     pub fn tiles(&self) -> Vec<(Tile, String)> {
@@ -59,38 +71,150 @@ impl Manifest {
     }
 }
 
-/// Writes what a release has besides the leaves of its main catalogue; gives the manifest, which is written too.
-///
-/// # Errors
-/// If the claims cannot be read, an identifier stands twice, or the store cannot be written to.
-pub async fn assemble(
-    arrangement: &Arrangement<'_>,
-    catalogue: &Catalogue,
-    folder: &str,
-    tiles: &[TileClaim],
-) -> Result<Manifest> {
-    let mut files = Files { storage: arrangement.storage, folder, written: Vec::new() };
-    let leaves: Vec<Written> = tiles.iter().map(|claim| claim.leaf.clone()).collect();
-    let main = Extent::of(tiles.iter().map(|claim| claim.tile).collect(), &leaves);
-    files.main(arrangement, catalogue, &main, &leaves).await?;
-    if let (Some(name), Some(arcsec)) = (catalogue.margin(), catalogue.margin_arcsec) {
-        files.margin(arrangement, catalogue, tiles, &name, arcsec).await?;
+/// What a collection is assembled from: its tiles are done.
+pub struct Assembly<'a> {
+    /// What the tiles were made with.
+    pub arrangement: Arrangement<'a>,
+    /// What is to be published.
+    pub catalogue: &'a Catalogue,
+    /// Folder of the release.
+    pub folder: &'a str,
+    /// The tiles.
+    pub tiles: &'a [TileClaim],
+}
+
+impl Assembly<'_> {
+    /// Writes what is left when all [parts](super::parts) are made; gives the manifest, which is written too.
+    ///
+    /// # Errors
+    /// If rows are missing, or the store fails.
+    pub async fn finish(&self, parts: Vec<PartClaim>) -> Result<Manifest> {
+        let Self { arrangement, catalogue, folder, tiles } = self;
+        let mut files = self.files();
+        let leaves = self.leaves();
+        let main = Extent::of(tiles.iter().map(|claim| claim.tile).collect(), &leaves);
+        let made = UnitTotals::of(arrangement.units);
+        if main.rows != made.given.rows {
+            return Err(miscounted(main.rows, made.given.rows).at("tiles", main.tiles.len()));
+        }
+        if let (Some(name), Some(arcsec)) = (catalogue.margin(), catalogue.margin_arcsec) {
+            let margin = self.margin(&mut files, &parts, &name, arcsec).await;
+            self.read_parts(margin, &parts).await?;
+        }
+        files.written.extend(leaves);
+        let mut cuts = Vec::new();
+        for part in parts {
+            files.written.extend(part.files);
+            cuts.extend(part.cuts);
+        }
+        files.small(paths::UNITS, units::list(arrangement.units)).await?;
+        files.small(paths::COLLECTION_PROPERTIES, catalogue.collection_properties()).await?;
+        files.small("schema.md", columns_markdown(catalogue, &arrangement.schema, &cuts)).await?;
+        files.small("CITATION", citation(catalogue)).await?;
+        let (name, version, job) = (catalogue.name.clone(), catalogue.version.clone(), catalogue.job.clone());
+        let mut listed = files.written;
+        let below = |path: &str| path.strip_prefix(folder).map_or(path, |p| p.trim_start_matches('/')).to_owned();
+        for file in &mut listed {
+            file.path = below(&file.path);
+        }
+        listed.sort_by(|a, b| a.path.cmp(&b.path));
+        let manifest = Manifest { name, version, job, rows: main.rows, cuts, units: Some(made), files: listed };
+        arrangement.storage.put(&format!("{folder}/{}", paths::MANIFEST), json(&manifest)).await?;
+        Ok(manifest)
     }
-    files.indices(arrangement, catalogue, &main.tiles).await?;
-    let cuts = cuts::count(arrangement, &leaves, &catalogue.cuts).await?;
-    files.small(paths::COLLECTION_PROPERTIES, catalogue.collection_properties()).await?;
-    files.small("schema.md", columns_markdown(catalogue, &arrangement.schema, &cuts)).await?;
-    files.small("CITATION", citation(catalogue)).await?;
-    let (name, version, job) = (catalogue.name.clone(), catalogue.version.clone(), catalogue.job.clone());
-    let mut listed = files.written;
-    let below = |path: &str| path.strip_prefix(folder).map_or(path, |p| p.trim_start_matches('/')).to_owned();
-    for file in &mut listed {
-        file.path = below(&file.path);
+
+    /// As [`Assembly::read_leaves`], of the parts' files.
+    async fn read_parts(&self, read: Result<()>, parts: &[PartClaim]) -> Result<()> {
+        let Err(e) = read else { return Ok(()) };
+        let files = parts.iter().flat_map(|claim| {
+            let claim_path = self.arrangement.job.part_claim(&claim.part);
+            claim.files.iter().map(move |file| Source { claim: claim_path.clone(), file })
+        });
+        Err(withdraw_damaged(self.arrangement.storage, files.collect(), true).await?.unwrap_or(e))
     }
-    listed.sort_by(|a, b| a.path.cmp(&b.path));
-    let manifest = Manifest { name, version, job, rows: main.rows, cuts, files: listed };
-    arrangement.storage.put(&format!("{folder}/{}", paths::MANIFEST), json(&manifest)).await?;
-    Ok(manifest)
+
+    fn files(&self) -> Files<'_> {
+        Files { storage: self.arrangement.storage, folder: self.folder, written: Vec::new() }
+    }
+
+    fn leaves(&self) -> Vec<Written> {
+        self.tiles.iter().map(|claim| claim.leaf.clone()).collect()
+    }
+
+    /// What came of reading the leaves; if that failed, the claims of those that were damaged are withdrawn.
+    pub(super) async fn read_leaves<T>(&self, read: Result<T>) -> Result<T> {
+        let Err(e) = read else { return read };
+        let leaves = self.tiles.iter().map(|claim| {
+            let claim_path = self.arrangement.job.tile_claim(claim.tile);
+            Source { claim: claim_path, file: &claim.leaf }
+        });
+        Err(withdraw_damaged(self.arrangement.storage, leaves.collect(), true).await?.unwrap_or(e))
+    }
+
+    /// What the main catalogue has besides its leaves.
+    pub(super) async fn main(&self) -> Result<Vec<Written>> {
+        let (mut files, leaves) = (self.files(), self.leaves());
+        let extent = Extent::of(self.tiles.iter().map(|claim| claim.tile).collect(), &leaves);
+        files.main(&self.arrangement, self.catalogue, &extent, &leaves).await?;
+        Ok(files.written)
+    }
+
+    /// The leaf of a tile in the margin.
+    pub(super) async fn margin_leaf(&self, tile: Tile) -> Result<Vec<Written>> {
+        let folder = format!("{}/{}", self.folder, self.catalogue.margin().unwrap_or_default());
+        Ok(vec![self.arrangement.write_margin(&folder, tile, self.tiles).await?])
+    }
+
+    /// What the margin has besides its leaves, which are among `parts`.
+    async fn margin(&self, files: &mut Files<'_>, parts: &[PartClaim], name: &str, arcsec: f64) -> Result<()> {
+        let targets = margin_tiles(self.tiles);
+        let names: HashSet<String> = targets.iter().map(|tile| Part::Margin(*tile).to_string()).collect();
+        let leaves = parts.iter().filter(|claim| names.contains(&claim.part));
+        let leaves: Vec<Written> = leaves.flat_map(|claim| claim.files.iter().cloned()).collect();
+        files.dataset(&self.arrangement, name, &leaves).await?;
+        let extent = Extent::of(targets, &leaves);
+        files.small(&format!("{name}/{}", paths::PARTITION_INFO), partition_info(&extent.tiles)).await?;
+        let properties = self.catalogue.margin_properties(&extent, name, arcsec);
+        files.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await
+    }
+
+    /// The index of one of the columns that have one.
+    pub(super) async fn index(&self, place: usize) -> Result<Vec<Written>> {
+        let Self { arrangement, catalogue, .. } = self;
+        let column = &catalogue.index[place];
+        let missing = |e| Error::new(ErrorKind::Plan, "the column that is to be indexed is not there").source(e);
+        let field = arrangement.schema.field_with_name(column).map_err(missing)?;
+        let name = paths::index_name(&catalogue.name, column);
+        let folder = format!("{}/{name}", self.folder);
+        let tiling = Tiling::new(self.tiles.iter().map(|claim| claim.tile).collect());
+        let (context, mut files) = (arrangement.context, self.files());
+        let parts = index::write(context, arrangement.storage, &self.unit_rows(), field, &tiling, &folder).await;
+        let parts = arrangement.all_rows(parts).await?;
+        files.written.extend_from_slice(&parts);
+        files.small(&format!("{name}/{}", paths::COMMON_METADATA), schema_file(&index::schema(field), &[])?).await?;
+        if let Some(all) = dataset::all_row_groups(arrangement.storage, &folder, &parts).await? {
+            files.small(&format!("{name}/{}", paths::METADATA), all).await?;
+        }
+        let properties = catalogue.index_properties(column, &Extent::of(Vec::new(), &parts));
+        files.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await?;
+        Ok(files.written)
+    }
+
+    /// Makes sure that no identifier stands twice.
+    pub(super) async fn unique(&self) -> Result<Vec<Written>> {
+        let Arrangement { context, storage, .. } = self.arrangement;
+        index::check_unique(context, storage, &self.unit_rows()).await?;
+        Ok(Vec::new())
+    }
+
+    fn unit_rows(&self) -> Vec<&Written> {
+        self.arrangement.units.iter().filter_map(|unit| unit.rows.as_ref()).collect()
+    }
+
+    /// The rows that pass each cut.
+    pub(super) async fn cuts(&self) -> Result<Vec<CutRows>> {
+        cuts::count(&self.arrangement, &self.leaves(), &self.catalogue.cuts).await
+    }
 }
 
 impl Extent {
@@ -123,7 +247,6 @@ impl Files<'_> {
     ) -> Result<()> {
         let counts = arrangement.counts;
         let name = &catalogue.name;
-        self.written.extend_from_slice(leaves);
         self.dataset(arrangement, name, leaves).await?;
         let first = dataset::first_rows(self.storage, &arrangement.schema, leaves).await?;
         let path = format!("{}/{name}/{}", self.folder, paths::THUMBNAIL);
@@ -148,54 +271,6 @@ impl Files<'_> {
             Some(all) => self.small(&format!("{name}/{}", paths::METADATA), all).await,
             None => Ok(()),
         }
-    }
-
-    async fn margin(
-        &mut self,
-        arrangement: &Arrangement<'_>,
-        catalogue: &Catalogue,
-        tiles: &[TileClaim],
-        name: &str,
-        arcsec: f64,
-    ) -> Result<()> {
-        let mut targets: Vec<Tile> = tiles.iter().flat_map(|claim| claim.neighbours.iter().copied()).collect();
-        targets.sort_by_key(|tile| tile.range());
-        targets.dedup();
-        let folder = format!("{}/{name}", self.folder);
-        let mut leaves = Vec::new();
-        for tile in &targets {
-            leaves.push(arrangement.write_margin(&folder, *tile, tiles).await?);
-        }
-        self.written.extend_from_slice(&leaves);
-        self.dataset(arrangement, name, &leaves).await?;
-        let extent = Extent::of(targets, &leaves);
-        self.small(&format!("{name}/{}", paths::PARTITION_INFO), partition_info(&extent.tiles)).await?;
-        let properties = catalogue.margin_properties(&extent, name, arcsec);
-        self.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await
-    }
-
-    /// An index of each column that is to have one. Identifiers are unique, whether they have one or not.
-    async fn indices(&mut self, arrangement: &Arrangement<'_>, catalogue: &Catalogue, tiles: &[Tile]) -> Result<()> {
-        let rows: Vec<&Written> = arrangement.units.iter().filter_map(|unit| unit.rows.as_ref()).collect();
-        let tiling = Tiling::new(tiles.to_vec());
-        if !catalogue.index.iter().any(|column| column == ID_COLUMN) {
-            index::check_unique(arrangement.context, self.storage, &rows).await?;
-        }
-        for column in &catalogue.index {
-            let missing = |e| Error::new(ErrorKind::Plan, "the column that is to be indexed is not there").source(e);
-            let field = arrangement.schema.field_with_name(column).map_err(missing)?;
-            let name = paths::index_name(&catalogue.name, column);
-            let folder = format!("{}/{name}", self.folder);
-            let parts = index::write(arrangement.context, self.storage, &rows, field, &tiling, &folder).await?;
-            self.written.extend_from_slice(&parts);
-            self.small(&format!("{name}/{}", paths::COMMON_METADATA), schema_file(&index::schema(field), &[])?).await?;
-            if let Some(all) = dataset::all_row_groups(self.storage, &folder, &parts).await? {
-                self.small(&format!("{name}/{}", paths::METADATA), all).await?;
-            }
-            let properties = catalogue.index_properties(column, &Extent::of(Vec::new(), &parts));
-            self.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await?;
-        }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Times as releases write them, in UTC.
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 
 /// Now, to the second: `2026-12-02T10:00:00Z`.
 #[must_use]
@@ -8,8 +8,30 @@ pub fn now_seconds() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Now as HATS writes it: `2026-12-02T10:00UTC`.
+/// Times as HATS writes them: `2026-12-02T10:00UTC`.
+const HATS: &str = "%Y-%m-%dT%H:%MUTC";
+
+/// Now as HATS writes it.
 #[must_use]
 pub fn now_hats() -> String {
-    Utc::now().format("%Y-%m-%dT%H:%MUTC").to_string()
+    Utc::now().format(HATS).to_string()
+}
+
+/// A time as HATS writes it; `None` if it is none.
+#[must_use]
+pub fn of_hats(text: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(text, HATS).ok().map(|time| time.and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_hats_are_read_as_they_are_written() {
+        let time = of_hats("2026-12-02T10:07UTC").unwrap();
+        assert_eq!(time.to_rfc3339(), "2026-12-02T10:07:00+00:00");
+        assert!((Utc::now() - of_hats(&now_hats()).unwrap()).num_seconds() < 120);
+        assert_eq!(of_hats("2026-12-02"), None);
+    }
 }

@@ -48,10 +48,11 @@ pub(super) async fn count(
     let conditions: Arc<[Condition]> = conditions.collect::<Result<_>>()?;
     let mut rows = vec![0; cuts.len()];
     if !cuts.is_empty() {
-        let tasks = leaves.iter().map(|leaf| {
+        let task = |leaf: &Written| {
             let (storage, path, conditions) = (arrangement.storage.clone(), leaf.path.clone(), conditions.clone());
-            SpawnedTask::spawn(async move { of_leaf(&storage, &path, &conditions).await }).join()
-        });
+            async move { SpawnedTask::spawn(async move { of_leaf(&storage, &path, &conditions).await }).join().await }
+        };
+        let tasks: Vec<_> = leaves.iter().map(task).collect();
         let lost = |e| Error::new(ErrorKind::Io, "a leaf's reader ended before its time").source(e);
         let mut counted = futures::stream::iter(tasks).buffered(dataset::tables_at_once());
         while let Some(counts) = counted.try_next().await.map_err(lost)? {

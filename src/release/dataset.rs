@@ -10,7 +10,7 @@ use datafusion::parquet::{
 };
 use futures::{StreamExt, TryStreamExt};
 
-use super::{parquet_file::Written, parquet_reader::StoreReader, storage::Storage};
+use super::{damage::miscounted, parquet_file::Written, parquet_reader::StoreReader, storage::Storage};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Leaves above which the file of all row groups would be larger than it is useful.
@@ -54,8 +54,9 @@ pub fn damaged(storage: &Storage, file: &str, e: ParquetError) -> Error {
 pub async fn all_row_groups(storage: &Storage, folder: &str, leaves: &[Written]) -> Result<Option<Vec<u8>>> {
     let Some(first) = leaves.first().filter(|_| leaves.len() <= MOST_LEAVES) else { return Ok(None) };
     let footer = open(storage, &first.path).await?.metadata().clone();
-    let footers = futures::stream::iter(leaves.iter().map(|leaf| footer_of(storage, folder, leaf)));
-    let groups: Vec<Vec<RowGroupMetaData>> = footers.buffered(AT_ONCE).try_collect().await?;
+    let footers: Vec<_> = leaves.iter().map(|leaf| footer_of(storage, folder, leaf)).collect();
+    let footers = futures::stream::iter(footers).buffered(AT_ONCE);
+    let groups: Vec<Vec<RowGroupMetaData>> = footers.try_collect().await?;
     let of_file = footer.file_metadata();
     let all = FileMetaData::new(
         of_file.version(),
@@ -77,6 +78,10 @@ async fn footer_of(storage: &Storage, folder: &str, leaf: &Written) -> Result<Ve
     let prefix = format!("{folder}/dataset/");
     let file = leaf.path.strip_prefix(&prefix).unwrap_or(&leaf.path);
     let footer = open(storage, &leaf.path).await?.metadata().clone();
+    let rows = footer.file_metadata().num_rows() as u64;
+    if rows != leaf.rows {
+        return Err(miscounted(rows, leaf.rows).at("file", storage.shown(&leaf.path)));
+    }
     let placed = footer.row_groups().iter().map(|group| {
         let columns = group.columns().iter().map(|column| {
             let column = column.clone().into_builder().set_file_path(file.to_owned());
@@ -93,8 +98,8 @@ async fn footer_of(storage: &Storage, folder: &str, leaf: &Written) -> Result<Ve
 /// # Errors
 /// If a leaf cannot be read.
 pub async fn first_rows(storage: &Storage, schema: &SchemaRef, leaves: &[Written]) -> Result<RecordBatch> {
-    let rows = futures::stream::iter(leaves.iter().map(|leaf| first_row(storage, leaf)));
-    let rows: Vec<Option<RecordBatch>> = rows.buffered(AT_ONCE).try_collect().await?;
+    let rows: Vec<_> = leaves.iter().map(|leaf| first_row(storage, leaf)).collect();
+    let rows: Vec<Option<RecordBatch>> = futures::stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
     let rows = rows.into_iter().flatten().map(|row| RecordBatch::try_new(schema.clone(), row.columns().to_vec()));
     let rows = rows.collect::<Result<Vec<_>, _>>().and_then(|rows| concat_batches(schema, &rows));
     rows.map_err(|e| Error::new(ErrorKind::Input, "the leaves have not the same columns").source(e))

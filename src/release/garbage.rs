@@ -14,12 +14,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{
-    arrange::TileClaim,
-    commit,
-    paths::{self, JobPaths},
-    publish, releases,
+    jobs::Users,
+    paths, publish, releases,
     storage::{Storage, StoredFile},
-    units::UnitClaim,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -128,30 +125,30 @@ pub async fn find(storage: &Storage, keep: &Keep, now: DateTime<Utc>) -> Result<
 /// If the store fails; what was removed until then is gone.
 pub async fn remove(storage: &Storage, garbage: &[Garbage]) -> Result<()> {
     let root = storage.local_root();
-    for file in garbage {
-        match &root {
-            // The store does not know names of half uploads.
-            Some(root) if file.why == Reason::Upload => {
-                let path = root.join(&file.path);
-                let failed =
-                    |e| Error::new(ErrorKind::Io, "cannot delete the file").at("file", path.display()).source(e);
-                match std::fs::remove_file(&path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-                    _ => {}
-                }
-            }
-            _ => storage.delete(&file.path).await?,
-        }
-        if let Some(root) = &root {
-            remove_empty_folders(root, &file.path);
+    // The store does not know names of half uploads.
+    let (uploads, stored): (Vec<_>, Vec<_>) =
+        garbage.iter().partition(|file| root.is_some() && file.why == Reason::Upload);
+    let (naming, named): (Vec<_>, Vec<_>) = stored.into_iter().partition(|file| paths::is_json(&file.path));
+    for files in [naming, named] {
+        storage.delete_all(&files.iter().map(|file| &file.path).collect::<Vec<_>>()).await?;
+    }
+    let Some(root) = root else { return Ok(()) };
+    for file in uploads {
+        let path = root.join(&file.path);
+        let failed = |e| Error::new(ErrorKind::Io, "cannot delete the file").at("file", path.display()).source(e);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+            _ => {}
         }
     }
+    let folders: BTreeSet<&str> = garbage.iter().filter_map(|file| Some(file.path.rsplit_once('/')?.0)).collect();
+    folders.iter().rev().for_each(|folder| remove_empty_folders(&root, folder));
     Ok(())
 }
 
-/// Removes the folders above a file that have nothing in them; a store has no folders, a disk has.
-fn remove_empty_folders(root: &Path, file: &str) {
-    let above = Path::new(file).ancestors().skip(1).filter(|folder| folder.components().count() > 1);
+/// Removes a folder and those above it that have nothing in them; a store has no folders, a disk has.
+fn remove_empty_folders(root: &Path, folder: &str) {
+    let above = Path::new(folder).ancestors().filter(|folder| folder.components().count() > 1);
     for folder in above {
         // It fails where there is something left, and then above too.
         if std::fs::remove_dir(root.join(folder)).is_err() {
@@ -165,21 +162,23 @@ fn garbage(file: &StoredFile, why: Reason) -> Garbage {
 }
 
 /// What there is in a store.
-struct Store<'a> {
-    storage: &'a Storage,
-    keep: &'a Keep,
+pub(super) struct Store<'a> {
+    pub(super) storage: &'a Storage,
+    pub(super) keep: &'a Keep,
     now: DateTime<Utc>,
-    /// Files of jobs by their identity, and of releases by their folder.
-    jobs: BTreeMap<String, Vec<StoredFile>>,
+    /// Files of jobs and inferences by their identity, and of releases by their folder.
+    pub(super) jobs: BTreeMap<String, Vec<StoredFile>>,
     releases: BTreeMap<String, Vec<StoredFile>>,
+    /// Which jobs take units from where.
+    pub(super) users: Users,
     /// Files among the jobs that are of none.
     loose: Vec<StoredFile>,
     /// Folders that ever were current.
-    published: BTreeSet<String>,
+    pub(super) published: BTreeSet<String>,
     /// Folders of releases whose manifest can be read.
-    finished: BTreeSet<String>,
+    pub(super) finished: BTreeSet<String>,
     /// Folders of releases that go.
-    dropped: BTreeSet<String>,
+    pub(super) dropped: BTreeSet<String>,
 }
 
 impl<'a> Store<'a> {
@@ -204,6 +203,7 @@ impl<'a> Store<'a> {
             keep,
             now,
             jobs: BTreeMap::new(),
+            users: Users::default(),
             releases: BTreeMap::new(),
             loose: Vec::new(),
             published,
@@ -216,6 +216,7 @@ impl<'a> Store<'a> {
                 _ => store.loose.push(file),
             }
         }
+        store.users = Users::read(storage, &store.jobs).await?;
         for file in storage.list(paths::RELEASES).await? {
             if let [releases, release, _, ..] = file.path.split('/').collect::<Vec<_>>()[..] {
                 store.releases.entry(format!("{releases}/{release}")).or_default().push(file);
@@ -224,73 +225,25 @@ impl<'a> Store<'a> {
         Ok(store)
     }
 
-    fn is_old(&self, modified: DateTime<Utc>) -> bool {
+    pub(super) fn is_old(&self, modified: DateTime<Utc>) -> bool {
         self.now - modified >= self.keep.older_than
     }
 
     /// The folders of releases that a job makes.
-    fn releases_of<'s>(&'s self, job: &'s str) -> impl Iterator<Item = (&'s String, &'s Vec<StoredFile>)> {
+    pub(super) fn releases_of<'s>(&'s self, job: &'s str) -> impl Iterator<Item = (&'s String, &'s Vec<StoredFile>)> {
         self.releases.iter().filter(move |(folder, _)| paths::is_release_of(folder, job))
     }
 
     /// The jobs that make the release in a folder.
-    fn jobs_of<'s>(&'s self, folder: &'s str) -> impl Iterator<Item = &'s String> {
+    pub(super) fn jobs_of<'s>(&'s self, folder: &'s str) -> impl Iterator<Item = &'s String> {
         self.jobs.keys().filter(move |job| paths::is_release_of(folder, job))
     }
 
-    /// Whether nobody works on a job: none of its files, and none of its releases', was changed of late.
-    fn is_idle(&self, job: &str) -> bool {
-        let of_job = self.jobs.get(job).into_iter().flatten();
-        of_job.chain(self.releases_of(job).flat_map(|(_, files)| files)).all(|file| self.is_old(file.modified))
-    }
-
     /// Whether a release is, or was, whole, though its manifest cannot be read now.
-    fn has_lost_its_manifest(&self, folder: &str, files: &[StoredFile]) -> bool {
+    pub(super) fn has_lost_its_manifest(&self, folder: &str, files: &[StoredFile]) -> bool {
         let manifest = format!("{folder}/{}", paths::MANIFEST);
         let was_whole = self.published.contains(folder) || files.iter().any(|file| file.path == manifest);
         was_whole && !self.finished.contains(folder)
-    }
-
-    async fn job(&self, job: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
-        if !self.is_idle(job) {
-            return Ok(());
-        }
-        let of_job = JobPaths::new(job);
-        let mut releases = self.releases_of(job);
-        let dropped = self.releases_of(job).any(|(folder, _)| self.dropped.contains(folder));
-        let published = releases.any(|(folder, _)| self.published.contains(folder) && self.finished.contains(folder));
-        if dropped || (published && !self.keep.units) {
-            // What the release was made of stays known as long as there is the release.
-            let gone = files.iter().filter(|file| dropped || file.path != of_job.spec());
-            found.extend(gone.map(|file| garbage(file, Reason::Published)));
-            return Ok(());
-        }
-        let whole =
-            |f: &String, files: &[StoredFile]| self.finished.contains(f) || self.has_lost_its_manifest(f, files);
-        if !published && !self.keep.unfinished && !self.releases_of(job).any(|(f, files)| whole(f, files)) {
-            found.extend(files.iter().map(|file| garbage(file, Reason::Unfinished)));
-            return Ok(());
-        }
-        let (mut named, mut all_read) = (BTreeSet::new(), true);
-        for file in files {
-            if is_claim(&file.path, &of_job.units()) {
-                let claim: Option<UnitClaim> = commit::read(self.storage, &file.path).await?;
-                all_read &= claim.is_some();
-                named.extend(claim.and_then(|claim| claim.rows).map(|rows| rows.path));
-            } else if is_claim(&file.path, &of_job.tiles()) {
-                let claim: Option<TileClaim> = commit::read(self.storage, &file.path).await?;
-                all_read &= claim.is_some();
-                named.extend(claim.and_then(|claim| claim.border).map(|rows| rows.path));
-            }
-        }
-        for file in files {
-            if file.path.starts_with(&format!("{}/", of_job.leases())) {
-                found.push(garbage(file, Reason::Lease));
-            } else if all_read && paths::is_table(&file.path) && !named.contains(&file.path) {
-                found.push(garbage(file, Reason::Attempt));
-            }
-        }
-        Ok(())
     }
 
     async fn release(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
@@ -339,21 +292,6 @@ impl<'a> Store<'a> {
         }
         Ok(())
     }
-
-    /// The leaves that jobs, unless they go themselves, have done for the release in a folder; `None` if not all is known.
-    async fn claimed_leaves(&self, folder: &str, found: &[Garbage]) -> Result<Option<BTreeSet<String>>> {
-        let mut leaves = BTreeSet::new();
-        for job in self.jobs_of(folder) {
-            let of_job = JobPaths::new(job);
-            let claims = self.jobs.get(job).into_iter().flatten();
-            let claims = claims.filter(|file| is_claim(&file.path, &of_job.tiles()));
-            for file in claims.filter(|file| found.iter().all(|gone| gone.path != file.path)) {
-                let Some(claim) = commit::read::<TileClaim>(self.storage, &file.path).await? else { return Ok(None) };
-                leaves.insert(claim.leaf.path);
-            }
-        }
-        Ok(Some(leaves))
-    }
 }
 
 /// The log, of which every entry must be known: each may name a release that is to stay.
@@ -366,12 +304,6 @@ async fn whole_log(storage: &Storage) -> Result<Vec<publish::Current>> {
         "nothing is removed; if every release that is to stay is named by another entry (see `lamcat release list`), delete \
          this file and try again",
     ))
-}
-
-/// Whether a file is a claim in this folder of claims.
-fn is_claim(file: &str, folder: &str) -> bool {
-    let name = file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
-    name.is_some_and(|name| !name.contains('/') && paths::is_json(name))
 }
 
 /// Files that were not finished on a local disk, which stores do not list.

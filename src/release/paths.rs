@@ -6,12 +6,16 @@
 //! releases/1.0.0-<job>/                    a HATS collection, and manifest.json
 //! reports/1.0.0-<job>.html                 the page on a release
 //! reports/1.0.0-<job>.json                 stages and gates of the run that made it
-//! jobs/<job>/job.json                      what a run works on
-//! jobs/<job>/leases/<task>.json            who works on a unit or a tile
-//! jobs/<job>/units/<unit>.json             the claim of a unit: which attempt's rows count
-//! jobs/<job>/units/<unit>/<attempt>.parquet
+//! jobs/<job>/job.json                      what a run works on, and the inference whose units it takes
+//! jobs/<job>/leases/<task>.json            who works on a tile
 //! jobs/<job>/tiles/<order>-<pixel>.json    the claim of a tile
 //! jobs/<job>/tiles/<order>-<pixel>/<attempt>.parquet   its rows near other tiles
+//! jobs/<job>/parts/<part>.json             the claim of a margin's leaf, an index, the maps
+//! jobs/<job>/checks/<manifest>-<n>.json    what of a release was verified
+//! jobs/<inference>/inference.json          what units are computed by; jobs that agree in it share them
+//! jobs/<inference>/leases/<unit>.json      who works on a unit
+//! jobs/<inference>/units/<unit>.json       the claim of a unit: which attempt's rows count
+//! jobs/<inference>/units/<unit>/<attempt>.parquet
 //! schedule/since.json                      from when on times are due
 //! schedule/begun/20261201T030000Z.json     a due time that was begun
 //! schedule/ended/20261201T030000Z.json     what became of it
@@ -36,6 +40,8 @@ pub const REPORTS: &str = "reports";
 pub const JOBS: &str = "jobs";
 /// The list of a release's files, in its folder.
 pub const MANIFEST: &str = "manifest.json";
+/// The units that a release was made of with the rows that each read and gave, in its folder.
+pub const UNITS: &str = "units.csv";
 /// Properties of a collection, in its folder.
 pub const COLLECTION_PROPERTIES: &str = "collection.properties";
 /// Properties of a catalogue, in its folder.
@@ -192,14 +198,14 @@ pub fn schedule_lease(number: u64) -> String {
     format!("{SCHEDULE_LEASES}/{number:08}.json")
 }
 
-/// The files of a job.
+/// The files of a job, or of an inference, which lie side by side.
 #[derive(Debug, Clone)]
 pub struct JobPaths {
     folder: String,
 }
 
 impl JobPaths {
-    /// Of the job with this identity.
+    /// Of the job or the inference with this identity.
     #[must_use]
     pub fn new(job: &str) -> Self {
         Self { folder: format!("{JOBS}/{job}") }
@@ -209,6 +215,12 @@ impl JobPaths {
     #[must_use]
     pub fn spec(&self) -> String {
         format!("{}/job.json", self.folder)
+    }
+
+    /// What computes the units.
+    #[must_use]
+    pub fn inference(&self) -> String {
+        format!("{}/inference.json", self.folder)
     }
 
     /// Folder of the units' claims.
@@ -251,6 +263,24 @@ impl JobPaths {
     #[must_use]
     pub fn tile_claim(&self, tile: Tile) -> String {
         format!("{}/tiles/{}-{}.json", self.folder, tile.order, tile.pixel)
+    }
+
+    /// Folder of the claims of parts of the collection.
+    #[must_use]
+    pub fn parts(&self) -> String {
+        format!("{}/parts", self.folder)
+    }
+
+    /// Claim of a part of the collection.
+    #[must_use]
+    pub fn part_claim(&self, part: &str) -> String {
+        format!("{}/{part}.json", self.parts())
+    }
+
+    /// Claim of a check of some files of a release.
+    #[must_use]
+    pub fn check_claim(&self, check: &str) -> String {
+        format!("{}/checks/{check}.json", self.folder)
     }
 
     /// Rows of a tile that lie near others, of one attempt.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, path::Path};
 use rand::RngCore;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -167,9 +167,17 @@ impl Storage {
     /// # Errors
     /// If the store fails.
     pub async fn exists(&self, name: &str) -> Result<bool> {
+        Ok(self.size(name).await?.is_some())
+    }
+
+    /// Bytes of a file; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn size(&self, name: &str) -> Result<Option<u64>> {
         match self.store.head(&self.path(name)).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::NotFound { .. }) => Ok(false),
+            Ok(object) => Ok(Some(object.size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.failed("cannot look for the file", name, e)),
         }
     }
@@ -183,6 +191,22 @@ impl Storage {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(e) => Err(self.failed("cannot delete the file", name, e)),
         }
+    }
+
+    /// Deletes files, many at a time where the store can; those that are not there are no error.
+    ///
+    /// # Errors
+    /// If the store fails; what was deleted until then is gone.
+    pub async fn delete_all(&self, names: &[impl AsRef<str>]) -> Result<()> {
+        let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name.as_ref()))).collect();
+        let mut deleted = self.store.delete_stream(futures::stream::iter(paths).boxed());
+        while let Some(deleted) = deleted.next().await {
+            match deleted {
+                Ok(_) | Err(StoreError::NotFound { .. }) => {}
+                Err(e) => return Err(self.failed("cannot delete files", "", e)),
+            }
+        }
+        Ok(())
     }
 
     /// The files in a folder and below, in the order of their names.

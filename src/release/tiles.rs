@@ -111,6 +111,13 @@ impl RowCounts {
         self.rows.range(start as u64 >> shift..=after).next().is_some()
     }
 
+    /// Rows in the pixels of order 29 from `start` to before `end`, which begin and end with pixels of the counts.
+    #[must_use]
+    pub fn between(&self, start: i64, end: i64) -> u64 {
+        let shift = 2 * (HEALPIX_ORDER - self.order);
+        self.rows.range(start as u64 >> shift..end as u64 >> shift).map(|(_, rows)| rows).sum()
+    }
+
     /// A tile in pieces of at most `max_rows` rows, as ranges of pixels of order 29 in the order of the sky; where a pixel
     /// of the counts has more rows it stays one piece.
     #[must_use]
@@ -244,6 +251,7 @@ mod tests {
                 prop_assert!(pieces.windows(2).all(|w| w[0].1 == w[1].0));
                 for (start, end) in pieces {
                     let inside = rows.iter().filter(|r| (start..end).contains(*r)).count() as u64;
+                    prop_assert_eq!(counts.between(start, end), inside as u64);
                     prop_assert!(inside <= max || end - start <= 1 << 50, "{inside} rows in {start}..{end}");
                     prop_assert!(inside == 0 || counts.touches(start, end));
                     prop_assert!(inside == 0 || coarse.touches(start, end));

@@ -1,8 +1,13 @@
-//! What is known of a unit's rows once it is worked.
+//! What is known of a unit's rows once it is worked, and of the rows of all units of a release.
+
+use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::Attempt, parquet_file::Written, tiles::RowCounts};
+use super::{attempt::Attempt, parquet_file::Written, sums::RowSum, tiles::RowCounts};
+
+/// First line of the list of units.
+const HEADER: &str = "unit,input_rows,rows,sum";
 
 /// The claim of a unit: the attempt whose rows count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +20,9 @@ pub struct UnitClaim {
     pub input_rows: u64,
     /// Rows in the pixels of the sky.
     pub counts: RowCounts,
+    /// How many rows it has, and which; none in claims of old.
+    #[serde(default)]
+    pub sum: RowSum,
     /// Seconds the attempt took.
     pub seconds: f64,
     /// Whose attempt it was; `None` in claims of old.
@@ -22,10 +30,99 @@ pub struct UnitClaim {
     pub attempt: Option<Attempt>,
 }
 
+impl UnitClaim {
+    /// Whether what the claim says of its rows agrees with itself and, if that is known, with the rows of the input.
+    #[must_use]
+    pub fn agrees(&self, input_rows: Option<u64>) -> bool {
+        let rows = self.rows.as_ref().map_or(0, |file| file.rows);
+        rows == self.counts.total() && rows == self.sum.rows && input_rows.is_none_or(|read| read == self.input_rows)
+    }
+}
+
+/// What the units of a release read and gave, as its manifest has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitTotals {
+    /// How many units there are.
+    pub units: u64,
+    /// Rows of the input that they read.
+    pub input_rows: u64,
+    /// Rows that they gave, and which.
+    #[serde(flatten)]
+    pub given: RowSum,
+}
+
+impl UnitTotals {
+    /// Of these units.
+    #[must_use]
+    pub fn of(units: &[UnitClaim]) -> Self {
+        let mut totals = Self::default();
+        units.iter().for_each(|unit| totals.add(unit.input_rows, unit.sum));
+        totals
+    }
+
+    fn add(&mut self, input_rows: u64, given: RowSum) {
+        self.units += 1;
+        self.input_rows += input_rows;
+        self.given.merge(given);
+    }
+
+    /// Of a list that [`list`] wrote; `None` if it is damaged.
+    #[must_use]
+    pub fn of_list(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        lines.next().filter(|line| *line == HEADER)?;
+        let mut totals = Self::default();
+        for line in lines {
+            let mut cells = line.split(',').skip(1);
+            let (input_rows, rows) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
+            totals.add(input_rows, RowSum { rows, sum: u64::from_str_radix(cells.next()?, 16).ok()? });
+        }
+        Some(totals)
+    }
+}
+
+/// The units with the rows that each read and gave, as the release has them.
+#[must_use]
+pub fn list(units: &[UnitClaim]) -> String {
+    let mut text = format!("{HEADER}\n");
+    for unit in units {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{},{},{},{:016x}", unit.unit, unit.input_rows, unit.sum.rows, unit.sum.sum);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::release::arrange::TileClaim;
+
+    fn claim(unit: &str, rows: u64) -> UnitClaim {
+        let sum = RowSum { rows, sum: u64::MAX - rows };
+        let (counts, rows) = (RowCounts::new(8), None);
+        UnitClaim { unit: unit.to_owned(), rows, input_rows: 9, counts, sum, seconds: 0.0, attempt: None }
+    }
+
+    #[test]
+    fn a_list_of_units_adds_up_to_what_it_was_made_of() {
+        let units = [claim("a", 3), claim("b", 0), claim("c", 9)];
+        let text = list(&units);
+        assert_eq!(text.lines().nth(1), Some("a,9,3,fffffffffffffffc"));
+        let totals = UnitTotals::of(&units);
+        assert_eq!((totals.units, totals.input_rows, totals.given.rows), (3, 27, 12));
+        assert_eq!(UnitTotals::of_list(&text), Some(totals));
+        let shorter = text.lines().take(3).collect::<Vec<_>>().join("\n");
+        assert_ne!(UnitTotals::of_list(&shorter), Some(totals));
+        assert_eq!(UnitTotals::of_list(&text[..text.len() - 20]), None);
+    }
+
+    #[test]
+    fn a_claim_that_contradicts_itself_or_the_input_does_not_count() {
+        let mut unit = claim("a", 0);
+        assert!(unit.agrees(None) && unit.agrees(Some(9)) && !unit.agrees(Some(8)));
+        unit.counts.add(7);
+        assert!(!unit.agrees(None));
+    }
 
     #[test]
     fn claims_of_old_are_read() {

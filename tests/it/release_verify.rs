@@ -133,17 +133,48 @@ async fn an_identifier_that_stands_twice_is_found() {
         let (leaf, id) = inner_row(release);
         rewrite(&leaf, |rows| with_id(rows, id, other));
     });
-    assert_found(&in_leaf_alone.await, &[Check::Index], "the index is not of the catalogue's rows");
+    let found = in_leaf_alone.await;
+    assert_found(&found, &[Check::Index, Check::Units], "the index is not of the catalogue's rows");
+    assert_found(&found, &[Check::Index, Check::Units], "the rows are not those that the units gave");
     let in_both = signed_faults(&good, |release| {
         let (leaf, id) = inner_row(release);
         rewrite(&leaf, |rows| with_id(rows, id, other));
         rewrite(&release.join(INDEX), |rows| with_id(rows, id, other));
     });
-    assert_found(&in_both.await, &[Check::Index], &format!("source_id {other} stands twice"));
+    assert_found(&in_both.await, &[Check::Index, Check::Units], &format!("source_id {other} stands twice"));
     let dropped = signed_faults(&good, |release| {
         rewrite(&release.join(INDEX), |rows| take(rows, 1..rows.num_rows() as u32));
     });
     assert_found(&dropped.await, &[Check::Index], "the index has 299 rows, the catalogue 300");
+}
+
+#[tokio::test]
+async fn a_row_that_is_missing_everywhere_is_found() {
+    let store = Store::good().await;
+    let good = store.root().join(store.release("1.0.0"));
+    let lacking = signed_faults(&good, |release| {
+        let (leaf, id) = inner_row(release);
+        for table in [leaf, release.join(INDEX)] {
+            let others = |ids: Vec<i64>| (0..ids.len() as u32).filter(move |row| ids[*row as usize] != id);
+            rewrite(&table, |rows| take(rows, others(integers(rows, "source_id"))));
+        }
+        replace(&release.join(MAIN).join("hats.properties"), "hats_nrows=300", "hats_nrows=299");
+        replace(&release.join("manifest.json"), "\n  \"rows\": 300", "\n  \"rows\": 299");
+    });
+    assert_found(&lacking.await, &[Check::Units], "the units gave 300 rows, but 299 are there");
+    // One that is another row everywhere is found too.
+    let (_, id) = inner_row(&good);
+    let exchanged = signed_faults(&good, |release| {
+        let (leaf, _) = inner_row(release);
+        rewrite(&leaf, |rows| with_id(rows, id, 1_000_000));
+        rewrite(&release.join(INDEX), |rows| {
+            let last = rows.num_rows() as u32 - 1;
+            let at = integers(rows, "source_id").iter().position(|found| *found == id).unwrap() as u32;
+            let order = (0..=last).filter(|row| *row != at).chain([at]);
+            with_id(&take(rows, order), id, 1_000_000)
+        });
+    });
+    assert_found(&exchanged.await, &[Check::Units], "the rows are not those that the units gave");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use arrow::{
 };
 use datafusion::parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use lamcat::{
+    model::Model,
     pipeline::{Outcome, Overrides, Pipeline, Run, Stage, Watch, plan_check},
     release::{Storage, assemble::Manifest},
     session::{Session, SessionOptions},
@@ -51,6 +52,7 @@ pub struct Store {
     pub storage: Storage,
 }
 
+/// Is told how far a run is, and says nothing.
 pub struct Silent;
 
 impl Watch for Silent {
@@ -83,13 +85,18 @@ impl Store {
     }
 
     pub async fn run(&self, version: &str, sql: &str) -> Run {
+        self.run_with(version, sql, &tiny()).await
+    }
+
+    /// A run with another model.
+    pub async fn run_with(&self, version: &str, sql: &str, model: &Model) -> Run {
         fs::write(self.folder.path().join("labels.sql"), sql).unwrap();
         let overrides = Overrides { version: Some(version.parse().unwrap()), ..Overrides::default() };
         let pipeline = Pipeline::load(self.folder.path().join("labels.toml"), &overrides).unwrap();
         let session = Session::new(&SessionOptions::default()).unwrap();
         pipeline.register_inputs(&session).await.unwrap();
         let checked = plan_check(&session, &pipeline).await.unwrap();
-        Run::plan(session, pipeline, &tiny(), &checked.schema).await.unwrap()
+        Run::plan(session, pipeline, model, &checked.schema).await.unwrap()
     }
 
     pub async fn publish(&self, version: &str, sql: &str) -> lamcat::error::Result<Outcome> {

@@ -142,12 +142,14 @@ fn in_words(report: &Report, folder: &str) -> String {
         [check.as_str().unwrap_or_default(), &fault.file, &fault.what].map(Cell::text).into()
     });
     let faults: Vec<Vec<Cell>> = rows.collect();
+    let read = report.input_rows.map(|rows| format!(", made of {} of the input", plural(rows as usize, "row")));
     let first = format!(
-        "{folder}\n{} in {}, {} in margins, {}: {}\n",
+        "{folder}\n{} in {}, {} in margins, {}{}: {}\n",
         plural(report.rows as usize, "row"),
         plural(report.leaves, "tile"),
         report.margin_rows,
         HumanBytes(report.bytes),
+        read.unwrap_or_default(),
         if faults.is_empty() { "every check passed" } else { "not as it must be" }
     );
     if faults.is_empty() { first } else { first + "\n" + &text_table(&["check", "file", "fault"], &faults) }

@@ -9,7 +9,7 @@ use crate::{
     release::{
         Storage,
         attempt::Attempt,
-        commit,
+        clock, commit,
         paths::{self, JobPaths},
     },
 };
@@ -49,21 +49,44 @@ struct Rows {
     rows: u64,
 }
 
+/// What is needed of a job's record.
+#[derive(Deserialize)]
+struct Record {
+    inference: Option<String>,
+    catalogue: Created,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    created: String,
+}
+
+impl Record {
+    /// When it was written, in seconds since 1970.
+    fn since(&self) -> Option<f64> {
+        clock::of_hats(&self.catalogue.created).map(|time| time.timestamp() as f64)
+    }
+}
+
 /// The units and tiles of a job whose claims are still there and have times, in the order of their beginning; of those that
-/// began in the same second, in the order of their files, so that a page made again is the same.
+/// began in the same second, in the order of their files, so that a page made again is the same. Units that were there
+/// before the job are left out.
 ///
 /// # Errors
 /// If the store fails or a claim is damaged.
 pub(super) async fn work(storage: &Storage, job: &str) -> Result<Vec<Work>> {
     let job = JobPaths::new(job);
+    let record: Option<Record> = commit::read(storage, &job.spec()).await?;
+    let since = record.as_ref().and_then(Record::since).unwrap_or(f64::NEG_INFINITY);
+    let units = record.and_then(|record| record.inference).map_or_else(|| job.units(), |id| JobPaths::new(&id).units());
     let mut found = Vec::new();
-    for (kind, folder) in [job.units(), job.tiles()].into_iter().enumerate() {
+    for (kind, folder) in [units, job.tiles()].into_iter().enumerate() {
         let files = storage.list(&folder).await?;
         let claims = files.iter().filter(|file| paths::is_json(&file.path));
         let claims = futures::stream::iter(claims.map(|file| commit::read::<Claim>(storage, &file.path)));
         let mut claims = claims.buffered(AT_ONCE);
         while let Some(claim) = claims.try_next().await? {
-            found.extend(claim.and_then(|claim| claim.work(kind)));
+            found.extend(claim.and_then(|claim| claim.work(kind)).filter(|work| work.began >= since));
         }
     }
     found.sort_by(|a, b| a.began.total_cmp(&b.began));

@@ -191,6 +191,7 @@ impl<S: Scheduled> Scheduler<S> {
             History::forget(&plan.storage, &untimely).await?;
             return Ok(Look::Done);
         }
+        history.prune(&plan.storage, now).await?;
         for due in history.open() {
             if !self.run(pipeline, plan, due, lease, stop).await? {
                 return Ok(Look::LeftOff);

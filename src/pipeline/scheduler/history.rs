@@ -87,7 +87,12 @@ pub enum Why {
     Superseded,
 }
 
-/// Which due times a store knows of.
+/// Due times that are remembered: a look lists them all, and must not cost more every year.
+const KEPT: usize = 1000;
+/// So many more are let gather before they are removed, many at a time.
+const SURPLUS: usize = 100;
+
+/// Which due times a store knows of: the open ones, and the last thousand or so that have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// Those that were begun.
@@ -170,6 +175,23 @@ impl History {
         Ok(())
     }
 
+    /// Removes the oldest due times that have ended up to `now`, if there are many; only for who has the lease.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn prune(&self, storage: &Storage, now: DateTime<Utc>) -> Result<()> {
+        let ended: Vec<_> = self.ended.range(..=now).copied().collect();
+        if ended.len() < KEPT + SURPLUS {
+            return Ok(());
+        }
+        // What was begun and has not ended would be taken up: that it has ended is forgotten last.
+        for folder in [paths::SCHEDULE_BEGUN, paths::SCHEDULE_ENDED] {
+            let old = ended[..ended.len() - KEPT].iter().map(|due| paths::due_entry(folder, *due));
+            storage.delete_all(&old.collect::<Vec<_>>()).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a due time is known.
     #[must_use]
     pub fn knows(&self, due: DateTime<Utc>) -> bool {
@@ -243,4 +265,45 @@ pub(super) async fn end(storage: &Storage, ended: &Ended) -> Result<bool> {
 /// What a due time came to, if it has ended.
 pub(super) async fn ended(storage: &Storage, due: DateTime<Utc>) -> Result<Option<Ended>> {
     commit::read(storage, &paths::due_entry(paths::SCHEDULE_ENDED, due)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::TimeDelta;
+    use object_store::{memory::InMemory, path::Path};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn old_due_times_are_removed_but_none_that_is_open_or_new() {
+        let storage = Storage::new(Arc::new(InMemory::new()), Path::default(), "memory:///".parse().unwrap());
+        let first: DateTime<Utc> = "2026-12-01T00:00:00Z".parse().unwrap();
+        let due = |number: usize| first + TimeDelta::minutes(number as i64);
+        let put = async |folder: &str, number: usize| {
+            storage.put(&paths::due_entry(folder, due(number)), "{}").await.unwrap();
+        };
+        for number in 0..KEPT + SURPLUS {
+            put(paths::SCHEDULE_BEGUN, number).await;
+            // One was begun and never ended.
+            if number != 7 {
+                put(paths::SCHEDULE_ENDED, number).await;
+            }
+        }
+        let now = due(KEPT + SURPLUS);
+        let few = History::read(&storage).await.unwrap();
+        few.prune(&storage, now).await.unwrap();
+        assert_eq!(History::read(&storage).await.unwrap(), few, "they are not many enough yet");
+
+        // What a clock wrote that was ahead is not of the past.
+        for number in [KEPT + SURPLUS, 2 * KEPT, 2 * KEPT + 1] {
+            put(paths::SCHEDULE_ENDED, number).await;
+        }
+        History::read(&storage).await.unwrap().prune(&storage, now).await.unwrap();
+        let left = History::read(&storage).await.unwrap();
+        assert_eq!((left.open(), left.ended.len()), (vec![due(7)], KEPT + 2));
+        assert_eq!(left.ended.first(), Some(&due(SURPLUS + 1)));
+        assert_eq!(left.begun.len(), KEPT, "the open one and those of the past, of which one was not begun");
+    }
 }

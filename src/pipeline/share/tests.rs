@@ -17,6 +17,10 @@ struct Rows {
 }
 
 impl Claim for Rows {
+    fn files(&self) -> Vec<&Written> {
+        Vec::new()
+    }
+
     fn own_files(&self) -> Vec<&str> {
         vec![&self.path]
     }
@@ -60,7 +64,9 @@ fn tasks(count: usize) -> Vec<Task> {
 /// Shares so many tasks, three at once; gives the seconds that took.
 async fn shared(storage: &Storage, count: usize, work: &Work) -> Result<(Vec<Rows>, u64)> {
     let (begun, work) = (Instant::now(), work.clone());
-    let claims = share(storage, tasks(count), 3, move |number| work.clone().task(number), |_: &mut Rows, _| {}).await?;
+    let standing = Standing::new(storage, &[], |_, _| true).await?;
+    let work = move |number| work.clone().task(number);
+    let claims = share(storage, tasks(count), 3, standing, work, |_: &mut Rows, _| {}).await?;
     Ok((claims, begun.elapsed().as_secs()))
 }
 
@@ -82,6 +88,53 @@ async fn rows_that_count_are_never_deleted_whatever_the_store_answers() {
             assert!(files(&storage, "leases").await.is_empty(), "{fate:?} {of}");
         }
     }
+}
+
+/// A claim that names a file of ten bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Table {
+    task: usize,
+    file: Written,
+}
+
+impl Claim for Table {
+    fn files(&self) -> Vec<&Written> {
+        vec![&self.file]
+    }
+
+    fn own_files(&self) -> Vec<&str> {
+        vec![&self.file.path]
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_no_longer_stands_is_withdrawn_and_its_task_done_again() {
+    let storage = Unsure::default().storage();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let shared = || async {
+        let (writing, counter) = (storage.clone(), attempts.clone());
+        let work = move |task: usize| {
+            let (storage, path) = (writing.clone(), format!("rows/{}", counter.fetch_add(1, Relaxed)));
+            async move {
+                storage.put(&path, vec![b'x'; 10]).await?;
+                Ok(Table { task, file: Written { path, rows: 1, bytes: 10, sha256: String::new() } })
+            }
+        };
+        let folders = ["rows".to_owned()];
+        let standing = Standing::new(&storage, &folders, |task, claim: &Table| claim.task == task).await.unwrap();
+        share(&storage, tasks(4), 2, standing, work, |_: &mut Table, _| {}).await.unwrap()
+    };
+    let first = shared().await;
+    assert_eq!((shared().await, attempts.load(Relaxed)), (first.clone(), 4), "all stand");
+    storage.delete(&first[0].file.path).await.unwrap();
+    storage.put(&first[1].file.path, vec![b'x'; 9]).await.unwrap();
+    let other: Table = commit::read(&storage, "claims/3.json").await.unwrap().unwrap();
+    storage.put("claims/2.json", serde_json::to_vec(&other).unwrap()).await.unwrap();
+    let again = shared().await;
+    assert_eq!(attempts.load(Relaxed), 7, "one is gone, one is shorter, one is of another task");
+    assert_eq!(again.iter().map(|claim| claim.task).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!((again[3] == first[3], again[0] == first[0]), (true, false));
+    assert_eq!(shared().await, again);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,8 @@ use crate::release::unsure::{Fate, Unsure};
 async fn finished(storage: &Storage, version: &str) -> String {
     let (name, job) = ("demo".to_owned(), "0123456789abcdef".to_owned());
     let folder = paths::release(version, &job);
-    let (cuts, files) = (Vec::new(), Vec::new());
-    let manifest = Manifest { name, version: version.to_owned(), job, rows: 1, cuts, files };
+    let (cuts, units, files) = (Vec::new(), None, Vec::new());
+    let manifest = Manifest { name, version: version.to_owned(), job, rows: 1, cuts, units, files };
     storage.put(&format!("{folder}/{}", paths::MANIFEST), json(&manifest)).await.unwrap();
     folder
 }

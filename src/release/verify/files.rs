@@ -4,23 +4,25 @@ use std::collections::BTreeMap;
 
 use datafusion::common::runtime::SpawnedTask;
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStoreExt, buffered::BufReader};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncBufReadExt;
 
-use super::{Check, Fault};
+use super::{Check, Checked, Fault};
 use crate::{
     error::{Error, ErrorKind, Result},
-    release::{assemble::Manifest, dataset::tables_at_once, paths, publish, storage::Storage},
+    release::{assemble::Manifest, damage::hash, dataset::tables_at_once, paths, publish, storage::Storage},
 };
 
-/// Bytes of a file that are read at once.
-const READ_BYTES: usize = 4 << 20;
-
 /// Looks for files that are missing, too many, or have other bytes.
-pub(super) async fn check(storage: &Storage, folder: &str, manifest: &Manifest, faults: &mut Vec<Fault>) -> Result<()> {
+pub(super) async fn check(
+    storage: &Storage,
+    folder: &str,
+    manifest: &Manifest,
+    known: &Checked,
+    faults: &mut Vec<Fault>,
+) -> Result<()> {
     let too_many = sizes(storage, folder, manifest, faults).await?;
     let whole = manifest.files.iter().filter(|file| faults.iter().all(|fault| fault.file != file.path));
+    let whole = whole.filter(|file| !known.has_bytes(&file.path));
     let hashes: Vec<_> = whole
         .map(|file| {
             let (storage, path, file) = (storage.clone(), format!("{folder}/{}", file.path), file.clone());
@@ -77,20 +79,4 @@ async fn published(storage: &Storage, folder: &str, faults: &mut Vec<Fault>) -> 
 
 fn fault(file: &str, what: impl Into<String>) -> Fault {
     Fault { check: Check::Files, file: file.to_owned(), what: what.into() }
-}
-
-async fn hash(storage: &Storage, path: &str) -> Result<String> {
-    let failed = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", storage.shown(path)).source(e);
-    let meta = storage.store().head(&storage.path(path)).await.map_err(|e| failed(e.into()))?;
-    let mut reader = BufReader::with_capacity(storage.store().clone(), &meta, READ_BYTES);
-    let mut hash = Sha256::new();
-    loop {
-        let bytes = reader.fill_buf().await.map_err(failed)?;
-        if bytes.is_empty() {
-            return Ok(format!("{:x}", hash.finalize()));
-        }
-        hash.update(bytes);
-        let read = bytes.len();
-        reader.consume(read);
-    }
 }

@@ -13,11 +13,9 @@ use arrow::{
 };
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    Check, Fault, Verifier,
-    rows::{Sums, integers, mixed},
-};
+use super::{Check, Fault, Verifier, rows::Sums};
 use crate::{
     error::{Error, ErrorKind, Result},
     release::{
@@ -26,6 +24,7 @@ use crate::{
         dataset, index,
         parquet_file::Written,
         paths,
+        sums::{integers, mixed},
         tiles::{Tile, Tiling},
     },
 };
@@ -65,7 +64,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Reads an index; gives its rows.
+    /// Compares an index with the main catalogue; gives its rows.
     async fn index(
         &self,
         manifest: &Manifest,
@@ -74,6 +73,28 @@ impl Verifier {
         tiling: &Tiling,
         faults: &mut Vec<Fault>,
     ) -> Result<u64> {
+        let (read, found) = match self.known.index(name) {
+            Some(read) => (read, Vec::new()),
+            None => self.read_index(manifest, column, name, tiling).await,
+        };
+        faults.extend(found);
+        let mut differs = |what: String| faults.push(Fault { check: Check::Index, file: name.to_owned(), what });
+        if read.rows != main.all.rows {
+            differs(format!("the index has {} rows, the catalogue {}", read.rows, main.all.rows));
+        } else if read.whole && main.indexed.get(number) != Some(&read.sum) {
+            differs("the index is not of the catalogue's rows".into());
+        }
+        Ok(read.rows)
+    }
+
+    /// Reads an index; what it has, and what is wrong with it alone.
+    pub(super) async fn read_index(
+        &self,
+        manifest: &Manifest,
+        column: &str,
+        name: &str,
+        tiling: &Tiling,
+    ) -> (Read, Vec<Fault>) {
         let parts = (0..).map(|number| format!("{name}/{}", paths::index_part(number)));
         let parts = parts.take_while(|part| manifest.files.iter().any(|file| file.path == *part));
         let mut seen = Seen { column, tiling, rows: 0, sum: 0, last: None, faults: Vec::new(), part: String::new() };
@@ -84,14 +105,8 @@ impl Verifier {
             }
         }
         let whole = seen.faults.iter().all(|(kind, _)| *kind != "read");
-        faults.extend(seen.faults.into_iter().map(|(_, fault)| fault));
-        let mut differs = |what: String| faults.push(Fault { check: Check::Index, file: name.to_owned(), what });
-        if seen.rows != main.rows {
-            differs(format!("the index has {} rows, the catalogue {}", seen.rows, main.rows));
-        } else if whole && main.indexed.get(number) != Some(&seen.sum) {
-            differs("the index is not of the catalogue's rows".into());
-        }
-        Ok(seen.rows)
+        let read = Read { rows: seen.rows, sum: seen.sum, whole };
+        (read, seen.faults.into_iter().map(|(_, fault)| fault).collect())
     }
 
     /// Whether no identifier stands twice in a catalogue without an index of them.
@@ -127,6 +142,16 @@ pub(super) fn keys(column: &ArrayRef) -> Result<Vec<u64>> {
         hasher.finish()
     };
     Ok(texts.as_string::<i32>().iter().map(key).collect())
+}
+
+/// What was read of an index.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Read {
+    rows: u64,
+    /// Over value, place and tile.
+    sum: u64,
+    /// Whether every part could be read.
+    whole: bool,
 }
 
 /// What was read of an index so far.

@@ -4,6 +4,7 @@
 //! counts. Here every row is placed anew, every identifier compared with the index, every margin gathered again, and every
 //! byte hashed.
 
+mod checked;
 mod files;
 mod index;
 mod rows;
@@ -22,8 +23,10 @@ use super::{
     paths, properties,
     storage::Storage,
     tiles::{Tile, Tiling},
+    units::UnitTotals,
 };
 use crate::error::{Error, ErrorKind, Result};
+pub use checked::{Checked, Times, check_group, groups, times};
 use rows::{Leaves, Part, Sums};
 
 /// Something that is not as it must be.
@@ -53,6 +56,8 @@ pub enum Check {
     Order,
     /// Rows are as many as it says.
     Count,
+    /// Rows are those that the units gave, and these read the whole input.
+    Units,
     /// No identifier stands twice, and the index has each.
     Index,
     /// Margins hold the rows near their tile, all of them.
@@ -64,6 +69,8 @@ pub enum Check {
 pub struct Report {
     /// Rows of the main catalogue.
     pub rows: u64,
+    /// Rows of the input that its units read; `None` for releases of old, which do not say.
+    pub input_rows: Option<u64>,
     /// Its leaves.
     pub leaves: usize,
     /// Rows of the margin.
@@ -79,11 +86,19 @@ pub struct Report {
 /// # Errors
 /// If there is no manifest, or the store fails; a fault of the release is no error.
 pub async fn verify(storage: &Storage, folder: &str) -> Result<Report> {
+    verify_rest(storage, folder, Checked::default()).await
+}
+
+/// Verifies what of the release in `folder` is not `known` to be good.
+///
+/// # Errors
+/// See [`verify`].
+pub async fn verify_rest(storage: &Storage, folder: &str, known: Checked) -> Result<Report> {
     let manifest = manifest(storage, folder).await?;
     let mut report = Report { bytes: manifest.files.iter().map(|f| f.bytes).sum(), ..Report::default() };
-    files::check(storage, folder, &manifest, &mut report.faults).await?;
-    let verifier = Verifier { storage: storage.clone(), folder: folder.to_owned(), name: manifest.name.clone() };
-    verifier.rows(&manifest, &mut report).await?;
+    let known = known.of(&times(storage, folder).await?);
+    files::check(storage, folder, &manifest, &known, &mut report.faults).await?;
+    Verifier::new(storage, folder, &manifest, known).rows(&manifest, &mut report).await?;
     Ok(report)
 }
 
@@ -109,14 +124,26 @@ struct Verifier {
     storage: Storage,
     folder: String,
     name: String,
+    known: Checked,
+}
+
+/// What the files of properties say that there is to verify.
+struct Plan {
+    tiling: Tiling,
+    margin_name: Option<String>,
+    margin: Option<Margin>,
+    /// The columns that have an index, with the names of those.
+    indices: Vec<(String, String)>,
 }
 
 impl Verifier {
-    async fn rows(&self, manifest: &Manifest, report: &mut Report) -> Result<()> {
-        let name = &self.name;
-        let leaves = manifest.tiles_of(name);
+    fn new(storage: &Storage, folder: &str, manifest: &Manifest, known: Checked) -> Self {
+        Self { storage: storage.clone(), folder: folder.to_owned(), name: manifest.name.clone(), known }
+    }
+
+    async fn plan(&self, manifest: &Manifest) -> Result<Plan> {
+        let leaves = manifest.tiles_of(&self.name);
         let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
-        self.check_tiles(name, &tiling, &mut report.faults).await?;
         let margin_name = self.property("", paths::COLLECTION_PROPERTIES, "default_margin").await?;
         let threshold = match &margin_name {
             Some(margin) => self.property(margin, paths::CATALOGUE_PROPERTIES, "hats_margin_threshold").await?,
@@ -124,16 +151,24 @@ impl Verifier {
         };
         let margin = threshold.and_then(|t| t.parse().ok()).and_then(|arcsec| Margin::new(&tiling, arcsec).ok());
         let indices = self.property("", paths::COLLECTION_PROPERTIES, "all_indexes").await?;
-        let indices = index::listed(indices.as_deref());
+        Ok(Plan { tiling, margin_name, margin, indices: index::listed(indices.as_deref()) })
+    }
+
+    async fn rows(&self, manifest: &Manifest, report: &mut Report) -> Result<()> {
+        let name = &self.name;
+        let Plan { tiling, margin_name, margin, indices } = self.plan(manifest).await?;
+        let leaves = manifest.tiles_of(name);
+        self.check_tiles(name, &tiling, &mut report.faults).await?;
         let columns = indices.iter().map(|(column, _)| column.clone()).collect();
         let checked = self.leaves(name, leaves, Part::Main(margin, columns), &mut report.faults).await?;
-        report.rows = checked.rows;
+        report.rows = checked.all.rows;
         report.leaves = tiling.tiles().len();
-        self.check_count(name, checked.rows, &mut report.faults).await?;
-        if manifest.rows != checked.rows {
-            let what = format!("{} rows are said to be there, but {} are", manifest.rows, checked.rows);
+        self.check_count(name, checked.all.rows, &mut report.faults).await?;
+        if manifest.rows != checked.all.rows {
+            let what = format!("{} rows are said to be there, but {} are", manifest.rows, checked.all.rows);
             report.faults.push(Fault { check: Check::Count, file: paths::MANIFEST.to_owned(), what });
         }
+        self.check_units(manifest, &checked, report).await?;
         if let Some(margin) = margin_name {
             self.margin(manifest, &margin, &checked, report).await?;
         }
@@ -148,15 +183,20 @@ impl Verifier {
         part: Part,
         faults: &mut Vec<Fault>,
     ) -> Result<Sums> {
-        let common = format!("{name}/{}", paths::COMMON_METADATA);
-        let shared = Leaves::new(&self.storage, &self.folder, &common, part, faults).await?;
-        let shared = Arc::new(shared);
-        let checks = leaves.into_iter().map(|(tile, file)| {
+        let shared = Arc::new(self.leaves_of(name, part, faults).await?);
+        let mut all = Sums::default();
+        let mut open = Vec::new();
+        for (tile, file) in leaves {
+            match self.known.leaf(&file) {
+                Some(sums) => all.merge(sums),
+                None => open.push((tile, file)),
+            }
+        }
+        let checks = open.into_iter().map(|(tile, file)| {
             let shared = shared.clone();
             async move { SpawnedTask::spawn(async move { shared.check(tile, &file).await }).join().await }
         });
         let mut checks = futures::stream::iter(checks).buffered(tables_at_once());
-        let mut all = Sums::default();
         let lost = |e| Error::new(ErrorKind::Internal, "a check ended before its time").source(e);
         while let Some(checked) = checks.try_next().await.map_err(lost)? {
             let (sums, found) = checked?;
@@ -166,13 +206,19 @@ impl Verifier {
         Ok(all)
     }
 
+    /// What all leaves of a catalogue must be like.
+    async fn leaves_of(&self, name: &str, part: Part, faults: &mut Vec<Fault>) -> Result<Leaves> {
+        let common = format!("{name}/{}", paths::COMMON_METADATA);
+        Leaves::new(&self.storage, &self.folder, &common, part, faults).await
+    }
+
     async fn margin(&self, manifest: &Manifest, name: &str, main: &Sums, report: &mut Report) -> Result<()> {
         let leaves = manifest.tiles_of(name);
         let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
         self.check_tiles(name, &tiling, &mut report.faults).await?;
         let checked = self.leaves(name, leaves, Part::Margin, &mut report.faults).await?;
-        report.margin_rows = checked.rows;
-        self.check_count(name, checked.rows, &mut report.faults).await?;
+        report.margin_rows = checked.all.rows;
+        self.check_count(name, checked.all.rows, &mut report.faults).await?;
         rows::compare_margins(name, main, &checked, &mut report.faults);
         Ok(())
     }
@@ -183,6 +229,27 @@ impl Verifier {
         let found = self.storage.get(&format!("{}/{file}", self.folder)).await?.unwrap_or_default();
         if found != partition_info(tiling.tiles()).as_bytes() {
             faults.push(Fault { check: Check::Properties, file, what: "the tiles are not those of the leaves".into() });
+        }
+        Ok(())
+    }
+
+    /// Whether the rows are those that the units gave.
+    async fn check_units(&self, manifest: &Manifest, checked: &Sums, report: &mut Report) -> Result<()> {
+        let Some(units) = manifest.units else { return Ok(()) };
+        report.input_rows = Some(units.input_rows);
+        let list = self.storage.get(&format!("{}/{}", self.folder, paths::UNITS)).await?.unwrap_or_default();
+        let listed = UnitTotals::of_list(&String::from_utf8_lossy(&list));
+        let mut differs = |file: &str, what: String| {
+            report.faults.push(Fault { check: Check::Units, file: file.to_owned(), what });
+        };
+        if listed != Some(units) {
+            differs(paths::UNITS, "the list of units is not that of the manifest".to_owned());
+        }
+        if checked.all.rows != units.given.rows {
+            let (found, wanted) = (checked.all.rows, units.given.rows);
+            differs(&self.name, format!("the units gave {wanted} rows, but {found} are there"));
+        } else if checked.all != units.given {
+            differs(&self.name, "the rows are not those that the units gave".to_owned());
         }
         Ok(())
     }

@@ -4,42 +4,62 @@ use std::collections::BTreeMap;
 
 use arrow::{
     array::{AsArray, RecordBatch},
-    datatypes::{Float64Type, Int64Type, SchemaRef},
+    datatypes::{Float64Type, SchemaRef},
 };
 use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
 use super::{Check, Fault};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     release::{
         catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
         dataset,
         margin::Margin,
         paths,
         storage::Storage,
+        sums::{RowSum, integers, mixed, no_column},
         tiles::{HEALPIX_ORDER, Tile},
         votable,
     },
     schema::healpix,
 };
 
-/// Sums over rows that do not depend on their order: equal rows give equal sums, and others different ones but for one
-/// chance in 2^64.
-#[derive(Debug, Default)]
+/// Sums over rows that do not depend on their order.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Sums {
-    pub(super) rows: u64,
+    pub(super) all: RowSum,
     /// Over value, place and tile, of each column that has an index.
     pub(super) indexed: Vec<u64>,
     /// Of the leaves read: rows and sum of each, over identifier and place.
+    #[serde(with = "pairs")]
     tiles: BTreeMap<(u8, u64), (u64, u64)>,
     /// Of the margins that the rows belong into.
+    #[serde(with = "pairs")]
     margins: BTreeMap<(u8, u64), (u64, u64)>,
+}
+
+/// Keys of JSON are texts, and those of sums are tiles.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Tiles = BTreeMap<(u8, u64), (u64, u64)>;
+
+    pub(super) fn serialize<S: Serializer>(tiles: &Tiles, serializer: S) -> Result<S::Ok, S::Error> {
+        tiles.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tiles, D::Error> {
+        Ok(Vec::<((u8, u64), (u64, u64))>::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 impl Sums {
     pub(super) fn merge(&mut self, other: Self) {
-        self.rows += other.rows;
+        self.all.merge(other.all);
         self.indexed.resize(self.indexed.len().max(other.indexed.len()), 0);
         self.indexed.iter_mut().zip(other.indexed).for_each(|(own, more)| *own = own.wrapping_add(more));
         self.tiles.extend(other.tiles);
@@ -52,16 +72,6 @@ impl Sums {
 fn add(sums: &mut BTreeMap<(u8, u64), (u64, u64)>, tile: (u8, u64), rows: u64, sum: u64) {
     let entry = sums.entry(tile).or_default();
     *entry = (entry.0 + rows, entry.1.wrapping_add(sum));
-}
-
-/// A number that depends on all of `values` (the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
-pub(super) fn mixed(values: &[u64]) -> u64 {
-    values.iter().fold(0, |state: u64, value| {
-        let mut z = (state ^ value).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
 }
 
 /// Which of a collection's catalogues leaves are of.
@@ -174,16 +184,17 @@ impl Leaf<'_> {
                 self.fault(Check::Order, format!("{ID_COLUMN} {id} comes after a row with a larger {HEALPIX_COLUMN}"));
             }
             self.last = Some(*cell);
-            let sum = mixed(&[*id as u64, *cell as u64]);
-            add(&mut self.sums.tiles, own, 1, sum);
+            let mut one = RowSum::default();
+            one.add(*id, *cell);
+            self.sums.all.merge(one);
+            add(&mut self.sums.tiles, own, 1, one.sum);
             if let Part::Main(Some(margin), _) = &self.leaves.part {
                 margin.tiles_of(self.tile, *cell, &mut near);
                 for tile in &near {
-                    add(&mut self.sums.margins, (tile.order, tile.pixel), 1, sum);
+                    add(&mut self.sums.margins, (tile.order, tile.pixel), 1, one.sum);
                 }
             }
         }
-        self.sums.rows += batch.num_rows() as u64;
         self.add_indexed(batch, cells)
     }
 
@@ -202,18 +213,9 @@ impl Leaf<'_> {
     }
 }
 
-pub(super) fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64]> {
-    let column = batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>());
-    column.map(|c| c.values().as_ref()).ok_or_else(|| no_column(name))
-}
-
 fn floats<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [f64]> {
     let column = batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>());
     column.map(|c| c.values().as_ref()).ok_or_else(|| no_column(name))
-}
-
-fn no_column(name: &str) -> Error {
-    Error::new(ErrorKind::Input, "a column is missing or of another type").at("column", name)
 }
 
 /// Whether the margins hold what the rows of the main catalogue say.

@@ -1,0 +1,91 @@
+//! What is wrong with a file that was written whole once. Rows that are counted and do not come out again are looked for
+//! here, and the claims that named them are withdrawn: the next run does that work anew.
+
+use datafusion::error::DataFusionError;
+use object_store::{ObjectStoreExt, buffered::BufReader};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncBufReadExt;
+
+use super::{arrange::unreadable, parquet_file::Written, storage::Storage};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes of a file that are read at once.
+const READ_BYTES: usize = 4 << 20;
+
+/// A file that rows were to come from, and the claim that says so.
+pub(super) struct Source<'a> {
+    pub(super) claim: String,
+    pub(super) file: &'a Written,
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal.
+pub(super) async fn hash(storage: &Storage, path: &str) -> Result<String> {
+    let failed = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", storage.shown(path)).source(e);
+    let meta = storage.store().head(&storage.path(path)).await.map_err(|e| failed(e.into()))?;
+    let mut reader = BufReader::with_capacity(storage.store().clone(), &meta, READ_BYTES);
+    let mut hash = Sha256::new();
+    loop {
+        let bytes = reader.fill_buf().await.map_err(failed)?;
+        if bytes.is_empty() {
+            return Ok(format!("{:x}", hash.finalize()));
+        }
+        hash.update(bytes);
+        let read = bytes.len();
+        reader.consume(read);
+    }
+}
+
+/// What is wrong with a file; `None` if it is as it was written: has its size, and if that is to be made sure of, its
+/// bytes.
+async fn damage(storage: &Storage, file: &Written, every_byte: bool) -> Result<Option<String>> {
+    Ok(match storage.size(&file.path).await? {
+        None => Some("is gone".to_owned()),
+        Some(bytes) if bytes != file.bytes => Some(format!("has {bytes} bytes in place of {}", file.bytes)),
+        Some(_) if every_byte && hash(storage, &file.path).await? != file.sha256 => {
+            Some("has other bytes than were written".to_owned())
+        }
+        Some(_) => None,
+    })
+}
+
+/// The error that reading `sources` failed, or gave other rows than the `wanted` ones. The claims of files that were
+/// damaged are withdrawn.
+pub(super) async fn lost_rows(
+    storage: &Storage,
+    sources: Vec<Source<'_>>,
+    seen: Result<u64, DataFusionError>,
+    wanted: u64,
+) -> Error {
+    let seen = seen.map_or_else(|e| unreadable(&e), |found| miscounted(found, wanted));
+    // A store that does not answer says nothing of the files.
+    let every_byte = !seen.is_retryable();
+    withdraw_damaged(storage, sources, every_byte).await.map_or_else(|e| e, |damaged| damaged.unwrap_or(seen))
+}
+
+/// Withdraws the claims of files that were damaged; the error about the first.
+pub(super) async fn withdraw_damaged(
+    storage: &Storage,
+    sources: Vec<Source<'_>>,
+    every_byte: bool,
+) -> Result<Option<Error>> {
+    let (mut first, mut files) = (None, 0);
+    for Source { claim, file } in sources {
+        let Some(what) = damage(storage, file, every_byte).await? else { continue };
+        storage.delete(&claim).await?;
+        files += 1;
+        let message = format!("a file with rows of the catalogue {what}");
+        first = first.or_else(|| Some(Error::new(ErrorKind::Io, message).at("file", storage.shown(&file.path))));
+    }
+    Ok(first.map(|error| {
+        error
+            .at("files", files)
+            .retryable(true)
+            .hint("nothing was published; run again: these rows are made anew, and the rest goes on from where it is")
+    }))
+}
+
+/// That another number of rows came than was counted before.
+pub(super) fn miscounted(found: u64, wanted: u64) -> Error {
+    Error::new(ErrorKind::Io, format!("{found} rows were read where {wanted} had been counted"))
+        .hint("nothing was published; if running again does not help, delete the folders jobs and units and run again")
+}

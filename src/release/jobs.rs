@@ -1,0 +1,197 @@
+//! What becomes of the folders of jobs and of the inferences whose units they share, when a store is cleared up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+
+use super::{
+    arrange::TileClaim,
+    commit,
+    garbage::{Garbage, Reason, Store},
+    paths::{self, JobPaths},
+    storage::{Storage, StoredFile},
+    units::UnitClaim,
+};
+use crate::error::{Error, Result};
+
+/// Records read at once.
+const AT_ONCE: usize = 16;
+
+/// The part of a job's record that says whose units it takes; jobs of old have their own.
+#[derive(Deserialize)]
+struct Record {
+    inference: Option<String>,
+}
+
+/// Which jobs take units from where.
+#[derive(Default)]
+pub(super) struct Users {
+    /// The inference of each job.
+    inferences: BTreeMap<String, String>,
+    /// The jobs of each inference.
+    jobs: BTreeMap<String, Vec<String>>,
+    /// Whether a job's record is damaged: it may take any units.
+    unknown: bool,
+}
+
+/// What becomes of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// It can be gone on with, or its units are to stay.
+    Stays,
+    /// It goes, but for its record.
+    Published,
+    /// It goes with its release.
+    Dropped,
+    /// It goes though it never came to a release.
+    Unfinished,
+}
+
+impl Users {
+    /// Reads the records of jobs.
+    pub(super) async fn read(storage: &Storage, folders: &BTreeMap<String, Vec<StoredFile>>) -> Result<Self> {
+        let recorded = folders.iter().filter(|(job, files)| {
+            let record = JobPaths::new(job).spec();
+            files.iter().any(|file| file.path == record)
+        });
+        let records = recorded.map(|(job, _)| async move {
+            let record: Option<Record> = commit::read(storage, &JobPaths::new(job).spec()).await?;
+            Ok::<_, Error>((job.clone(), record))
+        });
+        let records: Vec<(String, Option<Record>)> =
+            futures::stream::iter(records).buffered(AT_ONCE).try_collect().await?;
+        let inferences = folders.iter().filter(|(id, files)| {
+            let record = JobPaths::new(id).inference();
+            files.iter().any(|file| file.path == record)
+        });
+        let mut users = Self::default();
+        users.jobs.extend(inferences.map(|(id, _)| (id.clone(), Vec::new())));
+        for (job, record) in records {
+            users.unknown |= record.is_none();
+            if let Some(inference) = record.and_then(|record| record.inference) {
+                users.jobs.entry(inference.clone()).or_default().push(job.clone());
+                users.inferences.insert(job, inference);
+            }
+        }
+        Ok(users)
+    }
+
+    /// The jobs that use a folder: those that share an inference, or the job itself.
+    fn of<'a>(&'a self, folder: &'a str) -> Vec<&'a str> {
+        match self.jobs.get(folder) {
+            Some(jobs) => jobs.iter().map(String::as_str).collect(),
+            None => vec![folder],
+        }
+    }
+}
+
+impl Store<'_> {
+    /// Whether nobody works in a folder: none of its files was changed of late, nor any of the jobs that use it, of their
+    /// releases and of the units that they take.
+    pub(super) fn is_idle(&self, folder: &str) -> bool {
+        let old = |id: &str| self.jobs.get(id).into_iter().flatten().all(|file| self.is_old(file.modified));
+        old(folder)
+            && self.users.of(folder).into_iter().all(|job| {
+                let mut of_releases = self.releases_of(job).flat_map(|(_, files)| files);
+                old(job)
+                    && of_releases.all(|file| self.is_old(file.modified))
+                    && self.users.inferences.get(job).is_none_or(|inference| old(inference))
+            })
+    }
+
+    fn fate(&self, job: &str) -> Fate {
+        if self.releases_of(job).any(|(folder, _)| self.dropped.contains(folder)) {
+            return Fate::Dropped;
+        }
+        let is_published = |folder: &String| self.published.contains(folder) && self.finished.contains(folder);
+        if self.releases_of(job).any(|(folder, _)| is_published(folder)) {
+            return if self.keep.units { Fate::Stays } else { Fate::Published };
+        }
+        let is_whole = |folder: &String, files: &[StoredFile]| {
+            self.finished.contains(folder) || self.has_lost_its_manifest(folder, files)
+        };
+        let whole = self.releases_of(job).any(|(folder, files)| is_whole(folder, files));
+        if whole || self.keep.unfinished { Fate::Stays } else { Fate::Unfinished }
+    }
+
+    /// What becomes of a folder: units stay as long as any job does that takes them.
+    fn folder_fate(&self, folder: &str) -> Fate {
+        match self.users.jobs.get(folder) {
+            Some(_) if self.users.unknown => Fate::Stays,
+            Some(jobs) => jobs.iter().map(|job| self.fate(job)).min().unwrap_or(Fate::Unfinished),
+            None => self.fate(folder),
+        }
+    }
+
+    /// Finds what goes of the folder of a job or an inference.
+    pub(super) async fn job(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
+        if !self.is_idle(folder) {
+            return Ok(());
+        }
+        let record = JobPaths::new(folder).spec();
+        let gone = |why, file: &StoredFile| Garbage { path: file.path.clone(), bytes: file.bytes, why };
+        match self.folder_fate(folder) {
+            Fate::Stays => return self.attempts(folder, files, found).await,
+            // What the release was made of stays known as long as there is the release.
+            Fate::Published => {
+                let others = files.iter().filter(|file| file.path != record);
+                found.extend(others.map(|file| gone(Reason::Published, file)));
+            }
+            Fate::Dropped => found.extend(files.iter().map(|file| gone(Reason::Published, file))),
+            Fate::Unfinished => found.extend(files.iter().map(|file| gone(Reason::Unfinished, file))),
+        }
+        Ok(())
+    }
+
+    /// Finds what attempts left in a folder that stays, and the leases of those who died.
+    async fn attempts(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
+        let paths = JobPaths::new(folder);
+        let (mut named, mut all_read) = (BTreeSet::new(), true);
+        for file in files {
+            let rows = if is_claim(&file.path, &paths.units()) {
+                commit::read::<UnitClaim>(self.storage, &file.path).await?.map(|claim| claim.rows)
+            } else if is_claim(&file.path, &paths.tiles()) {
+                commit::read::<TileClaim>(self.storage, &file.path).await?.map(|claim| claim.border)
+            } else {
+                continue;
+            };
+            all_read &= rows.is_some();
+            named.extend(rows.flatten().map(|rows| rows.path));
+        }
+        let leases = format!("{}/", paths.leases());
+        for file in files {
+            let why = if file.path.starts_with(&leases) {
+                Reason::Lease
+            } else if all_read && paths::is_table(&file.path) && !named.contains(&file.path) {
+                Reason::Attempt
+            } else {
+                continue;
+            };
+            found.push(Garbage { path: file.path.clone(), bytes: file.bytes, why });
+        }
+        Ok(())
+    }
+
+    /// The leaves that jobs, unless they go themselves, have done for the release in a folder; `None` if not all is known.
+    pub(super) async fn claimed_leaves(&self, folder: &str, found: &[Garbage]) -> Result<Option<BTreeSet<String>>> {
+        let going: BTreeSet<&str> = found.iter().map(|gone| gone.path.as_str()).collect();
+        let mut leaves = BTreeSet::new();
+        for job in self.jobs_of(folder) {
+            let tiles = JobPaths::new(job).tiles();
+            let claims = self.jobs.get(job).into_iter().flatten();
+            let claims = claims.filter(|file| is_claim(&file.path, &tiles) && !going.contains(file.path.as_str()));
+            for file in claims {
+                let Some(claim) = commit::read::<TileClaim>(self.storage, &file.path).await? else { return Ok(None) };
+                leaves.insert(claim.leaf.path);
+            }
+        }
+        Ok(Some(leaves))
+    }
+}
+
+/// Whether a file is a claim in this folder of claims.
+fn is_claim(file: &str, folder: &str) -> bool {
+    let name = file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| !name.contains('/') && paths::is_json(name))
+}

@@ -1,0 +1,154 @@
+//! Verifying in parts: several runners each look at some files of a release, and who puts it together takes what they found
+//! to be good. What was not good is looked at again by everybody, who then says what is wrong.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Verifier,
+    index::Read,
+    rows::{Leaves, Part, Sums},
+};
+use crate::{
+    error::Result,
+    release::{assemble::Manifest, damage::hash, parquet_file::Written, paths, storage::Storage, tiles::Tile},
+};
+
+/// Bytes of the files of a group, if there are not too many groups.
+const GROUP_BYTES: u64 = 8 << 20;
+/// Groups of a large release.
+const GROUPS: u64 = 64;
+
+/// What was found to be good of a release: files that have their bytes, leaves and indices without a fault. It holds as
+/// long as these files are not written again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Checked {
+    /// When each file had been written that was read.
+    files: BTreeMap<String, DateTime<Utc>>,
+    leaves: BTreeMap<String, Sums>,
+    indices: BTreeMap<String, Read>,
+}
+
+impl Checked {
+    /// Adds what others found.
+    pub fn merge(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.leaves.extend(other.leaves);
+        self.indices.extend(other.indices);
+    }
+
+    /// Whether all of it is of the files that are there now.
+    #[must_use]
+    pub fn is_of(&self, now: &Times) -> bool {
+        self.files.iter().all(|(file, written)| now.get(file) == Some(written))
+    }
+
+    /// What of it is of the files that are there now.
+    pub(super) fn of(mut self, now: &Times) -> Self {
+        self.files.retain(|file, written| now.get(file) == Some(written));
+        let files = &self.files;
+        self.leaves.retain(|file, _| files.contains_key(file));
+        self.indices.retain(|name, _| {
+            let folder = format!("{name}/");
+            let mut parts = now.keys().filter(|file| file.starts_with(&folder) && paths::is_table(file));
+            parts.all(|file| files.contains_key(file))
+        });
+        self
+    }
+
+    /// Whether a file is known to have its bytes.
+    pub(super) fn has_bytes(&self, file: &str) -> bool {
+        self.files.contains_key(file)
+    }
+
+    /// The sums of a leaf without a fault.
+    pub(super) fn leaf(&self, file: &str) -> Option<Sums> {
+        self.leaves.get(file).cloned()
+    }
+
+    /// What was read of an index without a fault.
+    pub(super) fn index(&self, name: &str) -> Option<Read> {
+        self.indices.get(name).copied()
+    }
+}
+
+/// When each file of a release was written, by its path below the release's folder.
+pub type Times = HashMap<String, DateTime<Utc>>;
+
+/// When the files of the release in `folder` were written.
+///
+/// # Errors
+/// If the store fails.
+pub async fn times(storage: &Storage, folder: &str) -> Result<Times> {
+    let below = |path: &str| path.strip_prefix(folder).map_or(path, |p| p.trim_start_matches('/')).to_owned();
+    Ok(storage.list(folder).await?.into_iter().map(|file| (below(&file.path), file.modified)).collect())
+}
+
+/// The tables of a release in groups, about as large as each other. Its other files are small, and whoever finishes a release
+/// writes them again.
+#[must_use]
+pub fn groups(manifest: &Manifest) -> Vec<Vec<Written>> {
+    let tables = || manifest.files.iter().filter(|file| paths::is_table(&file.path));
+    let bytes: u64 = tables().map(|file| file.bytes).sum();
+    let most = (bytes / GROUPS).max(GROUP_BYTES);
+    let (mut groups, mut in_group) = (vec![Vec::new()], 0);
+    for file in tables() {
+        if in_group > 0 && in_group + file.bytes > most {
+            groups.push(Vec::new());
+            in_group = 0;
+        }
+        in_group += file.bytes;
+        if let Some(group) = groups.last_mut() {
+            group.push(file.clone());
+        }
+    }
+    groups
+}
+
+/// Looks at some files of the release in `folder`.
+///
+/// # Errors
+/// If the store fails; what is wrong with a file is no error.
+pub async fn check_group(storage: &Storage, folder: &str, manifest: &Manifest, group: &[Written]) -> Result<Checked> {
+    let verifier = Verifier::new(storage, folder, manifest, Checked::default());
+    let (mut checked, written) = (Checked::default(), times(storage, folder).await?);
+    let plan = verifier.plan(manifest).await?;
+    let main = Part::Main(plan.margin, plan.indices.iter().map(|(column, _)| column.clone()).collect());
+    // What is wrong with a schema is found by who puts it together.
+    let main = verifier.leaves_of(&manifest.name, main, &mut Vec::new()).await?;
+    let margin_name = plan.margin_name.unwrap_or_default();
+    let margin = verifier.leaves_of(&margin_name, Part::Margin, &mut Vec::new()).await?;
+    for file in group {
+        let Some(written) = written.get(&file.path) else { continue };
+        if hash(storage, &format!("{folder}/{}", file.path)).await.is_ok_and(|hash| hash == file.sha256) {
+            checked.files.insert(file.path.clone(), *written);
+        }
+        if let Some(tile) = tile_of(&manifest.name, file) {
+            checked.leaf_of(&main, tile, file).await?;
+        } else if let Some(tile) = tile_of(&margin_name, file) {
+            checked.leaf_of(&margin, tile, file).await?;
+        }
+        for (column, name) in &plan.indices {
+            if file.path == format!("{name}/{}", paths::index_part(0)) {
+                let (read, faults) = verifier.read_index(manifest, column, name, &plan.tiling).await;
+                checked.indices.extend(faults.is_empty().then(|| (name.clone(), read)));
+            }
+        }
+    }
+    Ok(checked)
+}
+
+impl Checked {
+    async fn leaf_of(&mut self, leaves: &Leaves, tile: Tile, file: &Written) -> Result<()> {
+        let (sums, faults) = leaves.check(tile, &file.path).await?;
+        self.leaves.extend(faults.is_empty().then(|| (file.path.clone(), sums)));
+        Ok(())
+    }
+}
+
+/// The tile of a leaf of a catalogue.
+fn tile_of(catalogue: &str, file: &Written) -> Option<Tile> {
+    paths::tile_of_leaf(file.path.strip_prefix(catalogue)?.strip_prefix('/')?)
+}
