@@ -108,6 +108,20 @@ pub(super) async fn work(
     storage: &Storage,
     unit: &Unit,
 ) -> Result<UnitClaim> {
+    match write_rows(session, pipeline, job, storage, unit).await {
+        // What was changed meanwhile cannot be read either.
+        Err(e) => Err(job.input.check_unchanged(session, unit.cut.range()).await.err().unwrap_or(e)),
+        worked => worked,
+    }
+}
+
+async fn write_rows(
+    session: &Session,
+    pipeline: &Pipeline,
+    job: &Job,
+    storage: &Storage,
+    unit: &Unit,
+) -> Result<UnitClaim> {
     let (start, attempt) = (Instant::now(), Some(Attempt::begin()));
     let (frame, read) = unit_rows(session, pipeline, job, unit).await?;
     let mut rows = frame.execute_stream().await.map_err(|e| failed(&unit.file, &e))?;

@@ -1,7 +1,7 @@
 //! A job: the work that a pipeline is on its inputs as they are now. The same pipeline on the same inputs is the same
 //! job, whoever runs it and whenever: that is how runs go on and share.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
@@ -80,8 +80,8 @@ pub struct JobSpec {
     pub inputs: Vec<InputFiles>,
     /// Rows of a unit at most.
     pub unit_rows: u64,
-    /// Columns of a leaf: name, type, unit, UCD.
-    pub columns: Vec<[String; 4]>,
+    /// Columns of a leaf: name, type, unit, UCD, description.
+    pub columns: Vec<[String; 5]>,
 }
 
 /// The files of an input.
@@ -226,8 +226,11 @@ fn default_columns(named: &[String]) -> Vec<String> {
     needed.chain(named.iter().cloned()).collect()
 }
 
-fn described(schema: &Schema) -> Vec<[String; 4]> {
+fn described(schema: &Schema) -> Vec<[String; 5]> {
     let of = |field: &Field, key: &str| field.metadata().get(key).cloned().unwrap_or_default();
     let columns = schema.fields().iter();
-    columns.map(|f| [f.name().clone(), f.data_type().to_string(), of(f, "unit"), of(f, "ucd")]).collect()
+    let described = |f: &Arc<Field>| {
+        [f.name().clone(), f.data_type().to_string(), of(f, "unit"), of(f, "ucd"), of(f, "description")]
+    };
+    columns.map(described).collect()
 }

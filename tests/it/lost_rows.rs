@@ -22,7 +22,7 @@ enum Damage {
     Emptied,
     /// It has its length, but nothing in it.
     Blank,
-    /// It is another file of its kind.
+    /// It is another file of its kind, or gone if there is no other.
     Exchanged,
 }
 
@@ -46,8 +46,10 @@ fn damage(root: &Path, file: &str, how: Damage) {
             let ending = file.rsplit('.').next().unwrap();
             let kind =
                 |f: &str| (f.split('/').take(3).last().map(str::to_owned), f.ends_with(ending), f.split('/').count());
-            let other = files(root).into_iter().find(|other| other != file && kind(other) == kind(file));
-            fs::copy(root.join(other.unwrap()), path).unwrap();
+            match files(root).into_iter().find(|other| other != file && kind(other) == kind(file)) {
+                Some(other) => drop(fs::copy(root.join(other), path).unwrap()),
+                None => fs::remove_file(path).unwrap(),
+            }
         }
     }
 }
