@@ -132,7 +132,7 @@ pub async fn check_group(storage: &Storage, folder: &str, manifest: &Manifest, g
         }
         for (column, name) in &plan.indices {
             if file.path == format!("{name}/{}", paths::index_part(0)) {
-                let (read, faults) = verifier.read_index(manifest, column, name, &plan.tiling).await;
+                let (read, faults) = verifier.read_index(manifest, column, name, &plan.tiling).await?;
                 checked.indices.extend(faults.is_empty().then(|| (name.clone(), read)));
             }
         }

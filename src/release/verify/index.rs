@@ -75,7 +75,7 @@ impl Verifier {
     ) -> Result<u64> {
         let (read, found) = match self.known.index(name) {
             Some(read) => (read, Vec::new()),
-            None => self.read_index(manifest, column, name, tiling).await,
+            None => self.read_index(manifest, column, name, tiling).await?,
         };
         faults.extend(found);
         let mut differs = |what: String| faults.push(Fault { check: Check::Index, file: name.to_owned(), what });
@@ -94,19 +94,22 @@ impl Verifier {
         column: &str,
         name: &str,
         tiling: &Tiling,
-    ) -> (Read, Vec<Fault>) {
+    ) -> Result<(Read, Vec<Fault>)> {
         let parts = (0..).map(|number| format!("{name}/{}", paths::index_part(number)));
         let parts = parts.take_while(|part| manifest.files.iter().any(|file| file.path == *part));
         let mut seen = Seen { column, tiling, rows: 0, sum: 0, last: None, faults: Vec::new(), part: String::new() };
         for part in parts {
             seen.part.clone_from(&part);
-            if let Err(e) = seen.read(self, &format!("{}/{part}", self.folder)).await {
-                seen.fault("read", e.to_string());
+            match seen.read(self, &format!("{}/{part}", self.folder)).await {
+                // The store is at fault, not the release.
+                Err(e) if e.is_retryable() => return Err(e),
+                Err(e) => seen.fault("read", e.to_string()),
+                Ok(()) => {}
             }
         }
         let whole = seen.faults.iter().all(|(kind, _)| *kind != "read");
         let read = Read { rows: seen.rows, sum: seen.sum, whole };
-        (read, seen.faults.into_iter().map(|(_, fault)| fault).collect())
+        Ok((read, seen.faults.into_iter().map(|(_, fault)| fault).collect()))
     }
 
     /// Whether no identifier stands twice in a catalogue without an index of them.
