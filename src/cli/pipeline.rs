@@ -150,7 +150,7 @@ async fn check_file(
         parse_query(&session, &pipeline)?;
         return Ok((pipeline, None));
     }
-    session.storage(&pipeline.root())?;
+    session.storage(pipeline.root().exposed())?;
     pipeline.register_inputs(&session).await?;
     let plan = plan_check(&session, &pipeline).await?;
     Ok((pipeline, Some(plan)))

@@ -54,7 +54,7 @@ impl Verifier {
             }
             let rows = self.index(manifest, (main, number), (column.as_str(), name.as_str()), tiling, faults).await?;
             // That there are others than the catalogue's is said already.
-            if rows == main.rows {
+            if rows == main.all.rows {
                 self.check_count(name, rows, faults).await?;
             }
         }
