@@ -125,7 +125,7 @@ impl Workplace {
 
     pub async fn publish(&self, toml: &str) -> lamcat::error::Result<Made> {
         let pipeline = self.pipeline(toml)?;
-        let store = PathBuf::from(pipeline.root());
+        let store = PathBuf::from(pipeline.root().exposed());
         let outcome = Run::open(pipeline, None).await?.execute(&Silent).await?;
         let release = outcome.release.folder;
         let folder = store.join(&release);
