@@ -85,13 +85,13 @@ async fn whatever_happens_at_any_step_the_next_scheduler_ends_what_is_due() {
     let (workplace, memory, wanted, _) = undisturbed().await;
     let steps = steps(&workplace, &memory).await;
     let faults = tried(steps, &Fault::ALL, SAMPLE);
-    let (mut died, mut again) = (0, 0);
+    let (mut died, mut unfinished) = (0, 0);
     for (step, fault) in &faults {
         let context = format!("{fault:?} at step {step}");
         let (store, seen) = faulty(&memory, Some((*step, *fault)), never());
         match life(&workplace, store, &seen).await {
             None => died += 1,
-            Some(false) => again += 1,
+            Some(false) => unfinished += 1,
             Some(true) => {}
         }
         let next = Faulty::new(seen.memory(), None);
@@ -101,8 +101,8 @@ async fn whatever_happens_at_any_step_the_next_scheduler_ends_what_is_due() {
         assert!(matches!(ending, Ending::Published { rows: 100, number: 1, .. }), "{context}: {ending:?}");
         assert_eq!(published(&store, "out").await, wanted, "{context}");
     }
-    assert!(died > 0 && again > 0);
-    eprintln!("{} faults at {steps} steps: {died} schedulers died, {again} could not go on", faults.len());
+    assert!(died > 0);
+    eprintln!("{} faults at {steps} steps: {died} schedulers died, {unfinished} gave up", faults.len());
 }
 
 /// A scheduler from 02:59 to 05:05, each of whose first lives ends after so many steps; the input changes at 03:30. What is
