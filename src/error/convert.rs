@@ -52,7 +52,7 @@ fn kind(e: &DataFusionError) -> ErrorKind {
         | DataFusionError::NotImplemented(_) => ErrorKind::Plan,
         DataFusionError::Configuration(_) | DataFusionError::ResourcesExhausted(_) => ErrorKind::Config,
         DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => ErrorKind::Internal,
-        _ if chain(e).any(|e| e.is::<object_store::Error>()) => ErrorKind::Io,
+        _ if chain(e).any(<dyn std::error::Error>::is::<object_store::Error>) => ErrorKind::Io,
         _ => ErrorKind::Input,
     }
 }

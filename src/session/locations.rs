@@ -11,7 +11,7 @@ use sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind, VisitMut, VisitorMut,
 };
 
-use super::stores::LazyStores;
+use super::stores::{LazyStores, has_secret};
 use crate::error::Error;
 
 /// Puts public URLs in place of those that name tables, and of those that are written to.
@@ -55,7 +55,7 @@ struct Names<'a> {
 impl Names<'_> {
     /// Names that are no URLs are nobody's secrets, and those of no store are refused when they are looked for.
     fn identifier(&self, name: &mut Ident) {
-        if self.stores.has_secret(&name.value)
+        if has_secret(&name.value)
             && let Ok(public) = public_name(self.stores, &name.value)
         {
             name.value = public;

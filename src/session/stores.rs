@@ -35,6 +35,11 @@ use crate::{
 use address::{Address, Secret};
 pub(super) use address::{query_at, scheme};
 
+/// Whether a name is a URL with a secret.
+pub(super) fn has_secret(name: &str) -> bool {
+    matches!(address::locate(name), Ok(Some(located)) if located.secret.is_some())
+}
+
 /// What stands for a secret in a public URL, with the number that it has among those of its store.
 const HIDDEN: &str = "hidden-";
 
@@ -79,20 +84,15 @@ impl LazyStores {
     /// If the name is a URL of no store.
     pub(super) fn public_url(&self, name: &str) -> Result<Option<(Url, Option<String>)>, Error> {
         let Some(located) = address::locate(name)? else { return Ok(None) };
-        let token = located.secret.map(|secret| self.token(&located.store, secret)).transpose()?;
+        let token = located.secret.map(|secret| self.token(&located.store, secret));
         let internal = |e: url::ParseError| Error::new(ErrorKind::Config, "the store has no URL").source(e);
         let mut url = Url::parse(&located.store.url(token.as_deref())).map_err(internal)?;
         url.set_path(&located.path);
         Ok(Some((url, located.glob)))
     }
 
-    /// Whether a name is a URL with a secret.
-    pub(super) fn has_secret(&self, name: &str) -> bool {
-        matches!(address::locate(name), Ok(Some(located)) if located.secret.is_some())
-    }
-
     /// What stands for a secret of a store's URLs.
-    fn token(&self, store: &Address, secret: Secret) -> Result<String, Error> {
+    fn token(&self, store: &Address, secret: Secret) -> String {
         let mut known = self.lock();
         let secrets = known.secrets.entry(store.clone()).or_default();
         let at = match number(&secret).filter(|at| *at < secrets.len()) {
@@ -103,7 +103,7 @@ impl LazyStores {
                 secrets.len() - 1
             }),
         };
-        Ok(format!("{HIDDEN}{}", at + 1))
+        format!("{HIDDEN}{}", at + 1)
     }
 
     fn key(&self, url: &Url) -> Result<Key, Error> {

@@ -37,9 +37,9 @@ enum Content {
 pub async fn read_training_set(frame: DataFrame, known: &Vocabulary, memory: Option<usize>) -> Result<Columns> {
     let schema = frame.schema().as_arrow().clone();
     let mut reader = Reader::new(&schema, known)?;
-    let mut batches = frame.execute_stream().await.map_err(failed)?;
+    let mut batches = frame.execute_stream().await.map_err(|e| failed(&e))?;
     while let Some(batch) = batches.next().await {
-        reader.add(&batch.map_err(failed)?)?;
+        reader.add(&batch.map_err(|e| failed(&e))?)?;
         let bytes = reader.bytes();
         if let Some(limit) = memory.filter(|limit| bytes > *limit) {
             return Err(Error::new(ErrorKind::Input, "the stars do not fit the memory")
@@ -52,8 +52,8 @@ pub async fn read_training_set(frame: DataFrame, known: &Vocabulary, memory: Opt
     Ok(reader.columns)
 }
 
-fn failed(e: datafusion::error::DataFusionError) -> Error {
-    Error::from_datafusion("the query of the stars failed", &e)
+fn failed(e: &datafusion::error::DataFusionError) -> Error {
+    Error::from_datafusion("the query of the stars failed", e)
 }
 
 struct Reader {

@@ -80,7 +80,9 @@ async fn rows_that_count_are_never_deleted_whatever_the_store_answers() {
         for of in ["claims/", "leases/"] {
             let store = Unsure::default();
             let storage = store.storage();
-            (0..6).for_each(|_| store.next(of, fate));
+            for _ in 0..6 {
+                store.next(of, fate);
+            }
             let (claims, _) = shared(&storage, 6, &Work::new(&storage, 0)).await.unwrap();
             let mut named: Vec<String> = claims.into_iter().map(|claim| claim.path).collect();
             named.sort();
@@ -190,9 +192,10 @@ async fn what_others_left_undone_is_done_by_several_at_once() {
         let storage = Unsure::default().storage();
         let (holder, _at_work) = Holder::begin();
         let mut elsewhere = serde_json::to_value(holder).unwrap();
-        match dead {
-            true => elsewhere["process"] = u32::MAX.into(),
-            false => elsewhere["machine"] = "elsewhere".into(),
+        if dead {
+            elsewhere["process"] = u32::MAX.into();
+        } else {
+            elsewhere["machine"] = "elsewhere".into();
         }
         for task in tasks(30) {
             storage.put(&task.lease, elsewhere.to_string()).await.unwrap();

@@ -123,7 +123,9 @@ async fn a_file_whose_owner_is_over_is_replaced() {
 async fn a_store_is_found_fit_though_it_answers_wrongly() {
     let store = Unsure::default();
     for fates in [[Fate::DoneSaysNo, Fate::Lost], [Fate::DoneTwice, Fate::Done]] {
-        fates.into_iter().for_each(|fate| store.next("probe", fate));
+        for fate in fates {
+            store.next("probe", fate);
+        }
         store.storage().check().await.unwrap();
     }
     assert!(store.storage().list("jobs").await.unwrap().is_empty());

@@ -26,9 +26,8 @@ pub(super) fn check(address: &Address, secret: Option<&Secret>) -> Result<()> {
     let Some(secret) = secret else { return Ok(()) };
     let (user, query) = (secret.user.is_some(), secret.query.is_some());
     let refused = match address {
-        Address::Http { .. } => None,
         Address::S3 { .. } if query => Some("a query; give a presigned address as it begins with https"),
-        Address::S3 { .. } | Address::Local => None,
+        Address::Http { .. } | Address::S3 { .. } | Address::Local => None,
         Address::Azure { .. } if user => Some("a password; give a shared access signature as ?sv=…&sig=…"),
         Address::Azure { .. } => {
             let signed = secret.query.as_deref().is_some_and(|query| pairs(query).any(|(key, _)| key == "sig"));

@@ -26,14 +26,13 @@ pub(super) async fn part(response: HttpResponse, range: &HeaderValue) -> Result<
     }
     let (mut parts, mut body) = response.into_parts();
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let length: u64 = match length {
-        Some(length) => length,
-        None => {
-            let bytes = body.bytes().await?;
-            let length = bytes.len() as u64;
-            body = bytes.into();
-            length
-        }
+    let length: u64 = if let Some(length) = length {
+        length
+    } else {
+        let bytes = body.bytes().await?;
+        let length = bytes.len() as u64;
+        body = bytes.into();
+        length
     };
     let Some((first, end)) = bounds(range, length) else {
         parts.status = StatusCode::RANGE_NOT_SATISFIABLE;
