@@ -175,18 +175,21 @@ where
     W: Future<Output = Result<C>>,
 {
     let number = open.task.number;
+    let mut withdrawn = None;
     if let Some(claim) = commit::read(&storage, &open.task.claim).await? {
         if standing.holds(&storage, number, &claim).await? {
             return Ok((number, Turn::Done { claim, own: false, took: Duration::ZERO }));
         }
         tracing::warn!("{} names what is not there any more: it is done again", storage.shown(&open.task.claim));
-        storage.delete(&open.task.claim).await?;
+        withdrawn = Some(as_json(&claim)?);
     }
     let Some(lease) = take(&storage, &mut open, patience).await? else { return Ok((number, Turn::Leased(open))) };
     let start = Instant::now();
     let claim = work(number).await?;
     let took = start.elapsed();
-    let done = match commit::create(&storage, &open.task.claim, &claim).await? {
+    // The claim that does not hold stays until then: to delete it could delete a good one that another runner has made since.
+    let is_withdrawn = |there: &C| withdrawn.is_some() && as_json(there).ok() == withdrawn;
+    let done = match commit::create_over(&storage, &open.task.claim, &claim, is_withdrawn).await? {
         Commit::Won => Turn::Done { claim, own: true, took },
         Commit::Lost(theirs) => {
             for file in claim.own_files().into_iter().filter(|file| !theirs.own_files().contains(file)) {
@@ -199,6 +202,11 @@ where
     };
     lease.end().await;
     Ok((number, done))
+}
+
+/// A claim as it is compared with another one.
+fn as_json(claim: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(claim).map_err(|e| Error::new(ErrorKind::Internal, "a claim cannot be written").source(e))
 }
 
 /// The lease of a task, unless somebody else has it who is not known to have ended and had it for less than `patience`.
