@@ -52,7 +52,7 @@ fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let preserver = NamePreserver::new(&node);
     let node = node.map_expressions(|e| {
         let name = preserver.save(&e);
-        Ok(e.transform_up(|e| check_call(e, &schema))?.update_data(|e| name.restore(e)))
+        Ok(e.transform_up(|e| Ok(check_call(e, &schema)))?.update_data(|e| name.restore(e)))
     })?;
     node.map_data(LogicalPlan::recompute_schema)
 }
@@ -63,11 +63,11 @@ fn as_call(e: &Expr) -> Option<&ScalarFunction> {
 }
 
 /// The call with its coefficients looked at.
-fn check_call(e: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let Some(call) = as_call(&e) else { return Ok(Transformed::no(e)) };
+fn check_call(e: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let Some(call) = as_call(&e) else { return Transformed::no(e) };
     let (func, args) = (call.func.clone(), call.args.clone());
     let args = args.into_iter().map(|arg| checked(arg, schema)).collect();
-    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
+    Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
 }
 
 fn checked(arg: Expr, schema: &DFSchema) -> Expr {

@@ -124,17 +124,14 @@ fn check_separators(name: &str) -> Result<()> {
 pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Lookup> {
     let Name { mut url, pattern, choice } = Name::new(stores, name)?;
     let store = state.runtime_env().object_store(&url)?;
-    let files = match pattern {
-        Some(pattern) => {
-            let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-            Files::Listed { objects: matching(&store, url.prefix(), &parts).await?, whole: false }
-        }
-        None => {
-            url = released(&store, url).await?;
-            match hats::leaves(&store, &url).await? {
-                Some(leaves) => Files::Leaves(leaves),
-                None => below(&store, &url).await?,
-            }
+    let files = if let Some(pattern) = pattern {
+        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+        Files::Listed { objects: matching(&store, url.prefix(), &parts).await?, whole: false }
+    } else {
+        url = released(&store, url).await?;
+        match hats::leaves(&store, &url).await? {
+            Some(leaves) => Files::Leaves(leaves),
+            None => below(&store, &url).await?,
         }
     };
     Ok(Lookup { store, url, files, choice })

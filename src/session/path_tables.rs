@@ -214,13 +214,11 @@ fn is_path(name: &str) -> bool {
 /// The URL with its store's name: what DataFusion remembers of listings and statistics it finds by that and the path, and
 /// two stores may have files of one path.
 pub(super) fn of_store(url: ListingTableUrl) -> ListingTableUrl {
-    match url.scheme() {
-        "file" => url,
-        _ => {
-            let store = TableReference::bare(url.object_store().as_str());
-            url.with_table_ref(store)
-        }
+    if url.scheme() == "file" {
+        return url;
     }
+    let store = TableReference::bare(url.object_store().as_str());
+    url.with_table_ref(store)
 }
 
 #[cfg(test)]

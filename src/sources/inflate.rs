@@ -148,14 +148,14 @@ mod tests {
     fn every_compression_gives_the_same_bytes_of_one_member_or_two() {
         for bytes in compressed(b"two halves, ") {
             let twice = [bytes.clone(), bytes].concat();
-            let mut text = String::new();
-            inflated(Cursor::new(twice.clone())).unwrap().read_to_string(&mut text).unwrap();
-            assert_eq!(text, "two halves, two halves, ");
+            let mut whole = String::new();
+            inflated(Cursor::new(twice.clone())).unwrap().read_to_string(&mut whole).unwrap();
+            assert_eq!(whole, "two halves, two halves, ");
             let mut file = inflated_file(Box::new(Cursor::new(twice))).unwrap();
             let mut read = |at: SeekFrom| {
-                let mut five = [0; 5];
+                let mut part = [0; 5];
                 file.seek(at).unwrap();
-                file.read_exact(&mut five).map(|()| String::from_utf8(five.to_vec()).unwrap())
+                file.read_exact(&mut part).map(|()| String::from_utf8(part.to_vec()).unwrap())
             };
             assert_eq!(read(SeekFrom::Start(12)).unwrap(), "two h");
             assert_eq!(read(SeekFrom::Start(4)).unwrap(), "halve");

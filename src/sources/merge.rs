@@ -83,13 +83,13 @@ fn common_type(a: &DataType, b: &DataType, guessed: bool) -> Option<DataType> {
     match (a, b) {
         _ if a == b => Some(a.clone()),
         (T::Null, other) | (other, T::Null) => Some(other.clone()),
-        (T::FixedSizeList(x, n), T::FixedSizeList(y, m)) if n == m => {
-            Some(T::new_fixed_size_list(common_type(x.data_type(), y.data_type(), guessed)?, *n, true))
+        (T::FixedSizeList(of_a, length), T::FixedSizeList(of_b, other)) if length == other => {
+            Some(T::new_fixed_size_list(common_type(of_a.data_type(), of_b.data_type(), guessed)?, *length, true))
         }
         _ if list(a).is_some() && list(b).is_some() => {
             Some(T::new_list(common_type(&list(a)?, &list(b)?, guessed)?, true))
         }
-        (T::Timestamp(x, None), T::Timestamp(y, None)) => Some(T::Timestamp((*x).max(*y), None)),
+        (T::Timestamp(unit, None), T::Timestamp(other, None)) => Some(T::Timestamp((*unit).max(*other), None)),
         (T::Date32, T::Timestamp(unit, None)) | (T::Timestamp(unit, None), T::Date32) => {
             Some(T::Timestamp(*unit, None))
         }

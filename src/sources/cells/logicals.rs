@@ -80,7 +80,9 @@ impl CellBuilder for LogicalLists {
             Some(n) if elements.len() != n as usize => return Err(Malformed),
             _ if i32::try_from(self.items.len() + elements.len()).is_err() => return Err(Malformed),
             _ => {
-                elements.into_iter().for_each(|element| self.items.append_option(element));
+                for element in elements {
+                    self.items.append_option(element);
+                }
                 self.end(true);
             }
         }

@@ -81,7 +81,7 @@ pub(super) fn columns(header: &Header) -> Result<(Vec<Column>, usize)> {
     let mut offset = 0usize;
     for i in 1..=header.count("TFIELDS").unwrap_or(0).min(999) {
         let name = header.text(&format!("TTYPE{i}")).unwrap_or_else(|| format!("col{i}"));
-        let column = column(header, i, name, offset)?;
+        let column = column(header, i, &name, offset)?;
         let taken = columns.iter().any(|c: &Column| c.field.name() == column.field.name());
         let end = offset.checked_add(column.bytes).filter(|_| !taken).ok_or_else(|| {
             let message = if taken { "two columns have this name" } else { "the rows are too long" };
@@ -93,11 +93,11 @@ pub(super) fn columns(header: &Header) -> Result<(Vec<Column>, usize)> {
     Ok((columns, offset))
 }
 
-fn column(header: &Header, i: u64, name: String, offset: usize) -> Result<Column> {
+fn column(header: &Header, i: u64, name: &str, offset: usize) -> Result<Column> {
     let whole_form = header.text(&format!("TFORM{i}")).unwrap_or_default();
     let damaged = || {
         Error::new(ErrorKind::Input, format!("the column has a type that FITS does not know: TFORM '{whole_form}'"))
-            .at("column", &name)
+            .at("column", name)
             .hint("the header is damaged: fetch the file again; or remove the column, e.g. with astropy or TOPCAT")
     };
     let (repeat, form) = count(&whole_form).ok_or_else(damaged)?;
@@ -110,7 +110,7 @@ fn column(header: &Header, i: u64, name: String, offset: usize) -> Result<Column
     let (letter, width) = letter.split_at_checked(1).ok_or_else(damaged)?;
     let bytes = match heap {
         Some(descriptor) => repeat.checked_mul(descriptor.bytes()),
-        None => cell_bytes(letter.as_bytes()[0], repeat).ok_or_else(damaged)?,
+        None => cell_bytes(letter.as_bytes()[0], repeat),
     };
     let bytes = bytes.filter(|_| i32::try_from(repeat).is_ok()).ok_or_else(damaged)?;
     let elements = element(letter.as_bytes()[0]).map(|element| elements(header, i, element));
@@ -128,7 +128,7 @@ fn column(header: &Header, i: u64, name: String, offset: usize) -> Result<Column
         .filter_map(|(key, card)| Some((key.to_owned(), header.text(&format!("{card}{i}"))?)))
         .collect();
     let heap = heap.filter(|_| repeat > 0);
-    let field = Field::new(&name, data_type(&kind, bytes, heap.is_some()), true).with_metadata(metadata);
+    let field = Field::new(name, data_type(&kind, bytes, heap.is_some()), true).with_metadata(metadata);
     Ok(Column { field, kind, offset, bytes, heap })
 }
 
@@ -139,14 +139,14 @@ fn count(form: &str) -> Option<(usize, &str)> {
     Some((if digits.is_empty() { 1 } else { digits.parse().ok()? }, rest))
 }
 
-/// Bytes of a cell of `repeat` elements; `None` inside if there cannot be as many, outside for letters without meaning.
-fn cell_bytes(letter: u8, repeat: usize) -> Option<Option<usize>> {
-    Some(match letter {
+/// Bytes of a cell of `repeat` elements; `None` if there cannot be as many, or the letter has no meaning.
+fn cell_bytes(letter: u8, repeat: usize) -> Option<usize> {
+    match letter {
         b'X' => Some(repeat.div_ceil(8)),
         b'C' => repeat.checked_mul(8),
         b'M' => repeat.checked_mul(16),
         _ => repeat.checked_mul(element(letter)?.bytes()),
-    })
+    }
 }
 
 fn elements(header: &Header, i: u64, element: Element) -> Elements {
@@ -225,7 +225,7 @@ impl Column {
         let width = elements.element.bytes();
         let lengths = lists.clone().map(|list| list.len() / width).collect::<Vec<_>>();
         let items = elements.items(lists.flat_map(|list| list.chunks_exact(width)));
-        self.lists(items, OffsetBuffer::from_lengths(lengths))
+        lists_of(items, OffsetBuffer::from_lengths(lengths))
     }
 
     /// The column of a batch from its cells, of which there are `rows`.
@@ -251,15 +251,15 @@ impl Column {
                 let list = FixedSizeListArray::try_new(item.clone(), *n, items, None);
                 Ok(Arc::new(list.map_err(unreadable)?))
             }
-            DataType::List(_) => self.lists(items, OffsetBuffer::from_repeated_length(count, rows)),
+            DataType::List(_) => lists_of(items, OffsetBuffer::from_repeated_length(count, rows)),
             _ => Ok(items),
         }
     }
+}
 
-    fn lists(&self, items: ArrayRef, offsets: OffsetBuffer<i32>) -> Result<ArrayRef> {
-        let item: FieldRef = Arc::new(Field::new_list_field(items.data_type().clone(), true));
-        Ok(Arc::new(ListArray::try_new(item, offsets, items, None).map_err(unreadable)?))
-    }
+fn lists_of(items: ArrayRef, offsets: OffsetBuffer<i32>) -> Result<ArrayRef> {
+    let item: FieldRef = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+    Ok(Arc::new(ListArray::try_new(item, offsets, items, None).map_err(unreadable)?))
 }
 
 fn unreadable(e: arrow::error::ArrowError) -> Error {

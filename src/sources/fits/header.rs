@@ -72,13 +72,13 @@ impl Header {
 
     /// Bytes of the data (section 4.4.1.1 and, with groups and heap, 7.1.1).
     fn data_bytes(&self) -> Option<u64> {
-        let axes = self.count("NAXIS").unwrap_or(0).min(999);
-        if axes == 0 {
+        let dimensions = self.count("NAXIS").unwrap_or(0).min(999);
+        if dimensions == 0 {
             return Some(0);
         }
         let of_groups = self.count("NAXIS1") == Some(0) && self.logical("GROUPS");
         let axis = |i| self.count(&format!("NAXIS{i}")).unwrap_or(0);
-        let elements = (if of_groups { 2 } else { 1 }..=axes).try_fold(1u64, |n, i| n.checked_mul(axis(i)))?;
+        let elements = (if of_groups { 2 } else { 1 }..=dimensions).try_fold(1u64, |n, i| n.checked_mul(axis(i)))?;
         let elements = elements.checked_add(self.count("PCOUNT").unwrap_or(0))?;
         let width = self.integer("BITPIX").unwrap_or(8).unsigned_abs() / 8;
         elements.checked_mul(self.count("GCOUNT").unwrap_or(1))?.checked_mul(width)
