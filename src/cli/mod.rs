@@ -151,7 +151,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Plot(args) => plot::run(*args).await,
         Command::Functions => functions::run(),
         Command::Model(command) => model::run(command).await,
-        Command::Run(args) => run::run(*args).await,
+        Command::Run(args) => Box::pin(run::run(*args)).await,
         Command::Schedule(command) => schedule::run(command).await,
         Command::Release(command) => release::run(command).await,
         Command::Bench(args) => bench::run(&args).await,

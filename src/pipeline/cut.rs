@@ -270,16 +270,13 @@ fn cuts(file: usize, groups: &[RowGroup], most: u64) -> Vec<Cut> {
         for part in 0..parts {
             let share = |whole: u64| whole * (part + 1) / parts - whole * part / parts;
             let (rows, bytes) = (share(group.rows), share(group.bytes));
-            match cuts.last_mut().filter(|last| last.rows.unwrap_or(0) + rows <= most) {
-                Some(last) => {
-                    last.rows = last.rows.map(|own| own + rows);
-                    last.bytes += bytes;
-                    last.after -= rows;
-                }
-                None => {
-                    let after = total - before - rows;
-                    cuts.push(Cut { file, files: 1, before, rows: Some(rows), after, bytes });
-                }
+            if let Some(last) = cuts.last_mut().filter(|last| last.rows.unwrap_or(0) + rows <= most) {
+                last.rows = last.rows.map(|own| own + rows);
+                last.bytes += bytes;
+                last.after -= rows;
+            } else {
+                let after = total - before - rows;
+                cuts.push(Cut { file, files: 1, before, rows: Some(rows), after, bytes });
             }
             before += rows;
         }
@@ -293,17 +290,14 @@ fn joined(cuts: impl Iterator<Item = Cut>, most: u64, rows: impl Fn(&Cut) -> u64
     let mut room = 0;
     for cut in cuts {
         let own = rows(&cut);
-        match all.last_mut().filter(|last| last.is_whole() && cut.is_whole() && own <= room) {
-            Some(last) => {
-                last.files = cut.file + 1 - last.file;
-                last.rows = last.rows.zip(cut.rows).map(|(some, more)| some + more);
-                last.bytes += cut.bytes;
-                room -= own;
-            }
-            None => {
-                all.push(cut);
-                room = most.saturating_sub(own);
-            }
+        if let Some(last) = all.last_mut().filter(|last| last.is_whole() && cut.is_whole() && own <= room) {
+            last.files = cut.file + 1 - last.file;
+            last.rows = last.rows.zip(cut.rows).map(|(some, more)| some + more);
+            last.bytes += cut.bytes;
+            room -= own;
+        } else {
+            all.push(cut);
+            room = most.saturating_sub(own);
         }
     }
     all

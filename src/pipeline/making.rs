@@ -143,7 +143,7 @@ impl Run {
         };
         let standing = Standing::new(&self.storage, &folders, fits).await?;
         share(&self.storage, tasks, self.cores(), standing, work, |claim: &mut TileClaim, own| {
-            watch.done(claim.leaf.rows, own)
+            watch.done(claim.leaf.rows, own);
         })
         .await
     }
@@ -170,7 +170,7 @@ impl Run {
         let (this, counted, arranged) = (self.clone(), layout.clone(), tiles.clone());
         let fits =
             move |number: usize, claim: &PartClaim| this.assembly(&counted, &arranged).fits(parts[number], claim);
-        let standing = Standing::new(&self.storage, &[layout.folder.clone()], fits).await?;
+        let standing = Standing::new(&self.storage, std::slice::from_ref(&layout.folder), fits).await?;
         let made = share(&self.storage, tasks, self.cores(), standing, work, |_: &mut PartClaim, own| {
             watch.done(0, own);
         });

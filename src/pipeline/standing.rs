@@ -13,8 +13,11 @@ use crate::{
 pub(super) struct Standing<C> {
     /// Sizes of the files that were there when the tasks were begun.
     there: HashMap<String, u64>,
-    fits: Box<dyn Fn(usize, &C) -> bool + Send + Sync>,
+    fits: Box<Fits<C>>,
 }
+
+/// Says whether the claim of a task agrees with the stage before.
+type Fits<C> = dyn Fn(usize, &C) -> bool + Send + Sync;
 
 impl<C: Claim> Standing<C> {
     /// Of claims that name files in `folders`; `fits` says whether the claim of a task agrees with the stage before.

@@ -87,7 +87,9 @@ mod tests {
     fn a_sum_tells_rows_apart_but_not_their_order() {
         let of = |rows: &[(i64, i64)]| {
             let mut sum = RowSum::default();
-            rows.iter().for_each(|(id, cell)| sum.add(*id, *cell));
+            for (id, cell) in rows {
+                sum.add(*id, *cell);
+            }
             sum
         };
         let sum = of(&[(1, 10), (2, 20), (3, 30)]);

@@ -251,7 +251,7 @@ mod tests {
                 prop_assert!(pieces.windows(2).all(|w| w[0].1 == w[1].0));
                 for (start, end) in pieces {
                     let inside = rows.iter().filter(|r| (start..end).contains(*r)).count() as u64;
-                    prop_assert_eq!(counts.between(start, end), inside as u64);
+                    prop_assert_eq!(counts.between(start, end), inside);
                     prop_assert!(inside <= max || end - start <= 1 << 50, "{inside} rows in {start}..{end}");
                     prop_assert!(inside == 0 || counts.touches(start, end));
                     prop_assert!(inside == 0 || coarse.touches(start, end));

@@ -56,7 +56,9 @@ impl UnitTotals {
     #[must_use]
     pub fn of(units: &[UnitClaim]) -> Self {
         let mut totals = Self::default();
-        units.iter().for_each(|unit| totals.add(unit.input_rows, unit.sum));
+        for unit in units {
+            totals.add(unit.input_rows, unit.sum);
+        }
         totals
     }
 

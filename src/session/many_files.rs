@@ -290,12 +290,11 @@ impl super::Session {
         let many = provider.downcast_ref::<ManyFiles>();
         let table = many.map(|many| &many.table).or_else(|| provider.downcast_ref::<ListingTable>());
         let Some(table) = table else { return Ok(None) };
-        let mut files: Vec<PartitionedFile> = match many {
-            Some(many) => many.files(&state, &[]).await?,
-            None => {
-                let groups = table.list_files_for_scan(&state, &[], None).await?.file_groups;
-                groups.into_iter().flat_map(FileGroup::into_inner).collect()
-            }
+        let mut files: Vec<PartitionedFile> = if let Some(many) = many {
+            many.files(&state, &[]).await?
+        } else {
+            let groups = table.list_files_for_scan(&state, &[], None).await?.file_groups;
+            groups.into_iter().flat_map(FileGroup::into_inner).collect()
         };
         files.sort_by(|a, b| a.object_meta.location.cmp(&b.object_meta.location));
         let Some(url) = table.table_paths().first().filter(|_| !files.is_empty()) else { return Ok(None) };
