@@ -165,7 +165,7 @@ impl Arrangement<'_> {
         match made.map(|files| (files.iter().map(|file| file.rows).sum::<u64>(), files)) {
             Ok((found, files)) if found == wanted => Ok(files),
             Ok((found, _)) => Err(lost_rows(self.storage, units(), Ok(found), wanted).await),
-            Err(e) => Err(withdraw_damaged(self.storage, units(), false).await?.unwrap_or(e)),
+            Err(e) => Err(withdraw_damaged(self.storage, units(), !e.is_retryable()).await?.unwrap_or(e)),
         }
     }
 

@@ -130,7 +130,7 @@ impl Assembly<'_> {
             let claim_path = self.arrangement.job.part_claim(&claim.part);
             claim.files.iter().map(move |file| Source { claim: claim_path.clone(), file })
         });
-        Err(withdraw_damaged(self.arrangement.storage, files.collect(), true).await?.unwrap_or(e))
+        Err(withdraw_damaged(self.arrangement.storage, files.collect(), !e.is_retryable()).await?.unwrap_or(e))
     }
 
     fn files(&self) -> Files<'_> {
@@ -148,7 +148,7 @@ impl Assembly<'_> {
             let claim_path = self.arrangement.job.tile_claim(claim.tile);
             Source { claim: claim_path, file: &claim.leaf }
         });
-        Err(withdraw_damaged(self.arrangement.storage, leaves.collect(), true).await?.unwrap_or(e))
+        Err(withdraw_damaged(self.arrangement.storage, leaves.collect(), !e.is_retryable()).await?.unwrap_or(e))
     }
 
     /// What the main catalogue has besides its leaves.
