@@ -97,9 +97,9 @@ impl Run {
     pub async fn open(pipeline: Pipeline, stores: Option<Arc<LazyStores>>) -> Result<Self> {
         let session = pipeline.open_session_with(stores).await?;
         pipeline.register_inputs(&session).await?;
-        let checked = plan_check(&session, &pipeline).await?;
+        let checked = Box::pin(plan_check(&session, &pipeline)).await?;
         let model = session.engine().model(None)?;
-        Self::plan(session, pipeline, &model, &checked.schema).await
+        Box::pin(Self::plan(session, pipeline, &model, &checked.schema)).await
     }
 
     /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`, which has
@@ -175,9 +175,9 @@ impl Run {
         let folder = this.job.release_folder();
         let made = match this.finished(&folder).await? {
             Some(manifest) => Made { manifest, rows_inferred: 0, units_here: 0 },
-            None => this.clone().make(watch).await?,
+            None => Box::pin(this.clone().make(watch)).await?,
         };
-        let judged = this.judge(&folder, &made.manifest, watch).await?;
+        let judged = Box::pin(this.judge(&folder, &made.manifest, watch)).await?;
         watch.begin(Stage::Publish, 1, 0);
         let release = publish::make_current_if(&this.storage, &folder, Action::Publish, decided).await?;
         watch.done(0, true);

@@ -1,6 +1,6 @@
 //! What decides between runs: who publishes, who wakes too late, and what is left after a power failure.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use chrono::{TimeDelta, Utc};
 use lamcat::{
@@ -79,7 +79,7 @@ async fn files_that_a_power_failure_left_empty_hold_up_no_run() {
     let (root, release) = (store.root(), store.release("1.0.0"));
     let manifest = fs::read(root.join(&release).join("manifest.json")).unwrap();
     // The power fails while the release is published: of every other file that something decides by nothing is left.
-    let decide = |f: &String| f.ends_with(".json") && !f.contains("manifest");
+    let decide = |f: &String| is_json(f) && !f.contains("manifest");
     let mut damaged: Vec<String> = files(&root).into_iter().filter(decide).step_by(2).collect();
     damaged.extend(["LATEST", "log/00000001.json"].map(str::to_owned));
     damaged.extend(files(&root).into_iter().filter(|f| f.ends_with("job.json") || f.ends_with("manifest.json")));
@@ -143,7 +143,7 @@ async fn nothing_is_removed_while_it_is_not_known_what_is_needed() {
     let keep = Keep { older_than: TimeDelta::zero(), releases: Some(1), units: true, unfinished: true };
     let later = Utc::now() + TimeDelta::days(1);
     // Rows that no claim names are garbage only where all claims can be read.
-    let claims = files(&root).into_iter().filter(|f| f.contains("/units/") && f.ends_with(".json"));
+    let claims = files(&root).into_iter().filter(|f| f.contains("/units/") && is_json(f));
     for claim in claims {
         fs::write(root.join(claim), "").unwrap();
     }
@@ -157,4 +157,8 @@ async fn nothing_is_removed_while_it_is_not_known_what_is_needed() {
     // Nobody has to wait for that to publish.
     store.publish("1.2.0", &stars(250)).await.unwrap();
     assert_eq!(latest(&store).unwrap()["number"], 3);
+}
+
+fn is_json(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|ending| ending == "json")
 }

@@ -147,7 +147,7 @@ async fn a_run_through_a_bad_network_to_a_busy_server_finishes() {
         let mut command = crate::program::lamcat(folder);
         command.args(["run", "pipelines/demo.toml", "--model", "tiny.safetensors", "--json", "--store", store]);
         command.args(["--input", "stars=s3://stars/in/stars.parquet"]);
-        server.tell_by(&mut command, proxy.port);
+        Server::tell_by(&mut command, proxy.port);
         command
     };
     run(&mut command("s3://stars/good"));

@@ -181,21 +181,21 @@ async fn whatever_happens_at_any_step_the_next_run_publishes_the_same_release() 
     let (mut died, mut failed) = (0, 0);
     for (step, fault) in &faults {
         let context = format!("{fault:?} at step {step}");
-        let (store, faulty) = faulty(&memory, Some((*step, *fault)), never());
+        let (store, watched) = faulty(&memory, Some((*step, *fault)), never());
         let first = tokio::select! {
             done = workplace.run(store, "out") => Some(done),
-            () = faulty.dead() => None,
+            () = watched.dead() => None,
         };
         match first {
             None => died += 1,
             Some(Err(e)) => {
-                assert!(fault.is_survived() && e.is_retryable(), "{context}: {e}\n{:#?}", faulty.journal());
+                assert!(fault.is_survived() && e.is_retryable(), "{context}: {e}\n{:#?}", watched.journal());
                 assert!(e.to_string().contains("injected") || e.to_string().contains("reset"), "{context}: {e}");
                 failed += 1;
             }
             Some(Ok(outcome)) => assert_eq!(outcome.rows, ROWS as u64, "{context}"),
         }
-        let (store, second) = restarted(&faulty);
+        let (store, second) = restarted(&watched);
         let outcome = workplace.run(store.clone(), "out").await;
         let outcome = outcome.unwrap_or_else(|e| panic!("{context}: {e}\n{:#?}", second.journal()));
         assert_eq!(outcome.rows, ROWS as u64, "{context}");
@@ -217,9 +217,9 @@ async fn one_fault_at_any_step_ends_no_run() {
     let survived: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.is_survived()).collect();
     let faults = tried(steps, &survived, SAMPLE);
     for (step, fault) in &faults {
-        let (store, faulty) = faulty(&memory, Some((*step, *fault)), at_once());
+        let (store, watched) = faulty(&memory, Some((*step, *fault)), at_once());
         let outcome = workplace.run(store.clone(), "out").await;
-        let outcome = outcome.unwrap_or_else(|e| panic!("{fault:?} at step {step}: {e}\n{:#?}", faulty.journal()));
+        let outcome = outcome.unwrap_or_else(|e| panic!("{fault:?} at step {step}: {e}\n{:#?}", watched.journal()));
         assert_eq!(outcome.rows, ROWS as u64, "{fault:?} at step {step}");
         assert_eq!(published(&store, "out").await, wanted, "{fault:?} at step {step}");
     }

@@ -14,7 +14,7 @@ use std::{
 use socket2::SockRef;
 
 /// Longest time for any request.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,11 +40,11 @@ impl Server {
 
     /// Tells a command where the server is, and how to open it.
     pub fn tell(&self, command: &mut Command) {
-        self.tell_by(command, self.s3_port);
+        Self::tell_by(command, self.s3_port);
     }
 
     /// Tells a command that the server is at another port of loopback.
-    pub fn tell_by(&self, command: &mut Command, port: u16) {
+    pub fn tell_by(command: &mut Command, port: u16) {
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{port}"));
         command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");

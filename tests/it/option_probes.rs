@@ -172,7 +172,7 @@ fn workplace() -> tempfile::TempDir {
     for version in ["1.0.0", "2.0.0"] {
         run(lamcat(path).args(["run", "labels.toml", "--release-version", version]));
     }
-    let wide: String = (0..4).map(|i| format!("# - {{name: bp_coeff_{i}, datatype: float64}}\n")).collect();
+    let wide = [0, 1, 2, 3].map(|i| format!("# - {{name: bp_coeff_{i}, datatype: float64}}\n")).concat();
     let names = "source_id,bp_coeff_0,bp_coeff_1,bp_coeff_2,bp_coeff_3\n7,1,2,3,4\n";
     let wide = format!(
         "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {{name: source_id, datatype: int64}}\n{wide}{names}"

@@ -123,7 +123,7 @@ fn tiny_files_that_claim_to_be_huge_take_no_memory() {
     let votable = "<?xml version='1.0'?><VOTABLE><RESOURCE><TABLE><FIELD name='a' datatype='double' arraysize='2000000000'/>\
                    <DATA><TABLEDATA><TR><TD/></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>";
     let ecsv = |n: usize, rows: usize| {
-        let rows: String = (0..rows).map(|i| format!("{i},\n")).collect();
+        let rows = (0..rows).map(|i| format!("{i},\n")).collect::<Vec<_>>().concat();
         format!(
             "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {{name: id, datatype: int64}}\n\
              # - {{name: a, datatype: string, subtype: 'float64[{n}]'}}\nid,a\n{rows}"

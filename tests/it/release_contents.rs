@@ -74,7 +74,7 @@ async fn cuts_are_in_every_description_of_a_release_and_their_rows_are_counted()
     }
     assert!((1..60).contains(&manifest.cuts[1].rows) && (1..60).contains(&manifest.cuts[2].rows), "{manifest:?}");
     let page = fs::read_dir(made.store.join("reports")).unwrap().map(|entry| entry.unwrap().path());
-    let page = page.filter(|path| path.extension().is_some_and(|e| e == "html")).next().unwrap();
+    let page = page.into_iter().find(|path| path.extension().is_some_and(|e| e == "html")).unwrap();
     let page = fs::read_to_string(page).unwrap();
     assert!(page.contains("quality_flags &amp; 512 = 0") && page.contains("&lt;a|b&gt;"), "{page}");
 }

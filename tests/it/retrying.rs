@@ -40,8 +40,8 @@ fn retries() -> Retries {
 
 /// A store that is tried again, with faults by number of step.
 async fn retrying(faults: &[(usize, Fault)]) -> (Retrying, Arc<Faulty>) {
-    let faulty = Faulty::new(filled().await, faults.iter().copied());
-    (Retrying::new(Seen(faulty.clone()), retries()), faulty)
+    let store = Faulty::new(filled().await, faults.iter().copied());
+    (Retrying::new(Seen(store.clone()), retries()), store)
 }
 
 /// Everything that a store is asked for, once; what it gave.
@@ -79,9 +79,9 @@ async fn one_fault_at_any_step_is_not_seen() {
     everything(Arc::new(store)).await.unwrap();
     let steps = faulty.steps();
     assert!(steps >= 20, "{:?}", faulty.journal());
-    let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.is_survived()).collect();
+    let survived: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.is_survived()).collect();
     for step in 0..steps {
-        for fault in &faults {
+        for fault in &survived {
             let memory = filled().await;
             let faulty = Faulty::new(memory.clone(), [(step, *fault)]);
             let store: Arc<dyn ObjectStore> = Arc::new(Retrying::new(Seen(faulty.clone()), retries()));
@@ -96,7 +96,7 @@ async fn one_fault_at_any_step_is_not_seen() {
             assert_eq!(memory.list(Some(&Path::from("in"))).count().await, FILES - 11, "{fault:?} at {step}");
         }
     }
-    eprintln!("{} faults at each of {steps} steps", faults.len());
+    eprintln!("{} faults at each of {steps} steps", survived.len());
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ fn spilled_rows_are_gone_however_a_query_ends() {
         let since = Instant::now();
         // Files without a name are seen where the process has them open.
         while !has_deleted(&process, &temporary) {
-            assert!(since.elapsed() < Duration::from_secs(60), "nothing was spilled");
+            assert!(since.elapsed() < Duration::from_mins(1), "nothing was spilled");
             sleep(Duration::from_millis(20));
         }
         signal(&process, name);
@@ -117,13 +117,13 @@ fn training_ends_with_a_checkpoint_and_at_once_on_a_second_signal() {
     let mut words = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
     let since = Instant::now();
     while !folder.path().join("run/losses.csv").exists() {
-        assert!(since.elapsed() < Duration::from_secs(120), "training did not begin");
+        assert!(since.elapsed() < Duration::from_mins(2), "training did not begin");
         sleep(Duration::from_millis(20));
     }
     signal(&process, "-TERM");
     assert!(words.any(|line| line.starts_with("stopping after this step")));
     // It ends by itself, with a checkpoint.
-    assert_eq!(ends(process, Duration::from_secs(60)), Some(0));
+    assert_eq!(ends(process, Duration::from_mins(1)), Some(0));
     assert!(folder.path().join("run/checkpoint.safetensors").exists());
 
     let process = quietly(&mut training);
@@ -142,12 +142,13 @@ fn as_process_one_of_a_container_it_ends_on_sigterm() {
     let container = quietly(command.args(["sql", "-q", "-c", JOIN]));
     sleep(Duration::from_millis(1500));
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.id())).unwrap_or_default();
-    let Some(inner) = children.split_whitespace().next() else {
+    if let Some(inner) = children.split_whitespace().next() {
+        run(Command::new("kill").args(["-TERM", inner]));
+        assert_eq!(ends(container, Duration::from_secs(5)), Some(143));
+    } else {
         eprintln!("process 1: skipped, no container can be made here");
-        return;
-    };
-    run(Command::new("kill").args(["-TERM", inner]));
-    assert_eq!(ends(container, Duration::from_secs(5)), Some(143));
+        ends(container, Duration::from_secs(5));
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub fn votable(tables: &str) -> String {
 
 /// A table of a VOTable with rows of these cells.
 pub fn vo_rows(name: &str, fields: &str, rows: &[&str]) -> String {
-    let rows: String = rows.iter().map(|row| format!("<TR>{row}</TR>")).collect();
+    let rows = rows.iter().map(|row| format!("<TR>{row}</TR>")).collect::<Vec<_>>().concat();
     format!("<TABLE name='{name}'>{fields}<DATA><TABLEDATA>{rows}</TABLEDATA></DATA></TABLE>")
 }
 
