@@ -172,8 +172,8 @@ fn sigterm_lets_go_of_the_lease_and_keeps_what_is_done() {
     let mut process = once(folder, "2026-12-02T03:00:00Z").stderr(Stdio::piped()).spawn().unwrap();
     let jobs = folder.join("out/demo/jobs");
     wait("a unit", || {
-        let units = fs::read_dir(&jobs).ok().and_then(|mut jobs| jobs.next()).map(|job| job.unwrap().path());
-        units.is_some_and(|job| fs::read_dir(job.join("units")).is_ok_and(|units| units.count() > 0))
+        let mut folders = fs::read_dir(&jobs).into_iter().flatten().map(|folder| folder.unwrap().path());
+        folders.any(|folder| fs::read_dir(folder.join("units")).is_ok_and(|units| units.count() > 0))
     });
     terminate(&process);
     assert_eq!(process.wait().unwrap().code(), Some(1));
