@@ -16,6 +16,6 @@ mod share;
 pub use exec::LamInferExec;
 pub use hoist::Hoist;
 pub use node::LamInfer;
-pub use options::LamcatOptions;
+pub use options::{LamcatOptions, LamcatSettings};
 pub use physical::{LamPlanner, LamQueryPlanner};
 pub use prune::Prune;

@@ -239,7 +239,8 @@ fn check_setting(plan: &LogicalPlan) -> Result<(), Error> {
 }
 
 fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {
-    let lamcat = LamcatOptions { batch_rows: engine.device().batch_rows(), ..LamcatOptions::default() };
+    let mut lamcat = LamcatOptions::default();
+    lamcat.batch_rows = engine.device().batch_rows();
     let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(lamcat);
     if let Some(n) = options.partitions {
         config = config.with_target_partitions(n);

@@ -243,7 +243,7 @@ fn options_of_sessions_reach_every_command_that_has_one() {
     };
     assert!(shown(&["--threads", "3"], "datafusion.execution.target_partitions").ends_with(",3\n"));
     assert!(shown(&["--batch-rows", "77"], "lamcat.batch_rows").ends_with(",77\n"));
-    let sort = "SELECT max(a.value) FROM (SELECT value, row_number() OVER (ORDER BY sin(value)) AS n FROM \
+    let sort = "SELECT max(a.n) FROM (SELECT value, row_number() OVER (ORDER BY sin(value)) AS n FROM \
                 generate_series(1, 300000)) AS a";
     let sorted = |options: &[&str]| call(folder.path(), &[&["sql", "-q", "-c", sort], options].concat());
     assert!(sorted(&[]).0);
