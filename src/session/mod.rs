@@ -43,7 +43,7 @@ pub use location::Location;
 pub use many_files::TableFiles;
 use object_store::ObjectStoreExt;
 pub use path_tables::quoted_path;
-pub use retrying::{Retries, Retrying, unsure};
+pub use retrying::{Retries, Retrying};
 pub use stores::LazyStores;
 
 use crate::{

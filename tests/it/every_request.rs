@@ -20,8 +20,9 @@ use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    every_step::{Workplace, at_once, published, tried},
+    every_step::{Workplace, at_once, published},
     fault_proxy::{Action, Proxy},
+    faults_tried::{Asked, tried},
     object_store::{ACCESS_KEY, SECRET_KEY, Server, server},
     program::run,
     run_program,
@@ -29,16 +30,22 @@ use crate::{
 
 /// Faults tried unless all are.
 const SAMPLE: usize = 24;
-const FAULTS: [Action; 8] = [
-    Action::Refuse(503),
-    Action::Refuse(429),
-    Action::Refuse(500),
-    Action::PassThenRefuse(503),
-    Action::PassThenRefuse(504),
-    Action::Reset,
-    Action::PassThenReset,
-    Action::Cut,
-];
+
+/// What may go wrong with a request.
+fn faults_at(asked: Asked) -> Vec<Action> {
+    let refused = [Action::Refuse(503), Action::Refuse(429), Action::Refuse(500), Action::Reset];
+    let more: &[Action] = match asked {
+        Asked::Write => &[Action::PassThenRefuse(503), Action::PassThenRefuse(504), Action::PassThenReset],
+        Asked::Body => &[Action::Cut],
+        Asked::Short => &[],
+    };
+    [&refused, more].concat()
+}
+
+/// How a process may die at a request: before and after the server has done it.
+fn deaths_at(asked: Asked) -> Vec<Action> {
+    if asked == Asked::Write { vec![Action::Reset, Action::PassThenReset] } else { Vec::new() }
+}
 
 /// The bucket behind a proxy, as sessions see it.
 fn bucket(proxy: &Proxy, retries: Retries) -> Arc<dyn ObjectStore> {
@@ -53,15 +60,15 @@ fn bucket(proxy: &Proxy, retries: Retries) -> Arc<dyn ObjectStore> {
     Arc::new(Retrying::new(builder.build().unwrap(), retries))
 }
 
-/// A workplace with its input in the bucket, and what an undisturbed run publishes in how many requests.
-async fn undisturbed(server: &Server) -> (Proxy, Workplace, BTreeMap<String, String>, usize) {
+/// A workplace with its input in the bucket, and what an undisturbed run publishes by which requests.
+async fn undisturbed(server: &Server) -> (Proxy, Workplace, BTreeMap<String, String>, Vec<String>) {
     let proxy = Proxy::start(server.port());
     let workplace = Workplace::new("s3://stars");
     let store = bucket(&proxy, Retries::default());
     store.put(&Path::from("in/stars.parquet"), workplace.input().into()).await.unwrap();
     proxy.set(|_| Action::Pass);
     workplace.run(store.clone(), "undisturbed").await.unwrap();
-    let requests = proxy.requests();
+    let requests = proxy.journal();
     let wanted = published(&store, "undisturbed").await;
     (proxy, workplace, wanted, requests)
 }
@@ -70,7 +77,7 @@ async fn undisturbed(server: &Server) -> (Proxy, Workplace, BTreeMap<String, Str
 async fn one_fault_at_any_request_ends_no_run() {
     let Some(server) = server() else { return };
     let (proxy, workplace, wanted, requests) = undisturbed(&server).await;
-    let faults = tried(requests, &FAULTS, SAMPLE);
+    let faults = tried(&requests, faults_at, SAMPLE);
     for (i, (number, fault)) in faults.iter().copied().enumerate() {
         let (store, folder) = (bucket(&proxy, at_once()), format!("survived-{i}"));
         proxy.set(move |request| if request.number == number { fault } else { Action::Pass });
@@ -80,14 +87,14 @@ async fn one_fault_at_any_request_ends_no_run() {
         assert!(outcome.is_ok(), "{fault:?} at {number}: {outcome:?}\n{journal:#?}");
         assert_eq!(published(&store, &folder).await, wanted, "{fault:?} at {number}\n{journal:#?}");
     }
-    eprintln!("{} faults at {requests} requests", faults.len());
+    eprintln!("{} faults at {} requests", faults.len(), requests.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_at_any_request_the_next_run_publishes_the_same_release() {
     let Some(server) = server() else { return };
     let (proxy, workplace, wanted, requests) = undisturbed(&server).await;
-    let faults = tried(requests, &[Action::Reset, Action::PassThenReset], SAMPLE / 2);
+    let faults = tried(&requests, deaths_at, SAMPLE / 2);
     for (i, (number, fault)) in faults.iter().copied().enumerate() {
         let folder = format!("died-{i}");
         let (store, dead) = (bucket(&proxy, at_once()), CancellationToken::new());
@@ -114,7 +121,7 @@ async fn whoever_dies_at_any_request_the_next_run_publishes_the_same_release() {
         assert!(outcome.is_ok(), "{fault:?} at {number}: {outcome:?}");
         assert_eq!(published(&store, &folder).await, wanted, "{fault:?} at {number}");
     }
-    eprintln!("{} deaths at {requests} requests", faults.len());
+    eprintln!("{} deaths at {} requests", faults.len(), requests.len());
 }
 
 /// The hashes of the tables of the release that a program published into a folder of the bucket.

@@ -1,7 +1,7 @@
 //! Runs that die, or whose store fails, at every single step: the release is that of an undisturbed run, or the run says
 //! why not and the next one finishes.
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use datafusion::execution::object_store::ObjectStoreRegistry as _;
 use lamcat::{
@@ -12,11 +12,10 @@ use lamcat::{
     session::{LazyStores, Retries, Retrying, Session, SessionOptions},
 };
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    faults_tried::tried,
     faulty_store::{Fault, Faulty, Seen},
     model_files::tiny,
     pipeline_files::folder,
@@ -25,10 +24,8 @@ use crate::{
 
 /// Rows of the release.
 const ROWS: usize = 100;
-/// Faults tried without [`ALL`]; which ones `LAMCAT_SEED` says.
+/// Faults tried unless all are.
 const SAMPLE: usize = 40;
-/// The variable of the environment that makes tests try every fault at every step.
-const ALL: &str = "LAMCAT_EVERY_STEP";
 
 const PIPELINE: &str = r#"name = "labels"
 version = "1.0.0"
@@ -125,21 +122,6 @@ pub async fn published(store: &Arc<dyn ObjectStore>, folder: &str) -> BTreeMap<S
     tables
 }
 
-/// The pairs of `0..steps` and `faults` that are tried: all of them, or some by chance, but then ones of all kinds and
-/// from all parts of the run.
-pub fn tried<T: Copy>(steps: usize, faults: &[T], sample: usize) -> Vec<(usize, T)> {
-    if env::var_os(ALL).is_some() {
-        return (0..steps).flat_map(|step| faults.iter().map(move |fault| (step, *fault))).collect();
-    }
-    let seed = env::var("LAMCAT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let one = |i: usize| {
-        let (first, last) = (steps * i / sample, (steps * (i + 1) / sample).max(steps * i / sample + 1));
-        (rng.random_range(first..last), faults[i % faults.len()])
-    };
-    (0..sample).map(one).collect()
-}
-
 /// No attempt after the first.
 pub fn never() -> Retries {
     Retries { times: 0, ..Retries::default() }
@@ -150,15 +132,15 @@ pub fn at_once() -> Retries {
     Retries { pause: Duration::from_millis(1), longest: Duration::from_millis(2), ..Retries::default() }
 }
 
-/// A workplace, its store with the input alone, and what an undisturbed run publishes in how many steps.
-pub async fn undisturbed() -> (Workplace, InMemory, BTreeMap<String, String>, usize) {
+/// A workplace, its store with the input alone, and what an undisturbed run publishes by which steps.
+pub async fn undisturbed() -> (Workplace, InMemory, BTreeMap<String, String>, Vec<String>) {
     let workplace = Workplace::new("s3://stars");
     let memory = InMemory::new();
     memory.put(&Path::from("in/stars.parquet"), workplace.input().into()).await.unwrap();
     let (store, faulty) = faulty(&memory, None, never());
     let outcome = workplace.run(store.clone(), "out").await.unwrap();
     assert_eq!((outcome.rows, outcome.units_here), (ROWS as u64, 2));
-    let steps = faulty.steps();
+    let steps = faulty.journal();
     let wanted = published(&store, "out").await;
     assert!(wanted.len() > 4, "{wanted:?}");
     (workplace, memory, wanted, steps)
@@ -177,7 +159,7 @@ pub fn faulty(
 #[tokio::test]
 async fn whatever_happens_at_any_step_the_next_run_publishes_the_same_release() {
     let (workplace, memory, wanted, steps) = undisturbed().await;
-    let faults = tried(steps, &Fault::ALL, SAMPLE);
+    let faults = tried(&steps, Fault::at, SAMPLE);
     let (mut died, mut failed) = (0, 0);
     for (step, fault) in &faults {
         let context = format!("{fault:?} at step {step}");
@@ -202,7 +184,7 @@ async fn whatever_happens_at_any_step_the_next_run_publishes_the_same_release() 
         assert_eq!(published(&store, "out").await, wanted, "{context}");
     }
     assert!(died > 0 && failed > 0);
-    eprintln!("{} faults at {steps} steps: {died} runs died, {failed} failed", faults.len());
+    eprintln!("{} faults at {} steps: {died} runs died, {failed} failed", faults.len(), steps.len());
 }
 
 /// What a process sees that begins after another one has died.
@@ -214,8 +196,8 @@ fn restarted(before: &Arc<Faulty>) -> (Arc<dyn ObjectStore>, Arc<Faulty>) {
 #[tokio::test]
 async fn one_fault_at_any_step_ends_no_run() {
     let (workplace, memory, wanted, steps) = undisturbed().await;
-    let survived: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.is_survived()).collect();
-    let faults = tried(steps, &survived, SAMPLE);
+    let survived = |asked| Fault::at(asked).into_iter().filter(|fault| fault.is_survived()).collect();
+    let faults = tried(&steps, survived, SAMPLE);
     for (step, fault) in &faults {
         let (store, watched) = faulty(&memory, Some((*step, *fault)), at_once());
         let outcome = workplace.run(store.clone(), "out").await;
@@ -223,5 +205,5 @@ async fn one_fault_at_any_step_ends_no_run() {
         assert_eq!(outcome.rows, ROWS as u64, "{fault:?} at step {step}");
         assert_eq!(published(&store, "out").await, wanted, "{fault:?} at step {step}");
     }
-    eprintln!("{} faults at {steps} steps", faults.len());
+    eprintln!("{} faults at {} steps", faults.len(), steps.len());
 }

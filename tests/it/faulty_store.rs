@@ -26,6 +26,8 @@ use object_store::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::faults_tried::Asked;
+
 /// What happens at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -46,17 +48,18 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 9] = [
-        Self::DiesBefore,
-        Self::DiesAfter,
-        Self::Refused(503),
-        Self::Refused(429),
-        Self::DoneThen(503),
-        Self::DoneThen(500),
-        Self::Reset,
-        Self::DoneThenReset,
-        Self::Cut,
-    ];
+    /// What may go wrong with what is asked for.
+    pub fn at(asked: Asked) -> Vec<Self> {
+        let refused = [Self::Refused(503), Self::Refused(429), Self::Reset];
+        let more: &[Self] = match asked {
+            Asked::Write => {
+                &[Self::DiesBefore, Self::DiesAfter, Self::DoneThen(503), Self::DoneThen(500), Self::DoneThenReset]
+            }
+            Asked::Body => &[Self::Refused(500), Self::Cut],
+            Asked::Short => &[Self::Refused(500)],
+        };
+        [&refused, more].concat()
+    }
 
     /// Whether the process goes on.
     pub fn is_survived(self) -> bool {
@@ -228,7 +231,8 @@ impl ObjectStore for Seen {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         let range = options.range.as_ref().map(|range| format!(" {range}")).unwrap_or_default();
-        let fault = self.0.step(&format!("GET{range}"), Some(path)).await?;
+        let method = if options.head { "HEAD" } else { "GET" };
+        let fault = self.0.step(&format!("{method}{range}"), Some(path)).await?;
         let got = self.0.store.get_opts(path, options).await;
         if fault != Some(Fault::Cut) {
             return self.0.after(fault, got).await;

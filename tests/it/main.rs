@@ -16,6 +16,7 @@ mod every_request;
 mod every_step;
 mod every_step_scheduled;
 mod fault_proxy;
+mod faults_tried;
 mod faulty_store;
 mod field_stars;
 mod file_server;

@@ -3,7 +3,7 @@
 //! The clients below send each request once, so what was tried and how it ended is known here. Reading goes on where a
 //! body broke off, a listing goes on after the last name that came, and a part of an upload is sent again under its own
 //! number. What cannot be known is said: a write under a condition that failed and was sent again may be refused because
-//! it had been done at the first time, see [`unsure`].
+//! it had been done at the first time, see [`Unsure`].
 
 mod deleting;
 mod listing;
@@ -68,13 +68,6 @@ impl Remote {
             }
         }
     }
-}
-
-/// Whether a refusal may be of one's own doing: the write was sent more than once, and only the last answer is known.
-#[must_use]
-pub fn unsure(e: &Error) -> bool {
-    let (Error::AlreadyExists { source, .. } | Error::Precondition { source, .. }) = e else { return false };
-    source.is::<Unsure>()
 }
 
 /// Refused when sent again, after an attempt of which it is not known whether it was done.
