@@ -35,16 +35,23 @@ impl Asked {
 }
 
 /// The steps of a journal, each with a fault that `faults` has for what is asked there: all of them, or so many by chance,
-/// then from all parts of the run.
+/// then from all parts of the run, and three of four at writes.
 pub fn tried<T: Copy>(journal: &[String], faults: impl Fn(Asked) -> Vec<T>, sample: usize) -> Vec<(usize, T)> {
-    let steps = journal.iter().enumerate();
-    let all: Vec<(usize, T)> = steps
-        .flat_map(|(number, step)| faults(Asked::of(step)).into_iter().map(move |fault| (number, fault)))
-        .collect();
-    if env::var_os(ALL).is_some() || all.len() <= sample {
-        return all;
+    let steps = journal.iter().map(|step| Asked::of(step)).enumerate();
+    let (writes, reads): (Vec<_>, Vec<_>) = steps.partition(|(_, asked)| *asked == Asked::Write);
+    let faults_of = |steps: Vec<(usize, Asked)>| -> Vec<(usize, T)> {
+        steps.into_iter().flat_map(|(step, asked)| faults(asked).into_iter().map(move |fault| (step, fault))).collect()
+    };
+    let (writes, reads) = (faults_of(writes), faults_of(reads));
+    if env::var_os(ALL).is_some() {
+        return [writes, reads].concat();
     }
     let seed = env::var("LAMCAT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..sample).map(|i| all[rng.random_range(all.len() * i / sample..all.len() * (i + 1) / sample)]).collect()
+    let mut some = |all: Vec<(usize, T)>, sample: usize| -> Vec<(usize, T)> {
+        let n = sample.min(all.len());
+        (0..n).map(|i| all[rng.random_range(all.len() * i / n..all.len() * (i + 1) / n)]).collect()
+    };
+    let at_reads = if reads.is_empty() { 0 } else { sample / 4 };
+    [some(writes, sample - at_reads), some(reads, at_reads)].concat()
 }
