@@ -21,6 +21,7 @@ use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Uploads of this process that have not ended.
 static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
@@ -73,6 +74,44 @@ impl fmt::Display for EndedUploads {
 #[derive(Debug)]
 struct EndedUpload {
     open: Option<(Box<dyn MultipartUpload>, Counted)>,
+    parts: Parts,
+}
+
+/// Parts on their way. A store may take one in after the upload was aborted, and keep it; so they go on when whoever
+/// waits for them is dropped, and the upload is aborted after them.
+#[derive(Debug, Default)]
+struct Parts {
+    on_their_way: watch::Sender<usize>,
+    given_up: CancellationToken,
+}
+
+/// How long an upload that is dropped waits for its parts.
+const PARTS_PATIENCE: Duration = Duration::from_secs(1);
+/// After which time parts that were given up are hoped to be known to the store.
+const PARTS_PAUSE: Duration = Duration::from_millis(300);
+
+impl Parts {
+    /// Sends a part when it is first asked for.
+    fn sent(&self, part: UploadPart) -> UploadPart {
+        let (on_their_way, given_up) = (self.on_their_way.clone(), self.given_up.clone());
+        Box::pin(async move {
+            on_their_way.send_modify(|parts| *parts += 1);
+            let sent = tokio::spawn(async move {
+                let sent = given_up.run_until_cancelled(part).await;
+                on_their_way.send_modify(|parts| *parts -= 1);
+                sent.unwrap_or_else(|| Err(has_ended()))
+            });
+            sent.await.unwrap_or_else(|_| Err(has_ended()))
+        })
+    }
+
+    /// Waits for the parts on their way, or gives them up; whether they have all ended.
+    async fn end(&self) -> bool {
+        let mut parts = self.on_their_way.subscribe();
+        let ended = tokio::time::timeout(PARTS_PATIENCE, parts.wait_for(|parts| *parts == 0)).await.is_ok();
+        self.given_up.cancel();
+        ended
+    }
 }
 
 fn has_ended() -> object_store::Error {
@@ -83,7 +122,7 @@ fn has_ended() -> object_store::Error {
 impl MultipartUpload for EndedUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         match &mut self.open {
-            Some((upload, _)) => upload.put_part(data),
+            Some((upload, _)) => self.parts.sent(upload.put_part(data)),
             None => Box::pin(std::future::ready(Err(has_ended()))),
         }
     }
@@ -96,18 +135,32 @@ impl MultipartUpload for EndedUpload {
     }
 
     async fn abort(&mut self) -> Result<()> {
-        let aborted = self.open.as_mut().ok_or_else(has_ended)?.0.abort().await;
+        let upload = &mut self.open.as_mut().ok_or_else(has_ended)?.0;
+        let aborted = abort(upload.as_mut(), &self.parts).await;
         self.open = None;
         aborted
     }
 }
 
+/// Aborts an upload once its parts have ended, or twice.
+async fn abort(upload: &mut dyn MultipartUpload, parts: &Parts) -> Result<()> {
+    let ended = parts.end().await;
+    let aborted = upload.abort().await;
+    if !ended {
+        tokio::time::sleep(PARTS_PAUSE).await;
+        // Most often the upload is no more.
+        let _ = upload.abort().await;
+    }
+    aborted
+}
+
 impl Drop for EndedUpload {
     fn drop(&mut self) {
         let Some((mut upload, counted)) = self.open.take() else { return };
+        let parts = std::mem::take(&mut self.parts);
         unattended(async move {
             // There is nobody to tell: it is an error that ended the upload, or a signal.
-            if let Err(e) = upload.abort().await {
+            if let Err(e) = abort(upload.as_mut(), &parts).await {
                 tracing::debug!("an upload could not be aborted: {e}");
             }
             drop(counted);
@@ -140,7 +193,8 @@ impl ObjectStore for EndedUploads {
         unattended(async move {
             let began = store.put_multipart_opts(&location, options).await;
             // Whoever asked for it may have gone meanwhile: then it is dropped here.
-            let _ = sender.send(began.map(|upload| EndedUpload { open: Some((upload, counted)) }));
+            let _ =
+                sender.send(began.map(|upload| EndedUpload { open: Some((upload, counted)), parts: Parts::default() }));
         });
         let began = receiver.await.unwrap_or_else(|_| Err(has_ended()))?;
         Ok(Box::new(began))
@@ -194,6 +248,10 @@ mod tests {
     struct Watched {
         store: Arc<InMemory>,
         ends: Arc<Mutex<Vec<&'static str>>>,
+        /// Parts that began and ended.
+        parts: Arc<Mutex<(usize, usize)>>,
+        /// How long a part takes.
+        part: Duration,
     }
 
     #[derive(Debug)]
@@ -208,7 +266,13 @@ mod tests {
     #[async_trait]
     impl MultipartUpload for WatchedUpload {
         fn put_part(&mut self, data: PutPayload) -> UploadPart {
-            self.0.put_part(data)
+            let (part, watched) = (self.0.put_part(data), self.1.clone());
+            Box::pin(async move {
+                watched.parts.lock().unwrap().0 += 1;
+                tokio::time::sleep(watched.part).await;
+                watched.parts.lock().unwrap().1 += 1;
+                part.await
+            })
         }
 
         async fn complete(&mut self) -> Result<PutResult> {
@@ -218,7 +282,9 @@ mod tests {
 
         async fn abort(&mut self) -> Result<()> {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            self.1.ends.lock().unwrap().push("aborted");
+            let parts = *self.1.parts.lock().unwrap();
+            let all = if parts.0 == parts.1 { "aborted" } else { "aborted with parts on their way" };
+            self.1.ends.lock().unwrap().push(all);
             self.0.abort().await
         }
     }
@@ -281,5 +347,25 @@ mod tests {
         assert_eq!(*watched.ends.lock().unwrap(), ["completed", "aborted", "aborted"]);
         assert_eq!(watched.store.list(None).count().await, 1);
         assert_eq!(watched.store.get(&"a".into()).await.unwrap().bytes().await.unwrap().len(), 200);
+    }
+
+    /// How an upload ends that is dropped while its parts, which take so long, are on their way.
+    async fn ends(part: Duration) -> Vec<&'static str> {
+        let watched = Watched { part, ..Watched::default() };
+        let mut dropped = writer(&watched);
+        // More than one part of the least size that stores allow.
+        dropped.put(vec![1; 11 << 20].into()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(watched.parts.lock().unwrap().0 > 0);
+        drop(dropped);
+        assert!(settle(Duration::from_secs(10)).await);
+        watched.ends.lock().unwrap().clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parts_on_their_way_end_before_their_upload_is_aborted() {
+        assert_eq!(ends(Duration::from_millis(500)).await, ["aborted"]);
+        // Ones that take too long are given up, and the upload is aborted again when the store must have seen that.
+        assert_eq!(ends(Duration::from_secs(60)).await, ["aborted with parts on their way"; 2]);
     }
 }

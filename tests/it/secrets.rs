@@ -5,12 +5,22 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::TryStreamExt;
+use object_store::{
+    ObjectStore, ObjectStoreExt,
+    aws::{AmazonS3, AmazonS3Builder},
+    path::Path as Location,
+    signer::Signer,
+};
+use reqwest::Method;
 
 use crate::{
     file_server::{Answer, FileServer},
+    object_store::{ACCESS_KEY, SECRET_KEY, server},
     program::lamcat,
     run_program::workplace,
 };
@@ -89,10 +99,19 @@ struct Recorder {
 }
 
 impl Recorder {
+    /// Runs a command that has a secret in each variable that may hold one.
     fn run(&mut self, arguments: &[&str], input: &str) {
+        self.run_with(arguments, input, |command| {
+            command.envs(VARIABLES).env("AWS_ENDPOINT", "http://127.0.0.1:9").env("AWS_ALLOW_HTTP", "true");
+        });
+    }
+
+    /// Runs a command after `tell` has told it more.
+    fn run_with(&mut self, arguments: &[&str], input: &str, tell: impl Fn(&mut Command)) {
         let mut command: Command = lamcat(&self.folder);
-        command.args(arguments).envs(VARIABLES).env("RUST_LOG", "debug").env("AWS_ENDPOINT", "http://127.0.0.1:9");
-        command.env("AWS_ALLOW_HTTP", "true").env("HOME", self.folder.join("home")).env("LAMCAT_STORE_RETRIES", "1");
+        tell(&mut command);
+        command.args(arguments).env("RUST_LOG", "debug").env("LAMCAT_STORE_RETRIES", "1");
+        command.env("HOME", self.folder.join("home"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A command that reads nothing has gone.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -193,18 +212,78 @@ fn no_secret_is_in_what_a_run_writes_or_prints() {
 
     let written = files(root);
     assert!(written.iter().any(|file| file.ends_with("home/.lamcat_history")), "the prompt keeps its history");
+    let written = written.into_iter().map(|file| (file.display().to_string(), fs::read(&file).unwrap()));
+    no_secret_of(&SECRETS, written);
+}
+
+/// Fails where one of the secrets stands in a file.
+fn no_secret_of(secrets: &[&str], files: impl Iterator<Item = (String, Vec<u8>)>) {
     let mut found = Vec::new();
-    for file in written {
-        let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
-        for spelling in SECRETS.iter().flat_map(|secret| spellings(secret)) {
+    for (name, bytes) in files {
+        let text = String::from_utf8_lossy(&bytes);
+        for spelling in secrets.iter().flat_map(|secret| spellings(secret)) {
             if let Some(at) = text.find(&spelling) {
                 let line = text[..at].rfind('\n').map_or(0, |start| start + 1);
                 let line: String = text[line..].chars().take(300).collect();
-                found.push(format!("{} has {spelling}: {line}", file.display()));
+                found.push(format!("{name} has {spelling}: {line}"));
             }
         }
     }
     assert!(found.is_empty(), "{} secrets:\n{}", found.len(), found.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_in_a_catalogue_on_s3_or_what_its_run_prints() {
+    let Some(server) = server() else { return };
+    let folder = workplace();
+    let root = folder.path();
+    fs::create_dir(root.join("home")).unwrap();
+    let bucket = bucket(server.port());
+    let stars = Location::from("in/stars.parquet");
+    bucket.put(&stars, fs::read(root.join("stars.parquet")).unwrap().into()).await.unwrap();
+    let signed = bucket.signed_url(Method::GET, &stars, Duration::from_secs(600)).await.unwrap();
+    let signature = signed.query_pairs().find(|(name, _)| name == "X-Amz-Signature").unwrap().1.into_owned();
+    let mut recorder = Recorder { folder: root.to_owned(), printed: 0 };
+    let mut run = |arguments: &[&str]| {
+        recorder.run_with(arguments, "", |command| server.tell(command));
+        recorder.last()
+    };
+    let input = format!("stars={signed}");
+    let job = ["--input", &input, "--model", "tiny.safetensors"];
+    let with = |first: &[&'static str], last: &[&'static str]| [first, &job[..], last].concat();
+    let said = run(&with(&["run", "pipelines/demo.toml", "--json"], &["--store", "s3://stars/out"]));
+    assert!(said.contains(r#""rows":"#), "{said}");
+    run(&with(&["run", "pipelines/demo.toml", "--dry-run"], &["--store", "s3://stars/out"]));
+    let now = ["--store", "s3://stars/scheduled", "--now", "2026-11-23T03:00:05Z", "--once"];
+    run(&with(&["schedule", "run", "pipelines/demo.toml"], &now));
+    let said = run(&with(&["schedule", "history", "pipelines/demo.toml"], &["--store", "s3://stars/scheduled"]));
+    assert!(said.contains("published"), "{said}");
+    for subcommand in ["show", "verify", "list"] {
+        run(&["release", subcommand, "s3://stars/out/demo"]);
+    }
+    run(&["sql", "-o", "s3://stars/own.parquet", "-c", &format!("EXPLAIN SELECT count(ra) FROM '{signed}'")]);
+    run(&["ingest", signed.as_str(), "-o", "s3://stars/ingested/"]);
+    let forged = signed.as_str().replace(&signature, &signature.replace(char::is_numeric, "7"));
+    let said = run(&["sql", "-c", &format!("SELECT ra FROM '{forged}'")]);
+    assert!(said.contains("error"), "{said}");
+    let forged = signature.replace(char::is_numeric, "7");
+
+    let mut all: Vec<(String, Vec<u8>)> =
+        files(root).into_iter().map(|file| (file.display().to_string(), fs::read(&file).unwrap())).collect();
+    let printed = all.len();
+    for object in bucket.list(None).try_collect::<Vec<_>>().await.unwrap() {
+        let bytes = bucket.get(&object.location).await.unwrap().bytes().await.unwrap();
+        all.push((object.location.to_string(), bytes.to_vec()));
+    }
+    assert!(all.len() > printed + 40, "{} objects", all.len() - printed);
+    no_secret_of(&[SECRET_KEY, &signature, &forged], all.into_iter());
+}
+
+/// The bucket of a server.
+fn bucket(port: u16) -> AmazonS3 {
+    let builder = AmazonS3Builder::new().with_endpoint(format!("http://127.0.0.1:{port}")).with_allow_http(true);
+    let builder = builder.with_region("us-east-1").with_bucket_name("stars");
+    builder.with_access_key_id(ACCESS_KEY).with_secret_access_key(SECRET_KEY).build().unwrap()
 }
 
 #[test]
