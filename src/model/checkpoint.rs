@@ -138,6 +138,9 @@ impl Stored {
 
     /// The places of the elements among the numbers, in the order of rows.
     fn places(&self) -> Vec<usize> {
+        if self.shape.contains(&0) {
+            return Vec::new();
+        }
         let mut places = vec![self.offset];
         for (n, stride) in self.shape.iter().zip(&self.strides) {
             places = places.iter().flat_map(|place| (0..*n).map(move |i| place + i * stride)).collect();

@@ -84,7 +84,9 @@ pub(super) fn locate(name: &str) -> Result<Option<Located>> {
     let folder = path.find(wildcards).map(|at| path[..at].rfind('/').map_or(0, |slash| slash + 1));
     let (folder, glob) = folder.map_or((path, None), |at| (&path[..at], Some(path[at..].to_owned())));
     let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    let text = format!("{scheme}://{authority}{}{query}", folder.replace('#', "%23"));
+    // What is no query or fragment is of the path, even where no slash is before it.
+    let slash = if folder.is_empty() || folder.starts_with('/') { "" } else { "/" };
+    let text = format!("{scheme}://{authority}{slash}{}{query}", folder.replace('#', "%23"));
     let url = Url::parse(&text).map_err(|e| {
         let error = Error::new(ErrorKind::Config, format!("'{}' is no URL", without_secrets(name))).source(e);
         error.hint("in a user name or password write / as %2F, @ as %40, : as %3A")
@@ -178,6 +180,10 @@ fn azure(url: &Url) -> Result<Address> {
 fn name(url: &Url, what: &str) -> Result<String> {
     let host = url.host_str().map(decoded).filter(|host| !host.is_empty());
     let host = host.ok_or_else(|| bad(url, &format!("names no {what}")))?;
+    // Such a name would be another place where it is put into a URL again.
+    if host.contains(['/', '?', '#', '%', '@', ':', '\\']) {
+        return Err(bad(url, &format!("names a {what} that there cannot be")));
+    }
     if url.port().is_some() {
         let hint =
             "the address of a server of one's own is set by AWS_ENDPOINT, AZURE_STORAGE_ENDPOINT, GOOGLE_BASE_URL";

@@ -84,7 +84,7 @@ pub fn cell_builder(data_type: &DataType) -> Option<Box<dyn CellBuilder>> {
     }
     match data_type {
         DataType::Boolean => Some(Box::new(Logicals::default())),
-        DataType::Utf8 => Some(Box::new(Strings(StringBuilder::new()))),
+        DataType::Utf8 => Some(Box::new(Strings(StringBuilder::with_capacity(0, 0)))),
         DataType::List(item) | DataType::FixedSizeList(item, _) if item.data_type() == &DataType::Boolean => {
             Some(Box::new(LogicalLists::new(data_type)))
         }

@@ -18,7 +18,8 @@ pub(super) struct Times<T: ArrowPrimitiveType> {
 
 impl<T: ArrowPrimitiveType> Times<T> {
     pub(super) fn new(fits: fn(&[u8]) -> bool) -> Self {
-        Self { builder: PrimitiveBuilder::new(), fits }
+        // There may be as many builders as columns, each without a value.
+        Self { builder: PrimitiveBuilder::with_capacity(0), fits }
     }
 }
 

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, Field};
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::Yaml;
 
 use super::{
     chunks::{Chunk, Chunks, bad_header},
-    scan::split,
+    scan::{MOST_COLUMNS, split},
+    yaml,
 };
 use crate::{error::Result, schema::gaia_column, sources::cells::list_of};
 
@@ -93,9 +94,8 @@ fn commented_names(comment: &str, first: &[String], delimiter: u8) -> Option<Vec
 
 fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
     let bad = |why: &str| bad_header(why, 1).hint("see the ECSV description, Astropy Proposal for Enhancement 6");
-    let yaml = version_and_yaml.split_once('\n').map_or("", |(_, yaml)| yaml);
-    let documents =
-        YamlLoader::load_from_str(&table_part(yaml)).map_err(|e| bad("its YAML is not well formed").source(e))?;
+    let part = version_and_yaml.split_once('\n').map_or("", |(_, part)| part);
+    let documents = yaml::load(&table_part(part)).map_err(|e| bad("its YAML is not well formed").source(e))?;
     let document = documents.first().ok_or_else(|| bad("it has no YAML part"))?;
     let delimiter = match document["delimiter"].as_str() {
         None | Some(" ") => b' ',
@@ -134,6 +134,9 @@ fn table_part(yaml: &str) -> String {
 }
 
 fn unique(names: Vec<String>, line: u64) -> Result<Vec<String>> {
+    if names.len() > MOST_COLUMNS {
+        return Err(bad_header(&format!("there are more than {MOST_COLUMNS} columns"), line));
+    }
     let mut seen = std::collections::HashSet::new();
     match names.iter().find(|n| !seen.insert(n.as_str())) {
         Some(name) => Err(bad_header(&format!("two columns are named '{name}'"), line)),

@@ -9,6 +9,7 @@ mod header;
 mod infer;
 mod records;
 mod scan;
+mod yaml;
 
 use std::io::Read;
 

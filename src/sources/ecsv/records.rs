@@ -1,5 +1,7 @@
 //! Chunks of records to Arrow batches. Columns that nobody asked for are stepped over, not parsed.
 
+use std::collections::HashMap;
+
 use arrow::{
     array::{RecordBatch, RecordBatchOptions},
     datatypes::{Field, SchemaRef},
@@ -48,7 +50,8 @@ impl RecordParser {
     /// A parser that gives the columns of `schema`, by name; those the file lacks are NULL.
     #[must_use]
     pub fn new(header: &Header, schema: SchemaRef, on_error: OnError) -> Self {
-        let targets = header.names.iter().map(|n| schema.index_of(n).ok()).collect();
+        let places: HashMap<&str, usize> = schema.fields().iter().map(|f| f.name().as_str()).zip(0..).collect();
+        let targets = header.names.iter().map(|name| places.get(name.as_str()).copied()).collect();
         Self { header: header.clone(), targets, schema, on_error }
     }
 

@@ -150,14 +150,17 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The cells of one line.
+/// Most columns of a table. Of each something is held, whatever the table has of rows.
+pub(super) const MOST_COLUMNS: usize = 1 << 16;
+
+/// The cells of one line, or the first of too many.
 pub(super) fn split(line: &str, delimiter: u8) -> Vec<String> {
     let mut scan = Scan::new(line.as_bytes(), delimiter, Comments::UnlessCells(0));
     let mut cells = Vec::new();
     loop {
         let cell = scan.cell();
         cells.push(String::from_utf8_lossy(&cell.value()).into_owned());
-        if cell.last {
+        if cell.last || cells.len() > MOST_COLUMNS {
             return cells;
         }
     }

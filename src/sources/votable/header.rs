@@ -1,14 +1,12 @@
 //! What stands before the rows of a VOTable's table, and what its service says of the query.
 
-use std::io::BufRead;
-
 use quick_xml::{
     Reader,
     events::{BytesStart, Event},
 };
 
 use super::{
-    Serialisation, bad,
+    MOST_COLUMNS, ROW_BYTES, Serialisation, Text, bad,
     field::{VoField, attributes},
     table_data::append_text,
 };
@@ -57,12 +55,13 @@ pub(super) struct Around {
 }
 
 /// Reads up to the rows of the next table; `None` if there is none.
-pub(super) fn read_header(xml: &mut Reader<impl BufRead>, around: &mut Around) -> Result<Option<Header>> {
+pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result<Option<Header>> {
     let mut fields: Vec<VoField> = Vec::new();
     let (mut in_table, mut in_field, mut in_info) = (false, false, false);
     let mut name = None;
     let mut description: Option<String> = None;
     let mut buffer = Vec::new();
+    xml.get_mut().allow_row();
     loop {
         buffer.clear();
         let event = xml.read_event_into(&mut buffer).map_err(|e| malformed(xml, &e))?;
@@ -82,6 +81,9 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>, around: &mut Around) -
                     let status = status(&attributes(tag, xml.decoder())?);
                     in_info = status.is_some() && matches!(event, Event::Start(_));
                     around.status = status.or(around.status.take());
+                }
+                b"FIELD" if in_table && fields.len() == MOST_COLUMNS => {
+                    return Err(bad(&format!("its table has more than {MOST_COLUMNS} columns")));
                 }
                 b"FIELD" if in_table => {
                     fields.push(VoField::new(tag, xml.decoder(), fields.len() + 1)?);
@@ -111,7 +113,12 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>, around: &mut Around) -
                     }
                 }
                 b"FIELD" => in_field = false,
-                b"INFO" => in_info = false,
+                b"INFO" => {
+                    if let Some(status) = around.status.as_mut().filter(|_| in_info) {
+                        status.text = status.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    }
+                    in_info = false;
+                }
                 b"TABLE" if in_table => {
                     return Ok(Some(Header { name, fields, serialisation: Serialisation::Empty }));
                 }
@@ -126,7 +133,6 @@ pub(super) fn read_header(xml: &mut Reader<impl BufRead>, around: &mut Around) -
                     append_text(description, other)?;
                 } else if let Some(status) = around.status.as_mut().filter(|_| in_info) {
                     append_text(&mut status.text, other)?;
-                    status.text = status.text.split_whitespace().collect::<Vec<_>>().join(" ");
                 }
             }
         }
@@ -144,7 +150,7 @@ fn table_data(event: &Event) -> Serialisation {
 }
 
 /// Goes to the text of a STREAM; false if there is none.
-fn at_stream(xml: &mut Reader<impl BufRead>) -> Result<bool> {
+fn at_stream(xml: &mut Reader<Text>) -> Result<bool> {
     let is_stream = |tag: &BytesStart| tag.local_name().as_ref() == b"STREAM";
     let mut buffer = Vec::new();
     loop {
@@ -168,6 +174,10 @@ fn at_stream(xml: &mut Reader<impl BufRead>) -> Result<bool> {
 
 /// An error of the XML reader, with its place.
 pub(super) fn malformed<R>(xml: &Reader<R>, e: &quick_xml::Error) -> Error {
+    if matches!(e, quick_xml::Error::Io(e) if e.kind() == std::io::ErrorKind::FileTooLarge) {
+        let message = format!("a row, or what is before the rows, is longer than {} MiB", ROW_BYTES >> 20);
+        return bad(&message).hint("is this a VOTable?");
+    }
     bad("its XML is not well formed")
         .at("byte", xml.error_position())
         .source_of(e)

@@ -41,8 +41,51 @@ use crate::error::{Error, ErrorKind, Result};
 const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Text that may have been inflated.
-type Text = Box<dyn BufRead + Send>;
+/// Longest row in XML that is read, and longest text before the rows of a table: a short file may inflate to any length.
+const ROW_BYTES: usize = 64 << 20;
+/// Most columns of a table.
+const MOST_COLUMNS: usize = 1 << 16;
+/// Most tables of a file.
+const MOST_TABLES: usize = 1 << 16;
+
+/// Text that may have been inflated, of which only so much is read as somebody allows.
+struct Text {
+    text: Box<dyn BufRead + Send>,
+    left: usize,
+}
+
+impl Text {
+    /// Allows as much as a row may have.
+    fn allow_row(&mut self) {
+        self.left = ROW_BYTES;
+    }
+}
+
+impl BufRead for Text {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        let text = self.text.fill_buf()?;
+        if self.left == 0 && !text.is_empty() {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(&text[..text.len().min(self.left)])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.left -= bytes;
+        self.text.consume(bytes);
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let text = self.fill_buf()?;
+        let given = text.len().min(out.len());
+        out[..given].copy_from_slice(&text[..given]);
+        self.consume(given);
+        Ok(given)
+    }
+}
+
 type BinaryStream = BufReader<DecoderReader<'static, GeneralPurpose, Base64Text<Text>>>;
 
 /// How the rows are written, and where they come from.
@@ -61,7 +104,8 @@ impl Rows {
         match serialisation {
             Serialisation::TableData => Self::TableData(Box::new(TableData::new(xml))),
             Serialisation::Binary | Serialisation::Binary2 => {
-                let stream = BufReader::new(DecoderReader::new(Base64Text::new(xml.into_inner()), &STANDARD));
+                let text = Text { left: usize::MAX, ..xml.into_inner() };
+                let stream = BufReader::new(DecoderReader::new(Base64Text::new(text), &STANDARD));
                 Self::Binary(Box::new(stream), serialisation == Serialisation::Binary2)
             }
             Serialisation::Empty => Self::Empty(Box::new(xml)),
@@ -125,7 +169,7 @@ impl VoTable {
             fields: Vec::new(),
             wanted: Vec::new(),
             schema: Arc::new(Schema::empty()),
-            rows: Rows::Empty(Box::new(reader(text))),
+            rows: Rows::Empty(Box::new(reader(Text { text, left: ROW_BYTES }))),
             rows_read: 0,
             malformed: 0,
             on_error: OnError::Fail,
@@ -178,6 +222,9 @@ impl VoTable {
                 header.fields.iter().try_for_each(VoField::check_binary)?;
             }
             let number = self.tables.len() + 1;
+            if number > MOST_TABLES {
+                return Err(bad(&format!("it has more than {MOST_TABLES} tables")));
+            }
             let read: Vec<bool> = header.fields.iter().map(VoField::is_read).collect();
             self.tables.push((number, header.name.clone(), schema(&header.fields, &read)));
             self.rows = Rows::new(xml, header.serialisation);

@@ -78,6 +78,7 @@ impl TableData {
         bad_cells: &mut usize,
     ) -> Result<bool> {
         let (mut column, mut in_cell) = (0, false);
+        self.xml.get_mut().allow_row();
         loop {
             self.buffer.clear();
             let event = self.xml.read_event_into(&mut self.buffer).map_err(|e| malformed(&self.xml, &e))?;

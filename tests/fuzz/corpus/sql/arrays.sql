@@ -1,0 +1,1 @@
+SELECT [1, 2][x] , array_length([source_id]) FROM '/t/a.csv' WHERE source_id IN (SELECT 1)

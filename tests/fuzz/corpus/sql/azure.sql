@@ -1,0 +1,1 @@
+abfss://c@account.dfs.core.windows.net/x/[a].csv?sv=1&sig=abc%2F

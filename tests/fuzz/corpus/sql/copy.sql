@@ -1,0 +1,1 @@
+COPY (SELECT 1 AS a) TO '/out/x.parquet' STORED AS PARQUET PARTITIONED BY (a)

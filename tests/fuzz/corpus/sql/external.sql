@@ -1,0 +1,1 @@
+CREATE EXTERNAL TABLE a (x DOUBLE) STORED AS CSV LOCATION '/t/a.csv' OPTIONS ('format.has_header' 'true')

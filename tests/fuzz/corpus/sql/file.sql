@@ -1,0 +1,1 @@
+SELECT source_id, x FROM '/t/a.csv'

@@ -1,0 +1,1 @@
+SELECT healpix(5, 1.0, x), cone(1, 2, x, 2, 0.1), xp_wavelength('bp'), gaia_healpix(source_id, 3) FROM '/t/a.csv'

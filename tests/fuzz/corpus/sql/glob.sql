@@ -1,0 +1,1 @@
+SELECT * FROM '/t/*.csv' a JOIN '/t/**/*.csv' b USING (source_id)

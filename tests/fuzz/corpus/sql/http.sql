@@ -1,0 +1,1 @@
+https://me:word@example.org:8443/a%20b/x.fits#GAIA

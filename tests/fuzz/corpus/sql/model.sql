@@ -1,0 +1,1 @@
+SELECT lam_infer(named_struct('teff', x), 'logg') FROM '/t/a.csv'

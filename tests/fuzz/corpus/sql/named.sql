@@ -1,0 +1,1 @@
+SELECT lam_predict(named_struct('teff', 5000), requests => ['logg'])

@@ -1,0 +1,1 @@
+s3://AKIA:secret@bu#cket/a/*.parquet?x=1#2

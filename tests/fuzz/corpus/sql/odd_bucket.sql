@@ -1,0 +1,1 @@
+s3://AKIAffilex%3D1ATE%2520%27parquet%3Fx%3D1:////%2a.c/a/*.parquet?x=0#2

@@ -1,0 +1,1 @@
+s3://AKIA:secret@bucket/a/*.parquet?x=1#2

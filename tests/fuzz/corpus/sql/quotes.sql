@@ -1,0 +1,1 @@
+SELECT * FROM '/it''s/[a-c]?.csv'

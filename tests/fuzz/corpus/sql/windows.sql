@@ -1,0 +1,1 @@
+SELECT * FROM 'C:\t\a.csv'
