@@ -240,7 +240,7 @@ fn check_setting(plan: &LogicalPlan) -> Result<(), Error> {
 
 fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {
     let mut lamcat = LamcatOptions::default();
-    lamcat.batch_rows = engine.device().batch_rows();
+    lamcat.0.batch_rows = engine.device().batch_rows();
     let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(lamcat);
     if let Some(n) = options.partitions {
         config = config.with_target_partitions(n);
