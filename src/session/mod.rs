@@ -6,6 +6,7 @@
 mod archive_formats;
 mod array_literal;
 mod comparisons;
+mod depth;
 mod file_format;
 mod files;
 mod footers;
@@ -218,6 +219,7 @@ impl Session {
     /// # Errors
     /// If it cannot be planned.
     pub async fn plan(&self, mut statement: Parsed) -> Result<DataFrame> {
+        depth::check(&statement)?;
         named_arguments::rewrite(&mut statement)?;
         locations::make_public(&self.stores, &mut statement)?;
         let plan = self.context.state().statement_to_plan(statement).await?;

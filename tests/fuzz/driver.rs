@@ -53,7 +53,6 @@ pub fn fuzz(target: Target, further: &[String]) -> i32 {
         arguments.push(inputs.display().to_string());
         arguments.push(corpus(target.name).display().to_string());
     }
-    let name = target.name;
     assert!(TARGET.set(target).is_ok(), "libFuzzer runs once");
     let to_c = |text: String| CString::new(text).expect("no NUL").into_raw();
     let mut arguments: Vec<*mut c_char> = arguments.into_iter().map(to_c).collect();
@@ -61,7 +60,5 @@ pub fn fuzz(target: Target, further: &[String]) -> i32 {
     arguments.push(std::ptr::null_mut());
     let mut first = arguments.as_mut_ptr();
     // SAFETY: the arguments are texts that end in zero and are never freed, as are those of a program's `main`.
-    let code = unsafe { LLVMFuzzerRunDriver(&raw mut count, &raw mut first, run) };
-    println!("{name}: at most {} MiB held", super::memory::peak() >> 20);
-    code
+    unsafe { LLVMFuzzerRunDriver(&raw mut count, &raw mut first, run) }
 }
