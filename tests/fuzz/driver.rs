@@ -11,7 +11,7 @@ use std::{
 // Brings libFuzzer with it.
 use libfuzzer_sys as _;
 
-use super::{Target, corpus};
+use super::{Target, folder};
 
 static TARGET: OnceLock<Target> = OnceLock::new();
 
@@ -41,8 +41,9 @@ pub fn fuzz(target: Target, further: &[String]) -> i32 {
     let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(target.name);
     let inputs = found.join("inputs");
     std::fs::create_dir_all(&inputs).expect("the target folder can be written");
-    let dictionary = corpus(target.name).with_file_name(format!("{}.dict", target.name));
-    let mut arguments: Vec<String> = vec!["fuzz".to_owned()];
+    let dictionary = folder("corpus", &format!("{}.dict", target.name));
+    let program = std::env::current_exe().expect("the program is a file");
+    let mut arguments: Vec<String> = vec![program.display().to_string()];
     arguments.extend(["-rss_limit_mb=1024", "-timeout=10", "-max_len=16384"].map(str::to_owned));
     arguments.push(format!("-artifact_prefix={}/", found.display()));
     if dictionary.exists() {
@@ -50,8 +51,10 @@ pub fn fuzz(target: Target, further: &[String]) -> i32 {
     }
     arguments.extend_from_slice(further);
     if further.iter().all(|argument| argument.starts_with('-')) {
+        let known = ["corpus", "found"].map(|kind| folder(kind, target.name));
+        let folders = known.iter().filter(|folder| folder.is_dir()).map(|folder| folder.display().to_string());
         arguments.push(inputs.display().to_string());
-        arguments.push(corpus(target.name).display().to_string());
+        arguments.extend(folders);
     }
     assert!(TARGET.set(target).is_ok(), "libFuzzer runs once");
     let to_c = |text: String| CString::new(text).expect("no NUL").into_raw();

@@ -36,19 +36,15 @@ fn current() -> String {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Where the inputs of a target are.
-fn corpus(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target)
-}
-
-/// Where those are that inflate to far more than they are: many of them would make the search slow.
-fn inflating(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/inflating").join(target)
+/// A folder of inputs of a target: `corpus`; `found`, by which a search reached more of the code; and `inflating`, which are
+/// far longer than they look, so that many of them would make a search slow.
+fn folder(kind: &str, target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(kind).join(target)
 }
 
 /// Reads every input of a target: how many there are, and those that it fails on.
 fn replay(target: Target) -> (usize, Vec<String>) {
-    let folders = [corpus(target.name), inflating(target.name)].map(|folder| std::fs::read_dir(folder).into_iter());
+    let folders = ["corpus", "found", "inflating"].map(|kind| std::fs::read_dir(folder(kind, target.name)));
     let entries = folders.into_iter().flatten().flatten();
     let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.expect("the corpus can be read").path()).collect();
     assert!(!inputs.is_empty(), "every target has a corpus");
@@ -100,14 +96,13 @@ fn fuzz(_: Target, _: &[String]) -> ExitCode {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, name, further @ ..] = &arguments[..]
-        && first == "fuzz"
-    {
+    // libFuzzer runs the program anew for some of its tasks, with arguments of its own alone.
+    if let Ok(name) = std::env::var("LAMCAT_FUZZ") {
         let Some(target) = targets::ALL.into_iter().find(|target| target.name == name) else {
             eprintln!("there is no target '{name}': {}", targets::ALL.map(|target| target.name).join(", "));
             return ExitCode::FAILURE;
         };
-        return fuzz(target, further);
+        return fuzz(target, &arguments);
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-')).map_or("", String::as_str);
     let chosen: Vec<Target> = targets::ALL.into_iter().filter(|target| target.name.contains(filter)).collect();
