@@ -72,7 +72,9 @@ fn test(targets: &[Target]) -> ExitCode {
         let (inputs, fails) = replay(*target);
         let held = memory::peak() >> 20;
         println!("fuzz {}: {inputs} inputs in {:.1?}, at most {held} MiB so far", target.name, begin.elapsed());
-        fails.iter().for_each(|input| println!("FAILED: {input}"));
+        for input in &fails {
+            println!("FAILED: {input}");
+        }
         failed += fails.len();
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -72,5 +72,5 @@ impl Folder {
 
 thread_local! {
     /// The folder of all inputs, one after the other.
-    static FOLDER: LazyCell<Folder> = LazyCell::new(Folder::new);
+    static FOLDER: LazyCell<Folder> = const { LazyCell::new(Folder::new) };
 }

@@ -19,7 +19,7 @@ struct World {
 }
 
 thread_local! {
-    static WORLD: LazyCell<World> = LazyCell::new(World::new);
+    static WORLD: LazyCell<World> = const { LazyCell::new(World::new) };
 }
 
 /// Files that a query may find, all small.
