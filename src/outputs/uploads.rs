@@ -96,6 +96,7 @@ impl Parts {
         let (on_their_way, given_up) = (self.on_their_way.clone(), self.given_up.clone());
         Box::pin(async move {
             on_their_way.send_modify(|parts| *parts += 1);
+            #[expect(clippy::disallowed_methods, reason = "a part goes on when whoever waits for it is dropped")]
             let sent = tokio::spawn(async move {
                 let sent = given_up.run_until_cancelled(part).await;
                 on_their_way.send_modify(|parts| *parts -= 1);
