@@ -44,9 +44,19 @@ pub fn change_input(folder: &Path, file: &str) {
 
 /// `lamcat schedule` with a subcommand, on the pipeline of the workplace.
 pub fn schedule(folder: &Path, subcommand: &str, arguments: &[&str]) -> Command {
+    schedule_into("out", folder, subcommand, arguments)
+}
+
+/// The same, of a catalogue in `store`.
+fn schedule_into(store: &str, folder: &Path, subcommand: &str, arguments: &[&str]) -> Command {
     let mut command = lamcat(folder);
-    command.args(["schedule", subcommand, "pipelines/demo.toml", "--input", "stars=stars.parquet"]);
-    command.args(["--model", "tiny.safetensors", "--store", "out"]).args(arguments);
+    command.args(["schedule", subcommand, "pipelines/demo.toml"]).args(arguments);
+    if subcommand != "next" {
+        command.args(["--store", store]);
+    }
+    if subcommand == "run" {
+        command.args(["--input", "stars=stars.parquet", "--model", "tiny.safetensors"]);
+    }
     command
 }
 
@@ -319,9 +329,7 @@ fn a_schedule_on_s3_is_kept_by_many() {
     let Some(server) = server() else { return };
     let folder = workplace(HOURLY);
     let remote = |subcommand: &str, arguments: &[&str]| {
-        let mut command = lamcat(folder.path());
-        command.args(["schedule", subcommand, "pipelines/demo.toml", "--input", "stars=stars.parquet"]);
-        command.args(["--model", "tiny.safetensors", "--store", "s3://stars/catalogues"]).args(arguments);
+        let mut command = schedule_into("s3://stars/catalogues", folder.path(), subcommand, arguments);
         server.tell(&mut command);
         command
     };

@@ -197,9 +197,12 @@ fn no_secret_is_in_what_a_run_writes_or_prints() {
     let monday = ["--now", "2026-11-23T03:00:05Z", "--once", "--store", "scheduled"];
     let scheduled = ["--input", &input, "--model", "tiny.safetensors"];
     recorder.run(&[&["schedule", "run", "pipelines/demo.toml"], &scheduled[..], &monday].concat(), "");
-    recorder
-        .run(&[&["schedule", "history", "pipelines/demo.toml", "--store", "scheduled"], &scheduled[..]].concat(), "");
+    recorder.run(&["schedule", "history", "pipelines/demo.toml", "--store", "scheduled"], "");
     assert!(recorder.last().contains("published"), "{}", recorder.last());
+    let by_user = format!("stars={}", user.replace("''", "'"));
+    let demo = ["run", "pipelines/demo.toml", "--model", "tiny.safetensors", "--store", "by-user", "--input", &by_user];
+    recorder.run(&demo, "");
+    assert!(root.join("by-user/demo/LATEST").is_file(), "{}", recorder.last());
     let wrong_input = format!("stars={wrong}");
     recorder.run(&["run", "pipelines/demo.toml", "--input", &wrong_input, "--store", "other"], "");
     recorder.run(&["run", "pipelines/demo.toml", "--input", &input, "--store", &wrong], "");
@@ -256,7 +259,7 @@ async fn no_secret_is_in_a_catalogue_on_s3_or_what_its_run_prints() {
     run(&with(&["run", "pipelines/demo.toml", "--dry-run"], &["--store", "s3://stars/out"]));
     let now = ["--store", "s3://stars/scheduled", "--now", "2026-11-23T03:00:05Z", "--once"];
     run(&with(&["schedule", "run", "pipelines/demo.toml"], &now));
-    let said = run(&with(&["schedule", "history", "pipelines/demo.toml"], &["--store", "s3://stars/scheduled"]));
+    let said = run(&["schedule", "history", "pipelines/demo.toml", "--store", "s3://stars/scheduled"]);
     assert!(said.contains("published"), "{said}");
     for subcommand in ["show", "verify", "list"] {
         run(&["release", subcommand, "s3://stars/out/demo"]);

@@ -13,17 +13,16 @@ use serde_json::{Value, json};
 
 use super::{
     numbers,
-    override_args::OverrideArgs,
     stdout::out,
     text_table::{Cell, text_table},
 };
 use crate::{
     pipeline::{
-        Pipeline,
+        Overrides, Pipeline,
         scheduler::{Ended, Ending, Entry, Why},
     },
     schema::limits,
-    session::{Session, SessionOptions},
+    session::{Location, Session, SessionOptions},
 };
 
 #[derive(Debug, Subcommand)]
@@ -58,8 +57,6 @@ pub(super) enum ScheduleCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The options of `lamcat schedule run` are taken too, so that its line can be given with another word; times are those of the file alone.
-
 Examples:
   lamcat schedule next pipelines/giants.toml -n 10
   lamcat schedule next pipelines/*.toml --from 2026-10-24T00:00:00Z --json")]
@@ -76,14 +73,10 @@ pub(super) struct NextArgs {
     /// A JSON array of an object for each file.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    overrides: OverrideArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The options of `lamcat schedule run` are taken too, so that its line can be given with another word; of them --store says whose history is shown.
-
 Examples:
   lamcat schedule history pipelines/giants.toml
   lamcat schedule history pipelines/giants.toml -n 1 --json")]
@@ -97,8 +90,9 @@ pub(super) struct HistoryArgs {
     /// A JSON array of an object for each due time.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    overrides: OverrideArgs,
+    /// Folder or URL of the catalogue, where `lamcat schedule run` had this option.
+    #[arg(long, value_name = "DIR")]
+    store: Option<Location>,
 }
 
 pub(super) async fn run(command: ScheduleCommand) -> anyhow::Result<()> {
@@ -114,7 +108,7 @@ fn next(args: &NextArgs) -> anyhow::Result<()> {
     let mut shown = Vec::new();
     let mut rows = Vec::new();
     for file in &args.files {
-        let pipeline = Pipeline::load(file, &args.overrides.overrides())?;
+        let pipeline = Pipeline::load(file, &Overrides::default())?;
         let Some(schedule) = &pipeline.schedule else {
             bail!("{} has no [schedule]\nhint: see `lamcat schedule --help`", file.display())
         };
@@ -135,7 +129,8 @@ fn next(args: &NextArgs) -> anyhow::Result<()> {
 }
 
 async fn history(args: &HistoryArgs) -> anyhow::Result<()> {
-    let pipeline = Pipeline::load(&args.file, &args.overrides.overrides())?;
+    let overrides = Overrides { store: args.store.clone(), ..Overrides::default() };
+    let pipeline = Pipeline::load(&args.file, &overrides)?;
     let storage = Session::new(&SessionOptions::default())?.storage(pipeline.root().exposed())?;
     let entries = Entry::last(&storage, args.number).await?;
     if args.json {
