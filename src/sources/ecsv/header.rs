@@ -69,7 +69,7 @@ impl Header {
 
 /// The header of plain CSV: a line of names, which some programs write as a comment.
 fn plain(comments: &str, line: String, number: u64, chunks: &mut Chunks) -> Result<Header> {
-    let delimiter = DELIMITERS.into_iter().find(|d| line.as_bytes().contains(d)).unwrap_or(b',');
+    let delimiter = delimiter(&line);
     let mut names = split(&line, delimiter);
     let last = comments.lines().last();
     if let Some(commented) = last.and_then(|comment| commented_names(comment, &names, delimiter)) {
@@ -78,6 +78,13 @@ fn plain(comments: &str, line: String, number: u64, chunks: &mut Chunks) -> Resu
     }
     let names = names.into_iter().map(|name| name.trim().to_owned()).collect();
     Ok(Header { delimiter, names: unique(names, number)?, fields: None, comments: !comments.is_empty() })
+}
+
+/// What stands between names: the likeliest delimiter that one finds outside of quotes, or else anywhere.
+fn delimiter(line: &str) -> u8 {
+    let bare: String = line.split('"').step_by(2).collect();
+    let found = |text: &str| DELIMITERS.into_iter().find(|d| text.as_bytes().contains(d));
+    found(&bare).or_else(|| found(line)).unwrap_or(b',')
 }
 
 /// The names in the last comment, if that is what it holds: there are as many as cells in the `first` line behind it, which has
@@ -272,6 +279,7 @@ mod tests {
         assert_eq!(names("# a, b\n1,2\n"), ["a", "b"]);
         assert_eq!(names("# made 2020, 1.5\nid,x\n1,2\n"), ["id", "x"]);
         assert_eq!(names("a;b\n1;2\n"), ["a", "b"]);
+        assert_eq!(names("\"a, b\"|\"c;\"\"d\"\n1|2\n"), ["a, b", "c;\"d"]);
         assert_eq!(names("a\tb,c\n1\t2\n").len(), 2);
     }
 

@@ -118,7 +118,8 @@ impl Guess {
         let named = left.clone().next().filter(|field| Some(*field) == archive_field(&self.name).as_ref());
         let best = if self.seen_nan && named.is_none() {
             let floating = left.clone().find(|field| field.data_type().is_floating());
-            floating.or_else(|| left.find(|field| field.data_type().is_numeric()))
+            let numeric = || left.clone().find(|field| field.data_type().is_numeric());
+            floating.or_else(numeric).or_else(|| left.next())
         } else {
             left.next()
         };
@@ -161,11 +162,15 @@ mod tests {
     #[test]
     fn types_follow_from_the_values() {
         let seconds = DataType::Timestamp(TimeUnit::Second, None);
-        let cases: [(&[&str], DataType); 20] = [
+        let cases: [(&[&str], DataType); 24] = [
             (&["1", "", "null"], DataType::Int64),
             (&["1", "1.5"], DataType::Float64),
             (&["1", "NaN"], DataType::Float64),
             (&["nan"], DataType::Float64),
+            (&["NaN", "true"], DataType::Boolean),
+            (&["2016-01-01", "nan"], DataType::Date32),
+            (&["[1,2]", "NaN"], DataType::new_list(DataType::Float64, true)),
+            (&["nan", "Sirius"], DataType::Utf8),
             (&["F", "T"], DataType::Utf8),
             (&["True", "false", "NULL"], DataType::Boolean),
             (&["0", "1"], DataType::Int64),
