@@ -57,11 +57,12 @@ impl VoField {
         let attributes = attributes(tag, decoder)?;
         let get = |key: &str| attributes.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let name = get("name").or_else(|| get("ID")).unwrap_or_else(|| format!("col{position}"));
-        let datatype = get("datatype").unwrap_or_default();
+        let written = get("datatype").unwrap_or_default();
+        let datatype = standard(&written);
         let arraysize = get("arraysize");
         let shape = shape(arraysize.as_deref());
         let strings = arraysize.as_deref().is_some_and(|a| a.contains('x'));
-        let (kind, element) = match datatype.as_str() {
+        let (kind, element) = match datatype {
             "char" | "unicodeChar" if strings => (Kind::Unread(Some(datatype.len() / "char".len())), Element::Char),
             "char" => (Kind::Text { wide: false }, Element::Char),
             "unicodeChar" => (Kind::Text { wide: true }, Element::Char),
@@ -76,20 +77,18 @@ impl VoField {
         };
         let metadata = ["unit", "ucd"].into_iter().filter_map(|key| Some((key.to_owned(), get(key)?))).collect();
         let elements = Elements { element, null: None, null_float: None, unsigned: false, scaling: None };
-        let type_name = arraysize.map_or_else(|| format!("'{datatype}'"), |a| format!("'{datatype}', arraysize '{a}'"));
+        let type_name = arraysize.map_or_else(|| format!("'{written}'"), |a| format!("'{written}', arraysize '{a}'"));
         Ok(Self { name, kind, elements, shape, null_text: None, type_name, metadata })
     }
 
-    /// Reads a VALUES element's null, which is of the column's type.
-    pub(super) fn values(&mut self, tag: &BytesStart, decoder: Decoder) -> Result<()> {
-        let Some(null) = attributes(tag, decoder)?.remove("null") else { return Ok(()) };
+    /// Takes a VALUES element's null, which is of the column's type.
+    pub(super) fn set_null(&mut self, null: String) {
         match self.elements.element {
             Element::Char => self.null_text = Some(null),
             Element::Float => self.elements.null_float = null.trim().parse().ok().map(|v: f32| f64::from(v)),
             Element::Double => self.elements.null_float = null.trim().parse().ok(),
             _ => self.elements.null = integer(&null),
         }
-        Ok(())
     }
 
     /// Bytes of `count` elements in binary rows; `None` if there cannot be as many, or they are not known.
@@ -152,6 +151,20 @@ pub(super) fn attributes(tag: &BytesStart, decoder: Decoder) -> Result<HashMap<S
             Ok((String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned(), value.into_owned()))
         })
         .collect()
+}
+
+/// The standard's name of a type that services call otherwise.
+fn standard(datatype: &str) -> &str {
+    match datatype {
+        "string" => "char",
+        "unicodeString" => "unicodeChar",
+        "int16" => "short",
+        "int32" | "unsignedShort" => "int",
+        "int64" | "unsignedInt" => "long",
+        "float32" => "float",
+        "float64" => "double",
+        other => other,
+    }
 }
 
 fn element(datatype: &str) -> Option<Element> {

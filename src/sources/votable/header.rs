@@ -1,5 +1,7 @@
 //! What stands before the rows of a VOTable's table, and what its service says of the query.
 
+use std::collections::HashMap;
+
 use quick_xml::{
     Reader,
     events::{BytesStart, Event},
@@ -52,13 +54,59 @@ pub(super) struct Around {
     /// The first element was VOTABLE.
     pub(super) root: bool,
     pub(super) status: Option<Status>,
+    /// The columns of tables that others may refer to, by their IDs.
+    described: HashMap<String, Vec<VoField>>,
+    /// What is no value, by the IDs of VALUES elements.
+    nulls: HashMap<String, String>,
+}
+
+impl Around {
+    /// A table's own columns or, if it has none, those of the table that it refers to.
+    fn columns(&mut self, place: &Place, own: Vec<VoField>) -> Vec<VoField> {
+        if own.is_empty() {
+            return place.refers_to.as_ref().and_then(|id| self.described.get(id)).cloned().unwrap_or_default();
+        }
+        if let Some(id) = &place.id {
+            self.described.insert(id.clone(), own.clone());
+        }
+        own
+    }
+
+    /// The null of a VALUES element, or of the one that it refers to.
+    fn null(&mut self, mut values: HashMap<String, String>) -> Option<String> {
+        let null = values.remove("null").or_else(|| self.nulls.get(values.get("ref")?).cloned())?;
+        if let Some(id) = values.remove("ID") {
+            self.nulls.insert(id, null.clone());
+        }
+        Some(null)
+    }
+}
+
+/// What a TABLE's tag says of it.
+#[derive(Debug, Default)]
+struct Place {
+    name: Option<String>,
+    id: Option<String>,
+    refers_to: Option<String>,
+}
+
+impl Place {
+    fn new(mut attributes: HashMap<String, String>) -> Self {
+        let id = attributes.remove("ID");
+        Self { name: attributes.remove("name").or_else(|| id.clone()), id, refers_to: attributes.remove("ref") }
+    }
+
+    fn header(self, around: &mut Around, own: Vec<VoField>, serialisation: Serialisation) -> Header {
+        let fields = around.columns(&self, own);
+        Header { name: self.name, fields, serialisation }
+    }
 }
 
 /// Reads up to the rows of the next table; `None` if there is none.
 pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result<Option<Header>> {
     let mut fields: Vec<VoField> = Vec::new();
     let (mut in_table, mut in_field, mut in_info) = (false, false, false);
-    let mut name = None;
+    let mut place = Place::default();
     let mut description: Option<String> = None;
     let mut buffer = Vec::new();
     xml.get_mut().allow_row();
@@ -74,8 +122,10 @@ pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result
                 }
                 b"TABLE" => {
                     in_table = true;
-                    let mut attributes = attributes(tag, xml.decoder())?;
-                    name = attributes.remove("name").or_else(|| attributes.remove("ID"));
+                    place = Place::new(attributes(tag, xml.decoder())?);
+                    if matches!(event, Event::Empty(_)) {
+                        return Ok(Some(place.header(around, fields, Serialisation::Empty)));
+                    }
                 }
                 b"INFO" => {
                     let status = status(&attributes(tag, xml.decoder())?);
@@ -91,16 +141,18 @@ pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result
                 }
                 b"VALUES" if in_field => {
                     if let Some(field) = fields.last_mut() {
-                        field.values(tag, xml.decoder())?;
+                        if let Some(null) = around.null(attributes(tag, xml.decoder())?) {
+                            field.set_null(null);
+                        }
                     }
                 }
                 b"DESCRIPTION" if in_field => description = Some(String::new()),
-                b"TABLEDATA" => return Ok(Some(Header { name, fields, serialisation: table_data(&event) })),
+                b"TABLEDATA" => return Ok(Some(place.header(around, fields, table_data(&event)))),
                 b"BINARY" | b"BINARY2" if matches!(event, Event::Start(_)) => {
                     let second = tag.local_name().as_ref() == b"BINARY2";
                     let binary = if second { Serialisation::Binary2 } else { Serialisation::Binary };
                     let serialisation = if at_stream(xml)? { binary } else { Serialisation::Empty };
-                    return Ok(Some(Header { name, fields, serialisation }));
+                    return Ok(Some(place.header(around, fields, serialisation)));
                 }
                 b"FITS" => return Err(bad("its data are FITS").hint("open the FITS file itself")),
                 _ => {}
@@ -120,7 +172,7 @@ pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result
                     in_info = false;
                 }
                 b"TABLE" if in_table => {
-                    return Ok(Some(Header { name, fields, serialisation: Serialisation::Empty }));
+                    return Ok(Some(place.header(around, fields, Serialisation::Empty)));
                 }
                 _ => {}
             },
@@ -139,7 +191,7 @@ pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result
     }
 }
 
-fn status(info: &std::collections::HashMap<String, String>) -> Option<Status> {
+fn status(info: &HashMap<String, String>) -> Option<Status> {
     let is_status = info.get("name").is_some_and(|name| name.trim().eq_ignore_ascii_case("QUERY_STATUS"));
     let value = info.get("value").filter(|_| is_status)?.trim().to_uppercase();
     Some(Status { value, text: String::new() })

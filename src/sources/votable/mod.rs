@@ -215,9 +215,6 @@ impl VoTable {
                 status.check()?;
             }
             let Some(header) = header else { return Ok(None) };
-            if header.fields.is_empty() && header.serialisation != Serialisation::Empty {
-                return Err(bad("its table has rows but no FIELD").hint("the file is damaged: fetch it again"));
-            }
             if matches!(header.serialisation, Serialisation::Binary | Serialisation::Binary2) {
                 header.fields.iter().try_for_each(VoField::check_binary)?;
             }
@@ -230,6 +227,9 @@ impl VoTable {
             self.rows = Rows::new(xml, header.serialisation);
             let is_first = number == 1 || self.choice != TableChoice::First;
             if is_first && self.choice.is(number, header.name.as_deref()) {
+                if header.fields.is_empty() && header.serialisation != Serialisation::Empty {
+                    return Err(bad("its table has rows but no FIELD").hint("the file is damaged: fetch it again"));
+                }
                 return Ok(Some(header));
             }
         }

@@ -7,14 +7,14 @@ use quick_xml::{Reader, escape::resolve_predefined_entity, events::Event};
 
 use super::{
     BATCH_BYTES, BATCH_ROWS, Text, bad,
-    field::{Kind, VoField, integer},
+    field::{Kind, Shape, VoField, integer},
     header::malformed,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     sources::{
         big_endian::Element,
-        cells::{CellBuilder, cell_builder, rows_within},
+        cells::{CellBuilder, cell_builder, null_word, rows_within},
         on_error::OnError,
     },
 };
@@ -151,9 +151,16 @@ fn append(
 /// A cell in decimal numbers, with `null` for elements that the column declares to be no value; `None` if all of it is.
 fn value<'a>(field: &VoField, cell: &'a str) -> Option<Cow<'a, str>> {
     if field.kind != Kind::Value {
-        return (field.null_text.as_deref() != Some(cell)).then_some(Cow::Borrowed(cell));
+        // What pads a string on its right is no part of it, as in binary rows.
+        return (field.null_text.as_deref() != Some(cell)).then(|| Cow::Borrowed(cell.trim_end()));
     }
     let elements = &field.elements;
+    // A list of one element that is no value, where a cell without a list is empty.
+    let is_list = matches!(field.shape, Shape::Variable | Shape::Ragged) && elements.element != Element::Logical;
+    let word = cell.trim().as_bytes();
+    if is_list && !word.is_empty() && null_word(word) == Some(word.len()) {
+        return Some(Cow::Borrowed("[null]"));
+    }
     let declared = elements.null.is_some() || elements.null_float.is_some();
     if !declared && !cell.contains(['x', 'X']) {
         return Some(Cow::Borrowed(cell));
@@ -170,7 +177,8 @@ fn value<'a>(field: &VoField, cell: &'a str) -> Option<Cow<'a, str>> {
             _ => Cow::Borrowed(word),
         }
     };
-    Some(Cow::Owned(cell.split_whitespace().map(word).collect::<Vec<_>>().join(" ")))
+    let words = cell.split_whitespace().map(word).collect::<Vec<_>>();
+    Some(if is_list && words == ["null"] { Cow::Borrowed("[null]") } else { Cow::Owned(words.join(" ")) })
 }
 
 /// Appends what an event says as text: characters, references, CDATA.
