@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     error::without_secrets,
-    session::{Session, check_names},
+    session::{Session, check_names, without_dictionaries},
 };
 
 #[derive(Debug, Args)]
@@ -147,6 +147,7 @@ impl Display {
             }
         };
         let (state, plan) = frame.into_parts();
+        let plan = if format == Some(Format::Arrow) { without_dictionaries(plan)? } else { plan };
         let copy = LogicalPlanBuilder::copy_to(
             plan,
             place,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use datafusion::{common::Result, datasource::file_format::FileFormat, execution::SessionState};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::archive_formats;
+use super::{archive_formats, old_arrow};
 use crate::{
     error::{Error, ErrorKind},
     sources::{ArchiveFileFormat, ArchiveFormat, COMPRESSED, TableChoice, display_path},
@@ -55,9 +55,16 @@ pub(super) async fn format_of(
                     .at("file", display_path(store, first))
             };
             let factory = state.get_file_format_factory(name).ok_or_else(unknown)?;
+            if name == "arrow" {
+                old_arrow::refuse(store, files).await?;
+            }
             let mut options = HashMap::new();
             if !compression.is_empty() {
                 options.insert("format.compression".to_owned(), compression);
+            }
+            if name == "json" {
+                // The types are those of all rows: one that does not fit the first ones would be read as what it is not.
+                options.insert("format.schema_infer_max_rec".to_owned(), usize::MAX.to_string());
             }
             factory.create(state, &options)
         }

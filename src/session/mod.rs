@@ -7,6 +7,7 @@ mod archive_formats;
 mod array_literal;
 mod comparisons;
 mod depth;
+mod dictionaries;
 mod file_format;
 mod files;
 mod footers;
@@ -17,6 +18,7 @@ mod locations;
 mod lookup;
 mod many_files;
 mod named_arguments;
+mod old_arrow;
 mod path_tables;
 mod retrying;
 mod stores;
@@ -38,6 +40,7 @@ use datafusion::{
 };
 
 pub use comparisons::check_names;
+pub use dictionaries::without_dictionaries;
 pub use files::{FoundFile, Place};
 pub(crate) use identifiers::advice as identifier_advice;
 pub use location::Location;
@@ -225,6 +228,7 @@ impl Session {
         let plan = self.context.state().statement_to_plan(statement).await?;
         check_setting(&plan)?;
         comparisons::check(&plan)?;
+        let plan = dictionaries::decoded_in_files(plan)?;
         self.context.execute_logical_plan(functions::with_bases_checked(plan)?).await
     }
 }
@@ -249,6 +253,8 @@ fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {
     }
     // What a writer holds is a row group: the usual million rows would let its memory grow with the table.
     config.options_mut().execution.parquet.max_row_group_size = ROW_GROUP_ROWS;
+    // Nanoseconds hold the years 1677 to 2262, and writers of Parquet's old times put 9999 for what never ends.
+    config.options_mut().execution.parquet.coerce_int96 = Some("us".to_owned());
     // String views are unknown to most readers of the catalogues we write.
     config.options_mut().execution.parquet.schema_force_view_types = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
