@@ -46,6 +46,7 @@ mod pipeline_workplace;
 mod plot;
 mod program;
 mod queue;
+mod reading_alike;
 mod reading_rows;
 mod reading_values;
 mod readme;
