@@ -36,9 +36,10 @@ def parquet_file(path):
 
 
 def old_times_of(column, wanted):
-    """Times of INT96 in the unit that the Arrow schema in the file says, or else in microseconds, as INT96 holds more years than
-    nanoseconds do, which are what pyarrow takes it for."""
-    unit = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}[wanted.unit]
+    """Times of INT96 in the unit that the Arrow schema in the file says, but in microseconds for nanoseconds: INT96 holds more
+    years than these do, which are what pyarrow takes it for."""
+    wanted = pa.timestamp("us", wanted.tz) if wanted.unit == "ns" else wanted
+    unit = {"s": "second", "ms": "millisecond", "us": "microsecond"}[wanted.unit]
     return pc.floor_temporal(column, unit=unit).cast(wanted)
 
 
