@@ -28,8 +28,9 @@ from reading_lamcat import Lamcat, table
 KINDS = {
     "csv": (reading_text.csv_by_hand, 60), "of_csv": (reading_text.csv_by_program, 40),
     "parquet": (reading_columnar.pyarrow_parquet, 60), "of_parquet": (reading_columnar.other_parquet, 30),
-    "int96": (reading_columnar.old_times, 8), "arrow": (reading_columnar.arrow_file, 30), "json": (reading_columnar.json_lines, 40),
-    "fits": (reading_archive.fits_file, 40), "votable": (reading_archive.votable_file, 40), "ecsv": (reading_archive.ecsv_file, 40),
+    "int96": (reading_columnar.old_times, 8), "arrow": (reading_columnar.arrow_file, 30),
+    "json": (reading_columnar.json_lines, 40), "fits": (reading_archive.fits_file, 40),
+    "votable": (reading_archive.votable_file, 40), "ecsv": (reading_archive.ecsv_file, 40),
     "glob": (reading_folders.globbed, 40), "hive": (reading_folders.partitioned, 15), "wide": (reading_folders.widened, 15),
 }
 

@@ -4,13 +4,13 @@ import io
 import warnings
 
 import numpy as np
-from astropy.io import fits, votable
+from astropy.io import fits
 from astropy.io.votable.tree import Field, Resource, TableElement, VOTableFile
 from astropy.table import Column, MaskedColumn, Table
 from reading_astropy import ecsv_table, fits_tables, votable_tables
 from reading_case import Case, Peer
 from reading_columnar import COMPRESSIONS
-from reading_values import NAMES, NAN, WORDS, floats, integers, texts
+from reading_values import NAMES, WORDS, floats, integers, texts
 
 FITS_FORMS = ["L", "B", "I", "J", "K", "E", "D", "A", "X"]
 SHIFTS = {"B": -128, "I": 1 << 15, "J": 1 << 31, "K": 1 << 63}
@@ -170,7 +170,8 @@ def ecsv_file(rng, folder, name):
     table = Table({"row": np.arange(rows)})
     chosen = rng.sample(NAMES, 2) + [f"c{i}" for i in range(9)]
     for i in range(rng.randint(1, 8)):
-        dtype = rng.choice(["b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "U", *(["lists", "fixed"] if rows else [])])
+        lists = ["lists", "fixed"] if rows else []
+        dtype = rng.choice(["b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "U", *lists])
         if dtype == "U":
             word = texts(rng, [w for w in WORDS if w.lower() != "null"])
             data = np.array([word() for _ in range(rows)], "U40")

@@ -14,7 +14,7 @@ import pyarrow.feather as feather
 import pyarrow.json
 import pyarrow.parquet as pq
 from reading_case import Case, Peer
-from reading_values import NAN, WORDS, makers, nested_makers, rows, table, texts
+from reading_values import WORDS, makers, nested_makers, rows, table, texts
 
 CODECS = ["NONE", "SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4"]
 COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress,
@@ -122,8 +122,9 @@ def other_parquet(rng, folder, name):
     types.pop(pa.timestamp("s"))
     data, path, refusals = table(rng, types, rows(rng)), folder / f"{name}.parquet", ()
     if rng.random() < 0.5:
-        pl.from_arrow(data).write_parquet(path, compression=rng.choice(["uncompressed", "snappy", "gzip", "brotli", "zstd", "lz4"]),
-                                          row_group_size=rng.choice([None, 5]), statistics=rng.random() < 0.5)
+        codec = rng.choice(["uncompressed", "snappy", "gzip", "brotli", "zstd", "lz4"])
+        pl.from_arrow(data).write_parquet(
+            path, compression=codec, row_group_size=rng.choice([None, 5]), statistics=rng.random() < 0.5)
         writer = "polars"
     else:
         connection = duckdb.connect()
@@ -135,8 +136,9 @@ def other_parquet(rng, folder, name):
             # DuckDB packs integers of 32 bits and fewer with steps of up to 64 bits, which the parquet crate takes for damage.
             refusals = ("'min_delta' too large", "first value too large")
     arrow = lambda: parquet_file(path)
-    peers = [Peer("pyarrow", arrow), Peer("DuckDB", cast_to(arrow, lambda: in_duckdb(f"SELECT * FROM read_parquet({quoted(path)})")))]
-    peers.append(Peer("polars", cast_to(arrow, lambda: pl.read_parquet(path).to_arrow())))
+    of_duckdb = lambda: in_duckdb(f"SELECT * FROM read_parquet({quoted(path)})")
+    peers = [Peer("pyarrow", arrow), Peer("DuckDB", cast_to(arrow, of_duckdb)),
+             Peer("polars", cast_to(arrow, lambda: pl.read_parquet(path).to_arrow()))]
     return Case(path.name, peers, writer=writer, refusals=refusals)
 
 

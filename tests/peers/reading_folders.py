@@ -106,7 +106,8 @@ def globbed(rng, folder, name):
     (hidden / f"a.{ending}").write_bytes(b"not to be read")
     (folder / name / "README.md").write_text("not a table")
     whole = lambda: pa.concat_tables([read(data, kind) for data in files.values()])
-    return Case(f"./{name}{pattern}", [Peer("astropy or pyarrow", whole)], kind not in ("parquet", "arrow"), in_order=False, writer=kind)
+    peers, has_null = [Peer("astropy or pyarrow", whole)], kind in ("parquet", "arrow")
+    return Case(f"./{name}{pattern}", peers, not has_null, in_order=False, writer=kind)
 
 
 def partitioned(rng, folder, name):
@@ -132,8 +133,9 @@ def partitioned(rng, folder, name):
     read_all = lambda: pa.dataset.dataset(where, partitioning=flavour).to_table().select(data.column_names)
     files = quoted(f"{where}/**/*.parquet")
     in_text = "{" + ", ".join(f"'{k}': VARCHAR" for k in keys) + "}"
-    peer = lambda: in_duckdb(f"SELECT * FROM read_parquet({files}, hive_partitioning = true, hive_types = {in_text})").select(data.column_names)
-    return Case(f"./{name}" + rng.choice(["", "/"]), [Peer("pyarrow", read_all), Peer("DuckDB", peer, False)], in_order=False, writer="Parquet")
+    query = f"SELECT * FROM read_parquet({files}, hive_partitioning = true, hive_types = {in_text})"
+    peers = [Peer("pyarrow", read_all), Peer("DuckDB", lambda: in_duckdb(query).select(data.column_names), False)]
+    return Case(f"./{name}" + rng.choice(["", "/"]), peers, in_order=False, writer="Parquet")
 
 
 def widened(rng, folder, name):

@@ -5,7 +5,6 @@ Each file that one of these reads as a table lamcat must read alike, or refuse w
 
 import csv
 import gzip
-import io
 import os
 import shutil
 import subprocess
@@ -32,9 +31,9 @@ REFUSALS = {
     "pyvo/dal/tests/data/query/errorstatus.xml": "the file holds a service's error instead of its answer",
     "pyvo/dal/tests/data/query/missingcolumns.xml": "its table has rows but no FIELD",
     "votable/tests/data/no_field_not_empty_table.xml": "its table has rows but no FIELD",
-    # A dash is no number, which astropy makes 0 with a warning.
+    # A dash is no number; astropy warns of it.
     "votable/tests/data/irsa-nph-m31.xml": "'-' is not a value of type Float64",
-    # Cells of their own encoding, which VOTable 1.2 took back, are not decoded.
+    # Cells of an encoding of their own are not decoded.
     "votable/tests/data/regression.xml": "'P4AAAA==' is not a value of type Float32",
     # Before its compression was standard Arrow had one of which nothing but Arrow knows.
     "feather/v0.17.0.version.2-compression.lz4.feather": "compressed as Arrow 0.17 did it",

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 from reading_case import Case, Peer
 from reading_columnar import COMPRESSIONS, with_types
-from reading_values import EPOCH, NAMES, WORDS, column, floats, integers, texts
+from reading_values import NAMES, WORDS, column, integers, texts
 
 NULLS = ["", "null", "NULL", "Null", "None", "NaN", "nan", "NA", "na", "N/A", "n/a"]
 LISTS = pa.list_(pa.float64())
@@ -33,7 +33,8 @@ def data(rng, rows):
         pa.int64(): (integers(rng, 64, True), -3), pa.uint64(): (integers(rng, 64, False), (1 << 64) - 1),
         pa.float64(): (number, 0.5), pa.bool_(): (lambda: rng.random() < 0.5, True),
         pa.date32(): (lambda: dt.date(2016, 1, 1) + dt.timedelta(days=rng.randint(-9999, 9999)), dt.date(1999, 12, 31)),
-        pa.timestamp("s"): (instants(rng), 1), pa.string(): (texts(rng, WORDS), "NGC 1"), LISTS: (lambda: [number() for _ in "abc"], [0.5]),
+        pa.timestamp("s"): (instants(rng), 1), pa.string(): (texts(rng, WORDS), "NGC 1"),
+        LISTS: (lambda: [number() for _ in "abc"], [0.5]),
     }
     chosen = rng.sample(list(made), rng.randint(1, len(made)))
     names = rng.sample([n for n in NAMES if "[" not in n], 2) + [f"c{i}" for i in range(9)]

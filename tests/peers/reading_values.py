@@ -89,7 +89,8 @@ def nested_makers(rng):
         pa.decimal128(9, 2): decimals(rng, 9, 2), pa.decimal128(38, 10): decimals(rng, 38, 10),
         pa.decimal128(18, 0): decimals(rng, 18, 0), pa.decimal256(60, 20): decimals(rng, 60, 20),
         pa.list_(pa.float32()): lists(rng, simple[pa.float32()]), pa.list_(pa.string()): lists(rng, word),
-        pa.large_list(pa.int64()): lists(rng, simple[pa.int64()]), pa.list_(pa.float64(), 3): lists(rng, simple[pa.float64()], 3, 3),
+        pa.large_list(pa.int64()): lists(rng, simple[pa.int64()]),
+        pa.list_(pa.float64(), 3): lists(rng, simple[pa.float64()], 3, 3),
         pa.list_(pa.list_(pa.int16())): lists(rng, lists(rng, simple[pa.int16()])),
         pa.struct([("a", pa.int32()), ("ü", pa.string())]): lambda: {"a": number(), "ü": rng.choice([None, word()])},
         pa.list_(pa.struct([("x", pa.float64()), ("l", pa.list_(pa.bool_()))])): lists(
