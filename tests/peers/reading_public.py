@@ -23,6 +23,8 @@ from reading_columnar import arrow_table, parquet_file
 WHEELS = ["astroquery==0.4.11", "pyvo==1.9.1", "gaiaxpy==2.1.5"]
 SOURCES = ["hats==0.11.1", "duckdb==2.0.1"]
 NODE_PACKAGES = ["node-parquet@0.2.7"]
+# Crates that lamcat is built from, whose sources are there when it is.
+CRATES = ["parquet", "datafusion-datasource-parquet", "datafusion-datasource-arrow", "datafusion-datasource-csv"]
 ENDINGS = {".parquet": "parquet", ".parq": "parquet", ".arrow": "arrow", ".feather": "arrow", ".fits": "fits", ".fit": "fits",
            ".vot": "votable", ".votable": "votable", ".xml": "votable", ".ecsv": "ecsv", ".csv": "csv"}
 # What lamcat says of files that it refuses, or reads otherwise, on purpose, by the ends of their names.
@@ -66,9 +68,16 @@ def fetch(cache):
         if not (cache / name / version).exists():
             said = subprocess.run(["npm", "pack", "--silent", package], cwd=cache / "packages", check=True, capture_output=True)
             unpack(cache / "packages" / said.stdout.decode().split()[-1], cache / name / version)
-    return {p.split(s)[0]: cache / p.split(s)[0] / p.split(s)[1]
-            for packages, s in ((WHEELS + SOURCES, "=="), (NODE_PACKAGES, "@")) for p in packages} | {
-        "astropy": Path(astropy.__file__).parent, "pyarrow": Path(pa.__file__).parent}
+    fetched = [p.replace("==", "@").split("@") for p in WHEELS + SOURCES + NODE_PACKAGES]
+    folders = {name: cache / name / version for name, version in fetched}
+    return folders | crates() | {"astropy": Path(astropy.__file__).parent, "pyarrow": Path(pa.__file__).parent}
+
+
+def crates():
+    """The folders of crates by their names and versions."""
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    folders = [f for name in CRATES for f in sorted(home.glob(f"registry/src/*/{name}-[0-9]*"))]
+    return {folder.name: folder for folder in folders}
 
 
 def unpack(package, folder):
