@@ -140,10 +140,9 @@ pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result
                     in_field = matches!(event, Event::Start(_));
                 }
                 b"VALUES" if in_field => {
-                    if let Some(field) = fields.last_mut() {
-                        if let Some(null) = around.null(attributes(tag, xml.decoder())?) {
-                            field.set_null(null);
-                        }
+                    let null = around.null(attributes(tag, xml.decoder())?);
+                    if let (Some(field), Some(null)) = (fields.last_mut(), null) {
+                        field.set_null(null);
                     }
                 }
                 b"DESCRIPTION" if in_field => description = Some(String::new()),
