@@ -244,7 +244,7 @@ async fn no_secret_is_in_a_catalogue_on_s3_or_what_its_run_prints() {
     let bucket = bucket(server.port());
     let stars = Location::from("in/stars.parquet");
     bucket.put(&stars, fs::read(root.join("stars.parquet")).unwrap().into()).await.unwrap();
-    let signed = bucket.signed_url(Method::GET, &stars, Duration::from_secs(600)).await.unwrap();
+    let signed = bucket.signed_url(Method::GET, &stars, Duration::from_mins(10)).await.unwrap();
     let signature = signed.query_pairs().find(|(name, _)| name == "X-Amz-Signature").unwrap().1.into_owned();
     let mut recorder = Recorder { folder: root.to_owned(), printed: 0 };
     let mut run = |arguments: &[&str]| {
