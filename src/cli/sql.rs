@@ -3,17 +3,14 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context, bail};
-use arrow::datatypes::Schema;
 use clap::Args;
 use datafusion::{
-    config::{ParquetColumnOptions, TableParquetOptions},
     dataframe::DataFrame,
     datasource::file_format::{
         FileFormatFactory, arrow::ArrowFormatFactory, csv::CsvFormatFactory, format_as_file_type,
-        json::JsonFormatFactory, parquet::ParquetFormatFactory,
+        json::JsonFormatFactory,
     },
     logical_expr::LogicalPlanBuilder,
-    parquet::{arrow::ArrowSchemaConverter, basic::Type},
     physical_plan::{ExecutionPlan, execute_stream},
     sql::parser::Statement,
 };
@@ -28,6 +25,7 @@ use super::{
 use crate::{
     error::without_secrets,
     session::{Session, check_names, without_dictionaries},
+    sources::CarefulParquetFactory,
 };
 
 #[derive(Debug, Args)]
@@ -127,12 +125,11 @@ impl Display {
         let started = Instant::now();
         let place = session.public_name(path)?;
         let format = Format::from_path(&place).or(self.format);
-        // Known before anything is planned, but for Parquet, whose settings depend on the columns.
-        let factory: Option<Arc<dyn FileFormatFactory>> = match format {
-            Some(Format::Csv) => Some(Arc::new(CsvFormatFactory::new())),
-            Some(Format::Json) => Some(Arc::new(JsonFormatFactory::new())),
-            Some(Format::Arrow) => Some(Arc::new(ArrowFormatFactory::new())),
-            Some(Format::Parquet) => None,
+        let factory: Arc<dyn FileFormatFactory> = match format {
+            Some(Format::Csv) => Arc::new(CsvFormatFactory::new()),
+            Some(Format::Json) => Arc::new(JsonFormatFactory::new()),
+            Some(Format::Arrow) => Arc::new(ArrowFormatFactory::new()),
+            Some(Format::Parquet) => Arc::new(<CarefulParquetFactory as Default>::default()),
             _ => bail!(
                 "'{}' does not say its format\nhint: end it in .parquet, .csv, .json or .arrow",
                 without_secrets(path)
@@ -140,12 +137,6 @@ impl Display {
         };
         let frame = session.plan(statement).await?;
         check_names(frame.schema())?;
-        let factory = match factory {
-            Some(factory) => factory,
-            None => {
-                Arc::new(ParquetFormatFactory::new_with_options(parquet_options(session, frame.schema().as_arrow())?))
-            }
-        };
         let (state, plan) = frame.into_parts();
         let plan = if format == Some(Format::Arrow) { without_dictionaries(plan)? } else { plan };
         let copy = LogicalPlanBuilder::copy_to(
@@ -184,24 +175,6 @@ impl Display {
             _ => eprintln!("{rows} rows in {seconds:.2} s; {inferred} rows inferred, {rate:.0} rows/s"),
         }
     }
-}
-
-/// The session's settings, and floats by bytes of like significance unless those name an encoding: hardly one float is
-/// like another, and a dictionary of them only takes memory.
-fn parquet_options(session: &Session, schema: &Schema) -> anyhow::Result<TableParquetOptions> {
-    let global = session.context().state().config_options().execution.parquet.clone();
-    let mut options = TableParquetOptions { global, ..TableParquetOptions::default() };
-    if options.global.encoding.is_none() {
-        let columns = ArrowSchemaConverter::new().convert(schema)?;
-        let floats = columns.columns().iter().filter(|c| matches!(c.physical_type(), Type::FLOAT | Type::DOUBLE));
-        let apart = ParquetColumnOptions {
-            dictionary_enabled: Some(false),
-            encoding: Some("byte_stream_split".to_owned()),
-            ..ParquetColumnOptions::default()
-        };
-        options.column_specific_options = floats.map(|c| (c.path().string(), apart.clone())).collect();
-    }
-    Ok(options)
 }
 
 fn written_rows(batches: &[arrow::array::RecordBatch]) -> usize {

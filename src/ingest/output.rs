@@ -23,7 +23,7 @@ use crate::{
 /// Key in the footer under which stands what the file was made of and how, as a hash.
 pub const FINGERPRINT: &str = "lamcat.ingest";
 /// Changes when the same input would become other bytes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// Bytes of rows, uncompressed, that a row group should have, and its bounds in rows.
 const ROW_GROUP_BYTES: usize = 32 << 20;
@@ -136,7 +136,7 @@ pub(super) fn writer(
     AsyncArrowWriter::try_new(upload, schema.clone(), Some(properties.build()))
 }
 
-/// Floats split into streams of their bytes, which zstd presses better; dictionaries for strings alone.
+/// Integers as differences; dictionaries for strings alone.
 fn properties(schema: &SchemaRef, compression_level: i32) -> Result<WriterPropertiesBuilder, ParquetError> {
     let group_rows = (ROW_GROUP_BYTES / row_bytes(schema)).clamp(ROW_GROUP_ROWS.0, ROW_GROUP_ROWS.1);
     let mut properties = WriterProperties::builder()
@@ -144,10 +144,10 @@ fn properties(schema: &SchemaRef, compression_level: i32) -> Result<WriterProper
         .set_created_by(format!("lamcat {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(group_rows))
         .set_dictionary_enabled(false);
+    properties = outputs::with_floats(properties, schema)?;
     for column in ArrowSchemaConverter::new().convert(schema)?.columns() {
         let path = column.path().clone();
         properties = match column.physical_type() {
-            Type::FLOAT | Type::DOUBLE => properties.set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),
             Type::INT32 | Type::INT64 => properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
             Type::BYTE_ARRAY => properties.set_column_dictionary_enabled(path, true),
             _ => properties,

@@ -10,10 +10,12 @@
 //! - [`WholeOutputs`] makes a query's sink (`COPY`, `INSERT`, `lamcat sql -o`) put its files in place after the last row:
 //!   DataFusion's own sinks finish the files that they have begun also when the query fails.
 //! - [`SpillFactory`] makes the files that large queries spill to; they have no name, so that they end with the process.
+//! - [`with_floats`] and its kin say how Parquet files of ours have their floats.
 //!
 //! What a process leaves that was killed has a name that says so ([`is_unfinished`]) and is never listed as data;
 //! [`remove_leftovers`] removes it.
 
+mod floats;
 mod full;
 mod listing;
 mod local;
@@ -23,6 +25,7 @@ mod spill;
 mod together;
 mod uploads;
 
+pub use floats::{is_float, options_with_floats, with_floats, with_floats_split};
 pub use full::{cannot_write, is_disk_full};
 pub use local::LocalStore;
 pub use new_file::{NewFile, abandon_all, is_unfinished, remove_leftovers, write_whole};

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Changes when the same job would write other bytes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Order of the map of the sky; also the finest at which tiles can be chosen.
 const SKYMAP_ORDER: u8 = 8;
 

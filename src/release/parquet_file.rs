@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::{
     array::RecordBatch,
     compute::BatchCoalescer,
-    datatypes::{DataType, Schema, SchemaRef},
+    datatypes::{Schema, SchemaRef},
 };
 use datafusion::parquet::{
     basic::{Compression, Encoding, ZstdLevel},
@@ -14,17 +14,19 @@ use datafusion::parquet::{
         metadata::{KeyValue, SortingColumn},
         properties::{EnabledStatistics, WriterProperties},
     },
-    schema::types::ColumnPath,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    catalogue::HEALPIX_COLUMN,
+    catalogue::{HEALPIX_COLUMN, ID_COLUMN},
     row_groups::RowGroups,
     storage::Storage,
     upload::{Upload, Uploaded},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    outputs::with_floats_split,
+};
 
 /// Rows to a row group.
 const ROW_GROUP_ROWS: usize = 100_000;
@@ -92,7 +94,8 @@ impl TableWriter {
         let upload = Upload::new(storage.store().clone(), storage.path(path));
         let shown = storage.shown(path);
         let schema = &with_metadata(schema, metadata);
-        let groups = RowGroups::new(schema.clone(), properties(schema, metadata, effort), ROW_GROUP_ROWS, upload);
+        let groups = properties(schema, metadata, effort)
+            .and_then(|properties| RowGroups::new(schema.clone(), properties, ROW_GROUP_ROWS, upload));
         let groups = groups.map_err(|e| failed(&shown, e))?;
         let coalescer = BatchCoalescer::new(schema.clone(), BATCH_ROWS);
         Ok(Self { groups, coalescer, path: path.to_owned(), shown, rows: 0 })
@@ -140,7 +143,7 @@ fn failed(file: &str, e: ParquetError) -> Error {
 }
 
 /// Compressed; floats by bytes of like significance; what is sorted as differences; pages that can be skipped.
-fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> WriterProperties {
+fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> Result<WriterProperties, ParquetError> {
     let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
     let mut builder = WriterProperties::builder()
         .set_compression(effort.compression())
@@ -154,27 +157,18 @@ fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> W
         builder = builder.set_statistics_enabled(EnabledStatistics::Chunk);
         builder = builder.set_column_statistics_enabled(HEALPIX_COLUMN.into(), EnabledStatistics::Page);
     }
-    for (i, field) in schema.fields().iter().enumerate() {
-        let (path, values) = match field.data_type() {
-            DataType::FixedSizeList(item, _) => {
-                let parts = vec![field.name().clone(), "list".to_owned(), item.name().clone()];
-                (ColumnPath::new(parts), item.data_type())
-            }
-            other => (ColumnPath::from(field.name().as_str()), other),
-        };
-        if values.is_floating() {
-            builder = builder.set_column_dictionary_enabled(path.clone(), false);
-            builder = builder.set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
-        } else if field.name() == HEALPIX_COLUMN || field.name() == "source_id" {
-            builder = builder.set_column_dictionary_enabled(path.clone(), false);
-            builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        }
-        if i == 0 && field.name() == HEALPIX_COLUMN {
-            let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
-            builder = builder.set_sorting_columns(Some(vec![sorted]));
+    for column in [HEALPIX_COLUMN, ID_COLUMN] {
+        if schema.field_with_name(column).is_ok_and(|field| field.data_type().is_integer()) {
+            builder = builder.set_column_dictionary_enabled(column.into(), false);
+            builder = builder.set_column_encoding(column.into(), Encoding::DELTA_BINARY_PACKED);
         }
     }
-    builder.build()
+    if schema.fields().first().is_some_and(|field| field.name() == HEALPIX_COLUMN) {
+        let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
+        builder = builder.set_sorting_columns(Some(vec![sorted]));
+    }
+    // Row groups without NaN keep what they say of their floats: it is right, and readers look for positions by it.
+    Ok(with_floats_split(builder, schema)?.build())
 }
 
 /// A file without rows: the schema and the metadata.
@@ -183,9 +177,9 @@ fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> W
 /// If Parquet cannot have a column of the schema.
 pub fn schema_file(schema: &SchemaRef, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
     let schema = &with_metadata(schema, metadata);
-    let properties = properties(schema, metadata, Effort::Published);
-    let mut bytes = Vec::new();
     let named = |e| failed("_common_metadata", e);
+    let properties = properties(schema, metadata, Effort::Published).map_err(named)?;
+    let mut bytes = Vec::new();
     let writer = datafusion::parquet::arrow::ArrowWriter::try_new(&mut bytes, Arc::clone(schema), Some(properties));
     writer.map_err(named)?.close().map_err(named)?;
     Ok(bytes)

@@ -9,8 +9,8 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, RecordBatch},
-    datatypes::SchemaRef,
+    array::{Array, ArrayRef, AsArray, RecordBatch},
+    datatypes::{DataType, Float16Type, Float32Type, Float64Type, SchemaRef},
 };
 use datafusion::parquet::{
     arrow::{
@@ -20,6 +20,8 @@ use datafusion::parquet::{
     errors::{ParquetError, Result},
     file::{properties::WriterProperties, writer::SerializedFileWriter},
 };
+
+use half::f16;
 
 use super::upload::{Upload, Uploaded};
 
@@ -92,7 +94,9 @@ impl RowGroups {
         let mut group = self.file.next_row_group()?;
         for (field, arrays) in self.schema.fields().iter().zip(arrays) {
             let mut writers: Vec<ArrowColumnWriter> = Vec::new();
+            let mut is_misleading = false;
             for array in arrays {
+                is_misleading |= has_nan(&array);
                 for (number, leaf) in compute_leaves(field, &array)?.iter().enumerate() {
                     if number == writers.len() {
                         let none = || ParquetError::General(format!("{} has too many leaves", field.name()));
@@ -102,7 +106,13 @@ impl RowGroups {
                 }
             }
             for writer in writers {
-                writer.close()?.append_to_row_group(&mut group)?;
+                let mut chunk = writer.close()?;
+                if is_misleading {
+                    let close = chunk.close_mut();
+                    close.metadata = close.metadata.clone().into_builder().clear_statistics().build()?;
+                    close.column_index = None;
+                }
+                chunk.append_to_row_group(&mut group)?;
             }
             self.upload.put(self.outbox.take()).await?;
             // A row group takes a second; others want to go on meanwhile.
@@ -118,6 +128,20 @@ impl RowGroups {
         self.rows = 0;
         let of = |column| rows.iter().map(|batch| batch.column(column).clone()).collect();
         (0..self.schema.fields().len()).map(of).collect()
+    }
+}
+
+/// Whether a float among the values of a column, or of its lists, is NaN. The least and greatest value of such a column would
+/// leave it out, while most engines take it for greater than every number.
+fn has_nan(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan),
+        DataType::Float64 => array.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan),
+        DataType::Float16 => array.as_primitive::<Float16Type>().iter().flatten().any(f16::is_nan),
+        DataType::FixedSizeList(..) => has_nan(array.as_fixed_size_list().values()),
+        DataType::List(_) => array.as_list::<i32>().iter().flatten().any(|list| has_nan(&list)),
+        DataType::Struct(_) => array.as_struct().columns().iter().any(has_nan),
+        _ => false,
     }
 }
 
@@ -148,10 +172,13 @@ impl Write for Outbox {
 #[cfg(test)]
 mod tests {
     use arrow::{
-        array::{FixedSizeListArray, Float32Array, Int64Array, StringArray},
+        array::{FixedSizeListArray, Float32Array, Float64Array, Int64Array, StringArray},
         datatypes::{DataType, Field},
     };
-    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::{
+        arrow::ArrowWriter,
+        file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader},
+    };
     use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
     use sha2::{Digest, Sha256};
 
@@ -190,5 +217,35 @@ mod tests {
             assert_eq!(uploaded.bytes, bytes.len() as u64);
             assert_eq!(uploaded.sha256, format!("{:x}", Sha256::digest(&bytes)));
         }
+    }
+
+    #[tokio::test]
+    async fn row_groups_with_nan_say_nothing_of_their_floats() {
+        let (store, path) = (Arc::new(InMemory::new()), Path::from("rows.parquet"));
+        let rows = |x: [f64; 2], second: f32| {
+            let item = Arc::new(Field::new("item", DataType::Float32, true));
+            let list = FixedSizeListArray::new(item, 1, Arc::new(Float32Array::from(vec![0.5, second])), None);
+            let columns: [(&str, ArrayRef); 3] = [
+                ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+                ("x", Arc::new(Float64Array::from(x.to_vec()))),
+                ("list", Arc::new(list)),
+            ];
+            RecordBatch::try_from_iter(columns).unwrap()
+        };
+        let groups = [rows([1.0, 2.0], 1.0), rows([1.0, f64::NAN], 1.0), rows([1.0, 2.0], f32::NAN)];
+        let upload = Upload::new(store.clone(), path.clone());
+        let mut file = RowGroups::new(groups[0].schema(), WriterProperties::default(), 2, upload).unwrap();
+        for group in groups {
+            file.push(group).await.unwrap();
+        }
+        file.finish().await.unwrap();
+        let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
+        let footer = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+        let said = footer.row_groups().iter().map(|group| {
+            let said = |c: &ColumnChunkMetaData| (c.statistics().is_some(), c.column_index_offset().is_some());
+            group.columns().iter().map(said).collect::<Vec<_>>()
+        });
+        let (yes, no) = ((true, true), (false, false));
+        assert_eq!(said.collect::<Vec<_>>(), [[yes, yes, yes], [yes, no, yes], [yes, yes, no]]);
     }
 }

@@ -39,6 +39,7 @@ mod options;
 mod outputs;
 mod paper;
 mod parity;
+mod parquet_floats;
 mod pipeline_files;
 mod pipeline_keys;
 mod pipeline_queries;

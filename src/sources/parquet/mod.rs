@@ -3,49 +3,43 @@
 //! The least and greatest value that a Parquet file gives for a column of floats leave NaN out, while in comparisons of SQL it is
 //! greater than every number. So files, row groups and pages are not skipped by such values where a NaN among the rows would
 //! be found, nor is a column taken to be constant by them: no bound of one side is looked up in them, but `=`, `IN` and bounds
-//! on both sides are, which no NaN meets.
+//! on both sides are, which no NaN meets. What is written has no such values of floats, so that no other reader is misled.
 
+mod footers;
 mod nan;
+mod source;
 
-use std::{any::Any, collections::HashMap, fmt, sync::Arc};
+use std::{any::Any, collections::HashMap, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::Session,
-    common::{DataFusionError, GetExt, Result, Statistics, stats::Precision, tree_node::TreeNodeRecursion},
-    config::ConfigOptions,
+    common::{DataFusionError, GetExt, Result, Statistics, stats::Precision},
     datasource::{
         file_format::{
             FileFormat, FileFormatFactory, FileMeta,
             file_compression_type::FileCompressionType,
             parquet::{ParquetFormat, ParquetFormatFactory},
         },
-        listing::PartitionedFile,
         physical_plan::{
-            FileOpener, FileScanConfig, FileScanConfigBuilder, FileSinkConfig, FileSource,
-            parquet::metadata::DFParquetMetadata,
+            FileScanConfig, FileScanConfigBuilder, FileSinkConfig, FileSource, parquet::metadata::DFParquetMetadata,
         },
         source::DataSourceExec,
         table_schema::TableSchema,
     },
-    physical_expr::{EquivalenceProperties, LexOrdering, LexRequirement, PhysicalSortExpr},
-    physical_plan::{
-        DisplayFormatType, ExecutionPlan, PhysicalExpr, SortOrderPushdownResult,
-        filter_pushdown::{FilterPushdownPropagation, PushedDown},
-        metrics::ExecutionPlanMetricsSet,
-        projection::ProjectionExprs,
-    },
+    physical_expr::{LexOrdering, LexRequirement},
+    physical_plan::ExecutionPlan,
 };
-use datafusion_datasource::morsel::Morselizer;
 use futures::{StreamExt, TryStreamExt, stream};
-use nan::{is_one_of_two_bounds, is_safe};
 use object_store::{ObjectMeta, ObjectStore};
+use source::{careful, inner};
 
 use super::{
     archive::display_path,
     merge::{check_unique, merged},
 };
+use crate::outputs::options_with_floats;
 
 /// DataFusion's format of Parquet, with care for NaN.
 #[derive(Debug)]
@@ -177,9 +171,8 @@ impl FileFormat for CarefulParquet {
     }
 
     async fn create_physical_plan(&self, state: &dyn Session, conf: FileScanConfig) -> Result<Arc<dyn ExecutionPlan>> {
-        let source = conf.file_source().clone();
-        let inner = source.downcast_ref::<CarefulSource>().map_or_else(|| source.clone(), |careful| careful.0.clone());
-        let conf = FileScanConfigBuilder::from(conf).with_source(inner).build();
+        let source = inner(conf.file_source());
+        let conf = FileScanConfigBuilder::from(conf).with_source(source).build();
         let plan = self.0.create_physical_plan(state, conf).await?;
         let exec: &dyn Any = plan.as_ref();
         let Some(conf) =
@@ -198,125 +191,14 @@ impl FileFormat for CarefulParquet {
         conf: FileSinkConfig,
         order: Option<LexRequirement>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.0.create_writer_physical_plan(input, state, conf, order).await
+        let Some(parquet) = self.0.downcast_ref::<ParquetFormat>() else {
+            return self.0.create_writer_physical_plan(input, state, conf, order).await;
+        };
+        let options = options_with_floats(parquet.options(), conf.output_schema())?;
+        ParquetFormat::default().with_options(options).create_writer_physical_plan(input, state, conf, order).await
     }
 
     fn file_source(&self, table_schema: TableSchema) -> Arc<dyn FileSource> {
         careful(self.0.file_source(table_schema))
-    }
-}
-
-fn careful(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-    Arc::new(CarefulSource(source))
-}
-
-/// A scan that is told only of filters which no NaN meets.
-#[derive(Clone)]
-struct CarefulSource(Arc<dyn FileSource>);
-
-impl FileSource for CarefulSource {
-    fn create_file_opener(
-        &self,
-        store: Arc<dyn ObjectStore>,
-        config: &FileScanConfig,
-        partition: usize,
-    ) -> Result<Arc<dyn FileOpener>> {
-        self.0.create_file_opener(store, config, partition)
-    }
-
-    fn create_morselizer(
-        &self,
-        store: Arc<dyn ObjectStore>,
-        config: &FileScanConfig,
-        partition: usize,
-    ) -> Result<Box<dyn Morselizer>> {
-        self.0.create_morselizer(store, config, partition)
-    }
-
-    fn table_schema(&self) -> &TableSchema {
-        self.0.table_schema()
-    }
-
-    fn with_batch_size(&self, rows: usize) -> Arc<dyn FileSource> {
-        careful(self.0.with_batch_size(rows))
-    }
-
-    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
-        self.0.filter()
-    }
-
-    fn projection(&self) -> Option<&ProjectionExprs> {
-        self.0.projection()
-    }
-
-    fn metrics(&self) -> &ExecutionPlanMetricsSet {
-        self.0.metrics()
-    }
-
-    fn file_type(&self) -> &str {
-        self.0.file_type()
-    }
-
-    fn fmt_extra(&self, t: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        self.0.fmt_extra(t, f)
-    }
-
-    fn supports_repartitioning(&self) -> bool {
-        self.0.supports_repartitioning()
-    }
-
-    fn repartitioned(
-        &self,
-        partitions: usize,
-        min_bytes: usize,
-        ordering: Option<LexOrdering>,
-        config: &FileScanConfig,
-    ) -> Result<Option<FileScanConfig>> {
-        self.0.repartitioned(partitions, min_bytes, ordering, config)
-    }
-
-    fn try_pushdown_filters(
-        &self,
-        filters: Vec<Arc<dyn PhysicalExpr>>,
-        config: &ConfigOptions,
-    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        let schema = self.table_schema().table_schema();
-        let told: Vec<bool> = filters.iter().map(|f| is_safe(f, schema) || is_one_of_two_bounds(f, &filters)).collect();
-        let safe: Vec<_> = filters.iter().zip(&told).filter(|(_, told)| **told).map(|(f, _)| f.clone()).collect();
-        if safe.is_empty() {
-            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters.len()]));
-        }
-        let inner = self.0.try_pushdown_filters(safe, config)?;
-        let mut answers = inner.filters.into_iter();
-        let answers =
-            told.iter().map(|told| if *told { answers.next().unwrap_or(PushedDown::No) } else { PushedDown::No });
-        let result = FilterPushdownPropagation::with_parent_pushdown_result(answers.collect());
-        Ok(match inner.updated_node {
-            Some(node) => result.with_updated_node(careful(node)),
-            None => result,
-        })
-    }
-
-    fn try_pushdown_sort(
-        &self,
-        order: &[PhysicalSortExpr],
-        properties: &EquivalenceProperties,
-    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
-        Ok(self.0.try_pushdown_sort(order, properties)?.map(careful))
-    }
-
-    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
-        self.0.reorder_files(files)
-    }
-
-    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
-        Ok(self.0.try_pushdown_projection(projection)?.map(careful))
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.0.apply_expressions(f)
     }
 }

@@ -15,9 +15,7 @@ use datafusion::{
 
 /// Whether rows with NaN never meet a filter, or it has no columns of floats.
 pub(super) fn is_safe(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
-    let is_float = |column: &Column| schema.field_with_name(column.name()).map_or(true, |f| has_floats(f.data_type()));
-    // A filter that is made while the query runs has its columns too.
-    if !collect_columns(filter).iter().any(is_float) {
+    if !has_float_columns(filter, schema) {
         return true;
     }
     let expr: &dyn Any = filter.as_ref();
@@ -33,6 +31,12 @@ pub(super) fn is_safe(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
     }
     expr.downcast_ref::<IsNullExpr>().is_some_and(|e| is_column(e.arg()))
         || expr.downcast_ref::<IsNotNullExpr>().is_some_and(|e| is_column(e.arg()))
+}
+
+/// Whether a filter looks at floats. One that is made while the query runs has its columns too.
+pub(super) fn has_float_columns(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
+    let is_float = |column: &Column| schema.field_with_name(column.name()).map_or(true, |f| has_floats(f.data_type()));
+    collect_columns(filter).iter().any(is_float)
 }
 
 fn has_floats(data_type: &DataType) -> bool {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use datafusion::parquet::{
-    arrow::{ArrowSchemaConverter, ArrowWriter},
-    basic::{Compression, Encoding, Type, ZstdLevel},
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
     errors::ParquetError,
     file::properties::WriterProperties,
 };
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    outputs::{NewFile, cannot_write, remove_leftovers},
+    outputs::{NewFile, cannot_write, remove_leftovers, with_floats},
 };
 
 /// Rows that are made and encoded at once. Equal batches make equal files, however many threads there are.
@@ -88,17 +88,11 @@ fn write(
     writer.into_inner().map_err(failed)
 }
 
-/// Floats split into streams of their bytes, which zstd presses better.
 fn properties() -> Result<WriterProperties, ParquetError> {
-    let mut properties = WriterProperties::builder()
+    let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_created_by(format!("lamcat {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_dictionary_enabled(false);
-    for column in ArrowSchemaConverter::new().convert(&schema())?.columns() {
-        if matches!(column.physical_type(), Type::FLOAT | Type::DOUBLE) {
-            properties = properties.set_column_encoding(column.path().clone(), Encoding::BYTE_STREAM_SPLIT);
-        }
-    }
-    Ok(properties.build())
+    Ok(with_floats(properties, &schema())?.build())
 }
