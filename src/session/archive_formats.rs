@@ -6,7 +6,7 @@ use datafusion::{
     catalog::Session,
     common::{GetExt, Result},
     datasource::{
-        file_format::{FileFormat, FileFormatFactory},
+        file_format::{FileFormat, FileFormatFactory, arrow::ArrowFormatFactory, json::JsonFormatFactory},
         provider::DefaultTableFactory,
     },
     execution::SessionState,
@@ -15,7 +15,7 @@ use datafusion::{
 use crate::{
     error::{Error, ErrorKind},
     planner::LamcatOptions,
-    sources::{ArchiveFileFormat, ArchiveFormat, CarefulParquetFactory, OnError},
+    sources::{ArchiveFileFormat, ArchiveFormat, CarefulParquetFactory, OnError, TableChoice},
 };
 
 /// The one option of such tables.
@@ -37,6 +37,9 @@ impl GetExt for Factory {
 
 impl FileFormatFactory for Factory {
     fn create(&self, state: &dyn Session, options: &HashMap<String, String>) -> Result<Arc<dyn FileFormat>> {
+        if let Some(writer) = writer(self.format, state, options)? {
+            return Ok(Arc::new(ArchiveFileFormat::new(self.format, on_error(state)?).with_writer(writer)));
+        }
         let mut setting = on_error(state)?;
         // DataFusion puts "format." before keys without a prefix.
         let keys = options.keys().map(|key| key.strip_prefix("format.").unwrap_or(key));
@@ -55,8 +58,30 @@ impl FileFormatFactory for Factory {
     }
 }
 
+/// What writes files of a format, by a table's options; `None` if lamcat writes none.
+fn writer(
+    format: ArchiveFormat,
+    state: &dyn Session,
+    options: &HashMap<String, String>,
+) -> Result<Option<Arc<dyn FileFormat>>> {
+    match format {
+        ArchiveFormat::Json => JsonFormatFactory::new().create(state, options).map(Some),
+        ArchiveFormat::Arrow => ArrowFormatFactory::new().create(state, options).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The format of files that a quoted path names.
+pub(super) fn of_path(format: ArchiveFormat, state: &dyn Session, choice: TableChoice) -> Result<Arc<dyn FileFormat>> {
+    let mut of_files = ArchiveFileFormat::new(format, on_error(state)?).with_choice(choice);
+    if let Some(writer) = writer(format, state, &HashMap::new())? {
+        of_files = of_files.with_writer(writer);
+    }
+    Ok(Arc::new(of_files))
+}
+
 /// What becomes of malformed values in this session.
-pub(super) fn on_error(state: &dyn Session) -> Result<OnError> {
+fn on_error(state: &dyn Session) -> Result<OnError> {
     let options = state.config().options().extensions.get::<LamcatOptions>();
     Ok(options.map_or(Ok(OnError::Fail), |o| o.on_error.parse())?)
 }

@@ -11,7 +11,7 @@ use datafusion::{
 /// A plan that writes Arrow files with values in the place of dictionaries; another plan is as it was.
 pub(super) fn decoded_in_files(plan: LogicalPlan) -> Result<LogicalPlan> {
     match plan {
-        LogicalPlan::Copy(copy) if copy.file_type.get_ext() == "arrow" => {
+        LogicalPlan::Copy(copy) if ["arrow", "feather"].contains(&copy.file_type.get_ext().as_str()) => {
             let input = Arc::new(without_dictionaries(copy.input.as_ref().clone())?);
             Ok(LogicalPlan::Copy(CopyTo { input, ..copy }))
         }

@@ -5,14 +5,14 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use datafusion::{common::Result, datasource::file_format::FileFormat, execution::SessionState};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::{archive_formats, old_arrow};
+use super::archive_formats;
 use crate::{
     error::{Error, ErrorKind},
-    sources::{ArchiveFileFormat, ArchiveFormat, COMPRESSED, TableChoice, display_path},
+    sources::{ArchiveFormat, COMPRESSED, TableChoice, display_path, refuse_web_page},
 };
 
 /// Bytes that are looked at.
-const LOOKED_AT: u64 = 64;
+const LOOKED_AT: u64 = 2048;
 
 /// A format as a name or the first bytes say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,26 +45,16 @@ pub(super) async fn format_of(
         None => (of_bytes(store, first).await?, String::new()),
     };
     match said {
-        Said::Archive(format) => {
-            let format = ArchiveFileFormat::new(format, archive_formats::on_error(state)?);
-            Ok(Arc::new(format.with_choice(choice)))
-        }
+        Said::Archive(format) => archive_formats::of_path(format, state, choice),
         Said::Other(name) => {
             let unknown = || {
                 Error::new(ErrorKind::Input, format!("lamcat does not read {name} files"))
                     .at("file", display_path(store, first))
             };
             let factory = state.get_file_format_factory(name).ok_or_else(unknown)?;
-            if name == "arrow" {
-                old_arrow::refuse(store, files).await?;
-            }
             let mut options = HashMap::new();
             if !compression.is_empty() {
                 options.insert("format.compression".to_owned(), compression);
-            }
-            if name == "json" {
-                // The types are those of all rows: one that does not fit the first ones would be read as what it is not.
-                options.insert("format.schema_infer_max_rec".to_owned(), usize::MAX.to_string());
             }
             factory.create(state, &options)
         }
@@ -81,8 +71,6 @@ fn of_name(name: &str) -> Option<(Said, String)> {
     let stem = &lower[..lower.len() - compression.len()];
     let format = match Path::new(stem).extension()?.to_str()? {
         "parquet" | "parq" | "pq" => "parquet",
-        "json" | "jsonl" | "ndjson" => "json",
-        "arrow" | "feather" => "arrow",
         "avro" => "avro",
         _ => return None,
     };
@@ -98,16 +86,18 @@ fn of_name(name: &str) -> Option<(Said, String)> {
 
 /// The format that a file's first bytes say, where its name says none.
 async fn of_bytes(store: &Arc<dyn ObjectStore>, file: &ObjectMeta) -> Result<Said> {
-    const BEGINS: [(&[u8], Said); 7] = [
+    const BEGINS: [(&[u8], Said); 8] = [
         (b"PAR1", Said::Other("parquet")),
-        (b"ARROW1", Said::Other("arrow")),
-        (b"{\"", Said::Other("json")),
+        (b"ARROW1", Said::Archive(ArchiveFormat::Arrow)),
+        (b"\xff\xff\xff\xff", Said::Archive(ArchiveFormat::Arrow)),
+        (b"{\"", Said::Archive(ArchiveFormat::Json)),
         (b"SIMPLE  =", Said::Archive(ArchiveFormat::Fits)),
         (b"# %ECSV", Said::Archive(ArchiveFormat::Ecsv)),
         (b"<VOTABLE", Said::Archive(ArchiveFormat::VoTable)),
         (b"<?xml", Said::Archive(ArchiveFormat::VoTable)),
     ];
     let begin = store.get_range(&file.location, 0..file.size.min(LOOKED_AT)).await?;
+    refuse_web_page(&begin).map_err(|e| e.at("file", display_path(store, file)))?;
     let begin = begin.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&begin);
     if let Some((_, said)) = BEGINS.into_iter().find(|(begins, _)| begin.starts_with(begins)) {
         return Ok(said);

@@ -18,7 +18,6 @@ mod locations;
 mod lookup;
 mod many_files;
 mod named_arguments;
-mod old_arrow;
 mod path_tables;
 mod retrying;
 mod stores;

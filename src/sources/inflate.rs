@@ -53,7 +53,10 @@ impl Compression {
 }
 
 /// The bytes as they are, or inflated if they begin as a compressed file does.
-pub(super) fn inflated(bytes: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send>> {
+///
+/// # Errors
+/// If they cannot be read.
+pub fn inflated(bytes: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send>> {
     let mut bytes = BufReader::with_capacity(COMPRESSED_BYTES, bytes);
     match Compression::of(bytes.fill_buf()?) {
         None => Ok(Box::new(bytes)),
@@ -68,12 +71,18 @@ impl<T: Read + Seek + Send + std::fmt::Debug> ReadSeek for T {}
 /// The same of a file that is read from any place. Of a compressed one, what has been inflated stays in a file without a name,
 /// as far as it has been read.
 pub(super) fn inflated_file(mut bytes: Box<dyn ReadSeek>) -> Result<Box<dyn ReadSeek>> {
-    let mut begin = Vec::new();
-    bytes.by_ref().take(8).read_to_end(&mut begin)?;
-    bytes.seek(SeekFrom::Start(0))?;
+    let begin = beginning(bytes.as_mut(), 8)?;
     let Some(compression) = Compression::of(&begin) else { return Ok(bytes) };
     let source = compression.inflate(BufReader::with_capacity(COMPRESSED_BYTES, bytes))?;
     Ok(Box::new(Inflated { source, file: tempfile::tempfile()?, length: 0, at: 0 }))
+}
+
+/// The first bytes of a file, which is then to be read from its beginning.
+pub(super) fn beginning(bytes: &mut dyn ReadSeek, length: u64) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    bytes.take(length).read_to_end(&mut start)?;
+    bytes.seek(SeekFrom::Start(0))?;
+    Ok(start)
 }
 
 struct Inflated {

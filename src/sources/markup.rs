@@ -12,7 +12,7 @@ const PAGE: [&[u8]; 5] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<sc
 ///
 /// # Errors
 /// If it is one.
-pub(super) fn refuse_web_page(start: &[u8]) -> Result<()> {
+pub fn refuse_web_page(start: &[u8]) -> Result<()> {
     if !is_web_page(start) {
         return Ok(());
     }

@@ -35,7 +35,16 @@ pub fn merged(files: &[FileColumns], guessed: bool) -> Result<Schema> {
         }
     }
     let metadata = files.first().map(|(_, schema)| schema.metadata().clone()).unwrap_or_default();
-    Ok(Schema::new_with_metadata(fields.into_iter().map(|(field, _)| field).collect::<Vec<_>>(), metadata))
+    let fields = fields.into_iter().map(|(field, _)| {
+        let is_known = field.is_nullable() || !has_nulls(&field, files);
+        if is_known { field } else { Arc::new(field.as_ref().clone().with_nullable(true)) }
+    });
+    Ok(Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata))
+}
+
+/// Whether a column is NULL in rows of a file: it may be there, or the file lacks it.
+fn has_nulls(field: &Field, files: &[FileColumns]) -> bool {
+    files.iter().any(|(_, schema)| schema.field_with_name(field.name()).map_or(true, Field::is_nullable))
 }
 
 /// Checks that no column has the name of another.

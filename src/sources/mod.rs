@@ -1,6 +1,7 @@
 //! Files in the field's formats to Arrow tables.
 
 mod archive;
+mod arrow_file;
 mod big_endian;
 mod cells;
 mod choice;
@@ -9,6 +10,7 @@ mod encoding;
 mod fits;
 mod fold;
 mod inflate;
+mod json;
 mod markup;
 mod merge;
 mod on_error;
@@ -18,11 +20,13 @@ mod sample;
 mod text;
 mod votable;
 
-pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, display_path};
+pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, display_path, file_bytes};
+pub use arrow_file::ArrowTable;
 pub use choice::TableChoice;
 pub use fits::FitsTable;
 pub use fold::Fold;
-pub use inflate::{COMPRESSED, ReadSeek};
+pub use inflate::{COMPRESSED, ReadSeek, inflated};
+pub use markup::refuse_web_page;
 pub use merge::{FileColumns, check_unique, merged};
 pub use on_error::OnError;
 pub use parquet::{CarefulParquet, CarefulParquetFactory, is_parquet};

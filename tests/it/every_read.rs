@@ -22,7 +22,7 @@ const ROWS: usize = 3000;
 async fn files() -> InMemory {
     let folder = tempfile::tempdir().unwrap();
     let session = session();
-    for ending in ["parquet", "csv", "json"] {
+    for ending in ["parquet", "csv", "json", "arrow"] {
         let file = folder.path().join(format!("numbers.{ending}"));
         let query = format!("COPY (SELECT value AS n FROM generate_series(1, {ROWS})) TO '{}'", file.display());
         session.sql(&query).await.unwrap().collect().await.unwrap();
@@ -69,7 +69,7 @@ fn seeing(memory: &InMemory, fault: Option<(usize, Fault)>, retries: Retries) ->
 async fn no_step_of_reading_a_format_loses_rows_or_what_a_retry_can_do() {
     let memory = files().await;
     let wanted = (ROWS * (ROWS + 1) / 2) as i64;
-    for file in ["parquet", "csv", "json", "ecsv", "vot"].map(|ending| format!("numbers.{ending}")) {
+    for file in ["parquet", "csv", "json", "arrow", "ecsv", "vot"].map(|ending| format!("numbers.{ending}")) {
         let (session, seen) = seeing(&memory, None, never());
         assert_eq!(sum(&session, &file).await.unwrap(), wanted, "{file}");
         let (steps, mut failed) = (seen.steps(), 0);

@@ -170,6 +170,12 @@ fn queries_read_from_and_write_to_s3() {
     assert_eq!(back.lines().count(), 1001);
     assert_eq!(back, csv(&labels("lamcat-demo/stars.parquet")));
 
+    // Arrow's files are read from stores as from disks.
+    run(&mut s3(&["sql", "-c", copy, "-o", "s3://stars/in/stars.arrow"]));
+    let sums =
+        |from: &str| csv(&format!("SELECT count(*) AS n, sum(ra) AS ra, sum(bp_coefficients[3]) AS bp FROM '{from}'"));
+    assert_eq!(sums("s3://stars/in/stars.arrow"), sums("lamcat-demo/stars.parquet"));
+
     // A model that is not there is an error that names it.
     let e = fail(&mut s3(&["sql", "--model", "s3://stars/models/absent.safetensors", "-c", "SELECT 1"]));
     assert!(e.contains("cannot read the file (file s3://stars/models/absent.safetensors)"), "{e}");

@@ -1,4 +1,5 @@
-//! The archive's formats as DataFusion file formats: `STORED AS ECSV`, `FITS`, `VOTABLE`, and behind quoted paths.
+//! The archive's formats, JSON and Arrow's files as DataFusion file formats: `STORED AS ECSV`, `FITS`, `VOTABLE`, `JSON`,
+//! `ARROW`, and behind quoted paths.
 //!
 //! A file is read in blocking threads, one that fetches, inflates and cuts, and, for ECSV, several that parse; batches
 //! come in the file's order through bounded channels, so memory does not depend on the file's length.
@@ -9,16 +10,31 @@ mod format;
 mod open;
 mod source;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use arrow::datatypes::Schema;
+use datafusion::common::Result as EngineResult;
 pub use format::{ArchiveFileFormat, display_path};
 pub use source::MALFORMED;
 
-use super::{FitsTable, TableChoice, VoTable, ecsv, inflate::COMPRESSED, remark};
+use object_store::{ObjectMeta, ObjectStore};
+
+use super::{
+    ArrowTable, FitsTable, TableChoice, VoTable, ecsv,
+    inflate::{COMPRESSED, ReadSeek},
+    json, remark,
+};
 use crate::error::Result;
 
-/// A format of the Gaia archive.
+/// The bytes of a file of any store, to be read in a thread that may block.
+///
+/// # Errors
+/// If it cannot be opened.
+pub async fn file_bytes(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> EngineResult<impl ReadSeek + 'static> {
+    bytes::open(store, object, None).await
+}
+
+/// A format of the Gaia archive, or one that lamcat reads in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArchiveFormat {
     /// ECSV and CSV.
@@ -27,11 +43,15 @@ pub enum ArchiveFormat {
     Fits,
     /// VOTable.
     VoTable,
+    /// JSON, an object to a row.
+    Json,
+    /// Arrow's own files.
+    Arrow,
 }
 
 impl ArchiveFormat {
     /// Every format with the endings of its files; that of a compression may follow.
-    pub const ENDINGS: [(Self, &'static str); 10] = [
+    pub const ENDINGS: [(Self, &'static str); 15] = [
         (Self::Ecsv, "ecsv"),
         (Self::Ecsv, "csv"),
         (Self::Ecsv, "tsv"),
@@ -42,6 +62,11 @@ impl ArchiveFormat {
         (Self::VoTable, "votable"),
         (Self::VoTable, "vo"),
         (Self::VoTable, "xml"),
+        (Self::Json, "json"),
+        (Self::Json, "jsonl"),
+        (Self::Json, "ndjson"),
+        (Self::Arrow, "arrow"),
+        (Self::Arrow, "feather"),
     ];
 
     /// Its name in SQL.
@@ -51,6 +76,8 @@ impl ArchiveFormat {
             Self::Ecsv => "ecsv",
             Self::Fits => "fits",
             Self::VoTable => "votable",
+            Self::Json => "json",
+            Self::Arrow => "arrow",
         }
     }
 
@@ -65,8 +92,8 @@ impl ArchiveFormat {
         Some((format, name[stem.len() - ending.len() - 1..].to_owned()))
     }
 
-    /// The columns of a file; of type Null where nothing says what they are.
-    fn infer(self, bytes: bytes::FileBytes, path: &str, choice: &TableChoice) -> Result<Schema> {
+    /// The columns of a file; of type Null where nothing says what they are. Of JSON that is said by the first `sample` rows.
+    fn infer(self, bytes: bytes::FileBytes, path: &str, choice: &TableChoice, sample: usize) -> Result<Schema> {
         let (schema, left_out) = match self {
             Self::Ecsv => {
                 let (header, mut chunks) = ecsv::open(bytes)?;
@@ -80,6 +107,8 @@ impl ArchiveFormat {
                 let table = VoTable::read(bytes, choice)?;
                 (table.schema().as_ref().clone(), table.left_out())
             }
+            Self::Json => (json::infer(bytes, sample)?, Vec::new()),
+            Self::Arrow => (ArrowTable::read(bytes)?.schema().as_ref().clone(), Vec::new()),
         };
         for (column, type_name) in left_out {
             remark(format!("{path}: column {column} is left out, as lamcat has no type for {type_name}"));
@@ -102,6 +131,8 @@ mod tests {
         assert_eq!(of("a.FITS.bz2"), Some(("fits", ".FITS.bz2".to_owned())));
         assert_eq!(of("a.vot.xz"), Some(("votable", ".vot.xz".to_owned())));
         assert_eq!(of("a.csv.zst"), Some(("ecsv", ".csv.zst".to_owned())));
+        assert_eq!(of("a.jsonl.gz"), Some(("json", ".jsonl.gz".to_owned())));
+        assert_eq!(of("a.feather"), Some(("arrow", ".feather".to_owned())));
         for other in ["a.parquet", "csv", "a.gz", "dir/"] {
             assert!(of(other).is_none(), "{other}");
         }

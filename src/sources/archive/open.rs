@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result as OwnResult},
-    sources::{FitsTable, OnError, TableChoice, VoTable, ecsv, remark},
+    sources::{ArrowTable, FitsTable, OnError, TableChoice, VoTable, ecsv, json, remark},
 };
 
 /// What waits between the thread that reads and those that parse.
@@ -50,7 +50,7 @@ pub(super) async fn open(
     let bytes = bytes::open(store, object, Some(read.bytes.clone())).await?;
     Ok(match read.format {
         ArchiveFormat::Ecsv => records(&read, path, bytes).boxed(),
-        ArchiveFormat::Fits | ArchiveFormat::VoTable => table(read, path, bytes).boxed(),
+        _ => table(read, path, bytes).boxed(),
     })
 }
 
@@ -105,30 +105,37 @@ fn records(read: &FileRead, path: String, bytes: FileBytes) -> impl Stream<Item 
     sliced(batches, read.batch_rows)
 }
 
-/// The rows of a FITS table or VOTable.
+/// Sends all batches, as long as somebody takes them.
+fn all(
+    batches: impl Iterator<Item = OwnResult<RecordBatch>>,
+    send: impl Fn(OwnResult<RecordBatch>) -> OwnResult<bool>,
+) -> OwnResult<()> {
+    for batch in batches {
+        if !send(batch)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a table of another format.
 fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = Result<RecordBatch>> {
     let (schema, malformed, name) = (read.schema, read.malformed, path.clone());
-    let (on_error, format, choice) = (read.on_error, read.format, read.choice);
+    let (on_error, format, choice, batch_rows) = (read.on_error, read.format, read.choice, read.batch_rows);
     let batches = produced(move |sender| {
         let wanted = |column: &str| schema.index_of(column).is_ok();
         let send = |batch: OwnResult<RecordBatch>| {
             let batch = batch.and_then(|batch| conform(&batch, &schema, on_error))?;
             Ok::<_, Error>(sender.blocking_send(Ok(batch)).is_ok())
         };
-        if format == ArchiveFormat::Fits {
-            for batch in FitsTable::read(bytes, &name, &choice)?.select(wanted) {
-                if !send(batch)? {
-                    break;
-                }
-            }
-            return Ok(());
-        }
-        let mut table = VoTable::read(bytes, &choice)?.on_error(on_error).select(wanted);
-        for batch in table.by_ref() {
-            if !send(batch)? {
-                break;
-            }
-        }
+        let table = match format {
+            ArchiveFormat::Fits => return all(FitsTable::read(bytes, &name, &choice)?.select(wanted), send),
+            ArchiveFormat::Arrow => return all(ArrowTable::read(bytes)?.batches(wanted)?, send),
+            ArchiveFormat::Json => return all(json::batches(bytes, &schema, batch_rows)?, send),
+            ArchiveFormat::VoTable | ArchiveFormat::Ecsv => VoTable::read(bytes, &choice)?,
+        };
+        let mut table = table.on_error(on_error).select(wanted);
+        all(table.by_ref(), send)?;
         malformed.add(table.malformed());
         if let Some(overflow) = table.overflow() {
             remark(format!("{name}: {overflow}"));

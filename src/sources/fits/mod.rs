@@ -23,7 +23,8 @@ use header::Header;
 
 use super::{
     choice::TableChoice,
-    inflate::{ReadSeek, inflated_file},
+    inflate::{ReadSeek, beginning, inflated_file},
+    markup::refuse_web_page,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,6 +33,9 @@ const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 8 << 20;
 /// A batch's lists are read at once if they lie within so many times their own length, else one by one.
 const SPREAD: u64 = 8;
+
+/// Bytes in which a file that is no FITS file says what it is.
+const LOOKED_AT: u64 = 2048;
 
 /// A binary table of the file.
 #[derive(Debug)]
@@ -85,6 +89,8 @@ impl FitsTable {
 
     fn read_headers(bytes: Box<dyn ReadSeek>, path: &str, choice: &TableChoice) -> Result<Self> {
         let mut bytes = inflated_file(bytes).map_err(|e| bad("the file cannot be inflated").source(e))?;
+        let start = beginning(bytes.as_mut(), LOOKED_AT).map_err(|e| bad("the file cannot be read").source(e))?;
+        refuse_web_page(&start)?;
         let tables = tables(bytes.as_mut(), choice == &TableChoice::First)?;
         let described: Vec<_> = tables.iter().map(|t| (t.number, t.name.clone(), t.schema())).collect();
         let chosen = choice.among(&described)?;

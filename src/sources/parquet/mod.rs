@@ -32,14 +32,18 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use source::{careful, inner};
 
 use super::{
     archive::display_path,
+    markup::refuse_web_page,
     merge::{check_unique, merged},
 };
 use crate::outputs::options_with_floats;
+
+/// Bytes in which a file that is not Parquet says what it is.
+const LOOKED_AT: u64 = 2048;
 
 /// DataFusion's format of Parquet, with care for NaN.
 #[derive(Debug)]
@@ -90,7 +94,14 @@ impl CarefulParquet {
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let metadata = DFParquetMetadata::new(store.as_ref(), file).with_file_metadata_cache(Some(cache));
         let name = display_path(store, file);
-        let whole = metadata.fetch_schema().await.map_err(|e| e.context(format!("file {name}")))?;
+        let whole = match metadata.fetch_schema().await {
+            Ok(whole) => whole,
+            Err(e) => {
+                let start = store.get_range(&file.location, 0..file.size.min(LOOKED_AT)).await;
+                start.map_or(Ok(()), |start| refuse_web_page(&start)).map_err(|e| e.at("file", &name))?;
+                return Err(e.context(format!("file {name}")));
+            }
+        };
         check_unique(&name, &whole)?;
         let schema = self.0.infer_schema(state, store, std::slice::from_ref(file)).await?;
         Ok(schema.as_ref().clone())
