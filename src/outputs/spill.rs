@@ -26,26 +26,45 @@ use super::cannot_write;
 const READ_BYTES: usize = 128 << 10;
 
 /// Makes spill files in the folder for temporary files (`TMPDIR`).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SpillFactory {
-    /// Bytes of all its files.
-    bytes: Arc<AtomicU64>,
+    all: Arc<All>,
+}
+
+/// What all files of a factory have in common.
+#[derive(Debug)]
+struct All {
+    bytes: AtomicU64,
+    /// Bytes that they may have.
+    most: AtomicU64,
+}
+
+impl Default for SpillFactory {
+    fn default() -> Self {
+        let most = AtomicU64::new(DEFAULT_MAX_TEMP_DIRECTORY_SIZE);
+        Self { all: Arc::new(All { bytes: AtomicU64::new(0), most }) }
+    }
 }
 
 impl SpillFactory {
     /// A manager of such files.
     #[must_use]
-    pub fn manager() -> DiskManagerBuilder {
+    pub fn manager(&self) -> DiskManagerBuilder {
         let builder = DiskManagerBuilder::default();
         // Elsewhere a file without a name could not be read while it is written.
-        if cfg!(unix) { builder.with_temp_file_factory(Arc::new(Self::default())) } else { builder }
+        if cfg!(unix) { builder.with_temp_file_factory(Arc::new(self.clone())) } else { builder }
+    }
+
+    /// Allows all its files so many bytes.
+    pub fn set_most(&self, bytes: u64) {
+        self.all.most.store(bytes, Ordering::Relaxed);
     }
 }
 
 impl TempFileFactory for SpillFactory {
     fn create_temp_file(&self, description: &str) -> Result<Arc<dyn SpillFile>> {
         let file = tempfile::tempfile().map_err(|e| cannot_spill(e).context(description.to_owned()))?;
-        let spill = Spill { file, bytes: AtomicU64::new(0), all: self.bytes.clone() };
+        let spill = Spill { file, bytes: AtomicU64::new(0), all: self.all.clone() };
         Ok(Arc::new(Handle(Arc::new(spill))))
     }
 }
@@ -61,12 +80,12 @@ fn cannot_spill(e: io::Error) -> DataFusionError {
 struct Spill {
     file: File,
     bytes: AtomicU64,
-    all: Arc<AtomicU64>,
+    all: Arc<All>,
 }
 
 impl Drop for Spill {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.all.bytes.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -116,12 +135,12 @@ struct Writer(Arc<Spill>);
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = bytes.len() as u64;
-        let all = self.0.all.fetch_add(length, Ordering::Relaxed) + length;
+        let all = self.0.all.bytes.fetch_add(length, Ordering::Relaxed) + length;
+        let most = self.0.all.most.load(Ordering::Relaxed);
         self.0.bytes.fetch_add(length, Ordering::Relaxed);
-        if all > DEFAULT_MAX_TEMP_DIRECTORY_SIZE {
-            let most = DEFAULT_MAX_TEMP_DIRECTORY_SIZE >> 30;
+        if all > most {
             return Err(io::Error::other(format!(
-                "the query's temporary rows are more than {most} GiB\nhint: SET datafusion.runtime.max_temp_directory_size = \
+                "the query's temporary rows are more than {most} bytes\nhint: SET datafusion.runtime.max_temp_directory_size = \
                  '1000G' allows more"
             )));
         }
@@ -165,8 +184,8 @@ mod tests {
         assert_eq!(whole(early).await, rows[100..]);
         assert_eq!(whole(file.read_stream().unwrap()).await, rows);
         assert_eq!((file.size(), file.path()), (Some(300_000), None));
-        assert_eq!(factory.bytes.load(Ordering::Relaxed), 300_000);
+        assert_eq!(factory.all.bytes.load(Ordering::Relaxed), 300_000);
         drop((file, writer));
-        assert_eq!(factory.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(factory.all.bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -57,7 +57,7 @@ impl Spilling {
         };
         let runtime = forgetful(&environment)
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
-            .with_disk_manager_builder(SpillFactory::manager().with_max_spill_merge_fan_in(self.merged));
+            .with_disk_manager_builder(SpillFactory::default().manager().with_max_spill_merge_fan_in(self.merged));
         let mut config = context
             .copied_config()
             .with_target_partitions(self.partitions)

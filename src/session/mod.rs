@@ -20,6 +20,7 @@ mod many_files;
 mod named_arguments;
 mod path_tables;
 mod retrying;
+mod spilling;
 mod stores;
 
 use std::sync::Arc;
@@ -80,6 +81,7 @@ pub struct Session {
     context: SessionContext,
     engine: Arc<Engine>,
     stores: Arc<LazyStores>,
+    spilled: SpillFactory,
 }
 
 /// Rows of a row group of Parquet files that queries write.
@@ -105,14 +107,15 @@ impl Session {
     /// If a function cannot be registered.
     pub fn with_engine(options: &SessionOptions, engine: Arc<Engine>) -> Result<Self> {
         let stores = options.stores.clone().unwrap_or_default();
+        let spilled = SpillFactory::default();
         let mut runtime = RuntimeEnvBuilder::new()
             .with_object_store_registry(stores.clone())
-            .with_disk_manager_builder(SpillFactory::manager())
+            .with_disk_manager_builder(spilled.manager())
             .with_cache_manager(footers::remembered(FOOTER_BYTES, &stores));
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
-        Self::assemble(config(options, &engine), runtime.build_arc()?, engine, stores)
+        Self::assemble(config(options, &engine), runtime.build_arc()?, engine, stores, spilled)
     }
 
     /// A session with tables of its own on the same engine, stores, memory and settings, whose queries are split into
@@ -124,7 +127,8 @@ impl Session {
         // A state that was built from another has this off.
         let config = self.context.copied_config().with_create_default_catalog_and_schema(true);
         let config = config.with_target_partitions(partitions);
-        Self::assemble(config, self.context.runtime_env(), self.engine.clone(), self.stores.clone())
+        let (runtime, engine, stores) = (self.context.runtime_env(), self.engine.clone(), self.stores.clone());
+        Self::assemble(config, runtime, engine, stores, self.spilled.clone())
     }
 
     fn assemble(
@@ -132,6 +136,7 @@ impl Session {
         runtime: Arc<RuntimeEnv>,
         engine: Arc<Engine>,
         stores: Arc<LazyStores>,
+        spilled: SpillFactory,
     ) -> Result<Self> {
         let state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
@@ -148,7 +153,7 @@ impl Session {
         for function in functions::all(&engine) {
             context.register_udf(function);
         }
-        Ok(Self { context, engine, stores })
+        Ok(Self { context, engine, stores, spilled })
     }
 
     /// The DataFusion context, for the DataFrame API and for registering tables.
@@ -227,6 +232,14 @@ impl Session {
         let plan = self.context.state().statement_to_plan(statement).await?;
         check_setting(&plan)?;
         comparisons::check(&plan)?;
+        // What a folder holds is looked up once for a statement, not once for the session.
+        if let Some(listings) = self.context.runtime_env().cache_manager.get_list_files_cache() {
+            listings.clear();
+        }
+        if let Some(most) = spilling::limit(&plan)? {
+            spilling::set_limit(&self.context.runtime_env(), &self.spilled, most)?;
+            return self.context.read_empty();
+        }
         let plan = dictionaries::decoded_in_files(plan)?;
         self.context.execute_logical_plan(functions::with_bases_checked(plan)?).await
     }

@@ -32,3 +32,16 @@ async fn explain_analyze_shows_the_operators_metrics() {
     }
     assert!(line.contains("batch_fill="), "{line}");
 }
+
+#[tokio::test]
+async fn spilled_rows_have_the_room_that_is_set() {
+    let options = SessionOptions { partitions: Some(1), memory_bytes: Some(20_000_000), ..SessionOptions::default() };
+    let session = Session::new(&options).unwrap();
+    let run = async |sql: &str| session.sql(sql).await.unwrap().collect().await.map(|rows| rows.len());
+    let sorted = "SELECT * FROM (SELECT value, random() AS b FROM generate_series(1, 3000000)) ORDER BY b";
+    run("SET datafusion.runtime.max_temp_directory_size = '100K'").await.unwrap();
+    let e = run(sorted).await.unwrap_err().to_string();
+    assert!(e.contains("temporary rows are more than 102400 bytes") && e.contains("max_temp_directory_size"), "{e}");
+    run("RESET datafusion.runtime.max_temp_directory_size").await.unwrap();
+    run(sorted).await.unwrap();
+}

@@ -84,9 +84,11 @@ fn spilled_rows_are_gone_however_a_query_ends() {
     let temporary = folder.path().join("temporary");
     fs::create_dir(&temporary).unwrap();
     let query = "SELECT * FROM (SELECT value AS a, random() AS b FROM generate_series(0, 40000000)) ORDER BY b";
+    let room = "SET datafusion.runtime.max_temp_directory_size = '50G'";
     for name in ["-KILL", "-TERM"] {
         let mut command = lamcat(folder.path());
-        command.env("TMPDIR", &temporary).args(["sql", "-q", "--memory", "60MB", "-c", query, "-o", "sorted.parquet"]);
+        command.env("TMPDIR", &temporary).args(["sql", "-q", "--memory", "60MB", "-c", room, "-c", query]);
+        command.args(["-o", "sorted.parquet"]);
         let process = quietly(&mut command);
         let since = Instant::now();
         // Files without a name are seen where the process has them open.
