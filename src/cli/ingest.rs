@@ -19,7 +19,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads ECSV and CSV (plain or gzip), FITS, VOTable, Parquet, HATS catalogues and folders of any of them, local or by URL.
+Reads what SQL reads: ECSV, CSV, JSON, FITS, VOTable, Parquet, Arrow, HATS catalogues, archives of such files and folders of
+them, local or by URL, and standard input as -.
 Each file becomes one Parquet file of the same name: lists of fixed size, rows in order of source_id, units and UCDs kept.
 A run that was interrupted, or killed, goes on when it is started again; what was written stays. _MD5SUM.txt beside the
 files is checked.
@@ -30,7 +31,7 @@ Examples:
   lamcat ingest xp/*.ecsv -o xp/ --columns source_id,bp_coefficients,rp_coefficients --where 'bp_n_relevant_bases > 3'")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct IngestArgs {
-    /// Files, folders, globs or URLs to read.
+    /// Files, folders, globs or URLs to read; - is standard input.
     #[arg(required = true)]
     input: Vec<String>,
     /// Folder or URL to write to; with one input file, also the name of a .parquet file.

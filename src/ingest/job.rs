@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use super::checksums::Checksums;
 use crate::{
     error::{Error, ErrorKind, Result, without_secrets},
-    session::{FoundFile, Location, Place, Session},
-    sources::{ArchiveFormat, OnError},
+    session::{FoundFile, Location, Place, Session, table_ending},
+    sources::OnError,
 };
 
 /// How files are converted, the same for all.
@@ -59,10 +59,10 @@ pub async fn plan_jobs(
 ) -> Result<Vec<FileJob>> {
     let mut found = Vec::new();
     for input in inputs {
-        let tables = tables(session, input).await.map_err(|e| io("cannot list the input", input, &e))?;
+        let tables = session.files(input).await.map_err(|e| io("cannot list the input", input, &e))?;
         if tables.is_empty() {
             return Err(Error::new(ErrorKind::Input, format!("no table is found at '{input}'")).hint(
-                "name a file, folder, glob or URL with .csv, .ecsv, .csv.gz, .fits, .vot, .xml or .parquet files",
+                "name a file, folder, glob or URL of tables, as .csv, .ecsv, .csv.gz, .fits, .vot, .parquet, or an archive of them",
             ));
         }
         found.extend(tables);
@@ -104,28 +104,15 @@ fn io(what: &str, place: &str, e: &datafusion::error::DataFusionError) -> Error 
     Error::from_datafusion(what, e).at("path", without_secrets(place))
 }
 
-/// The files at a place that are tables.
-async fn tables(session: &Session, place: &str) -> datafusion::error::Result<Vec<FoundFile>> {
-    let mut files = session.files(place).await?;
-    files.retain(|f| is_table(&f.relative));
-    Ok(files)
-}
-
-fn is_table(name: &str) -> bool {
-    let hidden = name.split('/').any(|part| part.starts_with(['_', '.']));
-    !hidden && (ArchiveFormat::of_name(name).is_some() || name.ends_with(".parquet"))
-}
-
 /// `dir/sub/name.csv.gz` as `sub/name.parquet` in the output folder.
 fn output_below(folder: &str, relative: &str) -> String {
-    let ending = ArchiveFormat::of_name(relative).map_or(".parquet".len(), |(_, ending)| ending.len());
-    let stem = &relative[..relative.len() - ending];
+    let stem = table_ending(relative).map_or(relative, |ending| &relative[..relative.len() - ending.len()]);
     Location::from(folder).join(&format!("{stem}.parquet")).exposed().to_owned()
 }
 
 async fn partners(session: &Session, options: &IngestOptions) -> Result<Option<Vec<FoundFile>>> {
     let Some(join) = &options.join else { return Ok(None) };
-    let tables = tables(session, join).await.map_err(|e| io("cannot list the files to join", join, &e))?;
+    let tables = session.files(join).await.map_err(|e| io("cannot list the files to join", join, &e))?;
     if tables.is_empty() {
         return Err(Error::new(ErrorKind::Input, format!("no table to join is found at '{join}'")));
     }
@@ -171,7 +158,6 @@ mod tests {
         assert_eq!(output_below(signed, "x.fits"), "abfss://c@a.dfs.core.windows.net/out/x.parquet?sv=1&sig=2");
         assert_eq!(suffix("dir_x/GaiaSource_000000-003111.csv.gz"), "000000-003111");
         assert_eq!(suffix("stars.fits"), "stars");
-        assert!(is_table("a.fits") && is_table("region=1/a.parquet"));
-        assert!(!is_table("_MD5SUM.txt") && !is_table("_a.parquet") && !is_table("readme.md"));
+        assert_eq!(output_below("out", "Norder=0/Npix=4.parq"), "out/Norder=0/Npix=4.parquet");
     }
 }

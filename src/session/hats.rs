@@ -19,15 +19,15 @@ use crate::{
 };
 
 /// Files that make a folder a catalogue; the second is the name of before HATS 0.3.
-const PROPERTIES: [&str; 2] = ["hats.properties", "properties"];
-const COLLECTION: &str = "collection.properties";
+pub(super) const PROPERTIES: [&str; 2] = ["hats.properties", "properties"];
+pub(super) const COLLECTION: &str = "collection.properties";
 /// In a collection, the folder of its main catalogue.
-const PRIMARY: &str = "hats_primary_table_url";
+pub(super) const PRIMARY: &str = "hats_primary_table_url";
 /// What follows the number of the pixel in the name of a leaf: an ending, or `/` if each leaf is a folder of files.
-const SUFFIX: (&str, &str) = ("hats_npix_suffix", ".parquet");
+pub(super) const SUFFIX: (&str, &str) = ("hats_npix_suffix", ".parquet");
 /// What a catalogue is: an index has its rows in a folder of its own.
-const KIND: &str = "dataproduct_type";
-const DATASET: &str = "dataset";
+pub(super) const KIND: &str = "dataproduct_type";
+pub(super) const DATASET: &str = "dataset";
 const INDEX: &str = "index";
 
 /// The leaves of a catalogue.
@@ -65,7 +65,7 @@ pub(super) async fn leaves(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) 
 }
 
 /// The folder of a collection's main catalogue, by the collection's properties.
-fn primary(collection: &Path, text: &str) -> Result<Path> {
+pub(super) fn primary(collection: &Path, text: &str) -> Result<Path> {
     let wrong =
         |message: String| Error::new(ErrorKind::Input, message).at("file", format!("{collection}/{COLLECTION}"));
     let Some(primary) = properties::value(text, PRIMARY) else {

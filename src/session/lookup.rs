@@ -2,6 +2,8 @@
 //! `train` and `eval`.
 //!
 //! - A file is itself, whatever its name; `FILE#2` and `FILE#NAME` are one of its tables.
+//! - An archive, tar or zip, is the tables in it; `ARCHIVE#NAME` are those of a name, in which there may be wildcards.
+//! - `-` is what comes on standard input, whose format its first bytes say.
 //! - A catalogue's folder is its rows: of a HATS catalogue or collection the leaves, and of a folder of releases those of the
 //!   release that `LATEST` names.
 //! - Another folder is every table in it and in folders `key=value` below it; of tables in other folders below there is a remark.
@@ -22,16 +24,21 @@ use glob::{MatchOptions, Pattern};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 use url::Url;
 
-use super::{hats, path_tables::of_store, stores::LazyStores};
+use super::{
+    bundles, hats,
+    path_tables::of_store,
+    served,
+    stores::{LazyStores, is_file_server},
+};
 use crate::{
     error::{Error, ErrorKind},
     release::{paths::LATEST, publish::Current},
-    sources::{ArchiveFormat, COMPRESSED, TableChoice, remark},
+    sources::{ArchiveFormat, Bundle, COMPRESSED, TableChoice, remark},
 };
 
 const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
 /// Endings of tables beside those of the archive's formats.
-const OTHER_ENDINGS: [&str; 9] = ["parquet", "parq", "pq", "json", "jsonl", "ndjson", "arrow", "feather", "avro"];
+const OTHER_ENDINGS: [&str; 4] = ["parquet", "parq", "pq", "avro"];
 const MATCHING: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 /// Folders that are listed at once.
@@ -102,7 +109,8 @@ fn local(name: &str) -> Result<(ListingTableUrl, Option<String>)> {
 
 /// Whether a file is of a format that may have several tables, by its name.
 fn has_tables(file: &str) -> bool {
-    matches!(ArchiveFormat::of_name(file), Some((ArchiveFormat::Fits | ArchiveFormat::VoTable, _)))
+    Bundle::of_name(file).is_some()
+        || matches!(ArchiveFormat::of_name(file), Some((ArchiveFormat::Fits | ArchiveFormat::VoTable, _)))
 }
 
 fn check_separators(name: &str) -> Result<()> {
@@ -122,6 +130,9 @@ fn check_separators(name: &str) -> Result<()> {
 
 /// Finds the files that `name` stands for.
 pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Lookup> {
+    if name == bundles::STDIN {
+        return bundles::stdin(stores).await;
+    }
     let Name { mut url, pattern, choice } = Name::new(stores, name)?;
     let store = state.runtime_env().object_store(&url)?;
     let files = if let Some(pattern) = pattern {
@@ -129,21 +140,31 @@ pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &st
         Files::Listed { objects: matching(&store, url.prefix(), &parts).await?, whole: false }
     } else {
         url = released(&store, url).await?;
-        match hats::leaves(&store, &url).await? {
-            Some(leaves) => Files::Leaves(leaves),
-            None => below(&store, &url).await?,
+        if let Some((dataset, objects)) = served::leaves(&store, &url).await? {
+            url = dataset;
+            Files::Listed { objects, whole: false }
+        } else {
+            match hats::leaves(&store, &url).await? {
+                Some(leaves) => Files::Leaves(leaves),
+                None => below(&store, &url).await?,
+            }
         }
     };
-    Ok(Lookup { store, url, files, choice })
+    bundles::unpacked(stores, Lookup { store, url, files, choice }).await
 }
 
 /// The folder of the release that a folder's `LATEST` names; the same folder if there is none.
 pub(super) async fn released(store: &Arc<dyn ObjectStore>, url: ListingTableUrl) -> Result<ListingTableUrl> {
-    // What a server answers to a name that it does not know is not to be relied on.
-    if !may_be_folder(&url) || url.scheme().starts_with("http") {
+    if !may_be_folder(&url) {
         return Ok(url);
     }
-    let Some(text) = hats::read(store, &url.prefix().clone().join(LATEST)).await? else { return Ok(url) };
+    let latest = url.prefix().clone().join(LATEST);
+    let text = if is_file_server(url.get_url()) {
+        served::read(store, &latest).await
+    } else {
+        hats::read(store, &latest).await?
+    };
+    let Some(text) = text else { return Ok(url) };
     let Ok(current) = serde_json::from_str::<Current>(&text) else { return Ok(url) };
     let folder: Path = url.prefix().parts().chain(Path::from(current.folder).parts()).collect();
     url_of(&url, &folder, true)
@@ -151,7 +172,7 @@ pub(super) async fn released(store: &Arc<dyn ObjectStore>, url: ListingTableUrl)
 
 /// Whether a URL may be that of a folder, by its name.
 pub(super) fn may_be_folder(url: &ListingTableUrl) -> bool {
-    let is_file = url.prefix().filename().is_some_and(is_table_name);
+    let is_file = url.prefix().filename().is_some_and(|name| is_table_name(name) || Bundle::of_name(name).is_some());
     let is_local_file = url.scheme() == "file" && !url.is_collection() && FilePath::new(url.get_url().path()).is_file();
     url.is_collection() || !(is_file || is_local_file)
 }
@@ -217,12 +238,19 @@ pub(super) fn is_table(path: &Path) -> bool {
 }
 
 fn is_table_name(name: &str) -> bool {
-    if ArchiveFormat::of_name(name).is_some() {
-        return true;
+    table_ending(name).is_some()
+}
+
+/// The ending of a table's name, with that of its compression; `None` if it is not named as a table.
+#[must_use]
+pub fn table_ending(name: &str) -> Option<&str> {
+    if let Some((_, ending)) = ArchiveFormat::of_name(name) {
+        return Some(&name[name.len() - ending.len()..]);
     }
     let lower = name.to_lowercase();
     let stem = COMPRESSED.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
-    FilePath::new(stem).extension().and_then(|e| e.to_str()).is_some_and(|ending| OTHER_ENDINGS.contains(&ending))
+    let ending = FilePath::new(stem).extension()?.to_str()?;
+    OTHER_ENDINGS.contains(&ending).then(|| &name[stem.len() - ending.len() - 1..])
 }
 
 /// The tables whose paths below `base` match a glob of these parts, in order.

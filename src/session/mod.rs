@@ -5,6 +5,7 @@
 
 mod archive_formats;
 mod array_literal;
+mod bundles;
 mod comparisons;
 mod depth;
 mod dictionaries;
@@ -20,7 +21,9 @@ mod many_files;
 mod named_arguments;
 mod path_tables;
 mod retrying;
+mod served;
 mod spilling;
+mod spool;
 mod stores;
 
 use std::sync::Arc;
@@ -44,6 +47,7 @@ pub use dictionaries::without_dictionaries;
 pub use files::{FoundFile, Place};
 pub(crate) use identifiers::advice as identifier_advice;
 pub use location::Location;
+pub use lookup::table_ending;
 pub use many_files::TableFiles;
 use object_store::ObjectStoreExt;
 pub use path_tables::quoted_path;

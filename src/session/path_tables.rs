@@ -23,11 +23,12 @@ use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::{
+    bundles::STDIN,
     file_format::format_of,
     hats, identifiers,
     lookup::{Files, Name, look_up, may_be_folder, released, url_of},
     many_files::ManyFiles,
-    stores::LazyStores,
+    stores::{LazyStores, is_file_server},
 };
 use crate::{
     error::{Error, ErrorKind, without_secrets},
@@ -89,8 +90,11 @@ impl UrlTableFactory for PathTables {
 
 /// A table of very many files; `None` if there are few.
 async fn many(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Option<ManyFiles>> {
+    if name == STDIN {
+        return Ok(None);
+    }
     let Name { url, pattern: None, .. } = Name::new(stores, name)? else { return Ok(None) };
-    if !may_be_folder(&url) || url.scheme().starts_with("http") {
+    if !may_be_folder(&url) || is_file_server(url.get_url()) {
         return Ok(None);
     }
     let store = state.runtime_env().object_store(&url)?;
@@ -208,7 +212,7 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
 
 /// Whether a name that is no table was meant as a path: it has a separator, a glob or a file's extension.
 fn is_path(name: &str) -> bool {
-    name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
+    name == STDIN || name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
 }
 
 /// The URL with its store's name: what DataFusion remembers of listings and statistics it finds by that and the path, and
@@ -228,6 +232,6 @@ mod tests {
     #[test]
     fn names_of_tables_are_not_paths() {
         assert!(!is_path("stars"));
-        assert!(is_path("stars.parquet") && is_path("dir/") && is_path("s3://b/x") && is_path("*"));
+        assert!(is_path("stars.parquet") && is_path("dir/") && is_path("s3://b/x") && is_path("*") && is_path("-"));
     }
 }

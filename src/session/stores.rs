@@ -27,7 +27,10 @@ use datafusion::{common::Result, execution::object_store::ObjectStoreRegistry};
 use object_store::{ClientOptions, ObjectStore, RetryConfig, http::HttpBuilder};
 use url::Url;
 
-use super::retrying::{Retries, Retrying};
+use super::{
+    bundles::Unpacked,
+    retrying::{Retries, Retrying},
+};
 use crate::{
     error::{Error, ErrorKind, remember_secret},
     outputs::{EndedUploads, LocalStore},
@@ -48,6 +51,7 @@ const HIDDEN: &str = "hidden-";
 pub struct LazyStores {
     known: Mutex<Known>,
     remote: AtomicUsize,
+    unpacked: Unpacked,
 }
 
 impl fmt::Debug for LazyStores {
@@ -70,6 +74,11 @@ type Key = (Address, Option<Secret>);
 impl LazyStores {
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept of standard input and archives.
+    pub(super) fn unpacked(&self) -> &Unpacked {
+        &self.unpacked
     }
 
     /// How many stores but this machine's files have been opened.
@@ -158,6 +167,9 @@ impl ObjectStoreRegistry for LazyStores {
 
     fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
         let key = self.key(url)?;
+        if key.0 == Address::Spool {
+            return Ok(self.unpacked.spool.clone());
+        }
         if let Some(store) = self.lock().stores.get(&key) {
             return Ok(store.clone());
         }
@@ -182,7 +194,7 @@ fn build(address: &Address, secret: Option<&Secret>) -> Result<Arc<dyn ObjectSto
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let retries = Retries::from_env()?;
     let store: Arc<dyn ObjectStore> = match address {
-        Address::Local => Arc::new(LocalStore::default()),
+        Address::Local | Address::Spool => Arc::new(LocalStore::default()),
         Address::S3 { bucket, host } => {
             let builder = clouds::s3(bucket, host, secret)?.with_retry(retry);
             Arc::new(Retrying::new(builder.build().map_err(failed)?, retries))

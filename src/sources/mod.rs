@@ -3,6 +3,7 @@
 mod archive;
 mod arrow_file;
 mod big_endian;
+mod bundle;
 mod cells;
 mod choice;
 pub mod ecsv;
@@ -22,6 +23,7 @@ mod votable;
 
 pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, display_path, file_bytes};
 pub use arrow_file::ArrowTable;
+pub use bundle::{Bundle, Member};
 pub use choice::TableChoice;
 pub use fits::FitsTable;
 pub use fold::Fold;

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use crate::program::{fail, lamcat, run};
+use crate::{
+    file_server::{Answer, FileServer},
+    object_store::server,
+    program::{fail, lamcat, run},
+};
 
 /// A catalogue whose leaves have two rows each.
 fn catalogue(folder: &Path, properties: &str, leaves: &[&str]) {
@@ -42,11 +46,9 @@ fn leaves_are_those_that_the_suffix_names() {
             [leaf, other].iter().flat_map(|l| endings.iter().map(move |e| format!("{l}{e}"))).collect();
         catalogue(folder, properties, &leaves.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(rows(folder, "cat/"), expected, "{properties}");
-        if endings.iter().all(|ending| ending.ends_with(".parquet")) {
-            let _ = fs::remove_dir_all(folder.join("out"));
-            run(lamcat(folder).args(["ingest", "cat/", "-o", "out/"]));
-            assert_eq!(rows(folder, "out/"), expected, "ingested: {properties}");
-        }
+        let _ = fs::remove_dir_all(folder.join("out"));
+        run(lamcat(folder).args(["ingest", "cat/", "-o", "out/"]));
+        assert_eq!(rows(folder, "out/**/*.parquet"), expected, "ingested: {properties}");
     }
     catalogue(folder, "hats_npix_suffix=.parquet\n", &[&format!("{leaf}.parq")]);
     let e = fail(lamcat(folder).args(["sql", "-c", "SELECT * FROM 'cat/'"]));
@@ -72,4 +74,75 @@ fn an_index_is_read_and_a_collection_names_its_catalogue_in_any_way_of_java() {
     collection("hats_primary_table_url=https://me:secret@example.org/cat?sig=1\n");
     let e = fail(lamcat(folder).args(["sql", "-c", "SELECT * FROM './'"]));
     assert!(e.contains("elsewhere") && e.contains("hint:") && !e.contains("secret") && !e.contains("sig="), "{e}");
+}
+
+/// A server of a folder's files; what it has of a folder is a page that lists it.
+fn served(folder: &Path) -> FileServer {
+    let folder = folder.to_owned();
+    FileServer::start(move |asked| {
+        let path = folder.join(asked.path().trim_matches('/'));
+        match fs::read(&path) {
+            Ok(bytes) => Answer::File(bytes),
+            Err(_) if path.is_dir() => Answer::File(b"<!DOCTYPE html><html>Index of cat</html>".to_vec()),
+            Err(_) => Answer::Status(404, String::new()),
+        }
+    })
+}
+
+#[test]
+fn a_catalogue_on_a_server_of_files_is_read_by_its_list_of_leaves() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let leaves = ["Norder=0/Dir=0/Npix=4.parq", "Norder=6/Dir=10000/Npix=12345.parq"];
+    catalogue(folder, "dataproduct_type=object\nhats_npix_suffix=.parq\n", &leaves);
+    let server = served(folder);
+    let address = server.address();
+    for path in ["cat", "cat/"] {
+        let e = fail(lamcat(folder).args(["sql", "-c", &format!("SELECT * FROM '{address}/{path}'")]));
+        assert!(e.contains("partition_info.csv") && e.contains("hint:"), "{e}");
+    }
+    fs::write(folder.join("cat/partition_info.csv"), "Norder,Npix\n0,4\n6,12345\n").unwrap();
+    for path in ["/cat", "/cat/"] {
+        assert_eq!(rows(folder, &format!("{address}{path}")), "4", "{path}");
+    }
+    let (collection, latest) = (folder.join("collection.properties"), folder.join("LATEST"));
+    fs::write(&collection, "hats_primary_table_url=cat\n").unwrap();
+    assert_eq!([rows(folder, &address), rows(folder, &format!("{address}/"))], ["4", "4"], "collection");
+    fs::remove_file(collection).unwrap();
+    let current = "\"name\":\"c\",\"version\":\"1.0.0\",\"folder\":\"cat\",\"manifest_sha256\":\"\"";
+    let current = format!("{{\"number\":1,\"action\":\"publish\",{current},\"time\":\"2026-12-02T10:00:00Z\"}}");
+    fs::write(latest, current).unwrap();
+    assert_eq!([rows(folder, &address), rows(folder, &format!("{address}/"))], ["4", "4"], "current release");
+    run(lamcat(folder).args(["ingest", &format!("{address}/cat"), "-o", "out/"]));
+    assert_eq!(rows(folder, "out/**/*.parquet"), "4");
+}
+
+#[test]
+fn the_current_release_is_found_by_a_buckets_https_address() {
+    let Some(server) = server() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let told = |args: &[&str]| {
+        let mut command = lamcat(folder.path());
+        command.args(args);
+        server.tell(&mut command);
+        run(&mut command).0
+    };
+    told(&["demo"]);
+    let pipeline = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.toml");
+    told(&[
+        "run",
+        pipeline.to_str().unwrap(),
+        "--input",
+        "stars=lamcat-demo/stars.parquet",
+        "--store",
+        "s3://stars/cats",
+    ]);
+    for catalogue in [
+        "s3://stars/cats/demo",
+        "https://stars.s3.us-east-1.amazonaws.com/cats/demo",
+        "https://s3.us-east-1.amazonaws.com/stars/cats/demo/",
+    ] {
+        let rows = told(&["sql", "-q", "--format", "csv", "-c", &format!("SELECT count(*) AS n FROM '{catalogue}'")]);
+        assert_eq!(rows, "n\n1000\n", "{catalogue}");
+    }
 }

@@ -48,6 +48,7 @@ mod plot;
 mod program;
 mod queue;
 mod reading_alike;
+mod reading_bundles;
 mod reading_json_arrow;
 mod reading_rows;
 mod reading_values;

@@ -7,13 +7,18 @@
 use url::{Position, Url};
 
 use super::hosts::{AZURE_DOMAIN, CLOUDFLARE_DOMAIN, azure_host, cloud};
-use crate::error::{Error, ErrorKind, Result, is_query, shown_url, without_secrets};
+use crate::{
+    error::{Error, ErrorKind, Result, is_query, shown_url, without_secrets},
+    session::spool::SCHEME,
+};
 
 /// A store: all of a URL that says which one, but its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Address {
     /// The files of this machine.
     Local,
+    /// What is kept of standard input and archives.
+    Spool,
     /// A bucket of S3 or of a server that speaks like it.
     S3 { bucket: String, host: S3Host },
     /// A bucket of Google Cloud Storage.
@@ -135,6 +140,7 @@ pub(super) fn of_url(url: &Url) -> Result<Located> {
             }
             (Address::Local, url.path().to_owned(), None)
         }
+        SCHEME => (Address::Spool, url.path().to_owned(), None),
         "s3" | "s3a" => {
             let store = Address::S3 { bucket: name(url, "bucket")?, host: S3Host::Unnamed };
             (store, url.path().to_owned(), user)
@@ -211,6 +217,7 @@ impl Address {
         let at = user.map_or_else(String::new, |user| format!("{user}@"));
         match self {
             Self::Local => "file:///".to_owned(),
+            Self::Spool => format!("{SCHEME}:///"),
             Self::S3 { bucket, host: S3Host::Unnamed } => format!("s3://{at}{bucket}/"),
             Self::S3 { bucket, host: S3Host::Amazon { region, domain } } => {
                 let region = region.as_ref().map_or_else(String::new, |region| format!(".{region}"));
@@ -237,7 +244,7 @@ impl Address {
 
     /// Whether the store is another than this machine's files.
     pub(super) fn is_remote(&self) -> bool {
-        *self != Self::Local
+        !matches!(self, Self::Local | Self::Spool)
     }
 }
 

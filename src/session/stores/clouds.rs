@@ -27,7 +27,7 @@ pub(super) fn check(address: &Address, secret: Option<&Secret>) -> Result<()> {
     let (user, query) = (secret.user.is_some(), secret.query.is_some());
     let refused = match address {
         Address::S3 { .. } if query => Some("a query; give a presigned address as it begins with https"),
-        Address::Http { .. } | Address::S3 { .. } | Address::Local => None,
+        Address::Http { .. } | Address::S3 { .. } | Address::Local | Address::Spool => None,
         Address::Azure { .. } if user => Some("a password; give a shared access signature as ?sv=…&sig=…"),
         Address::Azure { .. } => {
             let signed = secret.query.as_deref().is_some_and(|query| pairs(query).any(|(key, _)| key == "sig"));
