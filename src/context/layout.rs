@@ -4,14 +4,11 @@ use arrow::datatypes::{DataType, Fields};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{TokenId, Vocabulary, XpBand},
+    schema::{TokenId, Vocabulary, XpBand, check_length},
 };
 
 /// Name of the struct field that holds an `xp` list.
 pub const XP_FIELD: &str = "xp";
-
-/// Coefficients of a spectrum of Gaia DR4: 51 of BP and 55 of RP.
-const DR4_XP: usize = 106;
 
 /// Where the value of a slot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,12 +129,8 @@ fn check_xp(data_type: &DataType, vocabulary: &Vocabulary) -> Result<()> {
         return Err(Error::new(ErrorKind::Plan, format!("an xp list must hold numbers, not {item}")).hint(hint));
     }
     match length {
-        Some(n) if n == DR4_XP => Err(Error::new(
-            ErrorKind::Plan,
-            format!("an xp list of {n} coefficients is one of Gaia DR4, on another basis"),
-        )
-        .hint("the models are for spectra of Gaia DR3, with 55 coefficients of BP and 55 of RP")),
         Some(n) if n != xp_len => {
+            check_length("an xp list", n)?;
             Err(Error::new(ErrorKind::Plan, format!("an xp list of {n} coefficients has the wrong length")).hint(hint))
         }
         _ => Ok(()),

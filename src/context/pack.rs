@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{PADDING, TokenId, Vocabulary, XpBand},
+    schema::{PADDING, TokenId, Vocabulary, XpBand, check_length},
 };
 
 /// Contexts ready for the model, row-major.
@@ -87,7 +87,7 @@ impl Layout {
     /// Packs the rows of a context column.
     ///
     /// # Errors
-    /// If the column is not of the type the layout was made for.
+    /// If the column is not of the type the layout was made for, or has spectra of another release than the model is for.
     pub fn pack(&self, context: &ArrayRef, vocabulary: &Vocabulary) -> Result<PackedRows> {
         let columns = Columns::new(self, context)?;
         let rows = context.len();
@@ -96,6 +96,9 @@ impl Layout {
         let mut flags = Vec::with_capacity(rows);
         let mut slots = Vec::with_capacity(self.slots.len());
         for row in 0..rows {
+            if let Err(WrongLength(length)) = columns.xp(row, self.xp_len) {
+                check_length("an xp list", length)?;
+            }
             slots.clear();
             let mut flag = self.read_row(&columns, row, &mut slots);
             if slots.iter().all(|(_, v)| v.is_nan()) {
@@ -134,7 +137,7 @@ impl Layout {
         let given = columns.context.is_valid(row);
         let xp = match columns.xp(row, self.xp_len) {
             Ok(xp) => xp.filter(|_| given),
-            Err(WrongLength) => return flags::WRONG_LENGTH,
+            Err(WrongLength(_)) => return flags::WRONG_LENGTH,
         };
         let mut present = [0usize; 2];
         let mut wanted = [0usize; 2];
@@ -171,7 +174,8 @@ fn out_of_range(packed: &Packed) -> i32 {
     if last.iter().any(|z| z.abs() > flags::RANGE_SIGMA) { flags::OUT_OF_RANGE } else { 0 }
 }
 
-struct WrongLength;
+/// The list has so many coefficients, not those of the model.
+struct WrongLength(usize);
 
 /// The context column taken apart into plain float arrays.
 struct Columns<'a> {
@@ -221,7 +225,7 @@ impl<'a> Columns<'a> {
                 (row * n, (row + 1) * n)
             }
         };
-        if end - start == xp_len { Ok(Some(start)) } else { Err(WrongLength) }
+        if end - start == xp_len { Ok(Some(start)) } else { Err(WrongLength(end - start)) }
     }
 
     fn coefficient(&self, at: usize) -> f32 {

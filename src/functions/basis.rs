@@ -1,7 +1,7 @@
 //! The basis of functions that a spectrum's coefficients belong to. Gaia's releases differ in it, and coefficients of one mean
 //! nothing in another: a plausible number would come out.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use arrow::{
     array::{Array, AsArray},
@@ -11,7 +11,7 @@ use arrow::{
 use datafusion::{
     common::{
         Column, DFSchema, Result, internal_err,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
         ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -19,70 +19,105 @@ use datafusion::{
     },
 };
 
-use super::xp_udf::XpUdf;
-use crate::error::{Error, ErrorKind};
+use super::{LamUdf, xp_udf::XpUdf};
+use crate::{
+    error::{Error, ErrorKind},
+    schema::BASIS_HINT,
+};
 
-/// Coefficients of a BP spectrum of Gaia DR4; in DR3 both bands have 55.
-pub(super) const OTHER_BASIS: usize = 51;
 /// What names the basis of a band's coefficients, and that of Gaia DR3.
 const BASES: [(&str, &str, i64); 2] = [("bp_", "bp_basis_function_id", 56), ("rp_", "rp_basis_function_id", 57)];
-const HINT: &str = "the models and the tables of xp_* are for spectra of Gaia DR3, with 55 coefficients a band on the bases 56 (BP) \
-                    and 57 (RP): use those; where 51 of a DR3 spectrum were kept, fill the list up to 55 with NULL";
 
-/// The error of a list of coefficients that is as long as those of another release.
-pub(super) fn other_length(name: &str) -> Error {
-    Error::new(ErrorKind::Plan, format!("{name} has {OTHER_BASIS} coefficients, as spectra of Gaia DR4 have"))
-        .hint(HINT)
-}
-
-/// The plan with calls of XP functions that look at the basis of their coefficients, where the table says it.
+/// The plan with calls of XP functions that look at the basis of their coefficients, where a table says it: at the call, and
+/// where a subquery leaves out the column that names the basis.
 pub(crate) fn with_bases_checked(plan: LogicalPlan) -> Result<LogicalPlan> {
-    Ok(plan.transform_up_with_subqueries(check_node)?.data)
+    let mut calls = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|e| {
+            calls |= e.exists(|e| Ok(as_call(e).is_some()))?;
+            Ok(if calls { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    if calls { Ok(plan.transform_up_with_subqueries(check_node)?.data) } else { Ok(plan) }
 }
 
 fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let has_call = |e: &Expr| e.exists(|e| Ok(as_call(e).is_some()));
     let inputs = node.inputs();
     let [input] = inputs.as_slice() else { return Ok(Transformed::no(node)) };
     let schema = input.schema().clone();
-    let knows = BASES.iter().any(|(_, id, _)| schema.fields().iter().any(|f| f.name() == id));
-    if !knows || !node.expressions().iter().map(has_call).collect::<Result<Vec<_>>>()?.contains(&true) {
+    if !BASES.iter().any(|(_, id, _)| names(&schema, id)) {
         return Ok(Transformed::no(node));
     }
+    // The names of bases that nothing above knows any more.
+    let is_lost = |id: &str| matches!(node, LogicalPlan::Projection(_)) && !names(node.schema(), id);
+    let lost: Vec<&str> = BASES.iter().map(|(_, id, _)| *id).filter(|id| is_lost(id)).collect();
     let preserver = NamePreserver::new(&node);
     let node = node.map_expressions(|e| {
         let name = preserver.save(&e);
-        Ok(e.transform_up(|e| Ok(check_call(e, &schema)))?.update_data(|e| name.restore(e)))
+        let checked = e.transform_up(|e| check_call(e, &schema))?;
+        let checked = checked.transform_data(|e| check_columns(e, &schema, |id| lost.contains(&id)))?;
+        Ok(checked.update_data(|e| name.restore(e)))
     })?;
     node.map_data(LogicalPlan::recompute_schema)
 }
 
+fn names(schema: &DFSchema, column: &str) -> bool {
+    schema.fields().iter().any(|field| field.name() == column)
+}
+
 fn as_call(e: &Expr) -> Option<&ScalarFunction> {
     let Expr::ScalarFunction(call) = e else { return None };
-    (call.func.inner().as_ref() as &dyn std::any::Any).is::<XpUdf>().then_some(call)
+    takes_coefficients(call).then_some(call)
+}
+
+fn takes_coefficients(call: &ScalarFunction) -> bool {
+    let function: &dyn Any = call.func.inner().as_ref();
+    function.is::<XpUdf>() || function.is::<LamUdf>()
 }
 
 /// The call with its coefficients looked at.
-fn check_call(e: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let Some(call) = as_call(&e) else { return Transformed::no(e) };
+fn check_call(e: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Some(call) = as_call(&e) else { return Ok(Transformed::no(e)) };
     let (func, args) = (call.func.clone(), call.args.clone());
-    let args = args.into_iter().map(|arg| checked(arg, schema)).collect();
-    Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
+    let args = args.into_iter().map(|arg| Ok(check_columns(arg, schema, |_| true)?.data)).collect::<Result<_>>()?;
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
 }
 
-fn checked(arg: Expr, schema: &DFSchema) -> Expr {
-    let Expr::Column(column) = &arg else { return arg };
-    let Some((_, id, basis)) =
-        BASES.iter().find(|(band, ..)| column.name.starts_with(band) && column.name.contains("coefficient"))
-    else {
-        return arg;
-    };
-    let id = Column::new(column.relation.clone(), *id);
-    if !schema.has_column(&id) {
-        return arg;
+/// An expression with those coefficients in it looked at whose basis is in a column that is `meant`.
+fn check_columns(e: Expr, schema: &DFSchema, meant: impl Fn(&str) -> bool) -> Result<Transformed<Expr>> {
+    e.transform_down(|e| {
+        // What is inside these was looked at.
+        let is_done = match &e {
+            Expr::ScalarFunction(call) => {
+                takes_coefficients(call) || (call.func.inner().as_ref() as &dyn Any).is::<OnBasis>()
+            }
+            _ => false,
+        };
+        if is_done {
+            return Ok(Transformed::new(e, false, TreeNodeRecursion::Jump));
+        }
+        let Expr::Column(column) = &e else { return Ok(Transformed::no(e)) };
+        let band =
+            |(band, ..): &&(&str, &str, i64)| column.name.starts_with(*band) && column.name.contains("coefficient");
+        let Some((_, id, basis)) = BASES.iter().find(band).filter(|(_, id, _)| meant(id)) else {
+            return Ok(Transformed::no(e));
+        };
+        let Some(id) = basis_column(column, id, schema) else { return Ok(Transformed::no(e)) };
+        let check = ScalarUDF::from(OnBasis { basis: *basis, signature: Signature::any(2, Volatility::Immutable) });
+        let call = ScalarFunction { func: Arc::new(check), args: vec![e, Expr::Column(id)] };
+        Ok(Transformed::new(Expr::ScalarFunction(call), true, TreeNodeRecursion::Jump))
+    })
+}
+
+/// The column that names the basis of others: that of the same table, else the only one that there is.
+fn basis_column(column: &Column, id: &str, schema: &DFSchema) -> Option<Column> {
+    let own = Column::new(column.relation.clone(), id);
+    if schema.has_column(&own) {
+        return Some(own);
     }
-    let check = ScalarUDF::from(OnBasis { basis: *basis, signature: Signature::any(2, Volatility::Immutable) });
-    Expr::ScalarFunction(ScalarFunction { func: Arc::new(check), args: vec![arg, Expr::Column(id)] })
+    let mut all = schema.iter().filter(|(_, field)| field.name() == id);
+    let (relation, _) = all.next().filter(|_| all.next().is_none())?;
+    Some(Column::new(relation.cloned(), id))
 }
 
 /// Gives its first argument, coefficients; an error if the second says that they are on another basis.
@@ -126,7 +161,7 @@ impl ScalarUDFImpl for OnBasis {
                     ids.value(row),
                     self.basis
                 );
-                Err(Error::new(ErrorKind::Input, message).hint(HINT).into())
+                Err(Error::new(ErrorKind::Input, message).hint(BASIS_HINT).into())
             }
         }
     }

@@ -14,14 +14,13 @@ use datafusion::{
 };
 
 use super::{
-    basis::{OTHER_BASIS, other_length},
     call::text,
     lists::{Counts, Lists, Numbers},
     reference::SECTION_XP,
 };
 use crate::{
     error::{Error, ErrorKind},
-    schema::ColumnMeta,
+    schema::{ColumnMeta, OTHER_BAND, check_length},
     xp::{COEFFICIENTS_PER_BAND, is_triangle},
 };
 
@@ -94,10 +93,12 @@ impl Arguments<'_> {
         let Some(value) = self.values.get(at) else { return internal_err!("argument {at} is missing") };
         let lists = Lists::new(value)?;
         let parameter = self.spec.parameters.get(at).filter(|p| p.kind == Kind::Coefficients);
-        match parameter.filter(|_| (0..self.rows).any(|row| lists.row(row).is_some_and(|l| l.len() == OTHER_BASIS))) {
-            Some(parameter) => Err(other_length(parameter.name).into()),
-            None => Ok(lists),
+        if let Some(parameter) = parameter {
+            for list in (0..self.rows).filter_map(|row| lists.row(row)) {
+                check_length(parameter.name, list.len())?;
+            }
         }
+        Ok(lists)
     }
 
     pub(super) fn counts(&self, at: usize) -> Result<Counts> {
@@ -176,7 +177,7 @@ impl XpUdf {
             _ if !list_of_numbers(t) => Err(wrong("a list of numbers")
                 .hint("FITS tables with one column per coefficient: `lamcat ingest` folds them into lists")),
             Kind::Coefficients => match fixed_len(t) {
-                Some(OTHER_BASIS) => Err(other_length(parameter.name)),
+                Some(n) if n == OTHER_BAND => check_length(parameter.name, n),
                 Some(n) if n > COEFFICIENTS_PER_BAND => Err(too_long(parameter.name, n, self.spec.syntax)),
                 _ => Ok(()),
             },

@@ -1,6 +1,7 @@
 //! The names of things: tokens and their normalisation, the catalogue's columns, and Gaia's scales of brightness,
 //! parallax and position. No I/O.
 
+mod basis;
 mod column;
 mod gaia_columns;
 pub mod healpix;
@@ -11,6 +12,7 @@ pub mod photometry;
 mod ucd;
 mod vocabulary;
 
+pub use basis::{BASIS_HINT, OTHER_BAND, check_length};
 pub use column::{ColumnMeta, ERROR_SUFFIX, column_meta};
 pub use gaia_columns::{GaiaColumn, gaia_column};
 pub use luminosity::{absmag, fakemag, fakemag_error};

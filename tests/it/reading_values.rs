@@ -206,7 +206,9 @@ async fn spectra_on_another_basis_are_refused() {
     let row = |bp: usize, basis: u32| {
         format!("source_id,bp_basis_function_id,bp_coefficients,rp_coefficients\n1,{basis},{},{}\n", list(bp), list(55))
     };
-    let folder = folder(&[("dr3.csv", &row(55, 56)), ("dr4.csv", &row(51, 156)), ("other.csv", &row(55, 57))]);
+    let alone = format!("bp_coefficients,rp_coefficients\n{},{}\n", list(51), list(55));
+    let rows = [("dr3.csv", row(55, 56)), ("dr4.csv", row(51, 156)), ("other.csv", row(55, 57)), ("alone.csv", alone)];
+    let folder = folder(&rows.each_ref().map(|(name, text)| (*name, text.as_str())));
     let calls = [
         "xp(bp_coefficients, rp_coefficients, 15.0)",
         "xp_calibrate(bp_coefficients, rp_coefficients)",
@@ -222,8 +224,59 @@ async fn spectra_on_another_basis_are_refused() {
         let e = query(&select("dr4")).await.unwrap_err();
         assert!(e.contains("Gaia DR3"), "{call}: {e}");
         // Without the column that names the basis, the number of coefficients tells.
-        let alone = select("dr4").replace(" FROM ", " FROM (SELECT bp_coefficients, rp_coefficients FROM ") + ")";
-        let e = query(&alone).await.unwrap_err();
+        let e = query(&select("alone")).await.unwrap_err();
         assert!(e.contains("51 coefficients, as spectra of Gaia DR4"), "{call}: {e}");
+    }
+}
+
+#[tokio::test]
+async fn the_basis_is_looked_at_wherever_a_query_has_it() {
+    let list = format!("\"[{}]\"", vec!["1.5"; 55].join(","));
+    let coefficients = format!("source_id,bp_coefficients,rp_coefficients\n1,{list},{list}\n2,{list},{list}\n");
+    let whole = format!(
+        "source_id,bp_basis_function_id,bp_coefficients,rp_coefficients\n1,56,{list},{list}\n2,156,{list},{list}\n"
+    );
+    let ids = "source_id,bp_basis_function_id\n1,56\n2,156\n";
+    let folder = folder(&[("c.csv", &coefficients), ("i.csv", ids), ("whole.csv", &whole)]);
+    let at = |name: &str| format!("'{}/{name}.csv'", folder.path().display());
+    let (c, i, whole) = (at("c"), at("i"), at("whole"));
+    let call = "xp_synth_mag(bp_coefficients, rp_coefficients, 'G')";
+    for (bad, good) in [
+        // In another table.
+        (format!("SELECT {call} FROM {c} JOIN {i} USING (source_id)"), "WHERE bp_basis_function_id = 56"),
+        (format!("SELECT {call} FROM {c} AS c JOIN {i} AS i ON c.source_id = i.source_id"), "AND i.source_id = 1"),
+        // Within an expression, and within the context of a model's function.
+        (
+            format!("SELECT xp(array_slice(bp_coefficients, 1, 55), rp_coefficients, 15.0) FROM {whole}"),
+            "WHERE source_id = 1",
+        ),
+        (
+            format!("SELECT lam_infer(array_concat(bp_coefficients, rp_coefficients), 'teff') FROM {whole}"),
+            "WHERE bp_basis_function_id = 56",
+        ),
+        // Left out, or under another name, by a subquery.
+        (
+            format!(
+                "SELECT xp_calibrate(b, r) FROM (SELECT source_id, bp_coefficients AS b, rp_coefficients AS r FROM {whole})"
+            ),
+            "WHERE source_id = 1",
+        ),
+        (
+            format!("WITH t AS (SELECT bp_coefficients, rp_coefficients, source_id FROM {whole}) SELECT {call} FROM t"),
+            "WHERE source_id = 1",
+        ),
+    ] {
+        let e = query(&bad).await.map(|rows| rows.num_rows()).unwrap_err();
+        assert!(e.contains("on the basis 156, not on 56") && e.contains("Gaia DR3"), "{bad}: {e}");
+        let rows = query(&format!("{bad} {good}")).await.unwrap_or_else(|e| panic!("{bad} {good}: {e}"));
+        assert_eq!(rows.num_rows(), 1, "{bad} {good}");
+    }
+    // Nothing names the basis, but 51 coefficients of BP and 55 of RP are a spectrum of DR4.
+    for context in ["array_repeat(1.5, 106)", "named_struct('xp', array_repeat(1.5, 106))", "array_repeat(1.5, 51)"] {
+        for function in ["lam_infer(X, 'teff')", "lam_flags(X)", "lam_inpaint(X)", "lam_ood_score(X)", "lam_embed(X)"] {
+            let e = query(&format!("SELECT {}", function.replace('X', context))).await.map(|rows| rows.num_rows());
+            let e = e.expect_err(function);
+            assert!(e.contains("spectra of Gaia DR4") && e.contains("Gaia DR3"), "{function} {context}: {e}");
+        }
     }
 }
