@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::{override_args::OverrideArgs, signals, stdout::out};
-use crate::pipeline::{Outcome, Pipeline, Run, Stage, StageTime, Watch};
+use crate::pipeline::{Outcome, Pipeline, Plan, Run, Stage, StageTime, Watch};
 
 #[derive(Debug, Args)]
 #[command(
@@ -101,11 +101,20 @@ async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
     let bytes = HumanBytes(estimate.bytes);
     let rows = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| rows.to_string());
     writeln!(out, "input: {rows} rows, {bytes}, in {} units, of which {} are done", estimate.units, estimate.done)?;
+    if estimate.damaged > 0 {
+        let (n, files) = (estimate.damaged, if estimate.damaged == 1 { "unit" } else { "units" });
+        writeln!(out, "{n} {files} more had been done, but what was written is gone or damaged: done again")?;
+    }
     if let (Some(rate), Some(seconds)) = (estimate.rows_per_second, estimate.seconds) {
         let time = HumanDuration(Duration::from_secs_f64(seconds));
         writeln!(out, "the model does {rate:.0} rows/s here: {time} for what is left")?;
     }
-    Ok(writeln!(out, "release: {}", run.storage().shown(&run.job().release_folder()))?)
+    let todo = match estimate.plan {
+        Plan::Nothing => "is the current one: nothing to do",
+        Plan::Publish => "is finished: to be verified and published",
+        Plan::Work => "to be made, verified and published",
+    };
+    Ok(writeln!(out, "release: {} {todo}", run.storage().shown(&run.job().release_folder()))?)
 }
 
 /// A bar per stage; a line per stage where there is no terminal, unless the result is for programs.

@@ -82,12 +82,7 @@ impl Run {
         };
         let (mut here, mut coarse) = (0, Vec::new());
         let at_once = self.pipeline.resources.units_at_once;
-        let planned = self.clone();
-        let fits = move |number: usize, claim: &UnitClaim| {
-            let unit = &planned.job.units[number];
-            claim.unit == unit.id && claim.agrees(unit.cut.rows)
-        };
-        let standing = Standing::new(&self.storage, &[self.job.units_paths.units()], fits).await?;
+        let standing = self.units_standing().await?;
         let claims = share(&self.storage, tasks.collect(), at_once, standing, work, |claim: &mut UnitClaim, own| {
             here += usize::from(own);
             // A job with larger tiles may have counted it in larger pixels.

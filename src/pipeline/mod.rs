@@ -12,6 +12,7 @@ mod columns;
 mod counted;
 mod cut;
 mod document;
+mod estimate;
 mod gates;
 mod holder;
 mod infer;
@@ -35,12 +36,13 @@ mod standing;
 pub use check::{CheckedPlan, parse_query, plan_check};
 pub use columns::Origin;
 pub use cut::{Cut, CutInput};
+pub use estimate::{Estimate, Plan};
 pub use gates::{GateCheck, check_gates, judge_gates};
 pub use holder::leases_ended;
 pub use inference_spec::InferenceSpec;
 pub use job::{InputFiles, Job, JobSpec, Unit};
 pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
-pub use run::{Estimate, Outcome, Run};
+pub use run::{Outcome, Run};
 pub use schedule::Schedule;
 pub use spec::{
     ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Resources, ScheduleSpec, Tiling, Units,

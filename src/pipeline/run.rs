@@ -1,7 +1,7 @@
 //! A run: from a pipeline to a published release. Whatever was done by an earlier run, or is done by another one at the
 //! same time, is taken over and not repeated.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 
@@ -9,8 +9,7 @@ use super::{
     begun::Begun,
     check::plan_check,
     gates::judged_gates,
-    infer,
-    job::{Job, Unit},
+    job::Job,
     making::Made,
     report::{self, RunRecord},
     resolve::Pipeline,
@@ -38,25 +37,6 @@ pub struct Run {
     pub(super) job: Job,
     begun: Begun,
     accepting: bool,
-}
-
-/// What there is to do.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Estimate {
-    /// Identity of the job.
-    pub job: String,
-    /// Rows of the input, if its files say.
-    pub rows: Option<u64>,
-    /// Bytes of the input.
-    pub bytes: u64,
-    /// Units of work, and how many are done.
-    pub units: usize,
-    /// See `units`.
-    pub done: usize,
-    /// Rows of the input that a sample took a second for.
-    pub rows_per_second: Option<f64>,
-    /// Seconds for the units that are left.
-    pub seconds: Option<f64>,
 }
 
 /// What a run came to.
@@ -133,32 +113,6 @@ impl Run {
         &self.storage
     }
 
-    /// How much there is to do, and how long it will take by a sample of its first rows; writes nothing.
-    ///
-    /// # Errors
-    /// If the sample cannot be worked or the store cannot be listed.
-    pub async fn estimate(&self) -> Result<Estimate> {
-        let units = &self.job.units;
-        let there = self.storage.list(&self.job.units_paths.units()).await?;
-        let there: HashSet<String> = there.into_iter().map(|file| file.path).collect();
-        let is_left = |unit: &&Unit| !there.contains(&self.job.units_paths.unit_claim(&unit.id));
-        let left: Vec<&Unit> = units.iter().filter(is_left).collect();
-        let rate = match left.first() {
-            Some(unit) => infer::sample_rate(&self.session, &self.pipeline, &self.job, unit).await?,
-            None => None,
-        };
-        let rows_of = |units: &[&Unit]| units.iter().map(|unit| unit.cut.rows).sum::<Option<u64>>();
-        Ok(Estimate {
-            job: self.job.id.clone(),
-            rows: units.iter().map(|unit| unit.cut.rows).sum(),
-            bytes: units.iter().map(|unit| unit.cut.bytes).sum(),
-            units: units.len(),
-            done: units.len() - left.len(),
-            rows_per_second: rate,
-            seconds: rate.zip(rows_of(&left)).map(|(rate, rows)| rows as f64 / rate),
-        })
-    }
-
     /// Runs to the end. If the job's release is the current one there is nothing to do; if it is finished but was not
     /// published, as when it failed a gate, it is verified and published.
     ///
@@ -185,7 +139,7 @@ impl Run {
     }
 
     /// The manifest of the release in `folder`, if this job finished it and its files are still there.
-    async fn finished(&self, folder: &str) -> Result<Option<Manifest>> {
+    pub(super) async fn finished(&self, folder: &str) -> Result<Option<Manifest>> {
         let manifest = releases::manifest(&self.storage, folder).await?;
         let Some(manifest) = manifest.filter(|manifest| manifest.job == self.job.id) else { return Ok(None) };
         let faults = missing_files(&self.storage, folder).await?;

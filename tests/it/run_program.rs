@@ -177,6 +177,32 @@ fn a_release_on_s3_survives_kills() {
 }
 
 #[test]
+fn a_dry_run_says_what_a_run_would_do_and_takes_no_damaged_unit_for_done() {
+    let folder = workplace();
+    let folder = folder.path();
+    let dry = || -> Value { serde_json::from_str(&run(command(folder, "dry").arg("--dry-run")).0).unwrap() };
+    let stand = |dry: &Value| (dry["plan"].as_str().unwrap().to_owned(), dry["done"].as_u64(), dry["damaged"].as_u64());
+    let units = (ROWS / GROUP) as u64;
+    assert_eq!(stand(&dry()), ("work".to_owned(), Some(0), Some(0)));
+    outcome(folder, "dry");
+    assert_eq!(stand(&dry()).0, "nothing");
+    // As where a run was stopped before its release was whole.
+    let catalogue = folder.join("dry/demo");
+    fs::remove_file(current(&catalogue).join("manifest.json")).unwrap();
+    fs::remove_file(catalogue.join("LATEST")).unwrap();
+    fs::remove_dir_all(catalogue.join("log")).unwrap();
+    let files = walkdir::WalkDir::new(&catalogue).into_iter().map(|file| file.unwrap().into_path());
+    let mut rows = files
+        .filter(|path| path.to_str().unwrap().contains("/units/") && path.extension().is_some_and(|e| e == "parquet"));
+    let (cut, gone) = (rows.next().unwrap(), rows.next().unwrap());
+    fs::write(&cut, &fs::read(&cut).unwrap()[..100]).unwrap();
+    fs::remove_file(gone).unwrap();
+    assert_eq!(stand(&dry()), ("work".to_owned(), Some(units - 2), Some(2)));
+    assert_eq!(outcome(folder, "dry")["units_here"], 2);
+    assert_eq!(stand(&dry()).0, "nothing");
+}
+
+#[test]
 fn a_second_run_repeats_nothing_and_two_at_once_share() {
     let folder = workplace();
     let folder = folder.path();
