@@ -142,6 +142,9 @@ def compare(expected, got, nan_is_null=False, with_types=True, in_order=True, lo
         raise Differs(f"columns {got.column_names}, not {names}")
     if with_types:
         for name, wanted, has in zip(names, expected.schema.types, got.schema.types):
+            # A column of JSON in which no row has a value is text, as it is in CSV; pyarrow has a type for such columns.
+            if pa.types.is_null(wanted) and has in TEXTS:
+                continue
             if plain_type(wanted) != plain_type(has):
                 raise Differs(f"column {name!r} has type {plain_type(has)}, not {plain_type(wanted)}")
     if got.num_rows != expected.num_rows:
