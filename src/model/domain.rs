@@ -169,6 +169,7 @@ impl Domain {
             Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
         };
         let tokens: Vec<TokenId> = get("tokens")?.to_vec1().map_err(|e| misshapen("tokens").source(e))?;
+        all_known(&tokens, vocabulary)?;
         let (k, d, rank) = get("loading")?.dims3().map_err(|e| misshapen("loading").source(e))?;
         if [k, d, rank].contains(&0) || d != tokens.len() {
             return Err(unusable("its sizes do not fit each other"));
@@ -179,9 +180,7 @@ impl Domain {
         let factors =
             |i| Factors::new(weight[i], part(&mean, i, d), part(&loading, i, d * rank), part(&variance, i, d));
         let mixture = (0..k).map(factors).collect::<Result<Vec<_>>>().map_err(|e| unusable("its mixture").source(e))?;
-        let domain = Self::new(tokens, mixture, flat("threshold", &[1])?[0] as f32)?;
-        domain.check(vocabulary)?;
-        Ok(domain)
+        Self::new(tokens, mixture, flat("threshold", &[1])?[0] as f32)
     }
 
     /// Whether a model with this vocabulary can have the domain.
@@ -189,10 +188,15 @@ impl Domain {
     /// # Errors
     /// If a token is not in `vocabulary`.
     pub(super) fn check(&self, vocabulary: &Vocabulary) -> Result<()> {
-        match self.tokens.iter().find(|t| **t as usize > vocabulary.len()) {
-            Some(token) => Err(unusable("a token is not in the vocabulary").at("token", token)),
-            None => Ok(()),
-        }
+        all_known(&self.tokens, vocabulary)
+    }
+}
+
+/// Whether all tokens are of a vocabulary. Those of a file are looked at before anything has room for the greatest of them.
+fn all_known(tokens: &[TokenId], vocabulary: &Vocabulary) -> Result<()> {
+    match tokens.iter().find(|token| **token as usize > vocabulary.len()) {
+        Some(token) => Err(unusable("a token is not in the vocabulary").at("token", token)),
+        None => Ok(()),
     }
 }
 
