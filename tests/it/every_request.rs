@@ -14,7 +14,7 @@ use lamcat::{
     release::Storage,
     session::{Retries, Retrying},
 };
-use object_store::{ObjectStore, ObjectStoreExt, RetryConfig, aws::AmazonS3Builder, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, RetryConfig, path::Path};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::{
     every_step::{Workplace, at_once, published},
     fault_proxy::{Action, Proxy},
     faults_tried::{Asked, tried},
-    object_store::{ACCESS_KEY, SECRET_KEY, Server, server},
+    object_store::{Server, bucket as s3_bucket, server},
     program::run,
     run_program,
 };
@@ -49,15 +49,9 @@ fn deaths_at(asked: Asked) -> Vec<Action> {
 
 /// The bucket behind a proxy, as sessions see it.
 fn bucket(proxy: &Proxy, retries: Retries) -> Arc<dyn ObjectStore> {
-    let builder = AmazonS3Builder::new()
-        .with_endpoint(format!("http://127.0.0.1:{}", proxy.port))
-        .with_allow_http(true)
-        .with_region("us-east-1")
-        .with_bucket_name("stars")
-        .with_access_key_id(ACCESS_KEY)
-        .with_secret_access_key(SECRET_KEY)
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
-    Arc::new(Retrying::new(builder.build().unwrap(), retries))
+    let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    let bucket = s3_bucket(proxy.port).with_retry(once).build().unwrap();
+    Arc::new(Retrying::new(bucket, retries))
 }
 
 /// A workplace with its input in the bucket, and what an undisturbed run publishes by which requests.

@@ -121,12 +121,7 @@ fn a_catalogue_on_a_server_of_files_is_read_by_its_list_of_leaves() {
 fn the_current_release_is_found_by_a_buckets_https_address() {
     let Some(server) = server() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let told = |args: &[&str]| {
-        let mut command = lamcat(folder.path());
-        command.args(args);
-        server.tell(&mut command);
-        run(&mut command).0
-    };
+    let told = |args: &[&str]| run(&mut server.lamcat(folder.path(), args)).0;
     told(&["demo"]);
     let pipeline = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.toml");
     told(&[

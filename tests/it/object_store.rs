@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use object_store::aws::AmazonS3Builder;
+
 use crate::program::{fail, lamcat, run};
 
 pub const ACCESS_KEY: &str = "AKIATEST";
@@ -43,6 +45,14 @@ impl Server {
         Self::tell_by(command, self.s3_port);
     }
 
+    /// The program in a folder, told of the server.
+    pub fn lamcat(&self, folder: &Path, args: &[&str]) -> Command {
+        let mut command = lamcat(folder);
+        command.args(args);
+        self.tell(&mut command);
+        command
+    }
+
     /// Tells a command that the server is at another port of loopback.
     pub fn tell_by(command: &mut Command, port: u16) {
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
@@ -65,6 +75,13 @@ impl Server {
     pub fn holds(&self, name: &str) -> bool {
         http("HEAD", self.filer_port, &format!("/buckets/stars/{name}")).unwrap().contains(" 200 ")
     }
+}
+
+/// The bucket `stars` of the server at a port of loopback, or of what stands before it.
+pub fn bucket(port: u16) -> AmazonS3Builder {
+    let builder = AmazonS3Builder::new().with_endpoint(format!("http://127.0.0.1:{port}")).with_allow_http(true);
+    let builder = builder.with_region("us-east-1").with_bucket_name("stars");
+    builder.with_access_key_id(ACCESS_KEY).with_secret_access_key(SECRET_KEY)
 }
 
 /// A server with an empty bucket `stars`; `None` where SeaweedFS is not installed.
@@ -148,12 +165,7 @@ fn start(weed: &Path) -> Server {
 fn queries_read_from_and_write_to_s3() {
     let Some(server) = server() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let s3 = |args: &[&str]| {
-        let mut command = lamcat(folder.path());
-        command.args(args);
-        server.tell(&mut command);
-        command
-    };
+    let s3 = |args: &[&str]| server.lamcat(folder.path(), args);
     run(&mut s3(&["demo"]));
     let copy = "SELECT * FROM 'lamcat-demo/stars.parquet'";
     run(&mut s3(&["sql", "-c", copy, "-o", "s3://stars/in/stars.parquet"]));

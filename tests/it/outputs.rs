@@ -178,12 +178,7 @@ fn a_full_disk_is_called_that() {
 fn uploads_of_commands_that_end_early_are_aborted() {
     let Some(server) = server() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let s3 = |args: &[&str]| {
-        let mut command = lamcat(folder.path());
-        command.args(args);
-        server.tell(&mut command);
-        command
-    };
+    let s3 = |args: &[&str]| server.lamcat(folder.path(), args);
     run(&mut s3(&["sql", "-q", "-c", "SELECT 1 AS source_id", "-o", "s3://stars/old.parquet"]));
     // More rows than are sent at once, then an error.
     let fails = FAILS.replace("100000", "1000000");
