@@ -233,13 +233,13 @@ impl Session {
         depth::check(&statement)?;
         named_arguments::rewrite(&mut statement)?;
         locations::make_public(&self.stores, &mut statement)?;
-        let plan = self.context.state().statement_to_plan(statement).await?;
-        check_setting(&plan)?;
-        comparisons::check(&plan)?;
         // What a folder holds is looked up once for a statement, not once for the session.
         if let Some(listings) = self.context.runtime_env().cache_manager.get_list_files_cache() {
             listings.clear();
         }
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        check_setting(&plan)?;
+        comparisons::check(&plan)?;
         if let Some(most) = spilling::limit(&plan)? {
             spilling::set_limit(&self.context.runtime_env(), &self.spilled, most)?;
             return self.context.read_empty();
