@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::error::{Error, ErrorKind, without_secrets};
 
 /// What is logged unless something else is asked for.
-const DEFAULT: &str = "warn,fitsrs=off";
+const DEFAULT: &str = "warn";
 
 /// Starts the log, of what `filter` says.
 ///
