@@ -1,6 +1,6 @@
 """Makes a folder of very many small Parquet files, to measure how long it takes to plan over them.
 
-    lamcat sql -c "COPY (SELECT CAST(source_id AS BIGINT) AS source_id, ra, dec, teff FROM 'lamcat-demo/stars.parquet' LIMIT 20)
+    lamcat sql -c "COPY (SELECT source_id, ra, dec, teff FROM 'lamcat-demo/stars.parquet' LIMIT 20)
                    TO 'small.parquet'"
     python benches/many_files.py small.parquet many 100000
 

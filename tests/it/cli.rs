@@ -5,6 +5,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+use arrow::datatypes::DataType;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use crate::program::{fail, lamcat, run};
 
 #[test]
@@ -122,6 +125,15 @@ fn errors_say_what_to_do() {
     ];
     let text: Vec<String> = errors.iter().map(|q| format!("{q}\n{}", sql(q))).collect();
     insta::assert_snapshot!("errors", text.join("\n"));
+}
+
+#[test]
+fn the_demos_identifiers_are_integers_as_those_of_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    run(lamcat(folder.path()).arg("demo"));
+    let stars = std::fs::File::open(folder.path().join("lamcat-demo/stars.parquet")).unwrap();
+    let schema = ParquetRecordBatchReaderBuilder::try_new(stars).unwrap().schema().clone();
+    assert_eq!(*schema.field_with_name("source_id").unwrap().data_type(), DataType::Int64);
 }
 
 #[test]

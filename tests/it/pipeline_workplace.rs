@@ -92,7 +92,7 @@ impl Workplace {
         let stars = path("stars.parquet").display().to_string();
         let stars = format!(
             "SELECT source_id, 90 + (source_id % 21 - 10) * 6 / 3600.0 AS ra, 45 + source_id * 0.3 AS dec, teff \
-             FROM (SELECT CAST(source_id AS BIGINT) >> 35 AS source_id, teff FROM '{stars}') WHERE source_id <= "
+             FROM (SELECT source_id >> 35 AS source_id, teff FROM '{stars}') WHERE source_id <= "
         );
         let more = "SELECT value AS source_id, concat('grade ', value % 3) AS grade FROM generate_series(1, 100)";
         for (query, name) in

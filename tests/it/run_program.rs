@@ -30,7 +30,7 @@ pub fn workplace() -> tempfile::TempDir {
     let stars = root.join("src/cli/demo_stars.parquet");
     // A clump at the corner of four tiles, so that margins have rows.
     let query = format!(
-        "SELECT CAST(source_id AS BIGINT) AS source_id, CASE WHEN source_id % 3 = 0 THEN 45 + 0.02 * sin(ra * 100) ELSE ra END AS ra, \
+        "SELECT source_id, CASE WHEN source_id % 3 = 0 THEN 45 + 0.02 * sin(ra * 100) ELSE ra END AS ra, \
          CASE WHEN source_id % 3 = 0 THEN 0.02 * sin(dec * 100) ELSE dec END AS dec, * EXCEPT (source_id, ra, dec) FROM '{}'",
         stars.display()
     );
