@@ -20,15 +20,19 @@ use crate::{
 #[command(after_help = "\
 Makes stars with labels of APOGEE's distribution and the spectra, magnitudes and parallaxes that Gaia and 2MASS would
 give for them, as a training set: sql/train_simulated.sql says how. The stars are simulated; results of a model that
-learned from them are to be checked on real ones. The same seed gives the same file.
+learned from them are to be checked on real ones. The same seed gives the same file. lamcat carries what the stars are
+made of: labels of APOGEE DR17, spectra of payne_xp and ATLAS9, colours of Green et al. (2020), and the noise of field
+stars of Gaia DR3.
 
 Examples:
   lamcat simulate --rows 1000000 --seed 1 -o stars.parquet
-  lamcat simulate --data gaia-data --rows 100 -o stars.parquet --dry-run")]
+  lamcat simulate --rows 100 -o stars.parquet --dry-run
+  lamcat simulate --data models --rows 100 -o stars.parquet")]
 pub(super) struct SimulateArgs {
-    /// Folder with the data the simulator is made of, in forward_model, labels and xp_continuous.
-    #[arg(long, value_name = "DIR", default_value = "../shared/data")]
-    data: PathBuf,
+    /// Folder with other data to make the stars of, in forward_model, labels and xp_continuous [default: what lamcat
+    /// carries].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Stars to make.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = numbers::within::<u64>(limits::ROWS))]
     rows: u64,
@@ -60,7 +64,10 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
         bail!("{} exists\nhint: --overwrite writes it anew", args.output.display());
     }
     let dust = DustKind { law: args.dust, rv_spread: args.rv_spread };
-    let simulator = Simulator::load(&DataFolder::new(&args.data), dust)?;
+    let simulator = match &args.data {
+        Some(folder) => Simulator::load(&DataFolder::new(folder), dust)?,
+        None => Simulator::carried(dust)?,
+    };
     if args.dry_run {
         return dry_run(args, &simulator);
     }

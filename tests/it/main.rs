@@ -69,6 +69,7 @@ mod shared_units;
 mod shipped_sql;
 mod signals;
 mod simulate;
+mod simulate_carried;
 mod simulate_parts;
 mod sky_references;
 mod small_files;

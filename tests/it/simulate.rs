@@ -16,20 +16,17 @@ use lamcat::{
 use crate::{
     program::{fail, lamcat, run},
     shared::shared,
-    simulate_parts::SIMULATOR,
+    simulate_carried::CARRIED,
 };
 
 fn file(folder: &Path, name: &str, options: SimulateOptions) -> Vec<u8> {
     let path = folder.join(name);
-    simulate(SIMULATOR.as_ref().unwrap(), &options, &path, |_| {}).unwrap();
+    simulate(&CARRIED, &options, &path, |_| {}).unwrap();
     fs::read(path).unwrap()
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
-    if SIMULATOR.is_none() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let options = SimulateOptions { rows: 1100, seed: 7, threads: Some(1) };
     let one = file(folder.path(), "one.parquet", options);
@@ -50,9 +47,6 @@ async fn query(session: &Session, sql: &str) -> RecordBatch {
 
 #[tokio::test]
 async fn simulated_tokens_are_distributed_as_the_training_set() {
-    if SIMULATOR.is_none() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), "stars.parquet", SimulateOptions { rows: 1500, seed: 1, threads: None });
     let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
@@ -100,10 +94,9 @@ fn the_program_simulates_and_says_what_is_missing() {
     let e = fail(lamcat(folder.path()).args(["simulate", "--data", "nowhere", "-o", "stars.parquet"]));
     assert!(e.contains("nowhere/") && e.contains("hint: get it from https://github.com/"), "{e}");
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
-    let Some(data) = shared("data") else { return };
     let simulate = |rest: &[&str]| {
         let mut command = lamcat(folder.path());
-        command.arg("simulate").arg("--data").arg(&data).args(["--rows", "20", "-o", "stars.parquet"]).args(rest);
+        command.args(["simulate", "--rows", "20", "-o", "stars.parquet"]).args(rest);
         command
     };
     let (columns, _) = run(&mut simulate(&["--dry-run"]));
@@ -115,15 +108,18 @@ fn the_program_simulates_and_says_what_is_missing() {
     let sql = "SELECT count(*) AS stars, count(DISTINCT source_id) AS ids FROM 'stars.parquet'";
     let (rows, _) = run(lamcat(folder.path()).args(["sql", "-q", "--format", "csv", "-c", sql]));
     assert_eq!(rows, "stars,ids\n20,20\n");
+    let Some(data) = shared("data") else { return };
+    let data = data.display().to_string();
+    let carried = fs::read(folder.path().join("stars.parquet")).unwrap();
+    run(&mut simulate(&["--overwrite", "--data", &data]));
+    assert!(fs::read(folder.path().join("stars.parquet")).unwrap() != carried, "--data has no effect");
 }
 
 #[test]
 fn every_setting_changes_the_stars() {
-    let Some(data) = shared("data").filter(|_| SIMULATOR.is_some()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let data = data.display().to_string();
     let stars = |name: &str, more: &[&str]| {
-        let args = ["simulate", "--data", &data, "--rows", "20", "-o", name];
+        let args = ["simulate", "--rows", "20", "-o", name];
         run(lamcat(folder.path()).args(args).args(more));
         fs::read(folder.path().join(name)).unwrap()
     };

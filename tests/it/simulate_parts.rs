@@ -10,14 +10,15 @@ use lamcat::{
     session::{Session, SessionOptions},
     sources::FitsTable,
     train::simulate::{
-        Atmosphere, Band, Cloud, DataFolder, DustKind, FieldStar, FieldStars, Inversion, Simulator, parallax_error,
+        Atmosphere, Band, Cloud, DataFolder, DustKind, FieldStar, FieldStars, Inversion, Prior, Simulator,
+        parallax_error,
     },
     xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
 };
 
 use crate::shared::shared;
 
-/// The simulator, read once; `None` without shared data.
+/// The simulator of a folder of files, read once; `None` without shared data.
 pub static SIMULATOR: LazyLock<Option<Simulator>> =
     LazyLock::new(|| Some(Simulator::load(&DataFolder::new(shared("data")?), DustKind::default()).unwrap()));
 
@@ -115,8 +116,9 @@ fn scatter(inversion: &Inversion, stars: &[&FieldStar], orders: std::ops::Range<
             inversion.coefficients(&calibrated(&wide[..55], &wide[55..]))
         })
         .collect();
-    let of =
-        |i: usize| robust(spectra.iter().zip(stars).map(|(c, s)| f64::from((c[i] - s.coefficients[i]) / s.errors[i])));
+    let of = |i: usize| {
+        robust(spectra.iter().zip(stars).map(|(c, s)| f64::from((c[i] - s.coefficients[i]) / s.noise.errors[i])))
+    };
     orders.map(of).collect()
 }
 
@@ -127,9 +129,9 @@ fn held_out_field_stars_come_back_within_their_errors() {
     let part = |remainder: usize| stars.stars().iter().enumerate().filter(move |(i, _)| i % 5 == remainder);
     let training: Vec<&FieldStar> =
         stars.stars().iter().enumerate().filter(|(i, _)| i % 5 != 0).map(|(_, s)| s).collect();
-    let inversion = Inversion::new(training).unwrap();
+    let inversion = Inversion::new(&Prior::of(training).unwrap()).unwrap();
     let held_out: Vec<&FieldStar> = part(0).map(|(_, s)| s).collect();
-    let bright: Vec<&FieldStar> = held_out.iter().copied().filter(|s| s.g < 16.0).collect();
+    let bright: Vec<&FieldStar> = held_out.iter().copied().filter(|s| s.noise.g < 16.0).collect();
     println!("error of inversion over the catalogue's error, {} stars, {} of G < 16", held_out.len(), bright.len());
     for (name, orders) in [("bp0-5", 0..6), ("rp0-7", 55..63)] {
         for (which, stars) in [("all", &held_out), ("bright", &bright)] {

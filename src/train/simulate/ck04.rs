@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    carried::Carried,
     data::{DataFolder, column, fits_floats, malformed},
     labels::Atmosphere,
 };
@@ -55,6 +56,12 @@ impl Ck04 {
             }
         }
         Ok(Self { log_flux })
+    }
+
+    /// The grid that the program carries, with logarithms to 2.5e-4.
+    pub(super) fn carried(data: &mut Carried) -> Result<Self> {
+        let shape = [METALLICITIES.len(), TEFF.2, LOGG.2, CALIBRATED_SAMPLES];
+        Ok(Self { log_flux: data.scaled_differences("ck04", &shape)? })
     }
 
     /// Flux per nm at the wavelengths of a calibrated XP spectrum in arbitrary units, interpolated linearly in its

@@ -36,7 +36,7 @@ impl DataFolder {
         }
         Err(Error::new(ErrorKind::Io, "a file of the simulator's data is missing")
             .at("file", path.display())
-            .hint(format!("get it from {origin}, or name the folder that has it with --data")))
+            .hint(format!("get it from {origin}, name the folder that has it with --data, or leave --data out")))
     }
 }
 

@@ -1,8 +1,12 @@
-//! Real spectra: field stars of Gaia DR3, whose coefficients, errors and numbers of relevant bases the simulator copies.
+//! Real spectra: field stars of Gaia DR3. Their coefficients are the prior of simulated spectra ([`super::Prior`]), their
+//! errors those of simulated stars ([`super::NoiseLibrary`]).
 
 use std::path::Path;
 
-use super::data::{DataFolder, column, fits_floats, malformed};
+use super::{
+    data::{DataFolder, column, fits_floats, malformed},
+    spectrum_noise::{NoiseLibrary, SpectrumNoise},
+};
 use crate::{
     error::Result,
     schema::g_flux,
@@ -12,23 +16,13 @@ use crate::{
 const FILE: &str = "xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";
 const ORIGIN: &str = "https://github.com/fjaellet/xp_spectral_lines, or the Gaia archive";
 
-/// Of so many stars nearest in G, a star of the nearest in colour gives the noise.
-const NEAR_IN_G: usize = 20;
-const NEAR_IN_COLOUR: usize = 5;
-
 /// The spectrum of a real star over its G flux in e⁻ s⁻¹; 55 BP, then 55 RP values each.
 #[derive(Debug, Clone)]
 pub struct FieldStar {
-    /// Synthetic G in mag.
-    pub g: f64,
-    /// Synthetic BP - RP in mag.
-    pub bp_rp: f64,
     /// Coefficients over the G flux.
     pub coefficients: Vec<f32>,
-    /// 1-sigma errors over the G flux.
-    pub errors: Vec<f32>,
-    /// Numbers of relevant bases of BP and RP.
-    pub relevant: [i16; 2],
+    /// Its magnitude, colour and errors.
+    pub noise: SpectrumNoise,
 }
 
 /// Real stars in order of G.
@@ -66,7 +60,7 @@ impl FieldStars {
         if stars.is_empty() {
             return Err(malformed(path, "it has no complete spectrum"));
         }
-        stars.sort_by(|a, b| a.g.total_cmp(&b.g));
+        stars.sort_by(|a, b| a.noise.g.total_cmp(&b.noise.g));
         Ok(Self(stars))
     }
 
@@ -76,19 +70,10 @@ impl FieldStars {
         &self.0
     }
 
-    /// A star of about this G and BP - RP: of the 20 nearest in G the 5 nearest in colour are meant, `pick` chooses.
+    /// The errors of their spectra.
     #[must_use]
-    pub fn like(&self, g: f64, bp_rp: f64, pick: usize) -> &FieldStar {
-        let mut start = self.0.partition_point(|s| s.g < g);
-        let mut end = start;
-        while end - start < NEAR_IN_G.min(self.0.len()) {
-            let below = start.checked_sub(1).map_or(f64::INFINITY, |i| g - self.0[i].g);
-            let above = self.0.get(end).map_or(f64::INFINITY, |s| s.g - g);
-            if below <= above { start -= 1 } else { end += 1 }
-        }
-        let mut near: Vec<&FieldStar> = self.0[start..end].iter().collect();
-        near.sort_by(|a, b| (a.bp_rp - bp_rp).abs().total_cmp(&(b.bp_rp - bp_rp).abs()));
-        near[pick % NEAR_IN_COLOUR.min(near.len())]
+    pub fn noise(&self) -> NoiseLibrary {
+        NoiseLibrary::new(self.0.iter().map(|star| star.noise.clone()).collect())
     }
 }
 
@@ -98,13 +83,8 @@ fn field_star(coefficients: &[f32], errors: &[f32], relevant: [i16; 2]) -> Optio
     let mag = |name: &str| passband(name).map(|p| synthetic_mag(bp, rp, p));
     let g = synthetic_mag(bp, rp, gaia_g());
     let over_flux = |values: &[f32]| values.iter().map(|v| (f64::from(*v) / g_flux(g)) as f32).collect::<Vec<f32>>();
-    let star = FieldStar {
-        g,
-        bp_rp: mag("BP")? - mag("RP")?,
-        coefficients: over_flux(coefficients),
-        errors: over_flux(errors),
-        relevant,
-    };
-    let finite = star.coefficients.iter().chain(&star.errors).all(|v| v.is_finite());
-    (finite && star.g.is_finite() && star.bp_rp.is_finite()).then_some(star)
+    let noise = SpectrumNoise { g, bp_rp: mag("BP")? - mag("RP")?, errors: over_flux(errors), relevant };
+    let star = FieldStar { coefficients: over_flux(coefficients), noise };
+    let finite = star.coefficients.iter().chain(&star.noise.errors).all(|v| v.is_finite());
+    (finite && star.noise.g.is_finite() && star.noise.bp_rp.is_finite()).then_some(star)
 }

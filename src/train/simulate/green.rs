@@ -7,6 +7,7 @@ use hdf5_pure::File;
 use serde::Deserialize;
 
 use super::{
+    carried::Carried,
     data::{DataFolder, malformed, open},
     labels::Atmosphere,
     matrix::Dense,
@@ -64,6 +65,24 @@ impl Green2020 {
             layer(&file, &path, "stellar_model_hidden_2", HIDDEN, HIDDEN)?,
             layer(&file, &path, "BM", HIDDEN, BANDS)?,
         ];
+        Ok(Self { layers, scaling })
+    }
+
+    /// The network that the program carries.
+    pub(super) fn carried(data: &mut Carried) -> Result<Self> {
+        let sizes = [3, HIDDEN, HIDDEN, BANDS];
+        let mut layer = |i: usize| -> Result<Dense> {
+            Ok(Dense {
+                weights: data.floats(&format!("green_weights_{i}"), &[sizes[i + 1], sizes[i]])?,
+                bias: data.floats(&format!("green_bias_{i}"), &[sizes[i + 1]])?,
+            })
+        };
+        let layers = [layer(0)?, layer(1)?, layer(2)?];
+        let scaling = data.floats("green_labels", &[2, 3])?;
+        let scaling = Scaling {
+            theta_med: [scaling[0], scaling[1], scaling[2]],
+            theta_std: [scaling[3], scaling[4], scaling[5]],
+        };
         Ok(Self { layers, scaling })
     }
 

@@ -8,7 +8,7 @@
 //! The prior's stars all have the same G flux, which must not decide that of the spectrum: m mᵀ is added to their
 //! covariance, so that the scale is free.
 
-use super::{field_stars::FieldStar, matrix::dot};
+use super::{matrix::dot, prior::Prior};
 use crate::{
     error::{Error, ErrorKind, Result},
     model::cholesky::{cholesky, solve},
@@ -16,8 +16,6 @@ use crate::{
     xp::{CALIBRATED_SAMPLES, COEFFICIENTS_PER_BAND, Passband, XP_LEN, calibrate, gaia_g, passband, synthetic_flux},
 };
 
-/// Faintest stars of the prior in G: below, noise hides what coefficients can be.
-const PRIOR_LIMIT: f64 = 16.0;
 /// Error of a sample of a modelled spectrum, relative to the prior's mean flux plus [`FLOOR`] times its maximum.
 const SAMPLE_ERROR: f64 = 0.01;
 const FLOOR: f64 = 0.02;
@@ -52,19 +50,12 @@ struct BandFlux {
 }
 
 impl Inversion {
-    /// Prepares the inversion with the distribution of real stars brighter than G 16 as prior.
+    /// Prepares the inversion.
     ///
     /// # Errors
-    /// If they are fewer than the coefficients, which leaves their covariance undetermined.
-    pub fn new<'a>(stars: impl IntoIterator<Item = &'a FieldStar>) -> Result<Self> {
-        let bright: Vec<&FieldStar> = stars.into_iter().filter(|s| s.g < PRIOR_LIMIT).collect();
-        if bright.len() <= XP_LEN {
-            let message = format!("{} stars brighter than G {PRIOR_LIMIT} make no prior", bright.len());
-            return Err(Error::new(ErrorKind::Input, message).hint(format!("more than {XP_LEN} spectra are needed")));
-        }
-        let (mean, covariance) = moments(&bright);
-        let design = design();
-        let (matrix, offset) = gain(&design, &mean, &covariance)
+    /// If the prior's covariance is degenerate.
+    pub fn new(prior: &Prior) -> Result<Self> {
+        let (matrix, offset) = gain(&design(), &prior.mean, &with_free_scale(prior))
             .ok_or_else(|| Error::new(ErrorKind::Input, "the spectra of the prior are degenerate"))?;
         let band = |p: &'static Passband| band_flux(p, &matrix, &offset);
         let named = |name: &str| {
@@ -112,25 +103,13 @@ impl Inversion {
     }
 }
 
-/// Mean of the stars' coefficients, and their covariance (row-major) with a free scale.
-fn moments(stars: &[&FieldStar]) -> (Vec<f64>, Vec<f64>) {
-    let count = stars.len() as f64;
-    let mut mean = vec![0.0; XP_LEN];
-    for star in stars {
-        mean.iter_mut().zip(&star.coefficients).for_each(|(m, c)| *m += f64::from(*c) / count);
+/// The prior's covariance (row-major) with a free scale.
+fn with_free_scale(prior: &Prior) -> Vec<f64> {
+    let mut covariance = prior.covariance.clone();
+    for (row, a) in covariance.chunks_exact_mut(XP_LEN).zip(&prior.mean) {
+        row.iter_mut().zip(&prior.mean).for_each(|(v, b)| *v += a * b);
     }
-    let mut covariance = vec![0.0; XP_LEN * XP_LEN];
-    for star in stars {
-        let deviation: Vec<f64> = star.coefficients.iter().zip(&mean).map(|(c, m)| f64::from(*c) - m).collect();
-        for (row, a) in covariance.chunks_exact_mut(XP_LEN).zip(&deviation) {
-            let share = a / (count - 1.0);
-            row.iter_mut().zip(&deviation).for_each(|(v, b)| *v += share * b);
-        }
-    }
-    for (row, a) in covariance.chunks_exact_mut(XP_LEN).zip(&mean) {
-        row.iter_mut().zip(&mean).for_each(|(v, b)| *v += a * b);
-    }
-    (mean, covariance)
+    covariance
 }
 
 /// The design matrix of the calibration: 343 rows of 110.

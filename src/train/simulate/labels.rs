@@ -4,6 +4,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
+    carried::Carried,
     data::{DataFolder, malformed},
     numpy::npy_rows,
 };
@@ -77,8 +78,6 @@ impl Population {
     /// # Errors
     /// If a file is missing or malformed.
     pub fn load(data: &DataFolder) -> Result<Self> {
-        let vocabulary = Vocabulary::leung_bovy_2023();
-        let token = vocabulary.token(vocabulary.require("logebv")?);
         let mut stars = Vec::new();
         for part in ["train", "test"] {
             let table = |kind: &str| {
@@ -96,7 +95,17 @@ impl Population {
         if stars.is_empty() {
             return Err(Error::new(ErrorKind::Input, "no star has all labels").at("folder", FOLDER));
         }
-        Ok(Self { stars, logebv: (token.median, token.scale) })
+        Ok(Self { stars, logebv: logebv()? })
+    }
+
+    /// The stars that the program carries, with Teff to 0.25 K, and logg and metallicity to 0.0005 dex.
+    pub(super) fn carried(data: &mut Carried) -> Result<Self> {
+        let mut column = |name: &str| data.scaled(&format!("apogee_{name}"), &[0]);
+        let labels = [column("teff")?, column("logg")?, column("m_h")?];
+        let errors = [column("teff_error")?, column("logg_error")?, column("m_h_error")?];
+        let star = |i: usize| ([0, 1, 2].map(|label| labels[label][i]), [0, 1, 2].map(|label| errors[label][i]));
+        let shortest = labels.iter().chain(&errors).map(Vec::len).min().unwrap_or_default();
+        Ok(Self { stars: (0..shortest).map(star).collect(), logebv: logebv()? })
     }
 
     /// Stars that have all labels.
@@ -127,6 +136,13 @@ impl Population {
             g: rng.random_range(G_RANGE.0..G_RANGE.1),
         }
     }
+}
+
+/// Mean and standard deviation of ln E(B-V) in the training set of Leung & Bovy (2023).
+fn logebv() -> Result<(f64, f64)> {
+    let vocabulary = Vocabulary::leung_bovy_2023();
+    let token = vocabulary.token(vocabulary.require("logebv")?);
+    Ok((token.median, token.scale))
 }
 
 /// A draw from the normal distribution of mean 0 and standard deviation 1.

@@ -58,15 +58,22 @@ pub(super) fn npy_rows(path: &Path, columns: usize) -> Result<ndarray::Array2<f3
     Ok(array)
 }
 
-/// The arrays of an `.npz` file.
-pub(super) struct Npz {
+/// The arrays of an `.npz` file, or of bytes that are one.
+pub(super) struct Npz<R> {
     path: PathBuf,
-    archive: ZipArchive<File>,
+    archive: ZipArchive<R>,
 }
 
-impl Npz {
+impl Npz<File> {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let archive = ZipArchive::new(open(path)?);
+        Self::new(path, open(path)?)
+    }
+}
+
+impl<R: Read + Seek> Npz<R> {
+    /// The arrays of what is called `path` in errors.
+    pub(super) fn new(path: &Path, bytes: R) -> Result<Self> {
+        let archive = ZipArchive::new(bytes);
         let archive = archive.map_err(|e| malformed(path, "it is not an .npz archive").source(e))?;
         Ok(Self { path: path.to_owned(), archive })
     }
@@ -77,6 +84,11 @@ impl Npz {
         name: &str,
         shape: &[usize],
     ) -> Result<Vec<f32>> {
+        Ok(self.elements::<T>(name, shape)?.into_iter().map(|x| x.into() as f32).collect())
+    }
+
+    /// An array of element type `T` in row-major order, which must have `shape`; 0 stands for any length.
+    pub(super) fn elements<T: ReadableElement + Copy>(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
         let bytes = self.member(name)?;
         let bad = |what: String| malformed(&self.path, what).at("array", name);
         if !holds(&bytes, bytes.len() as u64) {
@@ -88,7 +100,7 @@ impl Npz {
         if !fits {
             return Err(bad(format!("an array has shape {:?}, not {shape:?}", array.shape())));
         }
-        Ok(array.iter().map(|x| (*x).into() as f32).collect())
+        Ok(array.iter().copied().collect())
     }
 
     fn member(&mut self, name: &str) -> Result<Vec<u8>> {

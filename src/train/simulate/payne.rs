@@ -1,9 +1,10 @@
 //! A network from labels to XP spectra, trained on those of APOGEE's stars: `payne_cool_gaiaxp` of the package
 //! gaiaxpspec (D. Nidever, MIT licence), in the manner of The Payne (Ting et al. 2019, ApJ 879, 69).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
+    carried::Carried,
     data::{DataFolder, malformed},
     labels::Atmosphere,
     matrix::Dense,
@@ -13,7 +14,8 @@ use crate::{error::Result, xp::CALIBRATED_SAMPLES};
 
 const FILE: &str = "forward_model/payne_xp/payne_cool_gaiaxp.npz";
 const ORIGIN: &str = "https://github.com/dnidever/gaiaxpspec (python/gaiaxpspec/data/payne_cool_gaiaxp.npz)";
-const NEURONS: usize = 300;
+/// Labels, two layers of neurons, and samples.
+const SIZES: [usize; 4] = [3, 300, 300, CALIBRATED_SAMPLES];
 
 /// Sizes in Teff (K), logg and [Fe/H] of the cells in which training stars are counted.
 const CELL: [f32; 3] = [100.0, 0.2, 0.2];
@@ -26,8 +28,8 @@ pub struct Payne {
     layers: [Dense; 3],
     /// Smallest label, and reach of the labels.
     scaling: [[f32; 3]; 2],
-    /// Training stars in a cell and its neighbours.
-    neighbours: HashMap<[i32; 3], u32>,
+    /// Cells with enough training stars in them and their neighbours.
+    seen: HashSet<[i32; 3]>,
 }
 
 impl Payne {
@@ -38,11 +40,10 @@ impl Payne {
     pub fn load(data: &DataFolder) -> Result<Self> {
         let path = data.file(FILE, ORIGIN)?;
         let mut npz = Npz::open(&path)?;
-        let sizes = [3, NEURONS, NEURONS, CALIBRATED_SAMPLES];
         let mut layer = |i: usize| -> Result<Dense> {
             Ok(Dense {
-                weights: npz.array::<f32>(&format!("w_array_{i}"), &[sizes[i + 1], sizes[i]])?,
-                bias: npz.array::<f32>(&format!("b_array_{i}"), &[sizes[i + 1]])?,
+                weights: npz.array::<f32>(&format!("w_array_{i}"), &[SIZES[i + 1], SIZES[i]])?,
+                bias: npz.array::<f32>(&format!("b_array_{i}"), &[SIZES[i + 1]])?,
             })
         };
         let layers = [layer(0)?, layer(1)?, layer(2)?];
@@ -52,14 +53,32 @@ impl Payne {
         if scaling[1].iter().any(|reach| reach.is_nan() || *reach <= 0.0) {
             return Err(malformed(&path, "the range of the labels is empty"));
         }
-        Ok(Self { layers, scaling, neighbours: neighbours(&labels) })
+        Ok(Self { layers, scaling, seen: seen(&labels) })
+    }
+
+    /// The network that the program carries, with weights in 16 bits.
+    pub(super) fn carried(data: &mut Carried) -> Result<Self> {
+        let mut layer = |i: usize| -> Result<Dense> {
+            Ok(Dense {
+                weights: data.scaled(&format!("payne_weights_{i}"), &[SIZES[i + 1], SIZES[i]])?,
+                bias: data.floats(&format!("payne_bias_{i}"), &[SIZES[i + 1]])?,
+            })
+        };
+        let layers = [layer(0)?, layer(1)?, layer(2)?];
+        let scaling = data.floats("payne_labels", &[2, 3])?;
+        let seen = data.integers("payne_seen", &[0, 3])?;
+        Ok(Self {
+            layers,
+            scaling: [[scaling[0], scaling[1], scaling[2]], [scaling[3], scaling[4], scaling[5]]],
+            seen: seen.as_chunks().0.iter().map(|cell| cell.map(i32::from)).collect(),
+        })
     }
 
     /// Whether the network has seen stars like this one: at least 5 of its training stars within one or two cells of
     /// 100 K, 0.2 dex and 0.2 dex.
     #[must_use]
     pub fn has_seen(&self, star: Atmosphere) -> bool {
-        self.neighbours.get(&cell(star.values())).is_some_and(|n| *n >= NEAR_STARS)
+        self.seen.contains(&cell(star.values()))
     }
 
     /// Flux per nm at the wavelengths of a calibrated XP spectrum ([`crate::xp::wavelengths_nm`]), in arbitrary units.
@@ -82,13 +101,14 @@ fn cell(labels: [f32; 3]) -> [i32; 3] {
     [0, 1, 2].map(|i| (labels[i] / CELL[i]).floor() as i32)
 }
 
-fn neighbours(labels: &[f32]) -> HashMap<[i32; 3], u32> {
-    let mut counts = HashMap::new();
+/// Cells with at least [`NEAR_STARS`] of the stars of these labels in them and their neighbours.
+fn seen(labels: &[f32]) -> HashSet<[i32; 3]> {
+    let mut counts: HashMap<[i32; 3], u32> = HashMap::new();
     for star in labels.as_chunks::<3>().0 {
         let [t, g, m] = cell(*star);
         for step in 0..27 {
             *counts.entry([t + step % 3 - 1, g + step / 3 % 3 - 1, m + step / 9 - 1]).or_default() += 1;
         }
     }
-    counts
+    counts.into_iter().filter(|(_, stars)| *stars >= NEAR_STARS).map(|(cell, _)| cell).collect()
 }

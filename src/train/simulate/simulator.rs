@@ -4,6 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
+    carried::Carried,
     ck04::Ck04,
     data::DataFolder,
     dust::{Cloud, Dust, DustKind},
@@ -13,6 +14,8 @@ use super::{
     labels::{Atmosphere, Labels, Population, normal},
     noise::{magnitude_error, parallax_error, two_mass_error},
     payne::Payne,
+    prior::Prior,
+    spectrum_noise::NoiseLibrary,
     star::{Star, source_id},
 };
 use crate::{
@@ -61,12 +64,30 @@ pub struct Simulator {
     ck04: Ck04,
     green: Green2020,
     dust: Dust,
-    field: FieldStars,
+    noise: NoiseLibrary,
     inversion: Inversion,
 }
 
 impl Simulator {
-    /// Reads everything the simulator is made of; `dust` is before the stars.
+    /// The simulator of the data that the program carries; `dust` is before the stars. Samples of spectra are those of
+    /// [`Simulator::load`] to 0.02 % of the flux, rarely to 0.1 %.
+    ///
+    /// # Errors
+    /// If there is no such dust.
+    pub fn carried(dust: DustKind) -> Result<Self> {
+        let mut data = Carried::open()?;
+        Ok(Self {
+            population: Population::carried(&mut data)?,
+            payne: Payne::carried(&mut data)?,
+            ck04: Ck04::carried(&mut data)?,
+            green: Green2020::carried(&mut data)?,
+            dust: Dust::new(dust)?,
+            noise: NoiseLibrary::carried(&mut data)?,
+            inversion: Inversion::new(&Prior::carried(&mut data)?)?,
+        })
+    }
+
+    /// Reads everything the simulator is made of from a folder; `dust` is before the stars.
     ///
     /// # Errors
     /// If a file is missing or malformed; the error names it and where it is to be had. If there is no such dust.
@@ -78,8 +99,8 @@ impl Simulator {
             ck04: Ck04::load(data)?,
             green: Green2020::load(data)?,
             dust: Dust::new(dust)?,
-            inversion: Inversion::new(field.stars())?,
-            field,
+            noise: field.noise(),
+            inversion: Inversion::new(&Prior::of(field.stars())?)?,
         })
     }
 
@@ -87,6 +108,12 @@ impl Simulator {
     #[must_use]
     pub fn inversion(&self) -> &Inversion {
         &self.inversion
+    }
+
+    /// The errors of real spectra.
+    #[must_use]
+    pub fn noise(&self) -> &NoiseLibrary {
+        &self.noise
     }
 
     /// The network for spectra.
@@ -180,7 +207,7 @@ impl Simulator {
         let parallax = 100.0 * 10f64.powf(-0.2 * modulus) + parallax_error * normal(rng);
         let mags = [(Band::G, mags[0]), (Band::Bp, mags[1]), (Band::Rp, mags[2])]
             .map(|(band, mag)| mag + magnitude_error(band, labels.g) * normal(rng));
-        let real = self.field.like(labels.g, colour, rng.random_range(0..usize::MAX));
+        let real = self.noise.like(labels.g, colour, rng.random_range(0..usize::MAX));
         let g_flux = g_flux(labels.g);
         let errors: Vec<f32> = real.errors.iter().map(|e| (f64::from(*e) * g_flux) as f32).collect();
         let exact = self.inversion.coefficients(&flux).into_iter().map(|c| f64::from(c) * g_flux);

@@ -1,0 +1,57 @@
+//! The data that the program carries, `models/models.npz`: what `models/make.py` makes of the files of a
+//! [`DataFolder`](super::DataFolder). `models/NOTICE.txt` says whose they are.
+
+use std::{io::Cursor, path::Path};
+
+use super::numpy::Npz;
+use crate::error::Result;
+
+const FILE: &[u8] = include_bytes!("models/models.npz");
+/// The integer that stands for no value.
+const NONE: i16 = i16::MIN;
+
+/// The arrays of the carried data; shapes are as in [`Npz::elements`].
+pub(super) struct Carried(Npz<Cursor<&'static [u8]>>);
+
+impl Carried {
+    pub(super) fn open() -> Result<Self> {
+        Ok(Self(Npz::new(Path::new("models.npz"), Cursor::new(FILE))?))
+    }
+
+    pub(super) fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.0.elements(name, shape)
+    }
+
+    pub(super) fn doubles(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
+        self.0.elements(name, shape)
+    }
+
+    pub(super) fn integers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i16>> {
+        self.0.elements(name, shape)
+    }
+
+    /// Values that are kept in 16 bits, with an offset and a step of their own; NaN where there is none.
+    pub(super) fn scaled(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let integers = self.integers(name, shape)?;
+        self.values(name, &integers)
+    }
+
+    /// Such values, kept as differences of neighbours on the last axis.
+    pub(super) fn scaled_differences(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let mut integers = self.integers(name, shape)?;
+        for row in integers.chunks_mut(shape.last().copied().unwrap_or_default().max(1)) {
+            let mut sum = 0i16;
+            for value in row {
+                sum = sum.wrapping_add(*value);
+                *value = sum;
+            }
+        }
+        self.values(name, &integers)
+    }
+
+    fn values(&mut self, name: &str, integers: &[i16]) -> Result<Vec<f32>> {
+        let scale = self.doubles(&format!("{name}_scale"), &[2])?;
+        let value = |q: &i16| if *q == NONE { f32::NAN } else { (scale[0] + scale[1] * f64::from(*q)) as f32 };
+        Ok(integers.iter().map(value).collect())
+    }
+}
