@@ -73,8 +73,9 @@
 //! # Recipes
 //!
 //! **Add a SQL function.** Write the computation as a plain function where it belongs (`xp`, `context`); write the
-//! adapter in a file of its name in `functions`, with its documentation; add it to [`functions::all`]; write its values,
-//! NULLs and errors in `tests/slt/functions.slt` and `errors.slt`.
+//! adapter in a file of its name in `functions`, with its documentation and an example; add it to [`functions::all`]; write its
+//! values, NULLs and errors in `tests/slt/functions.slt` and `errors.slt`; write its page with
+//! `LAMCAT_WRITE_PAGES=1 cargo test --test it manual`, and name it in `docs/sql.rs`.
 //!
 //! **Add an output of the model.** Add a variant to [`inference::Output`], its column in [`inference::Program`], and a
 //! function that asks for it. The planner needs nothing.
@@ -88,10 +89,11 @@
 //! **Add a file format.** Write a reader that gives Arrow batches in `sources`; add it to [`sources::ArchiveFormat`] with
 //! its endings: quoted paths, `STORED AS` and `lamcat ingest` follow.
 //!
-//! The reference of the SQL functions is [`functions::sql_reference`].
+//! The manual is in [`docs`], with a page for each SQL function in [`docs::sql`].
 
 pub mod cli;
 pub mod context;
+pub mod docs;
 pub mod error;
 pub mod eval;
 pub mod functions;

@@ -106,6 +106,3 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
         .chain(sky.into_iter().map(|spec| ScalarUDF::from(numeric::Numeric::new(spec))))
         .collect()
 }
-
-#[doc = include_str!("sql_reference.md")]
-pub mod sql_reference {}

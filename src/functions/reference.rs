@@ -1,4 +1,4 @@
-//! The SQL reference: every function lamcat adds, from the functions' own documentation.
+//! The SQL reference: every function lamcat adds, from the functions' own documentation. [`crate::docs::sql`] has its pages.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -49,22 +49,51 @@ pub fn documentation(udf: &ScalarUDF) -> Option<Documentation> {
 #[must_use]
 pub fn markdown(engine: &Arc<Engine>) -> String {
     let mut text = String::from("# SQL functions of lamcat\n");
-    let functions: Vec<(String, Documentation)> =
-        all(engine).iter().filter_map(|f| Some((f.name().to_owned(), documentation(f)?))).collect();
-    for section in [SECTION_MODEL, SECTION_XP, SECTION_SKY] {
+    for (section, functions) in sections(engine) {
         let _ = write!(text, "\n## {}\n\n{}\n", section.label, section.description.unwrap_or_default());
-        for (name, doc) in functions.iter().filter(|(_, d)| d.doc_section == section) {
-            function(&mut text, name, doc);
-        }
-        if section == SECTION_MODEL {
-            flag_table(&mut text);
+        for (name, doc) in &functions {
+            text.push('\n');
+            function(&mut text, "###", name, doc);
         }
     }
     text
 }
 
-fn function(text: &mut String, name: &str, doc: &Documentation) {
-    let _ = write!(text, "\n### `{name}`\n\n{}\n\n```sql\n{}\n```\n", doc.description, doc.syntax_example);
+/// The reference as Markdown pages, with their file names: one for each function, and `README.md`, which lists them.
+#[must_use]
+pub fn pages(engine: &Arc<Engine>) -> Vec<(String, String)> {
+    let mut pages = Vec::new();
+    let mut index = format!("# SQL functions\n\n{INDEX}\n");
+    for (section, functions) in sections(engine) {
+        let _ = write!(index, "\n## {}\n\n{}\n", section.label, section.description.unwrap_or_default());
+        index.push_str("\n| function | |\n|---|---|\n");
+        for (name, doc) in &functions {
+            let mut page = String::new();
+            function(&mut page, "#", name, doc);
+            pages.push((format!("{name}.md"), page));
+            let _ = writeln!(index, "| [`{name}`]({name}.md) | {} |", first_sentence(&doc.description));
+        }
+    }
+    pages.push(("README.md".to_owned(), index));
+    pages
+}
+
+const INDEX: &str = "\
+A page for each function that lamcat adds to those of DataFusion, made from the functions' own documentation;
+`lamcat functions` prints all of them. In the examples `stars` has the columns of Gaia's `gaia_source` and
+`xp_continuous_mean_spectrum`, and `xp`, which is `xp(bp_coefficients, rp_coefficients, phot_g_mean_mag)`. A test runs every example.";
+
+/// The functions that have documentation, by section.
+fn sections(engine: &Arc<Engine>) -> Vec<(DocSection, Vec<(String, Documentation)>)> {
+    let functions: Vec<(String, Documentation)> =
+        all(engine).iter().filter_map(|f| Some((f.name().to_owned(), documentation(f)?))).collect();
+    let of = |section: &DocSection| functions.iter().filter(|(_, d)| d.doc_section == *section).cloned().collect();
+    [SECTION_MODEL, SECTION_XP, SECTION_SKY].map(|section| (section.clone(), of(&section))).into()
+}
+
+/// The documentation of a function under a heading of a level.
+fn function(text: &mut String, heading: &str, name: &str, doc: &Documentation) {
+    let _ = write!(text, "{heading} `{name}`\n\n{}\n\n```text\n{}\n```\n", doc.description, doc.syntax_example);
     for (argument, meaning) in doc.arguments.iter().flatten() {
         let _ = write!(text, "\n- **{argument}**: {meaning}");
     }
@@ -72,10 +101,23 @@ fn function(text: &mut String, name: &str, doc: &Documentation) {
         let _ = write!(text, "\n\nExample:\n\n```sql\n{example}\n```");
     }
     text.push('\n');
+    if name == "lam_flags" {
+        flag_table(text, heading);
+    }
 }
 
-fn flag_table(text: &mut String) {
-    text.push_str("\n### Flag bits of `lam_flags`\n\n| bit | name | meaning |\n|---|---|---|\n");
+/// The first sentence of a description, up to a full stop, colon or semicolon; not that of an abbreviation.
+fn first_sentence(description: &str) -> &str {
+    let ends = |(at, stop): &(usize, &str)| {
+        *stop != ". " || description[at + stop.len()..].starts_with(|c: char| c.is_uppercase())
+    };
+    let stops = [". ", ": ", "; "].iter().filter_map(|stop| description.match_indices(stop).find(ends));
+    let end = stops.map(|(at, _)| at).min().unwrap_or(description.len());
+    description[..end].trim_end_matches('.')
+}
+
+fn flag_table(text: &mut String, heading: &str) {
+    let _ = write!(text, "\n{heading}# Flag bits\n\n| bit | name | meaning |\n|---|---|---|\n");
     for (bit, name, meaning) in flags::ALL {
         let _ = writeln!(text, "| {bit} | {name} | {meaning} |");
     }

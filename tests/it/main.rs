@@ -29,6 +29,7 @@ mod ingest_files;
 mod layers;
 mod locations;
 mod lost_rows;
+mod manual;
 mod many_files;
 mod memory;
 mod model_files;

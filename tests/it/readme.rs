@@ -1,4 +1,4 @@
-//! Every `lamcat` command of the README runs and prints what the README shows.
+//! Every `lamcat` command of the README and of the manual runs and prints what is shown.
 
 use std::{fs, io::Write, path::Path, process::Command};
 
@@ -6,15 +6,15 @@ use flate2::{Compression, write::GzEncoder};
 
 use crate::shared::shared;
 
-/// A command of the README and the output shown below it.
+/// A command of a page and the output shown below it.
 struct Shown {
     command: String,
     output: String,
 }
 
-fn shown(readme: &str) -> Vec<Shown> {
+fn shown(page: &str) -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
-    for block in readme.split("```console\n").skip(1) {
+    for block in page.split("```console\n").skip(1) {
         let block = block.split("```").next().unwrap_or_default();
         let mut lines = block.lines().peekable();
         while let Some(line) = lines.next() {
@@ -42,10 +42,9 @@ fn stable(line: &str) -> bool {
     !line.contains("rows/s") && !line.contains(" rows in ") && !line.trim().is_empty()
 }
 
-#[test]
-fn the_readmes_commands_run_and_print_what_it_shows() {
+/// A folder with what the commands expect beside them, and `lamcat` in its `bin`; whether it has real spectra, too.
+fn folder() -> (tempfile::TempDir, bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
@@ -65,27 +64,51 @@ fn the_readmes_commands_run_and_print_what_it_shows() {
         zipped.write_all(&fs::read(spectra).unwrap()).unwrap();
         zipped.finish().unwrap();
     }
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
-    let mut ran = 0;
-    for Shown { command, output } in shown(&readme) {
-        // Cargo itself runs the first two commands; CI does.
-        let needs_real = ["field_stars", "XpContinuous", "labels"].iter().any(|name| command.contains(name));
-        if command.starts_with("cargo ") || (needs_real && real.is_none()) {
+    (folder, real.is_some())
+}
+
+/// Runs the commands of a page, a path from the project's root, one after the other in a folder, which it returns.
+pub fn run_page(page: &str) -> tempfile::TempDir {
+    let (folder, real) = folder();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let path = format!("{}:{}", folder.path().join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    for Shown { command, output } in shown(&text) {
+        let needs_real = ["field_stars", "XpContinuous", "labels.parquet"].iter().any(|name| command.contains(name));
+        // Cargo itself runs the README's first two commands; CI does.
+        if command.starts_with("cargo ") || (needs_real && !real) {
             continue;
         }
-        let result = Command::new("bash")
-            .args(["-c", &command])
-            .current_dir(folder.path())
-            .env("PATH", &path)
-            .env_remove("LAMCAT_MODEL")
-            .output()
-            .unwrap();
+        assert!(command.starts_with("lamcat "), "{page} shows a command that no test can run: {command}");
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &command]).current_dir(folder.path()).env("PATH", &path).env_remove("LAMCAT_MODEL");
+        let result = bash.output().unwrap();
         let text = String::from_utf8_lossy(&result.stdout) + String::from_utf8_lossy(&result.stderr);
-        assert!(result.status.success(), "{command}\n{text}");
+        assert!(result.status.success(), "{page}: {command}\n{text}");
         for line in output.lines().filter(|l| stable(l)) {
-            assert!(text.contains(line.trim_end()), "{command}\nshould print\n{line}\nbut printed\n{text}");
+            assert!(text.contains(line.trim_end()), "{page}: {command}\nshould print\n{line}\nbut printed\n{text}");
         }
-        ran += 1;
     }
-    assert!(ran >= 4, "only {ran} commands found in the README");
+    folder
+}
+
+/// Places of the points that a picture has.
+fn points(svg: &Path) -> usize {
+    fs::read_to_string(svg).unwrap().matches("<circle").count()
+}
+
+#[test]
+fn the_readmes_commands_run_and_print_what_it_shows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("README.md")).unwrap();
+    let commands = shown(&text);
+    let cargo: Vec<_> = commands.iter().map(|c| c.command.as_str()).filter(|c| c.starts_with("cargo ")).collect();
+    let ci = fs::read_to_string(root.join(".ci/run")).unwrap();
+    assert_eq!(cargo, ["cargo run --release -- demo", "cargo test"], "CI runs these two");
+    assert!(ci.contains("cargo run --release --locked -- demo") && ci.contains("\ncargo test\n"));
+    assert!(commands.len() >= 9, "only {} commands found in the README", commands.len());
+    assert!(text.lines().count() <= 200, "the README is long: the manual has room");
+    let folder = run_page("README.md");
+    // The picture is that of the command, if not to the last digit of every processor.
+    let [now, then] = [folder.path().join("kiel.svg"), root.join("src/docs/kiel.svg")].map(|svg| points(&svg));
+    assert!(now == then && now > 400, "{now} points, {then} in the README's picture");
 }

@@ -121,14 +121,3 @@ fn the_test_set_is_the_training_set_of_the_other_stars() {
     assert_eq!(train.matches("split = 'train'").count(), 1);
     assert_eq!(query("test_simulated.sql"), train.replace("split = 'train'", "split = 'test'"));
 }
-
-#[test]
-fn the_sql_reference_is_current() {
-    let engine = lamcat::inference::Engine::start(lamcat::inference::EngineOptions::default()).unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/functions/sql_reference.md");
-    let now = lamcat::functions::reference::markdown(&engine);
-    assert!(
-        fs::read_to_string(path).unwrap() == now,
-        "the SQL reference is stale: cargo run -- functions > src/functions/sql_reference.md"
-    );
-}
