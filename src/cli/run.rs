@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::{override_args::OverrideArgs, signals, stdout::out};
-use crate::pipeline::{Outcome, Pipeline, Plan, Run, Stage, StageTime, Watch};
+use crate::pipeline::{Outcome, Pending, Pipeline, Run, Stage, StageTime, Watch};
 
 #[derive(Debug, Args)]
 #[command(
@@ -109,10 +109,10 @@ async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
         let time = HumanDuration(Duration::from_secs_f64(seconds));
         writeln!(out, "the model does {rate:.0} rows/s here: {time} for what is left")?;
     }
-    let todo = match estimate.plan {
-        Plan::Nothing => "is the current one: nothing to do",
-        Plan::Publish => "is finished: to be verified and published",
-        Plan::Work => "to be made, verified and published",
+    let todo = match estimate.pending {
+        Pending::Nothing => "is the current one: nothing to do",
+        Pending::Publish => "is finished: to be verified and published",
+        Pending::Work => "to be made, verified and published",
     };
     Ok(writeln!(out, "release: {} {todo}", run.storage().shown(&run.job().release_folder()))?)
 }

@@ -1,56 +1,28 @@
-//! Pipeline files: everything that a catalogue needs besides data, in TOML.
+//! Pipelines: everything that a catalogue needs besides data is a TOML file, which is run, judged and published, by hand or
+//! on a schedule.
+//!
+//! | room | what it does | imports |
+//! |---|---|---|
+//! | `document` | reads a pipeline file, resolves it, and checks its query | |
+//! | [`report`] | judges a release by the gates of its pipeline, and makes the page on it | `document` |
+//! | `run` | makes a release of a pipeline and publishes it | `document`, [`report`] |
+//! | [`schedule`] | runs pipelines when they are due | `document`, `run` |
 //!
 //! ```text
-//! file ──> PipelineFile (as typed) ──> Pipeline (resolved) ──> plan_check on a session ──> CheckedPlan
+//! file ──> Pipeline ──> CheckedPlan ──> Run (its Job, its units) ──> release ──> gates, page ──> current release
 //! ```
-//!
-//! Only a [`Pipeline`] travels: its paths are absolute, its defaults filled in, its query read, its values checked.
 
-mod begun;
-mod check;
-mod columns;
-mod counted;
-mod cut;
 mod document;
-mod estimate;
-mod gates;
-mod holder;
-mod infer;
-mod inference_spec;
-mod job;
-mod known;
-mod making;
-mod places;
 pub mod report;
-mod resolve;
-mod row_wise;
-mod rules;
 mod run;
-mod schedule;
-pub mod scheduler;
-mod share;
-mod spec;
-mod stages;
-mod standing;
+pub mod schedule;
 
-pub use check::{CheckedPlan, parse_query, plan_check};
-pub use columns::Origin;
-pub use cut::{Cut, CutInput};
-pub use estimate::{Estimate, Plan};
-pub use gates::{GateCheck, check_gates, judge_gates};
-pub use holder::leases_ended;
-pub use inference_spec::InferenceSpec;
-pub use job::{InputFiles, Job, JobSpec, Unit};
-pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
-pub use run::{Outcome, Run};
-pub use schedule::Schedule;
-pub use spec::{
-    ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Resources, ScheduleSpec, Tiling, Units,
+pub use document::{
+    CheckedPlan, ColumnText, Gates, Input, InputSpec, Misfire, ModelChoice, Origin, OutputSpec, Overrides, Pipeline,
+    PipelineFile, Resources, Schedule, ScheduleSpec, Sql, Tiling, Units, json_schema, parse_query, plan_check,
 };
-pub use stages::{Stage, StageTime, Watch};
-
-/// The JSON Schema of pipeline files, with which editors complete and check them.
-#[must_use]
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(PipelineFile).to_value()
-}
+pub use report::{GateCheck, Stage, StageTime};
+pub use run::{
+    CutInput, Estimate, InferenceSpec, InputFiles, InputRange, Job, JobSpec, Outcome, Pending, Run, Unit, Watch,
+    leases_ended,
+};

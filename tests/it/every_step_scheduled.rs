@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lamcat::{
     pipeline::{
         Overrides,
-        scheduler::{Ending, Entry, Now, ScheduledPipeline, Scheduler},
+        schedule::{Clock, Ending, Entry, ScheduledPipeline, Scheduler},
     },
     release::Storage,
     session::{Retrying, Session, SessionOptions},
@@ -32,7 +32,7 @@ fn due() -> DateTime<Utc> {
 }
 
 /// A scheduler of the pipeline.
-fn scheduler(workplace: &Workplace, store: Arc<dyn ObjectStore>, now: Now) -> Scheduler<ScheduledPipeline> {
+fn scheduler(workplace: &Workplace, store: Arc<dyn ObjectStore>, now: Clock) -> Scheduler<ScheduledPipeline> {
     let options =
         SessionOptions { partitions: Some(1), stores: Some(workplace.stores(store)), ..SessionOptions::default() };
     let session = Session::new(&options).unwrap();
@@ -41,7 +41,7 @@ fn scheduler(workplace: &Workplace, store: Arc<dyn ObjectStore>, now: Now) -> Sc
 }
 
 /// A clock that shows `time` now and goes as tokio's does.
-fn clock(time: DateTime<Utc>) -> Now {
+fn clock(time: DateTime<Utc>) -> Clock {
     let since = Instant::now();
     Arc::new(move || time + TimeDelta::from_std(since.elapsed()).unwrap())
 }

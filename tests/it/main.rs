@@ -3,6 +3,7 @@
 
 mod archive;
 mod browser;
+mod circles;
 mod cli;
 mod commit;
 mod cpu_engine;

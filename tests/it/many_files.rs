@@ -92,7 +92,7 @@ async fn a_column_that_only_later_files_have_is_not_left_out_without_a_word() {
     assert!(e.contains("a column 'y'") && e.contains("hint:"), "{e}");
     assert_eq!(count(&session, "WHERE region = '0003'").await, Ok((OF_FOLDER * ROWS) as i64));
     let input = CutInput::open(&session, &TABLE.into()).await.unwrap();
-    let e = input.cut(&session, 100).await.unwrap_err().to_string();
+    let e = input.partition(&session, 100).await.unwrap_err().to_string();
     assert!(e.contains("a column 'y'") && e.contains(place(FILES - 1).as_ref()), "{e}");
 }
 
@@ -101,8 +101,8 @@ async fn small_files_share_units_and_each_footer_is_read_once() {
     let (session, _, asked) = session(FILES).await;
     let input = CutInput::open(&session, &TABLE.into()).await.unwrap();
     let begun = asked.steps();
-    let cuts = input.cut(&session, 500).await.unwrap();
-    let shape: Vec<_> = cuts.iter().map(|cut| (cut.range(), cut.rows)).collect();
+    let ranges = input.partition(&session, 500).await.unwrap();
+    let shape: Vec<_> = ranges.iter().map(|range| (range.file_numbers(), range.rows)).collect();
     let of_unit = |i: usize| (250 * i..(250 * (i + 1)).min(FILES), Some((500).min((FILES - 250 * i) * ROWS) as u64));
     assert_eq!(shape, (0..5).map(of_unit).collect::<Vec<_>>());
     assert_eq!(asked.steps() - begun, FILES, "a read for each footer");

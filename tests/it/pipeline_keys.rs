@@ -8,7 +8,7 @@ use datafusion::execution::memory_pool::MemoryLimit;
 use lamcat::{
     pipeline::{
         Pipeline, Run, json_schema,
-        scheduler::{Due, History},
+        schedule::{Due, History},
     },
     session::Session,
 };

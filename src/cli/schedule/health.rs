@@ -28,7 +28,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use super::board::Board;
+use super::status::Status;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 128;
@@ -59,8 +59,8 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Serves the state that `board` shows, from a thread of its own: what computes in the others is not waited for.
-    pub(super) fn serve(address: &Address, board: Arc<Board>) -> anyhow::Result<Self> {
+    /// Serves the state that `status` shows, from a thread of its own: what computes in the others is not waited for.
+    pub(super) fn serve(address: &Address, status: Arc<Status>) -> anyhow::Result<Self> {
         let cannot = || format!("cannot serve the state at {}", address.0);
         let listener = std::net::TcpListener::bind(address.0).with_context(cannot)?;
         listener.set_nonblocking(true)?;
@@ -72,7 +72,7 @@ impl Health {
                 // A listener that was just made is one.
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 tokio::select! {
-                    () = accept(listener, board) => {}
+                    () = accept(listener, status) => {}
                     // Its other end was dropped.
                     _ = stopped => {}
                 }
@@ -84,7 +84,7 @@ impl Health {
 }
 
 /// Serves every connection at once. Where there are too many, the oldest go: whoever asks is answered long before.
-async fn accept(listener: TcpListener, board: Arc<Board>) {
+async fn accept(listener: TcpListener, status: Arc<Status>) {
     let mut connections = JoinSet::new();
     let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -95,22 +95,22 @@ async fn accept(listener: TcpListener, board: Arc<Board>) {
             by_age.pop_front().inspect(AbortHandle::abort);
         }
         match accepted {
-            Ok((connection, _)) => by_age.push_back(connections.spawn(serve(connection, board.clone()))),
+            Ok((connection, _)) => by_age.push_back(connections.spawn(serve(connection, status.clone()))),
             // The other side has gone, or the process is out of files.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-async fn serve(connection: TcpStream, board: Arc<Board>) {
-    let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &board))));
+async fn serve(connection: TcpStream, status: Arc<Status>) {
+    let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &status))));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
     // Whoever asks sees for himself if there is no answer.
     let _ = tokio::time::timeout(PATIENCE, server.serve_connection(TokioIo::new(connection), answer)).await;
 }
 
-fn answer(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET alone\n".to_owned());
@@ -118,19 +118,19 @@ fn answer(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> {
     let now = Utc::now();
     match request.uri().path() {
         "/healthz" => {
-            let (ok, state) = board.health(now);
-            let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            response(status, "application/json", format!("{state}\n"))
+            let (ok, state) = status.health(now);
+            let code = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            response(code, "application/json", format!("{state}\n"))
         }
         "/livez" => {
-            let (alive, text) = if board.is_stuck(now) {
+            let (alive, text) = if status.is_stuck(now) {
                 (StatusCode::SERVICE_UNAVAILABLE, "stuck: something is due and not begun\n")
             } else {
                 (StatusCode::OK, "alive\n")
             };
             response(alive, TEXT, text.to_owned())
         }
-        "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", board.metrics(now)),
+        "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", status.metrics(now)),
         _ => response(StatusCode::NOT_FOUND, TEXT, "there are /livez, /healthz and /metrics\n".to_owned()),
     }
 }

@@ -1,8 +1,8 @@
 //! `lamcat schedule`: pipelines that run by themselves.
 
-mod board;
 mod health;
-mod serve;
+mod run;
+mod status;
 
 use std::{io::Write, path::PathBuf};
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     pipeline::{
         Overrides, Pipeline,
-        scheduler::{Ended, Ending, Entry, Why},
+        schedule::{Ended, Ending, Entry, Why},
     },
     schema::limits,
     session::{Location, Session, SessionOptions},
@@ -48,7 +48,7 @@ Examples:
   lamcat schedule history pipelines/giants.toml")]
 pub(super) enum ScheduleCommand {
     /// Wait for the due times of pipelines and run them; or run what is due now, with --once.
-    Run(Box<serve::RunArgs>),
+    Run(Box<run::RunArgs>),
     /// Print the next due times of pipelines.
     Next(NextArgs),
     /// Print what became of the due times of a pipeline.
@@ -97,7 +97,7 @@ pub(super) struct HistoryArgs {
 
 pub(super) async fn run(command: ScheduleCommand) -> anyhow::Result<()> {
     match command {
-        ScheduleCommand::Run(args) => serve::run(*args).await,
+        ScheduleCommand::Run(args) => run::run(*args).await,
         ScheduleCommand::Next(args) => next(&args),
         ScheduleCommand::History(args) => history(&args).await,
     }

@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::quantity::Quantity;
-use crate::{pipeline::known::QUALITY_FLAGS, plot::Axis};
+use crate::{plot::Axis, release::summary::FLAGS_COLUMN};
 
 /// Endings and beginnings of the name of a column that has what a label should be.
 const TRUTHS: [fn(&str) -> String; 3] =
@@ -42,7 +42,7 @@ pub(super) struct Label {
 #[derive(Debug)]
 pub(super) struct Diagram {
     pub(super) heading: &'static str,
-    /// What else is to be said of it.
+    /// A sentence that is added below it; empty for none.
     pub(super) note: &'static str,
     pub(super) x: (Quantity, Axis),
     pub(super) y: (Quantity, Axis),
@@ -71,8 +71,15 @@ impl Label {
     }
 }
 
+impl Diagram {
+    /// The two quantities.
+    pub(super) fn pair(&self) -> [Quantity; 2] {
+        [self.x.0.clone(), self.y.0.clone()]
+    }
+}
+
 impl Contents {
-    /// Of a release with these columns.
+    /// What a release with these columns has to show.
     pub(super) fn of(schema: &Schema) -> Self {
         let float = |name: &str| schema.field_with_name(name).ok().filter(|field| field.data_type().is_floating());
         let label = |field: &Field| {
@@ -113,7 +120,7 @@ impl Contents {
                 y,
             }),
             score: float(SCORE).map(label),
-            flags: schema.field_with_name(QUALITY_FLAGS).is_ok_and(|field| *field.data_type() == DataType::Int32),
+            flags: schema.field_with_name(FLAGS_COLUMN).is_ok_and(|field| *field.data_type() == DataType::Int32),
         }
     }
 }

@@ -1,43 +1,40 @@
-//! The page on a release: what it is, what its columns look like beside the release before, whether its errors are right,
-//! and how it was made. One HTML file that holds its pictures in itself.
+//! Whether a release passes the gates of its pipeline, and the page on it: what it is, what its columns look like beside the
+//! release before, whether its errors are right, and how it was made. The page is one HTML file that holds its pictures in
+//! itself.
 //!
 //! ```text
-//! columns ──> contents ──> plan ──────────> tally ──────────> sections ──> page
-//! (schema)    (what there  (limits by a     (every leaf       (pictures,
-//!              is to show)  sample)          read once)        tables)
+//! columns ──> contents ──> binning ───────> counts ─────────> sections ──> page
+//! (schema)    (what there  (ranges by a     (every leaf       (pictures,
+//!              is to show)  sample)          is read once)     tables)
 //! ```
 //!
 //! Sections whose columns a release does not have are left out.
 
+mod axis_range;
+mod binning;
 mod contents;
-mod limits;
+mod counts;
+mod findings;
+mod gates;
 mod pictures;
-mod plan;
 mod quantity;
+mod record;
 mod sections;
 mod tables;
-mod tally;
-mod work;
+mod timeline_data;
 
 use datafusion::prelude::SessionContext;
-use serde::{Deserialize, Serialize};
 
-use super::{gates::GateCheck, stages::StageTime};
+pub use gates::GateCheck;
+pub(crate) use gates::judged_gates;
+pub use record::{RunRecord, Stage, StageTime};
+
 use crate::{
     error::{Error, ErrorKind, Result},
     plot::html,
-    release::{
-        Storage,
-        assemble::Manifest,
-        attempt::runner,
-        clock, commit,
-        diff::{Diff, diff},
-        paths, publish, releases, summary,
-    },
+    release::{Storage, commit, paths, publish, releases},
 };
-use contents::Contents;
-use pictures::Counted;
-use tally::{Plan, Tally};
+use findings::{Findings, Release};
 
 const STYLE: &str = "body{max-width:75em}table{border-collapse:collapse;margin:1em 0}\
                      td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}\
@@ -46,39 +43,6 @@ const STYLE: &str = "body{max-width:75em}table{border-collapse:collapse;margin:1
                      .pictures{display:flex;flex-wrap:wrap;gap:1em}.pictures svg{width:36em}\
                      .last td:last-child,.last th:last-child{text-align:left}.text td{overflow-wrap:anywhere}\
                      td:first-child{white-space:nowrap}nav a{margin-right:1em;white-space:nowrap}.wide{overflow-x:auto}";
-
-/// What is kept of the run that made a release, beside the page: what no file of the release says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// The process that finished the release: `machine:process`.
-    pub runner: String,
-    /// When: `2026-12-02T10:00:00Z`.
-    pub time: String,
-    /// What its stages took.
-    pub stages: Vec<StageTime>,
-    /// The gates with what the release has.
-    pub gates: Vec<GateCheck>,
-}
-
-impl RunRecord {
-    /// Of this process, now.
-    #[must_use]
-    pub fn new(stages: Vec<StageTime>, gates: Vec<GateCheck>) -> Self {
-        Self { runner: runner(), time: clock::now_seconds(), stages, gates }
-    }
-
-    /// With the stages of an earlier run that this one did not repeat, and its gates if the release was published since and
-    /// so is judged no more.
-    fn after(mut self, earlier: Self) -> Self {
-        if self.gates.is_empty() {
-            self.gates = earlier.gates;
-        }
-        let own = std::mem::take(&mut self.stages);
-        let old = earlier.stages.into_iter().filter(|old| own.iter().all(|new| new.stage != old.stage));
-        self.stages = old.chain(own.iter().cloned()).collect();
-        self
-    }
-}
 
 /// Writes the page on the release in `folder` beside the releases, and what is kept of its run; gives where the page is.
 ///
@@ -120,91 +84,4 @@ pub async fn page(context: &SessionContext, storage: &Storage, folder: &str) -> 
     };
     let found = Findings::of(context, storage, new, old).await?;
     Ok(html(&found.title(), STYLE, &sections::all(&found)?))
-}
-
-/// A release and what its files say of it.
-struct Release {
-    folder: String,
-    manifest: Manifest,
-    properties: Vec<(String, String)>,
-}
-
-impl Release {
-    async fn open(storage: &Storage, folder: &str) -> Result<Option<Self>> {
-        let Some(manifest) = releases::manifest(storage, folder).await? else { return Ok(None) };
-        let properties = releases::collection_properties(storage, folder).await?;
-        Ok(Some(Self { folder: folder.to_owned(), manifest, properties }))
-    }
-
-    /// A property; empty if it has none of the name.
-    fn property(&self, key: &str) -> &str {
-        self.properties.iter().find(|(k, _)| k == key).map_or("", |(_, value)| value)
-    }
-
-    fn leaves(&self) -> Vec<String> {
-        summary::leaves(&self.manifest, &self.folder)
-    }
-}
-
-/// All that a page shows.
-struct Findings {
-    path: String,
-    new: Release,
-    old: Option<(Release, Tally, Diff)>,
-    /// Names of both in keys.
-    names: [String; 2],
-    contents: Contents,
-    plan: Plan,
-    tally: Tally,
-    work: Vec<work::Work>,
-    record: Option<RunRecord>,
-}
-
-impl Findings {
-    async fn of(context: &SessionContext, storage: &Storage, new: Release, old: Option<Release>) -> Result<Self> {
-        let schema = summary::schema(storage, &new.folder, &new.manifest.name).await?;
-        let contents = Contents::of(&schema);
-        let leaves = [new.leaves(), old.as_ref().map(Release::leaves).unwrap_or_default()];
-        let plan = plan::plan(storage, [&leaves[0], &leaves[1]], &contents, new.manifest.rows).await?;
-        let tally = Tally::of(storage, &leaves[0], &plan).await?;
-        let names = names(&new, old.as_ref());
-        let old = match old {
-            Some(old) => {
-                let before = Tally::of(storage, &leaves[1], &plan.without_diagrams()).await?;
-                let diff = diff(context, storage, &old.folder, &new.folder).await?;
-                Some((old, before, diff))
-            }
-            None => None,
-        };
-        let work = work::work(storage, &new.manifest.job).await?;
-        let record = commit::read(storage, &paths::run_record(&new.folder)).await?;
-        let path = storage.shown(&new.folder);
-        Ok(Self { path, new, old, names, contents, plan, tally, work, record })
-    }
-
-    fn title(&self) -> String {
-        let title = self.new.property("obs_title");
-        let title = if title.is_empty() { &self.new.manifest.name } else { title };
-        format!("{title}, version {}", self.new.manifest.version)
-    }
-
-    fn counted(&self) -> Counted<'_> {
-        Counted { name: &self.names[0], tally: &self.tally }
-    }
-
-    fn counted_before(&self) -> Option<Counted<'_>> {
-        self.old.as_ref().map(|(_, tally, _)| Counted { name: &self.names[1], tally })
-    }
-}
-
-/// The versions of both releases, or their folders if those are the same.
-fn names(new: &Release, old: Option<&Release>) -> [String; 2] {
-    let version = |release: &Release| release.manifest.version.clone();
-    match old {
-        Some(old) if version(old) == version(new) => {
-            [new, old].map(|release| release.folder.rsplit('/').next().unwrap_or_default().to_owned())
-        }
-        Some(old) => [version(new), version(old)],
-        None => [version(new), String::new()],
-    }
 }

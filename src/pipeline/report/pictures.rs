@@ -3,9 +3,9 @@
 use std::f64::consts::TAU;
 
 use super::{
-    limits::Range,
-    plan::PULLS,
-    tally::{Bins, Tally},
+    axis_range::AxisRange,
+    binning::PULLS,
+    counts::{Bins, Counts},
 };
 use crate::{
     error::Result,
@@ -15,21 +15,21 @@ use crate::{
 
 /// Square degrees of the sky.
 const SKY_AREA: f64 = 41_252.961_249_419_28;
-/// Pixels of a map at most, rows of a pixel that are wanted, and the coarsest order.
+/// Largest number of pixels of a map, the mean number of rows that a pixel should have, and the order of the coarsest map.
 const MOST_PIXELS: usize = 3072;
 const WANTED_ROWS: u64 = 4;
 const COARSEST: u8 = 2;
-/// Points of a curve.
+/// Number of points of a curve.
 const CURVE: usize = 100;
 
-/// The counts of a release and its name in keys.
+/// The counts of a release, and its name in the legends of pictures.
 #[derive(Clone, Copy)]
-pub(super) struct Counted<'a> {
+pub(super) struct NamedCounts<'a> {
     pub(super) name: &'a str,
-    pub(super) tally: &'a Tally,
+    pub(super) counts: &'a Counts,
 }
 
-/// Density on the sky, in pixels that have some rows each where there are enough.
+/// A map of the density on the sky, in the smallest pixels that still have some rows each.
 pub(super) fn sky(counts: &RowCounts) -> Result<String> {
     let fine = |counts: &RowCounts| {
         let occupied = counts.rows.len();
@@ -49,7 +49,7 @@ pub(super) fn sky(counts: &RowCounts) -> Result<String> {
 }
 
 /// The rows in the cells of two quantities; a compact picture if it has a title.
-pub(super) fn density(title: &str, axes: [&Axis; 2], ranges: [&Range; 2], counts: &[u64]) -> Result<String> {
+pub(super) fn density(title: &str, axes: [&Axis; 2], ranges: [&AxisRange; 2], counts: &[u64]) -> Result<String> {
     let [columns, rows] = ranges;
     let cell = |(i, count): (usize, &u64)| {
         let (x, y) = (i % columns.bins, i / columns.bins);
@@ -73,16 +73,16 @@ pub(super) fn density(title: &str, axes: [&Axis; 2], ranges: [&Range; 2], counts
 pub(super) fn histogram(
     title: &str,
     label: &str,
-    range: &Range,
+    range: &AxisRange,
     bins: usize,
-    new: Counted,
-    old: Option<Counted>,
+    new: NamedCounts,
+    old: Option<NamedCounts>,
 ) -> Result<String> {
-    let bars = shares(&new.tally.bins[bins]).enumerate();
+    let bars = shares(&new.counts.bins[bins]).enumerate();
     let bars = bars.map(|(i, share)| (range.at(i as f64), range.at(i as f64 + 1.0), 100.0 * share));
     let mut series = vec![Series::new(new.name, Marks::Bars(bars.collect()), Colour::Palette(0))];
-    if let Some(old) = old.filter(|old| old.tally.bins[bins].finite() > 0) {
-        let steps = steps(&old.tally.bins[bins], range, 100.0);
+    if let Some(old) = old.filter(|old| old.counts.bins[bins].finite() > 0) {
+        let steps = steps(&old.counts.bins[bins], range, 100.0);
         series.push(Series::new(old.name, Marks::Line(steps), Colour::Palette(1)));
     }
     Chart {
@@ -97,13 +97,13 @@ pub(super) fn histogram(
 }
 
 /// A histogram of (value - truth) / error beside the normal distribution that it should be.
-pub(super) fn pulls(title: &str, bins: usize, new: Counted, old: Option<Counted>) -> Result<String> {
+pub(super) fn pulls(title: &str, bins: usize, new: NamedCounts, old: Option<NamedCounts>) -> Result<String> {
     let per_unit = PULLS.bins as f64 / (PULLS.high - PULLS.low);
-    let bars = shares(&new.tally.bins[bins]).enumerate();
+    let bars = shares(&new.counts.bins[bins]).enumerate();
     let bars = bars.map(|(i, share)| (PULLS.at(i as f64), PULLS.at(i as f64 + 1.0), per_unit * share));
     let mut series = vec![Series::new(new.name, Marks::Bars(bars.collect()), Colour::Palette(0))];
-    if let Some(old) = old.filter(|old| old.tally.bins[bins].finite() > 0) {
-        let steps = steps(&old.tally.bins[bins], &PULLS, per_unit);
+    if let Some(old) = old.filter(|old| old.counts.bins[bins].finite() > 0) {
+        let steps = steps(&old.counts.bins[bins], &PULLS, per_unit);
         series.push(Series::new(old.name, Marks::Line(steps), Colour::Palette(1)));
     }
     let normal = (0..=CURVE).map(|i| PULLS.low + (PULLS.high - PULLS.low) * i as f64 / CURVE as f64);
@@ -126,7 +126,7 @@ fn shares(bins: &Bins) -> impl Iterator<Item = f64> + '_ {
 }
 
 /// The outline of a histogram.
-fn steps(bins: &Bins, range: &Range, factor: f64) -> Vec<(f64, f64)> {
+fn steps(bins: &Bins, range: &AxisRange, factor: f64) -> Vec<(f64, f64)> {
     let steps = shares(bins).enumerate().flat_map(|(i, share)| {
         let height = factor * share;
         [(range.at(i as f64), height), (range.at(i as f64 + 1.0), height)]
@@ -134,7 +134,7 @@ fn steps(bins: &Bins, range: &Range, factor: f64) -> Vec<(f64, f64)> {
     steps.collect()
 }
 
-/// Share of the pulls within so many sigma, which is an edge of the bins.
+/// Share of the pulls within `sigma`, which must be an edge of the bins.
 pub(super) fn within(bins: &Bins, sigma: f64) -> f64 {
     let inside = bins.counts.iter().enumerate().filter(|(i, _)| PULLS.at(*i as f64 + 0.5).abs() < sigma);
     inside.map(|(_, count)| *count).sum::<u64>() as f64 / bins.finite().max(1) as f64

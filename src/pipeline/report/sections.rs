@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::{
-    Findings,
     contents::{Diagram, Label},
-    pictures, tables, work,
+    findings::Findings,
+    pictures, tables, timeline_data,
 };
 use crate::{
     error::Result,
@@ -69,30 +69,32 @@ fn gates(found: &Findings) -> Option<Section> {
 }
 
 fn sky(found: &Findings) -> Result<Section> {
-    let body = pictures::sky(&found.tally.sky)? + "\n";
+    let body = pictures::sky(&found.counts.sky)? + "\n";
     Ok(Section { id: "sky", heading: "Sky", body })
 }
 
 fn diagram(found: &Findings, diagram: Option<&Diagram>, id: &'static str) -> Result<Option<Section>> {
     let Some(diagram) = diagram else { return Ok(None) };
-    let Some(grid) = found.plan.grid_of(&diagram.pair()) else { return Ok(None) };
-    let (axes, ranges) = ([&diagram.x.1, &diagram.y.1], &found.plan.grids[grid]);
-    let counts = &found.tally.grids[grid];
+    let Some(grid) = found.binning.grid_of(&diagram.pair()) else { return Ok(None) };
+    let (axes, ranges) = ([&diagram.x.1, &diagram.y.1], &found.binning.grids[grid]);
+    let counts = &found.counts.grids[grid];
     let shown: u64 = counts.iter().sum();
     if shown == 0 {
         return Ok(None);
     }
     let svg = pictures::density("", axes, [&ranges[0].1, &ranges[1].1], counts)?;
-    let rest = found.tally.rows.saturating_sub(shown);
+    let rest = found.counts.rows.saturating_sub(shown);
     let note = format!("{shown} rows; {rest} have no value or lie beyond the limits.{}", diagram.note);
     Ok(Some(Section { id, heading: diagram.heading, body: format!("<p>{note}</p>\n{svg}\n") }))
 }
 
 /// The histogram of a label, if it has values.
 fn histogram(found: &Findings, label: &Label) -> Result<Option<String>> {
-    let Some(bins) = found.plan.bins_of(&label.quantity()) else { return Ok(None) };
-    let Some(range) = found.plan.bins[bins].1.filter(|_| found.tally.bins[bins].finite() > 0) else { return Ok(None) };
-    let (new, old) = (found.counted(), found.counted_before());
+    let Some(bins) = found.binning.bins_of(&label.quantity()) else { return Ok(None) };
+    let Some(range) = found.binning.bins[bins].1.filter(|_| found.counts.bins[bins].finite() > 0) else {
+        return Ok(None);
+    };
+    let (new, old) = (found.named_counts(), found.named_counts_before());
     pictures::histogram(&label.name, &label.with_unit(), &range, bins, new, old).map(Some)
 }
 
@@ -114,19 +116,19 @@ fn errors(found: &Findings) -> Result<Option<Section>> {
     let mut drawn = Vec::new();
     for label in &found.contents.labels {
         let title = format!("error of {}", label.name);
-        if let Some(bins) = label.pull().and_then(|pull| found.plan.bins_of(&pull)) {
-            if found.tally.bins[bins].finite() > 0 {
-                drawn.push(pictures::pulls(&title, bins, found.counted(), found.counted_before())?);
+        if let Some(bins) = label.pull().and_then(|pull| found.binning.bins_of(&pull)) {
+            if found.counts.bins[bins].finite() > 0 {
+                drawn.push(pictures::pulls(&title, bins, found.named_counts(), found.named_counts_before())?);
             }
             continue;
         }
         let Some(errors) = label.errors() else { continue };
-        let Some(grid) = found.plan.grid_of(&[label.quantity(), errors]) else { continue };
-        let counts = &found.tally.grids[grid];
+        let Some(grid) = found.binning.grid_of(&[label.quantity(), errors]) else { continue };
+        let counts = &found.counts.grids[grid];
         if counts.iter().any(|count| *count > 0) {
             let unit = if label.unit.is_empty() { String::new() } else { format!(" [{}]", label.unit) };
             let axes = [Axis::new(label.with_unit()), Axis::new(format!("predicted error{unit}"))];
-            let ranges = &found.plan.grids[grid];
+            let ranges = &found.binning.grids[grid];
             drawn.push(pictures::density(&title, [&axes[0], &axes[1]], [&ranges[0].1, &ranges[1].1], counts)?);
         }
     }
@@ -168,9 +170,9 @@ fn throughput(found: &Findings) -> Result<Option<Section>> {
         let by = format!("Finished by {} at {}. Rows are those that this run worked.", record.runner, record.time);
         parts.push(format!("<p>{}</p>\n{}", escaped(by), tables::stages(&record.stages)));
     }
-    if !found.work.is_empty() {
-        parts.push(wide(&work::runners_table(&found.work)));
-        parts.push(work::timeline(&found.work).svg()? + "\n");
+    if !found.tasks.is_empty() {
+        parts.push(wide(&timeline_data::runners_table(&found.tasks)));
+        parts.push(timeline_data::timeline(&found.tasks).svg()? + "\n");
     }
     let section = Section { id: "work", heading: "Throughput", body: parts.concat() };
     Ok(Some(section).filter(|section| !section.body.is_empty()))

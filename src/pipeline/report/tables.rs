@@ -1,9 +1,11 @@
 //! The tables of a report.
 
-use super::{Findings, contents::Label, pictures::within, quantity::Quantity, tally::Bins};
+use super::{
+    contents::Label, counts::Bins, findings::Findings, gates::GateCheck, pictures::within, quantity::Quantity,
+    record::StageTime,
+};
 use crate::{
     context::flags,
-    pipeline::{gates::GateCheck, stages::StageTime},
     plot::{digits, escaped, table},
     release::{
         cuts::CutRows,
@@ -93,13 +95,13 @@ pub(super) fn labels(found: &Findings, labels: &[&Label]) -> String {
 }
 
 fn label_row(found: &Findings, label: &Label) -> Option<Vec<String>> {
-    let at = found.plan.bins_of(&label.quantity())?;
-    let bins = &found.tally.bins[at];
+    let at = found.binning.bins_of(&label.quantity())?;
+    let bins = &found.counts.bins[at];
     let middle = |bins: &Bins| {
         let (median, scatter) = bins.values.clone().median_and_scatter().unzip();
         [number(median), number(scatter)]
     };
-    let (rows, finite) = (found.tally.rows, bins.finite());
+    let (rows, finite) = (found.counts.rows, bins.finite());
     let mut row = vec![label.name.clone(), label.unit.clone()];
     row.extend(middle(bins));
     row.push(percent(rows.saturating_sub(finite), rows));
@@ -113,7 +115,7 @@ fn label_row(found: &Findings, label: &Label) -> Option<Vec<String>> {
 
 /// How large the errors are, and where the truth is known whether they are right.
 pub(super) fn errors(found: &Findings) -> String {
-    let bins = |quantity: Option<Quantity>| Some(&found.tally.bins[found.plan.bins_of(&quantity?)?]);
+    let bins = |quantity: Option<Quantity>| Some(&found.counts.bins[found.binning.bins_of(&quantity?)?]);
     let truth = found.contents.labels.iter().any(|label| label.truth.is_some());
     let row = |label: &Label| {
         let errors = bins(label.errors())?;
@@ -139,17 +141,17 @@ pub(super) fn errors(found: &Findings) -> String {
 
 /// The bits of the flags.
 pub(super) fn flags(found: &Findings) -> String {
-    let before = found.old.as_ref().map(|(_, tally, _)| tally);
+    let before = found.old.as_ref().map(|(_, counts, _)| counts);
     let row = |bit: usize| {
-        let (rows, old) = (found.tally.flags[bit], before.map_or(0, |tally| tally.flags[bit]));
+        let (rows, old) = (found.counts.flags[bit], before.map_or(0, |counts| counts.flags[bit]));
         let known = flags::ALL.iter().find(|(flag, _, _)| *flag as u32 == 1 << bit);
         if rows == 0 && old == 0 && known.is_none() {
             return None;
         }
         let (name, meaning) = known.map_or(("", ""), |(_, name, meaning)| (*name, *meaning));
         let mut row = vec![name.to_owned(), (1u64 << bit).to_string(), rows.to_string()];
-        row.push(percent(rows, found.tally.rows));
-        row.extend(before.map(|tally| percent(old, tally.rows)));
+        row.push(percent(rows, found.counts.rows));
+        row.extend(before.map(|counts| percent(old, counts.rows)));
         row.push(meaning.to_owned());
         Some(row)
     };
@@ -168,18 +170,7 @@ pub(super) fn diff(diff: &Diff) -> String {
         diff.old.rows, diff.new.rows, diff.common, diff.gained, diff.lost
     );
     let changes: Vec<String> = diff.changed_columns.iter().map(|change| escaped(in_words(change))).collect();
-    let changes = if changes.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "<p>{}</p>
-",
-            changes.join(
-                "<br>
-"
-            )
-        )
-    };
+    let changes = if changes.is_empty() { String::new() } else { format!("<p>{}</p>\n", changes.join("<br>\n")) };
     let row = |column: &ColumnDiff| {
         vec![
             column.name.clone(),

@@ -1,0 +1,37 @@
+//! A pipeline file: what was typed, what it means, and whether its query suits a catalogue.
+//!
+//! ```text
+//! text ──> spec (as typed) ──> rules ──> resolve (Pipeline) ──> check, on a session (CheckedPlan)
+//! ```
+//!
+//! - `text`: reads the TOML, and finds the line and column of what is wrong in it.
+//! - `spec`: the keys of the format, with their documentation.
+//! - `rules`: what the values of keys must be.
+//! - `resolve`: fills in defaults, makes paths absolute and reads the query. Only the [`Pipeline`] that comes of it travels.
+//! - `check`: plans the query. `row_wise` makes sure that it can be answered unit by unit, and `columns` that each of its
+//!   columns has a type, a unit, a UCD and a description, some of which `column_defaults` knows.
+
+mod base_path;
+mod check;
+mod column_defaults;
+mod columns;
+mod cron;
+mod resolve;
+mod row_wise;
+mod rules;
+mod spec;
+mod text;
+
+pub use check::{CheckedPlan, parse_query, plan_check};
+pub use columns::Origin;
+pub use cron::Schedule;
+pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};
+pub use spec::{
+    ColumnText, Gates, InputSpec, Misfire, OutputSpec, PipelineFile, Resources, ScheduleSpec, Tiling, Units,
+};
+
+/// The JSON Schema of pipeline files, with which editors complete and check them.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(PipelineFile).to_value()
+}

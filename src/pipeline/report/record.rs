@@ -1,0 +1,83 @@
+//! What is kept of the run that made a release, beside its page.
+
+use serde::{Deserialize, Serialize};
+
+use super::gates::GateCheck;
+use crate::release::{attempt::runner, clock};
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The model works on units.
+    Infer,
+    /// Tiles are sorted out of units.
+    Arrange,
+    /// Margin, index and properties are written.
+    Assemble,
+    /// Every row of the release is read and checked.
+    Verify,
+    /// The gates are judged and the page on the release is written.
+    Report,
+    /// The release becomes the current one.
+    Publish,
+}
+
+impl Stage {
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Arrange => "arrange",
+            Self::Assemble => "assemble",
+            Self::Verify => "verify",
+            Self::Report => "report",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// What a stage took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// The stage.
+    pub stage: Stage,
+    /// Seconds from its begin to its end.
+    pub seconds: f64,
+    /// Rows that this run worked in it; not those that others did meanwhile.
+    pub rows: u64,
+}
+
+/// What is kept of the run that made a release, beside the page: what no file of the release says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The process that finished the release: `machine:process`.
+    pub runner: String,
+    /// When: `2026-12-02T10:00:00Z`.
+    pub time: String,
+    /// What its stages took.
+    pub stages: Vec<StageTime>,
+    /// The gates with what the release has.
+    pub gates: Vec<GateCheck>,
+}
+
+impl RunRecord {
+    /// Of this process, now.
+    #[must_use]
+    pub fn new(stages: Vec<StageTime>, gates: Vec<GateCheck>) -> Self {
+        Self { runner: runner(), time: clock::now_seconds(), stages, gates }
+    }
+
+    /// With the stages of an earlier run that this one did not repeat, and its gates if the release was published since and
+    /// so is judged no more.
+    pub(super) fn after(mut self, earlier: Self) -> Self {
+        if self.gates.is_empty() {
+            self.gates = earlier.gates;
+        }
+        let own = std::mem::take(&mut self.stages);
+        let old = earlier.stages.into_iter().filter(|old| own.iter().all(|new| new.stage != old.stage));
+        self.stages = old.chain(own.iter().cloned()).collect();
+        self
+    }
+}
