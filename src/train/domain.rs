@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::{
     factor_mixture::{MixtureSettings, Observed, SMALLEST_VARIANCE, fit},
-    sample::mix,
+    mix::mix,
     set::TrainingSet,
 };
 use crate::{

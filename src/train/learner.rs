@@ -153,5 +153,5 @@ fn vars(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<BTreeMap<
 }
 
 fn tile_key(key: u64, tile: u64) -> u64 {
-    super::sample::mix(key ^ super::sample::mix(tile + 1))
+    super::mix::mix(key ^ super::mix::mix(tile + 1))
 }

@@ -9,6 +9,7 @@ mod factor_mixture;
 mod learner;
 mod look;
 mod losses;
+mod mix;
 mod optimizer;
 mod plot;
 mod query;

@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     look::{Draw, Look},
+    mix::mix,
     set::TrainingSet,
     settings::Settings,
 };
@@ -165,14 +166,6 @@ impl Sampler {
 /// The key of a step's dropout.
 pub(super) fn dropout_key(seed: u64, step: u64) -> u64 {
     mix(mix(seed ^ 0x6472_6f70) ^ step)
-}
-
-/// A bijective hash of 64 bits (splitmix64's finaliser).
-pub(super) fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use super::{
+    mix::mix,
     robust::{mad_std, median},
-    sample::mix,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
