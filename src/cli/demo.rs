@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::{session_args::SessionArgs, sql::Display};
+use super::{display::Display, session_args::SessionArgs};
 use crate::{outputs::write_whole, session::quoted_path};
 
 /// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod display;
 mod domain;
 mod eval;
 mod functions;

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{describe, signals, sql::Display};
+use super::{describe, display::Display, signals};
 use crate::{error::without_secrets, functions, session::Session};
 
 const KEYWORDS: [&str; 24] = [

@@ -35,7 +35,7 @@ impl Error {
     }
 
     fn of_engine(message: impl Into<String>, e: &DataFusionError) -> Self {
-        let retryable = super::transient::retryable(e).unwrap_or(false);
+        let retryable = super::types::retryable(e).unwrap_or(false);
         let text = e.strip_backtrace();
         let text = text.strip_prefix("Error during planning: ").unwrap_or(&text);
         Self::new(kind(e), message).source(text).retryable(retryable)

@@ -5,8 +5,6 @@ use std::{error::Error as StdError, io, iter, sync::Arc};
 use object_store::client::HttpError;
 use tokio::task::JoinError;
 
-use super::Error;
-
 /// Whether a request to a store that failed so may succeed if it is sent again.
 #[must_use]
 pub fn is_transient(e: &object_store::Error) -> bool {
@@ -34,15 +32,8 @@ fn cause<'a>(e: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'sta
     }
 }
 
-/// Whether doing again what failed with `e` may help, as far as an error in its chain tells.
+/// Whether doing again what failed with `e` may help, if it is an error of a library that tells.
 pub(super) fn retryable(e: &(dyn StdError + 'static)) -> Option<bool> {
-    chain(e).find_map(known)
-}
-
-fn known(e: &(dyn StdError + 'static)) -> Option<bool> {
-    if let Some(own) = e.downcast_ref::<Error>() {
-        return Some(own.is_retryable());
-    }
     if let Some(store) = e.downcast_ref::<object_store::Error>() {
         return Some(is_transient(store));
     }
@@ -95,7 +86,7 @@ mod tests {
     use object_store::client::HttpErrorKind;
 
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{Error, ErrorKind};
 
     fn store(source: impl Into<Box<dyn StdError + Send + Sync>>) -> object_store::Error {
         object_store::Error::Generic { store: "S3", source: source.into() }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{secrets::without_secrets, transient::retryable};
+use super::{
+    secrets::without_secrets,
+    transient::{self, chain},
+};
 
 /// What sort of thing went wrong. Whether a retry can help is another matter: [`Error::is_retryable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +123,14 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
+}
+
+/// Whether doing again what failed with `e` may help, as far as an error in its chain tells.
+pub(super) fn retryable(e: &(dyn std::error::Error + 'static)) -> Option<bool> {
+    chain(e).find_map(|e| match e.downcast_ref::<Error>() {
+        Some(own) => Some(own.is_retryable()),
+        None => transient::retryable(e),
+    })
 }
 
 impl Error {

@@ -7,21 +7,15 @@ use pulp::{Simd, WithSimd};
 use super::vnni;
 use super::{
     buffer::Buffer,
-    path::OnMachine,
+    int8_part::{QUAD, Quads, ROUNDER},
+    machine::WithVnni,
     product::{PANEL, padded},
 };
 
 /// Inputs that share a scale.
 pub const GROUP: usize = 128;
-/// Inputs that one instruction takes together.
-pub(crate) const QUAD: usize = 4;
 /// Largest integer of a weight.
 const LARGEST: f32 = 127.0;
-
-/// Four inputs' weights for each column of a panel.
-#[derive(Debug, Clone, Copy, Zeroable)]
-#[repr(C, align(64))]
-pub(crate) struct Quads(pub(crate) [[i8; QUAD]; PANEL]);
 
 /// A layer's weights in 8 bits, and its bias; outputs beyond its width are zero.
 #[derive(Debug, Clone)]
@@ -105,7 +99,7 @@ pub struct Round<'a> {
     pub out: &'a mut Int8Rows,
 }
 
-impl WithSimd for OnMachine<Round<'_>> {
+impl WithSimd for WithVnni<Round<'_>> {
     type Output = ();
 
     #[inline(always)]
@@ -126,9 +120,6 @@ impl WithSimd for OnMachine<Round<'_>> {
         }
     }
 }
-
-/// Adding it to a number below 2^22 leaves the nearest integer in the low bits.
-pub(crate) const ROUNDER: f32 = 8_388_608.0;
 
 /// Gives what a unit and 0 stand for.
 #[inline(always)]

@@ -7,8 +7,9 @@ use pulp::{Simd, WithSimd};
 #[cfg(target_arch = "x86_64")]
 use super::vnni;
 use super::{
-    int8::{GROUP, Group, Int8Rows, Int8Weights, QUAD, Quads},
-    path::OnMachine,
+    int8::{GROUP, Group, Int8Rows, Int8Weights},
+    int8_part::{Panels, Part, QUAD},
+    machine::WithVnni,
     pointwise::coarse_gelu,
     product::{PANEL, Start},
 };
@@ -58,7 +59,7 @@ impl<'a> Int8Product<'a> {
     }
 }
 
-impl WithSimd for OnMachine<Int8Product<'_>> {
+impl WithSimd for WithVnni<Int8Product<'_>> {
     type Output = ();
 
     #[inline(always)]
@@ -175,24 +176,6 @@ impl WithSimd for Activate<'_> {
         }
     }
 }
-
-/// What one group of inputs adds to some rows of a panel.
-pub(crate) struct Part<'a> {
-    /// From the first row's first byte of the group.
-    pub(crate) bytes: &'a [u8],
-    pub(crate) stride: usize,
-    pub(crate) quads: &'a [Quads],
-    /// Of the rows, `groups` apart.
-    pub(crate) scales: &'a [[f32; 2]],
-    pub(crate) groups: usize,
-    /// What an integer of each column stands for, and the sums of the columns' weights.
-    pub(crate) units: &'a [f32],
-    pub(crate) sums: &'a [f32],
-    vnni: bool,
-}
-
-/// Rows of a panel and the distance from one to the next, 0 if all are one.
-pub(crate) type Panels<'a> = (&'a [f32], usize);
 
 impl Part<'_> {
     /// Adds to `M` rows of `from`, or of `to` itself, into `to`.

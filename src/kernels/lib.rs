@@ -14,7 +14,9 @@
 mod attention;
 mod buffer;
 mod int8;
+mod int8_part;
 mod int8_product;
+mod machine;
 mod path;
 mod pointwise;
 mod product;

@@ -8,12 +8,10 @@ use super::{
     attention::{SelfAttention, Softmax},
     int8::Round,
     int8_product::Int8Product,
+    machine::WithVnni,
     pointwise::{AddAndNorm, Embed},
     product::Product,
 };
-
-/// Something to do, and whether the machine has AVX-512 VNNI.
-pub(crate) struct OnMachine<T>(pub(crate) T, pub(crate) bool);
 
 /// An instruction set that this machine has.
 #[derive(Clone, Copy)]
@@ -67,12 +65,12 @@ impl Path {
 
     /// A matrix product of 8-bit integers.
     pub fn int8_product(self, product: Int8Product<'_>) {
-        self.run(OnMachine(product, self.has_vnni()));
+        self.run(WithVnni(product, self.has_vnni()));
     }
 
     /// Rounds rows to 8 bits.
     pub fn round(self, round: Round<'_>) {
-        self.run(OnMachine(round, self.has_vnni()));
+        self.run(WithVnni(round, self.has_vnni()));
     }
 
     /// Whether 8-bit products have an instruction of their own, which makes them faster than those of f32.

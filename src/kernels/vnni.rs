@@ -10,8 +10,7 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    int8::{QUAD, ROUNDER},
-    int8_product::{Panels, Part},
+    int8_part::{Panels, Part, QUAD, ROUNDER},
     product::PANEL,
 };
 

@@ -4,10 +4,10 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear};
 
-use super::{attention::Attention, pass::Pass};
-
-/// PyTorch's default, which the published model uses.
-pub(super) const LAYER_NORM_EPSILON: f64 = 1e-5;
+use super::{
+    attention::Attention,
+    pass::{LAYER_NORM_EPSILON, Pass},
+};
 
 /// One block of the encoder or decoder.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use candle_nn::{
     ops::{softmax, softmax_last_dim},
 };
 
-use super::{
-    block::LAYER_NORM_EPSILON,
-    ops::{AddBias, Attend, Dropout, Gelu, Normalise},
-};
+use super::ops::{AddBias, Attend, Dropout, Gelu, Normalise};
+
+/// PyTorch's default, which the published model uses.
+pub(super) const LAYER_NORM_EPSILON: f64 = 1e-5;
 
 /// How a forward pass runs.
 #[derive(Debug)]

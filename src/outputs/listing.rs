@@ -20,7 +20,7 @@ use object_store::{
 };
 use walkdir::{DirEntry, WalkDir};
 
-use super::{is_unfinished, local::on_disk};
+use super::{blocking::on_disk, is_unfinished};
 
 /// Files that are looked at before the first of them is passed on.
 const CHUNK: usize = 1024;

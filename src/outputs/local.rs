@@ -14,7 +14,6 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use datafusion::common::runtime::SpawnedTask;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
@@ -22,7 +21,7 @@ use object_store::{
     local::LocalFileSystem, path::Path,
 };
 
-use super::{NewFile, listing, new_file::sync_folder};
+use super::{NewFile, blocking::on_disk, listing, new_file::sync_folder};
 
 /// What errors call this store.
 const STORE: &str = "local files";
@@ -37,11 +36,6 @@ impl fmt::Display for LocalStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.files, f)
     }
-}
-
-/// Runs what waits for the disk where it holds up nobody.
-pub(super) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    SpawnedTask::spawn_blocking(work).join().await.map_err(|source| Error::JoinError { source })?
 }
 
 fn failed(path: &FilePath, e: io::Error) -> Error {

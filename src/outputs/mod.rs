@@ -15,6 +15,7 @@
 //! What a process leaves that was killed has a name that says so ([`is_unfinished`]) and is never listed as data;
 //! [`remove_leftovers`] removes it.
 
+mod blocking;
 mod floats;
 mod full;
 mod listing;

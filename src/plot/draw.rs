@@ -2,9 +2,9 @@
 
 use plotters::{
     chart::ChartContext,
-    coord::{Shift, cartesian::Cartesian2d},
+    coord::cartesian::Cartesian2d,
     prelude::{
-        ChartBuilder, Circle, Color, DrawingArea, IntoDrawingArea, PathElement, Polygon, Rectangle, SVGBackend, Text,
+        ChartBuilder, Circle, Color, IntoDrawingArea, PathElement, Polygon, Rectangle, SVGBackend, Text,
     },
     style::{BLACK, RGBColor, WHITE},
 };
@@ -12,16 +12,13 @@ use plotters::{
 use super::{
     Chart, Marks, Series,
     colour::{ColourScale, on_scale},
-    key,
+    legend,
     page::printable,
     scale::Scale,
+    style::{Area, Drawn, FONT, GRID, UNIT},
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Units of the drawing to a pixel of the image: places are whole units.
-pub(super) const UNIT: i32 = 2;
-/// Size of the text in units.
-pub(super) const FONT: i32 = 17 * UNIT;
 /// Width and height of the image in pixels, and of a compact one.
 const SIZE: (i32, i32) = (900, 540);
 const COMPACT: (i32, i32) = (600, 400);
@@ -29,10 +26,6 @@ const COMPACT: (i32, i32) = (600, 400);
 const MOST_POINTS: usize = 5000;
 /// Share of a heat map's cell that lies under the next one, so that no seam shows between them.
 const OVERLAP: f64 = 0.15;
-pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
-
-pub(super) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
 
 impl Chart {
@@ -138,8 +131,8 @@ fn draw(chart: &Chart, whole: &Area) -> Drawn {
     let x = Scale::new(&chart.x, chart.limits(chart.x.log, xs), false);
     let y = Scale::new(&chart.y, chart.limits(chart.y.log, ys), bars);
     let colours = chart.colour_scale();
-    let key_width = key::width(chart);
-    let (left, right) = whole.split_horizontally(chart.size().0 * UNIT - key_width);
+    let legend_width = legend::width(chart);
+    let (left, right) = whole.split_horizontally(chart.size().0 * UNIT - legend_width);
     let title_height = heading(&chart.title, whole)?;
     let mut context = ChartBuilder::on(&left)
         .margin_top(title_height)
@@ -162,9 +155,9 @@ fn draw(chart: &Chart, whole: &Area) -> Drawn {
     for series in &chart.series {
         marks(&mut context, series, (&x, &y), colours)?;
     }
-    if key_width > 0 {
-        let (_, key_area) = right.split_vertically(title_height);
-        key::draw(chart, &key_area, colours)?;
+    if legend_width > 0 {
+        let (_, legend_area) = right.split_vertically(title_height);
+        legend::draw(chart, &legend_area, colours)?;
     }
     Ok(())
 }

@@ -20,10 +20,11 @@
 mod colour;
 mod draw;
 mod histogram;
-mod key;
+mod legend;
 mod mollweide;
 mod page;
 mod scale;
+mod style;
 mod sky_map;
 mod timeline;
 
@@ -34,7 +35,7 @@ pub use page::{Picture, digits, escaped, html, page, table};
 pub use sky_map::SkyMap;
 pub use timeline::{Span, Timeline};
 
-/// What is drawn: series on two axes, with a key of their names and a bar of their colours at the right.
+/// What is drawn: series on two axes, with a legend of their names and a bar of their colours at the right.
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
     /// Heading; none if empty.
@@ -76,7 +77,7 @@ impl Axis {
 /// Marks of one look.
 #[derive(Debug, Clone)]
 pub struct Series {
-    /// Name in the key; not listed if empty.
+    /// Name in the legend; not listed if empty.
     pub name: String,
     /// What is drawn.
     pub marks: Marks,

@@ -11,9 +11,10 @@ use plotters::style::{
 
 use super::{
     colour::on_scale,
-    draw::{Area, Drawn, FONT, UNIT, colour_scale, heading, svg_image},
-    key,
+    draw::{colour_scale, heading, svg_image},
+    legend,
     mollweide::mollweide,
+    style::{Area, Drawn, FONT, UNIT},
 };
 use crate::error::Result;
 
@@ -64,7 +65,7 @@ impl SkyMap {
 
     fn draw(&self, whole: &Area) -> Drawn {
         let top = heading(&self.title, whole)?;
-        let frame = Frame::new(top, key::bar_width(&self.colour));
+        let frame = Frame::new(top, legend::bar_width(&self.colour));
         let scale = colour_scale(self.pixels.iter().map(|p| p.1), self.log_colour);
         whole.draw(&Polygon::new(frame.outline(), RGBColor(246, 246, 246).filled()))?;
         let layer_size = 12u64 << (2 * u32::from(self.order.min(29)));
@@ -85,7 +86,7 @@ impl SkyMap {
         whole.draw(&PathElement::new(outline, BLACK.stroke_width(3 * UNIT as u32 / 2)))?;
         labels(whole, &frame)?;
         if scale.low <= scale.high {
-            key::bar(&self.colour, whole, (frame.right + 16 * UNIT, top + 14 * UNIT), scale)?;
+            legend::bar(&self.colour, whole, (frame.right + 16 * UNIT, top + 14 * UNIT), scale)?;
         }
         let line_top = SIZE.1 * UNIT - 14 * UNIT;
         whole.draw(&PathElement::new(
@@ -93,7 +94,7 @@ impl SkyMap {
             GALAXY.stroke_width(2 * UNIT as u32),
         ))?;
         let note = "Galactic plane; equatorial coordinates (ICRS), Mollweide projection";
-        whole.draw(&Text::new(note, (50 * UNIT, line_top), key::text_style()))?;
+        whole.draw(&Text::new(note, (50 * UNIT, line_top), legend::text_style()))?;
         Ok(())
     }
 }

@@ -11,9 +11,10 @@ use plotters::{
 use super::{
     Axis, Colour,
     colour::ColourScale,
-    draw::{Area, Drawn, FONT, GRID, UNIT, heading, svg_image},
-    key,
+    draw::{heading, svg_image},
+    legend,
     scale::Scale,
+    style::{Area, Drawn, FONT, GRID, UNIT},
 };
 use crate::error::Result;
 
@@ -90,8 +91,8 @@ impl Timeline {
             let y = top + 10 * UNIT;
             let colour = Colour::Palette(kind).rgb(plain).filled();
             whole.draw(&Rectangle::new([(left, y - 6 * UNIT), (left + 18 * UNIT, y + 6 * UNIT)], colour))?;
-            whole.draw(&Text::new(name.clone(), (left + 24 * UNIT, y), key::text_style()))?;
-            left += 24 * UNIT + key::text_width(name) + 18 * UNIT;
+            whole.draw(&Text::new(name.clone(), (left + 24 * UNIT, y), legend::text_style()))?;
+            left += 24 * UNIT + legend::text_width(name) + 18 * UNIT;
         }
         let shown = &rows[..rows.len().min(MOST_ROWS)];
         let scale = Scale::new(&Axis::default(), self.limits(), false);
@@ -130,7 +131,7 @@ impl Timeline {
         for (row, (name, _)) in shown.iter().enumerate().filter(|(_, (name, _))| !name.is_empty()) {
             if *name != last {
                 let y = first_y + ROW * UNIT * row as i32 + ROW * UNIT / 2;
-                whole.draw(&Text::new(key::shortened(name), ((NAMES - 8) * UNIT, y), style.clone()))?;
+                whole.draw(&Text::new(legend::shortened(name), ((NAMES - 8) * UNIT, y), style.clone()))?;
             }
             last = name;
         }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::Attempt,
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
-    damage::{Source, lost_rows, withdraw_damaged},
+    damage::{Source, lost_rows, unreadable, withdraw_damaged},
     margin::Margin,
     parquet_file::{Effort, TableWriter, Written},
     paths::{self, JobPaths},
@@ -258,10 +258,6 @@ async fn sorted_rows(
 #[must_use]
 pub fn sky_order() -> Vec<SortExpr> {
     [HEALPIX_COLUMN, ID_COLUMN].map(|name| ident(name).sort(true, false)).to_vec()
-}
-
-pub(super) fn unreadable(e: &DataFusionError) -> Error {
-    Error::from_datafusion("cannot read the rows of units", e)
 }
 
 /// The rows of a tile that lie near others.

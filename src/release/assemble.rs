@@ -2,7 +2,7 @@
 //!
 //! Every file follows from the claims alone, byte for byte: two that assemble at once write the same.
 
-use std::{collections::HashSet, fmt::Write};
+use std::{collections::HashSet, fmt::Write, time::Instant};
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     arrange::{Arrangement, TileClaim},
+    attempt::Attempt,
     catalogue::{Catalogue, Extent, partition_info},
     cuts::{self, CutRows},
     damage::{Source, miscounted, withdraw_damaged},
@@ -84,6 +85,37 @@ pub struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
+    /// Makes a part.
+    ///
+    /// # Errors
+    /// If the claims' files cannot be read or lack rows, an identifier stands twice, or the store cannot be written to.
+    pub async fn make(&self, part: Part) -> Result<PartClaim> {
+        let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
+        let (files, cuts) = match part {
+            Part::Margin(tile) => (self.margin_leaf(tile).await?, Vec::new()),
+            Part::Index(place) => (self.index(place).await?, Vec::new()),
+            Part::Unique => (self.unique().await?, Vec::new()),
+            Part::Main => (self.read_leaves(self.main().await).await?, Vec::new()),
+            Part::Cuts => (Vec::new(), self.read_leaves(self.cuts().await).await?),
+        };
+        let seconds = begun.elapsed().as_secs_f64();
+        Ok(PartClaim { part: part.to_string(), files, cuts, seconds, attempt })
+    }
+
+    /// Whether the claim of a part says what the stage before says.
+    #[must_use]
+    pub fn fits(&self, part: Part, claim: &PartClaim) -> bool {
+        let rows: u64 = claim.files.iter().map(|file| file.rows).sum();
+        let wanted: u64 = match part {
+            Part::Margin(tile) => self.tiles.iter().map(|claim| claim.rows_near(tile)).sum(),
+            Part::Index(_) => self.arrangement.counts.total(),
+            // Of each leaf a row.
+            Part::Main => self.tiles.len() as u64,
+            Part::Unique | Part::Cuts => 0,
+        };
+        claim.part == part.to_string() && rows == wanted
+    }
+
     /// Writes what is left when all [parts](super::parts) are made; gives the manifest, which is written too.
     ///
     /// # Errors

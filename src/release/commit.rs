@@ -11,10 +11,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::{PutMode, UpdateVersion};
+use chrono::{DateTime, Utc};
+use object_store::{ObjectStoreExt, PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 
-use super::storage::{Read, Storage, attempt_name, json};
+use super::{
+    paths::JOBS,
+    storage::{Read, Storage, attempt_name, json},
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Times that a file is created anew which vanishes, or is damaged, whenever it is looked at.
@@ -150,6 +154,38 @@ fn parsed<T: DeserializeOwned>(storage: &Storage, name: &str, bytes: &[u8]) -> R
         error.source(e).hint("it may be of another version of lamcat, or not of lamcat at all: then move it away")
     };
     serde_json::from_slice(bytes).map_err(other)
+}
+
+/// What [`Storage::check`] writes.
+#[derive(Serialize, Deserialize)]
+struct Probe {
+    probe: u8,
+}
+
+impl Storage {
+    /// Makes sure that the store lets one of several writers win, on which everything else rests. Gives the time by the
+    /// store's clock, which is the same for all who use it.
+    ///
+    /// # Errors
+    /// If it does not, or cannot be written to.
+    pub async fn check(&self) -> Result<DateTime<Utc>> {
+        let name = format!("{}/probe-{}", JOBS, attempt_name());
+        let first = create(self, &name, &Probe { probe: 1 }).await?;
+        let second = create(self, &name, &Probe { probe: 2 }).await?;
+        let written =
+            self.store().head(&self.path(&name)).await.map_err(|e| self.failed("cannot read the file", &name, e))?;
+        if let Err(e) = self.delete(&name).await {
+            tracing::debug!("a trial of the store is left behind: {e}");
+        }
+        if matches!((first, second), (Commit::Won, Commit::Lost(Probe { probe: 1 }))) {
+            return Ok(written.last_modified);
+        }
+        Err(Error::new(ErrorKind::Io, "the store lets two writers create the same file")
+            .at("store", self.shown(""))
+            .hint(
+                "use a store with conditional writes: a local folder, S3, GCS, Azure; of S3's likes not all have them",
+            ))
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use object_store::{ObjectStoreExt, buffered::BufReader};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncBufReadExt;
 
-use super::{arrange::unreadable, parquet_file::Written, storage::Storage};
+use super::{parquet_file::Written, storage::Storage};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of a file that are read at once.
@@ -46,6 +46,11 @@ async fn damage(storage: &Storage, file: &Written, every_byte: bool) -> Result<O
         }
         Some(_) => None,
     })
+}
+
+/// The error that the rows of units cannot be read.
+pub(super) fn unreadable(e: &DataFusionError) -> Error {
+    Error::from_datafusion("cannot read the rows of units", e)
 }
 
 /// The error that reading `sources` failed, or gave other rows than the `wanted` ones. The claims of files that were

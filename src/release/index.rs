@@ -14,8 +14,9 @@ use datafusion::{
 use futures::TryStreamExt;
 
 use super::{
-    arrange::{sky_order, unreadable},
+    arrange::sky_order,
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
+    damage::unreadable,
     parquet_file::{Effort, TableWriter, Written},
     paths,
     spilling::Spilling,

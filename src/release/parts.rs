@@ -1,20 +1,18 @@
 //! What a collection has besides the leaves of its main catalogue, in parts that take long: each is made once, by one of
 //! the runners that work on the release.
 
-use std::{fmt, time::Instant};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     arrange::TileClaim,
-    assemble::Assembly,
     attempt::Attempt,
     catalogue::{Catalogue, ID_COLUMN},
     cuts::CutRows,
     parquet_file::Written,
     tiles::Tile,
 };
-use crate::error::Result;
 
 /// A part of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,37 +76,4 @@ pub(super) fn margin_tiles(tiles: &[TileClaim]) -> Vec<Tile> {
     near.sort_by_key(|tile| tile.range());
     near.dedup();
     near
-}
-
-impl Assembly<'_> {
-    /// Makes a part.
-    ///
-    /// # Errors
-    /// If the claims' files cannot be read or lack rows, an identifier stands twice, or the store cannot be written to.
-    pub async fn make(&self, part: Part) -> Result<PartClaim> {
-        let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
-        let (files, cuts) = match part {
-            Part::Margin(tile) => (self.margin_leaf(tile).await?, Vec::new()),
-            Part::Index(place) => (self.index(place).await?, Vec::new()),
-            Part::Unique => (self.unique().await?, Vec::new()),
-            Part::Main => (self.read_leaves(self.main().await).await?, Vec::new()),
-            Part::Cuts => (Vec::new(), self.read_leaves(self.cuts().await).await?),
-        };
-        let seconds = begun.elapsed().as_secs_f64();
-        Ok(PartClaim { part: part.to_string(), files, cuts, seconds, attempt })
-    }
-
-    /// Whether the claim of a part says what the stage before says.
-    #[must_use]
-    pub fn fits(&self, part: Part, claim: &PartClaim) -> bool {
-        let rows: u64 = claim.files.iter().map(|file| file.rows).sum();
-        let wanted: u64 = match part {
-            Part::Margin(tile) => self.tiles.iter().map(|claim| claim.rows_near(tile)).sum(),
-            Part::Index(_) => self.arrangement.counts.total(),
-            // Of each leaf a row.
-            Part::Main => self.tiles.len() as u64,
-            Part::Unique | Part::Cuts => 0,
-        };
-        claim.part == part.to_string() && rows == wanted
-    }
 }

@@ -7,10 +7,9 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, path::Path};
 use rand::RngCore;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use super::commit::{self, Commit};
 use crate::error::{Error, ErrorKind, Result, shown_url};
 
 /// A store and the folder in it that holds everything.
@@ -39,12 +38,6 @@ pub(super) struct Read {
     pub(super) bytes: Bytes,
     /// Tells it from what is there when it was replaced.
     pub(super) version: UpdateVersion,
-}
-
-/// What [`Storage::check`] writes.
-#[derive(Serialize, Deserialize)]
-struct Probe {
-    probe: u8,
 }
 
 impl Storage {
@@ -246,31 +239,8 @@ impl Storage {
         url.to_file_path().ok()
     }
 
-    /// Makes sure that the store lets one of several writers win, on which everything else rests. Gives the time by the
-    /// store's clock, which is the same for all who use it.
-    ///
-    /// # Errors
-    /// If it does not, or cannot be written to.
-    pub async fn check(&self) -> Result<DateTime<Utc>> {
-        let name = format!("{}/probe-{}", super::paths::JOBS, attempt_name());
-        let first = commit::create(self, &name, &Probe { probe: 1 }).await?;
-        let second = commit::create(self, &name, &Probe { probe: 2 }).await?;
-        let written =
-            self.store.head(&self.path(&name)).await.map_err(|e| self.failed("cannot read the file", &name, e))?;
-        if let Err(e) = self.delete(&name).await {
-            tracing::debug!("a trial of the store is left behind: {e}");
-        }
-        if matches!((first, second), (Commit::Won, Commit::Lost(Probe { probe: 1 }))) {
-            return Ok(written.last_modified);
-        }
-        Err(Error::new(ErrorKind::Io, "the store lets two writers create the same file")
-            .at("store", self.shown(""))
-            .hint(
-                "use a store with conditional writes: a local folder, S3, GCS, Azure; of S3's likes not all have them",
-            ))
-    }
-
-    fn failed(&self, what: &str, name: &str, e: StoreError) -> Error {
+    /// The error that something cannot be done with a file.
+    pub(super) fn failed(&self, what: &str, name: &str, e: StoreError) -> Error {
         Error::new(ErrorKind::Io, what).at("file", self.shown(name)).source(e)
     }
 }

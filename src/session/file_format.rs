@@ -1,8 +1,14 @@
-//! The format of a table's files, by their names or, of one without an ending, by its first bytes.
+//! The format of a table's files, by their names or, of one without an ending, by its first bytes; and what files of Parquet
+//! say of their columns.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use datafusion::{common::Result, datasource::file_format::FileFormat, execution::SessionState};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::{
+    common::Result,
+    datasource::file_format::{FileFormat, parquet::ParquetFormat},
+    execution::SessionState,
+};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::archive_formats;
@@ -20,6 +26,22 @@ enum Said {
     Archive(ArchiveFormat),
     /// One of DataFusion's own, by the name that it has there.
     Other(&'static str),
+}
+
+/// A schema with the units, UCDs and descriptions of the columns of a Parquet file.
+pub(super) async fn described(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    file: &ObjectMeta,
+    schema: &Schema,
+) -> Result<SchemaRef> {
+    let format = ParquetFormat::default().with_skip_metadata(false);
+    let described = format.infer_schema(state, store, std::slice::from_ref(file)).await?;
+    let fields = schema.fields().iter().map(|field| match described.field_with_name(field.name()) {
+        Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
+        Err(_) => field.as_ref().clone(),
+    });
+    Ok(Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
 }
 
 /// The format of files, which must all have the same.

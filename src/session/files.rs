@@ -10,7 +10,8 @@ use url::Url;
 
 use super::{
     Session,
-    lookup::{Files, Lookup, look_up},
+    found::{Files, Lookup},
+    lookup::look_up,
 };
 use crate::{
     error::{Error, ErrorKind, without_secrets},

@@ -12,7 +12,10 @@ use object_store::{
     path::{Path, PathPart},
 };
 
-use super::{lookup::may_be_folder, path_tables::of_store, stores::is_file_server};
+use super::{
+    names::{may_be_folder, of_store},
+    stores::is_file_server,
+};
 use crate::{
     error::{Error, ErrorKind, without_secrets},
     release::properties,

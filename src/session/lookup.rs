@@ -25,20 +25,19 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 use url::Url;
 
 use super::{
-    bundles, hats,
-    path_tables::of_store,
+    bundles,
+    found::{Files, Lookup},
+    hats,
+    names::{GLOB_CHARACTERS, STDIN, is_shown, is_table, may_be_folder, of_store, url_of},
     served,
     stores::{LazyStores, is_file_server},
 };
 use crate::{
     error::{Error, ErrorKind},
     release::{paths::LATEST, publish::Current},
-    sources::{ArchiveFormat, Bundle, COMPRESSED, TableChoice, remark},
+    sources::{ArchiveFormat, Bundle, TableChoice, remark},
 };
 
-const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
-/// Endings of tables beside those of the archive's formats.
-const OTHER_ENDINGS: [&str; 4] = ["parquet", "parq", "pq", "avro"];
 const MATCHING: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 /// Folders that are listed at once.
@@ -52,23 +51,6 @@ pub(super) struct Name {
     /// What their paths below the folder must match.
     pub(super) pattern: Option<String>,
     pub(super) choice: TableChoice,
-}
-
-/// The files that a name stands for.
-pub(super) struct Lookup {
-    pub(super) store: Arc<dyn ObjectStore>,
-    /// The folder that was searched, or the file.
-    pub(super) url: ListingTableUrl,
-    pub(super) files: Files,
-    pub(super) choice: TableChoice,
-}
-
-/// Found files.
-pub(super) enum Files {
-    /// The leaves of a HATS catalogue.
-    Leaves(hats::Leaves),
-    /// These, in order. All that lie in the folder but are not tables or hidden, if `whole`.
-    Listed { objects: Vec<ObjectMeta>, whole: bool },
 }
 
 impl Name {
@@ -130,8 +112,8 @@ fn check_separators(name: &str) -> Result<()> {
 
 /// Finds the files that `name` stands for.
 pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Lookup> {
-    if name == bundles::STDIN {
-        return bundles::stdin(stores).await;
+    if name == STDIN {
+        return bundles::stdin(stores.unpacked()).await;
     }
     let Name { mut url, pattern, choice } = Name::new(stores, name)?;
     let store = state.runtime_env().object_store(&url)?;
@@ -150,7 +132,7 @@ pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &st
             }
         }
     };
-    bundles::unpacked(stores, Lookup { store, url, files, choice }).await
+    bundles::unpacked(stores.unpacked(), Lookup { store, url, files, choice }).await
 }
 
 /// The folder of the release that a folder's `LATEST` names; the same folder if there is none.
@@ -168,27 +150,6 @@ pub(super) async fn released(store: &Arc<dyn ObjectStore>, url: ListingTableUrl)
     let Ok(current) = serde_json::from_str::<Current>(&text) else { return Ok(url) };
     let folder: Path = url.prefix().parts().chain(Path::from(current.folder).parts()).collect();
     url_of(&url, &folder, true)
-}
-
-/// Whether a URL may be that of a folder, by its name.
-pub(super) fn may_be_folder(url: &ListingTableUrl) -> bool {
-    let is_file = url.prefix().filename().is_some_and(|name| is_table_name(name) || Bundle::of_name(name).is_some());
-    let is_local_file = url.scheme() == "file" && !url.is_collection() && FilePath::new(url.get_url().path()).is_file();
-    url.is_collection() || !(is_file || is_local_file)
-}
-
-/// The URL of a file or folder in the same store.
-pub(super) fn url_of(url: &ListingTableUrl, path: &Path, is_folder: bool) -> Result<ListingTableUrl> {
-    let mut of_path = url.get_url().clone();
-    of_path.set_query(None);
-    if let Ok(mut segments) = of_path.path_segments_mut() {
-        segments.clear();
-        segments.extend(path.parts().map(|part| part.as_ref().to_owned()));
-        if is_folder {
-            segments.push("");
-        }
-    }
-    Ok(of_store(ListingTableUrl::try_new(of_path, None)?))
 }
 
 fn failed(e: object_store::Error) -> DataFusionError {
@@ -223,34 +184,6 @@ async fn below(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Fi
     }
     let whole = all == objects.len();
     Ok(Files::Listed { objects, whole })
-}
-
-/// Whether no part of a path below `base` is hidden, but where `parts` of a glob name it.
-pub(super) fn is_shown(base: &Path, path: &Path, parts: &[&str]) -> bool {
-    let named = |first: char| parts.iter().any(|part| part.starts_with(first));
-    let mut below = path.prefix_match(base).into_iter().flatten();
-    below.all(|part| !part.as_ref().starts_with(['_', '.']) || part.as_ref().starts_with(named))
-}
-
-/// Whether a file is a table, by its name.
-pub(super) fn is_table(path: &Path) -> bool {
-    path.filename().is_some_and(is_table_name)
-}
-
-fn is_table_name(name: &str) -> bool {
-    table_ending(name).is_some()
-}
-
-/// The ending of a table's name, with that of its compression; `None` if it is not named as a table.
-#[must_use]
-pub fn table_ending(name: &str) -> Option<&str> {
-    if let Some((_, ending)) = ArchiveFormat::of_name(name) {
-        return Some(&name[name.len() - ending.len()..]);
-    }
-    let lower = name.to_lowercase();
-    let stem = COMPRESSED.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
-    let ending = FilePath::new(stem).extension()?.to_str()?;
-    OTHER_ENDINGS.contains(&ending).then(|| &name[stem.len() - ending.len() - 1..])
 }
 
 /// The tables whose paths below `base` match a glob of these parts, in order.

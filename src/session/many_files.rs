@@ -31,10 +31,9 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, path::Path};
 
 use super::{
-    file_format::format_of,
+    file_format::{described, format_of},
     hats::Leaves,
-    lookup::{is_shown, is_table},
-    path_tables::described,
+    names::{is_shown, is_table},
 };
 use crate::{
     error::{Error, ErrorKind},

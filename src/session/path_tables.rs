@@ -8,12 +8,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
-    common::{Result, TableReference},
-    datasource::file_format::{FileFormat, parquet::ParquetFormat},
+    common::Result,
+    datasource::file_format::FileFormat,
     datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder},
@@ -23,19 +22,18 @@ use futures::StreamExt;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::{
-    bundles::STDIN,
-    file_format::format_of,
+    file_format::{described, format_of},
+    found::Files,
     hats, identifiers,
-    lookup::{Files, Name, look_up, may_be_folder, released, url_of},
+    lookup::{Name, look_up, released},
     many_files::ManyFiles,
+    names::{GLOB_CHARACTERS, STDIN, may_be_folder, url_of},
     stores::{LazyStores, is_file_server},
 };
 use crate::{
     error::{Error, ErrorKind, without_secrets},
     sources::{ArchiveFileFormat, display_path, is_parquet},
 };
-
-const GLOB_CHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// A context like `context` in which a table name that is a path or URL is the files there.
 pub(super) fn enable(context: &SessionContext, stores: Arc<LazyStores>) -> SessionContext {
@@ -179,22 +177,6 @@ async fn with_units(state: &SessionState, config: ListingTableConfig) -> Result<
     Ok(config.with_schema(schema))
 }
 
-/// A schema with the units, UCDs and descriptions of the columns of a Parquet file.
-pub(super) async fn described(
-    state: &SessionState,
-    store: &Arc<dyn ObjectStore>,
-    file: &ObjectMeta,
-    schema: &Schema,
-) -> Result<SchemaRef> {
-    let format = ParquetFormat::default().with_skip_metadata(false);
-    let described = format.infer_schema(state, store, std::slice::from_ref(file)).await?;
-    let fields = schema.fields().iter().map(|field| match described.field_with_name(field.name()) {
-        Ok(known) => field.as_ref().clone().with_metadata(known.metadata().clone()),
-        Err(_) => field.as_ref().clone(),
-    });
-    Ok(Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
-}
-
 fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
     let name = without_secrets(name);
     if let DataFusionError::External(own) = e.find_root()
@@ -213,16 +195,6 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
 /// Whether a name that is no table was meant as a path: it has a separator, a glob or a file's extension.
 fn is_path(name: &str) -> bool {
     name == STDIN || name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
-}
-
-/// The URL with its store's name: what DataFusion remembers of listings and statistics it finds by that and the path, and
-/// two stores may have files of one path.
-pub(super) fn of_store(url: ListingTableUrl) -> ListingTableUrl {
-    if url.scheme() == "file" {
-        return url;
-    }
-    let store = TableReference::bare(url.object_store().as_str());
-    url.with_table_ref(store)
 }
 
 #[cfg(test)]

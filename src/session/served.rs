@@ -12,7 +12,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 use super::{
     hats::{COLLECTION, DATASET, KIND, PRIMARY, PROPERTIES, SUFFIX, primary},
-    lookup::{may_be_folder, url_of},
+    names::{may_be_folder, url_of},
     stores::is_file_server,
 };
 use crate::{

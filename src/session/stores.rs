@@ -11,6 +11,7 @@ mod address;
 mod clouds;
 mod hosts;
 mod http;
+mod locate;
 mod profile;
 mod ranges;
 
@@ -28,19 +29,20 @@ use object_store::{ClientOptions, ObjectStore, RetryConfig, http::HttpBuilder};
 use url::Url;
 
 use super::{
-    bundles::Unpacked,
     retrying::{Retries, Retrying},
+    unpacked::Unpacked,
 };
 use crate::{
     error::{Error, ErrorKind, remember_secret},
     outputs::{EndedUploads, LocalStore},
 };
-use address::{Address, Secret};
-pub(super) use address::{query_at, scheme};
+use address::Address;
+use locate::Secret;
+pub(super) use locate::{query_at, scheme};
 
 /// Whether a name is a URL with a secret.
 pub(super) fn has_secret(name: &str) -> bool {
-    matches!(address::locate(name), Ok(Some(located)) if located.secret.is_some())
+    matches!(locate::locate(name), Ok(Some(located)) if located.secret.is_some())
 }
 
 /// What stands for a secret in a public URL, with the number that it has among those of its store.
@@ -92,7 +94,7 @@ impl LazyStores {
     /// # Errors
     /// If the name is a URL of no store.
     pub(super) fn public_url(&self, name: &str) -> Result<Option<(Url, Option<String>)>, Error> {
-        let Some(located) = address::locate(name)? else { return Ok(None) };
+        let Some(located) = locate::locate(name)? else { return Ok(None) };
         let token = located.secret.map(|secret| self.token(&located.store, secret));
         let internal = |e: url::ParseError| Error::new(ErrorKind::Config, "the store has no URL").source(e);
         let mut url = Url::parse(&located.store.url(token.as_deref())).map_err(internal)?;
@@ -116,7 +118,7 @@ impl LazyStores {
     }
 
     fn key(&self, url: &Url) -> Result<Key, Error> {
-        let located = address::of_url(url)?;
+        let located = locate::of_url(url)?;
         let known = self.lock();
         let secrets = known.secrets.get(&located.store);
         let secret = located.secret.map(|secret| {
@@ -129,7 +131,7 @@ impl LazyStores {
 
 /// Whether a URL is of plain HTTP, which has no folders that could be listed.
 pub(super) fn is_file_server(url: &Url) -> bool {
-    matches!(address::of_url(url), Ok(located) if matches!(located.store, Address::Http { .. }))
+    matches!(locate::of_url(url), Ok(located) if matches!(located.store, Address::Http { .. }))
 }
 
 /// Which secret of its store a public URL stands for.

@@ -8,7 +8,7 @@ use super::{
     gpu::{Gpu, Loaded, failed, out_of_memory},
     lane::Lane,
     numbers::Numbers,
-    plan::Most,
+    sizes::BatchLimits,
 };
 use crate::{
     context::Packed,
@@ -72,7 +72,7 @@ impl CudaBackend {
     /// A lane for `stars` stars at least; `None` if there is not enough memory, after which fewer will be asked for.
     fn lane(&mut self, loaded: &Arc<Loaded>, requests: &Requests, stars: usize) -> Result<Option<&mut Lane>> {
         let stars = stars.next_power_of_two().max(FEWEST_STARS);
-        let most = Most { stars, asked: requests.tokens.len(), embedding: requests.embedding };
+        let most = BatchLimits { stars, asked: requests.tokens.len(), embedding: requests.embedding };
         let fits = |lane: &Lane| lane.most() == most && Arc::ptr_eq(&lane.loaded, loaded);
         let lane = if let Some(i) = self.lanes.iter().position(fits) {
             self.lanes.remove(i)

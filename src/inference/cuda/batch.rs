@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::plan::Most;
+use super::sizes::{Lengths, SIZES};
 use crate::{
     context::Packed,
     inference::{Answers, Requests},
@@ -10,33 +10,16 @@ use crate::{
     schema::{PADDING, TokenId},
 };
 
-/// Memory here for what goes to the GPU, as long as [`Lengths`] says.
-pub(super) struct Given<'a> {
+/// Memory of the host for a batch on its way to the GPU, of the lengths that [`Lengths`] says.
+pub(super) struct BatchMemory<'a> {
     /// The numbers of stars and tokens, and 1; what is asked; where each star's tokens begin, and where the last one's end.
     pub(super) numbers: &'a mut [i32],
     pub(super) tokens: &'a mut [u16],
     pub(super) values: &'a mut [f32],
 }
 
-/// How many numbers of each kind a batch has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lengths {
-    pub(super) numbers: usize,
-    pub(super) tokens: usize,
-}
-
-impl Lengths {
-    /// Of the largest batches, whose stars have so many slots.
-    pub(super) fn of(most: Most, slots: usize) -> Self {
-        Self { numbers: SIZES + most.asked + most.stars + 1, tokens: most.stars * slots }
-    }
-}
-
-/// Sizes that stand before the requests.
-pub(super) const SIZES: usize = 3;
-
 /// Writes rows `rows` of `batch`; says how much there is to copy.
-pub(super) fn write(batch: &Packed, rows: Range<usize>, requests: &Requests, to: &mut Given<'_>) -> Lengths {
+pub(super) fn write(batch: &Packed, rows: Range<usize>, requests: &Requests, to: &mut BatchMemory<'_>) -> Lengths {
     let (tokens, values) = batch.slice(rows.clone());
     let slots = batch.context_length.max(1);
     let starts = SIZES + requests.tokens.len();
@@ -83,7 +66,7 @@ pub(super) fn read(model: &Model, requests: &Requests, pairs: &[f32], means: &[f
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::sizes::BatchLimits, *};
 
     #[test]
     fn empty_slots_are_left_out() {
@@ -94,10 +77,10 @@ mod tests {
             values: vec![9.0, 9.0, 9.0, 0.5, 0.0, 0.7, 0.1, 0.2, 0.3],
         };
         let requests = Requests { tokens: vec![11, 12], embedding: false };
-        let lengths = Lengths::of(Most { stars: 4, asked: 2, embedding: false }, 3);
+        let lengths = Lengths::of(BatchLimits { stars: 4, asked: 2, embedding: false }, 3);
         let (mut numbers, mut tokens, mut values) =
             (vec![-1; lengths.numbers], vec![0; lengths.tokens], vec![0.0; lengths.tokens]);
-        let mut given = Given { numbers: &mut numbers, tokens: &mut tokens, values: &mut values };
+        let mut given = BatchMemory { numbers: &mut numbers, tokens: &mut tokens, values: &mut values };
         let used = write(&batch, 1..3, &requests, &mut given);
         assert_eq!(used, Lengths { numbers: 8, tokens: 5 });
         assert_eq!(numbers, [2, 5, 1, 11, 12, 0, 2, 5, -1, -1]);

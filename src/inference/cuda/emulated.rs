@@ -12,11 +12,12 @@ use std::{
 use libloading::Library;
 
 use super::{
-    batch::{self, Given, Lengths},
+    batch::{self, BatchMemory},
     network::Network,
     numbers::Numbers,
-    plan::{Argument, Launch, Most, Plan},
+    plan::{Argument, Launch, Plan},
     shape::Shape,
+    sizes::{BatchLimits, Lengths},
 };
 use crate::{
     context::Packed,
@@ -73,7 +74,7 @@ impl Emulated {
 
     /// Answers `batch` by launches for `stars` stars at most.
     pub(super) fn infer(&self, model: &Model, batch: &Packed, requests: &Requests, stars: usize) -> Answers {
-        let most = Most { stars, asked: requests.tokens.len(), embedding: requests.embedding };
+        let most = BatchLimits { stars, asked: requests.tokens.len(), embedding: requests.embedding };
         let plan = Plan::new(&self.network, most);
         let (mut memory, mut weights) = (aligned(plan.memory), aligned(self.network.bytes.len()));
         bytes_of(&mut weights)[..self.network.bytes.len()].copy_from_slice(&self.network.bytes);
@@ -84,7 +85,7 @@ impl Emulated {
         for first in (0..batch.rows).step_by(stars) {
             let rows = first..(first + stars).min(batch.rows);
             let count = rows.len();
-            let mut given = Given { numbers: &mut numbers, tokens: &mut tokens, values: &mut values };
+            let mut given = BatchMemory { numbers: &mut numbers, tokens: &mut tokens, values: &mut values };
             let used = batch::write(batch, rows, requests, &mut given);
             let memory_bytes = bytes_of(&mut memory);
             put(memory_bytes, plan.places.sizes, numbers[..used.numbers].iter().map(|x| x.to_le_bytes()));

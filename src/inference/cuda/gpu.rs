@@ -14,13 +14,7 @@ use cudarc::{
     nvrtc::{self, CompileError, CompileOptions},
 };
 
-use super::{
-    network::Network,
-    numbers::Numbers,
-    plan::{Most, Plan},
-    shape::Shape,
-    source::source,
-};
+use super::{network::Network, numbers::Numbers, plan::Plan, shape::Shape, sizes::BatchLimits, source::source};
 use crate::{
     error::{Error, ErrorKind, Result},
     model::Model,
@@ -123,7 +117,7 @@ impl Gpu {
 
     fn load(&self, model: &Model, shape: Shape) -> Result<Result<Arc<Loaded>, String>> {
         let network = Network::pack(model, shape)?;
-        let plan = Plan::new(&network, Most { stars: 1, asked: 1, embedding: true });
+        let plan = Plan::new(&network, BatchLimits { stars: 1, asked: 1, embedding: true });
         let needed = plan.launches.iter().map(|launch| launch.shared).max().unwrap_or_default();
         let attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
         let there = self.context.attribute(attribute).map_err(|e| failed("the GPU does not answer", e))?;

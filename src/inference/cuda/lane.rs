@@ -10,9 +10,10 @@ use cudarc::driver::{
 };
 
 use super::{
-    batch::{self, Given, Lengths},
+    batch::{self, BatchMemory},
     gpu::{Loaded, failed},
-    plan::{Argument, Launch, Most, Plan},
+    plan::{Argument, Launch, Plan},
+    sizes::{BatchLimits, Lengths},
 };
 use crate::{
     context::Packed,
@@ -47,7 +48,7 @@ impl Lane {
     ///
     /// # Errors
     /// The driver's, among them that memory is used up.
-    pub(super) fn new(loaded: Arc<Loaded>, stream: &Arc<CudaStream>, most: Most) -> Result<Self, DriverError> {
+    pub(super) fn new(loaded: Arc<Loaded>, stream: &Arc<CudaStream>, most: BatchLimits) -> Result<Self, DriverError> {
         let plan = Plan::new(&loaded.network, most);
         let shape = &loaded.network.shape;
         // Kernels never write the paddings, which must be zero.
@@ -68,7 +69,7 @@ impl Lane {
     }
 
     /// What it is for.
-    pub(super) fn most(&self) -> Most {
+    pub(super) fn most(&self) -> BatchLimits {
         self.plan.most
     }
 
@@ -125,7 +126,7 @@ impl Lane {
     ) -> Result<()> {
         let count = rows.len();
         let broken = |e| failed("the GPU failed", e).hint("the next query starts afresh; see what nvidia-smi says");
-        let mut given = Given {
+        let mut given = BatchMemory {
             numbers: self.numbers.as_mut_slice().map_err(broken)?,
             tokens: self.tokens.as_mut_slice().map_err(broken)?,
             values: self.values.as_mut_slice().map_err(broken)?,

@@ -20,6 +20,7 @@ mod network;
 mod numbers;
 mod plan;
 mod shape;
+mod sizes;
 #[cfg(feature = "cuda")]
 mod source;
 

@@ -2,9 +2,9 @@
 //! batches run the same launches, whose blocks read the true sizes from memory and end where there is nothing to do.
 
 use super::{
-    batch::{Lengths, SIZES},
     network::{DecoderBlock, EncoderBlock, Layer, Network, Norm, Place, Rest},
     shape::{Shape, TILE},
+    sizes::{BatchLimits, Lengths, SIZES},
 };
 
 /// Threads of a block of `dense` and of the kernels at either end.
@@ -35,15 +35,6 @@ pub(super) struct Launch {
     pub(super) arguments: Vec<Argument>,
 }
 
-/// What a batch may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Most {
-    pub(super) stars: usize,
-    /// Requests of each star.
-    pub(super) asked: usize,
-    pub(super) embedding: bool,
-}
-
 /// Where the parts of a batch are in its memory, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Places {
@@ -66,7 +57,7 @@ pub(super) struct Places {
 /// The launches for a batch.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) most: Most,
+    pub(super) most: BatchLimits,
     pub(super) places: Places,
     /// Bytes of the memory of a batch.
     pub(super) memory: usize,
@@ -82,7 +73,7 @@ struct Rows {
 }
 
 impl Plan {
-    pub(super) fn new(network: &Network, most: Most) -> Self {
+    pub(super) fn new(network: &Network, most: BatchLimits) -> Self {
         Planner {
             network,
             shape: &network.shape,

@@ -1,21 +1,18 @@
 //! The indices against the rows of the main catalogue.
 
-use std::{
-    cmp::Ordering,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::cmp::Ordering;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, make_comparator},
-    compute::{SortOptions, cast},
-    datatypes::{DataType, Field, Int64Type, UInt8Type, UInt64Type},
+    compute::SortOptions,
+    datatypes::{DataType, Field, UInt8Type, UInt64Type},
     util::display::array_value_to_string,
 };
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Fault, Verifier, rows::Sums};
+use super::{Check, Fault, Verifier, keys::keys, rows::Sums};
 use crate::{
     error::{Error, ErrorKind, Result},
     release::{
@@ -129,22 +126,6 @@ impl Verifier {
         }
         Ok(())
     }
-}
-
-/// A number for each value of an indexed column; equal values have equal ones.
-pub(super) fn keys(column: &ArrayRef) -> Result<Vec<u64>> {
-    let bad = |e| Error::new(ErrorKind::Input, "a column cannot be indexed").source(e);
-    if column.data_type().is_integer() {
-        let values = cast(column, &DataType::Int64).map_err(bad)?;
-        return Ok(values.as_primitive::<Int64Type>().values().iter().map(|value| *value as u64).collect());
-    }
-    let texts = cast(column, &DataType::Utf8).map_err(bad)?;
-    let key = |text: Option<&str>| {
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        hasher.finish()
-    };
-    Ok(texts.as_string::<i32>().iter().map(key).collect())
 }
 
 /// What was read of an index.

@@ -7,6 +7,7 @@
 mod checked;
 mod files;
 mod index;
+mod keys;
 mod rows;
 
 use std::sync::Arc;

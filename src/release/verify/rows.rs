@@ -10,7 +10,7 @@ use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Fault};
+use super::{Check, Fault, keys::keys};
 use crate::{
     error::Result,
     release::{
@@ -203,7 +203,7 @@ impl Leaf<'_> {
         let Part::Main(_, columns) = &self.leaves.part else { return Ok(()) };
         self.sums.indexed.resize(columns.len(), 0);
         for (sum, name) in self.sums.indexed.iter_mut().zip(columns) {
-            let keys = super::index::keys(batch.column_by_name(name).ok_or_else(|| no_column(name))?)?;
+            let keys = keys(batch.column_by_name(name).ok_or_else(|| no_column(name))?)?;
             for (key, cell) in keys.into_iter().zip(cells) {
                 let of_row = [key, *cell as u64, u64::from(self.tile.order), self.tile.pixel];
                 *sum = sum.wrapping_add(mixed(&of_row));

@@ -10,8 +10,9 @@ use object_store::{
 };
 
 use super::{
-    address::{Address, S3Host, Secret},
-    hosts::{AMAZON_DOMAINS, AZURE_DOMAIN, FABRIC_DOMAIN},
+    address::{AZURE_DOMAIN, Address, S3Host},
+    hosts::{AMAZON_DOMAINS, FABRIC_DOMAIN},
+    locate::Secret,
     profile,
 };
 use crate::error::{Error, ErrorKind, Result, remember_secret};

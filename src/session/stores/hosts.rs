@@ -2,15 +2,13 @@
 
 use url::Url;
 
-use super::address::{Address, S3Host, bad, decoded};
+use super::address::{AZURE_DOMAIN, Address, CLOUDFLARE_DOMAIN, S3Host, bad, decoded};
 use crate::error::Result;
 
-pub(super) const AZURE_DOMAIN: &str = "core.windows.net";
 pub(super) const FABRIC_DOMAIN: &str = "fabric.microsoft.com";
 /// The domains of Azure's clouds and of Fabric.
 const AZURE_DOMAINS: [&str; 4] = [AZURE_DOMAIN, FABRIC_DOMAIN, "core.chinacloudapi.cn", "core.usgovcloudapi.net"];
 pub(super) const AMAZON_DOMAINS: [&str; 2] = ["amazonaws.com", "amazonaws.com.cn"];
-pub(super) const CLOUDFLARE_DOMAIN: &str = "r2.cloudflarestorage.com";
 const GOOGLE_HOST: &str = "storage.googleapis.com";
 
 /// The bucket or container that an `https` address of a cloud means, and the path in it.

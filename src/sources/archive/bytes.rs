@@ -1,4 +1,4 @@
-//! The bytes of an object for readers that block.
+//! The bytes of an object for readers that block, and the path that its user knows it by.
 
 use std::{
     fs::File,
@@ -27,6 +27,13 @@ pub(super) struct FileBytes {
 enum Inner {
     Local(File),
     Remote(Box<SyncIoBridge<buffered::BufReader>>),
+}
+
+/// A file's path as its user would write it.
+#[must_use]
+pub fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> String {
+    let root = if store.to_string().starts_with("LocalFileSystem") { "/" } else { "" };
+    format!("{root}{}", object.location)
 }
 
 /// Opens an object; the bytes read are counted.

@@ -19,7 +19,11 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::{ArchiveFormat, bytes, source::ArchiveSource};
+use super::{
+    ArchiveFormat,
+    bytes::{self, display_path},
+    source::ArchiveSource,
+};
 use crate::sources::{FileColumns, OnError, TableChoice, ecsv, merged};
 
 /// Files whose headers are read at once.
@@ -74,13 +78,6 @@ impl ArchiveFileFormat {
             Err(e) => Err(e.within("file", path).into()),
         }
     }
-}
-
-/// A file's path as its user would write it.
-#[must_use]
-pub fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> String {
-    let root = if store.to_string().starts_with("LocalFileSystem") { "/" } else { "" };
-    format!("{root}{}", object.location)
 }
 
 #[async_trait]

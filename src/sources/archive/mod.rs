@@ -13,8 +13,9 @@ mod source;
 use std::{path::Path, sync::Arc};
 
 use arrow::datatypes::Schema;
+pub use bytes::display_path;
 use datafusion::common::Result as EngineResult;
-pub use format::{ArchiveFileFormat, display_path};
+pub use format::ArchiveFileFormat;
 pub use source::MALFORMED;
 
 use object_store::{ObjectMeta, ObjectStore};

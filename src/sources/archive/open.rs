@@ -13,9 +13,8 @@ use tokio::sync::mpsc;
 
 use super::{
     ArchiveFormat,
-    bytes::{self, FileBytes},
+    bytes::{self, FileBytes, display_path},
     conform::conform,
-    format::display_path,
 };
 use crate::{
     error::{Error, Result as OwnResult},

@@ -8,7 +8,7 @@ use yaml_rust2::Yaml;
 
 use super::{
     chunks::{Chunk, Chunks, bad_header},
-    scan::{MOST_COLUMNS, split},
+    scan::{Comments, MOST_COLUMNS, Scan, split},
     yaml,
 };
 use crate::{error::Result, schema::gaia_column, sources::cells::list_of};
@@ -32,6 +32,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// Goes through the text of the table's records.
+    pub(super) fn scan<'a>(&self, text: &'a [u8]) -> Scan<'a> {
+        let comments = if self.comments { Comments::All } else { Comments::UnlessCells(self.names.len()) };
+        Scan::new(text, self.delimiter, comments)
+    }
+
     /// Reads the header and leaves `chunks` at the first record.
     ///
     /// # Errors

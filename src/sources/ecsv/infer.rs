@@ -12,7 +12,6 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use super::{
     chunks::{Chunk, Chunks},
     header::{Header, archive_field},
-    scan::Scan,
 };
 use crate::{
     error::Result,
@@ -54,7 +53,7 @@ pub(in crate::sources) fn open_schema(header: &Header, chunks: &mut Chunks) -> R
 
 fn guess(header: &Header, sample: &Chunk) -> Vec<Field> {
     let mut columns: Vec<Guess> = header.names.iter().map(|n| Guess::new(n)).collect();
-    let mut scan = Scan::of(&sample.text, header);
+    let mut scan = header.scan(&sample.text);
     while scan.begin_record() {
         for column in &mut columns {
             let cell = scan.cell();

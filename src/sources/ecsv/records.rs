@@ -76,7 +76,7 @@ impl RecordParser {
         for target in self.targets.iter().flatten() {
             present[*target] = true;
         }
-        let mut scan = Scan::of(&chunk.text, &self.header);
+        let mut scan = self.header.scan(&chunk.text);
         let (mut rows, mut malformed) = (0, 0);
         while scan.begin_record() {
             malformed += self.record(chunk, &mut scan, &mut builders)?;

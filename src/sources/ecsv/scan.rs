@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use super::header::Header;
-
 /// A cell as it stands in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -62,12 +60,6 @@ pub(super) enum Comments {
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a [u8], delimiter: u8, comments: Comments) -> Self {
         Self { text, at: 0, delimiter, comments }
-    }
-
-    /// The records of a table with this header.
-    pub(super) fn of(text: &'a [u8], header: &Header) -> Self {
-        let comments = if header.comments { Comments::All } else { Comments::UnlessCells(header.names.len()) };
-        Self::new(text, header.delimiter, comments)
     }
 
     /// Position in the text.

@@ -10,7 +10,7 @@ use quick_xml::{
 use super::{
     MOST_COLUMNS, ROW_BYTES, Serialisation, Text, bad,
     field::{VoField, attributes},
-    table_data::append_text,
+    text::append_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 

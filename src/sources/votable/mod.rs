@@ -7,6 +7,7 @@ mod binary;
 mod field;
 mod header;
 mod table_data;
+mod text;
 
 use std::{
     collections::HashSet,

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use arrow::{array::ArrayRef, datatypes::Schema};
-use quick_xml::{Reader, escape::resolve_predefined_entity, events::Event};
+use quick_xml::{Reader, events::Event};
 
 use super::{
     BATCH_BYTES, BATCH_ROWS, Text, bad,
     field::{Kind, Shape, VoField, integer},
     header::malformed,
+    text::append_text,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -179,24 +180,4 @@ fn value<'a>(field: &VoField, cell: &'a str) -> Option<Cow<'a, str>> {
     };
     let words = cell.split_whitespace().map(word).collect::<Vec<_>>();
     Some(if is_list && words == ["null"] { Cow::Borrowed("[null]") } else { Cow::Owned(words.join(" ")) })
-}
-
-/// Appends what an event says as text: characters, references, CDATA.
-pub(super) fn append_text(text: &mut String, event: &Event) -> Result<()> {
-    let unreadable = |e: quick_xml::Error| bad("its text cannot be decoded").source(e.to_string());
-    match event {
-        Event::Text(t) => text.push_str(&t.xml_content().map_err(|e| unreadable(e.into()))?),
-        Event::CData(t) => text.push_str(&t.decode().map_err(|e| unreadable(e.into()))?),
-        Event::GeneralRef(r) => {
-            if let Some(c) = r.resolve_char_ref().map_err(unreadable)? {
-                text.push(c);
-            } else {
-                let name = r.decode().map_err(|e| unreadable(e.into()))?;
-                let known = resolve_predefined_entity(&name);
-                text.push_str(known.ok_or_else(|| bad(&format!("it refers to '{name}', which XML does not define")))?);
-            }
-        }
-        _ => {}
-    }
-    Ok(())
 }

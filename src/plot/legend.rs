@@ -1,4 +1,4 @@
-//! What the marks mean: the names of the series and the bar of colours, at the right of the chart.
+//! The legend at the right of a chart: the names of its series, and the bar of its colours.
 
 use plotters::{
     coord::ranged1d::Ranged,
@@ -12,21 +12,21 @@ use plotters::{
 use super::{
     Axis, Chart, Marks, Series,
     colour::{ColourScale, on_scale},
-    draw::{Area, Drawn, FONT, UNIT},
     scale::Scale,
+    style::{Area, Drawn, FONT, UNIT},
 };
 
 const LINE_HEIGHT: i32 = 20 * UNIT;
 const BAR_HEIGHT: i32 = 220 * UNIT;
 const BAR_WIDTH: i32 = 14 * UNIT;
 const BAR_STEPS: i32 = 64;
-/// Width of a letter, about.
+/// Width of a letter in units, approximately.
 const LETTER: i32 = 17 * UNIT / 2;
 const LONGEST_NAME: usize = 28;
-/// Names that find room.
+/// Number of names for which there is room.
 const MOST_NAMES: usize = 22;
 
-/// Units at the right that the key needs; 0 if there is nothing to say.
+/// Width of the legend in units; 0 if it would be empty.
 pub(super) fn width(chart: &Chart) -> i32 {
     let longest = names(chart).map(|s| s.name.chars().count().min(LONGEST_NAME)).max();
     let names = longest.map_or(0, |n| 52 * UNIT + LETTER * n as i32);
@@ -34,12 +34,12 @@ pub(super) fn width(chart: &Chart) -> i32 {
     names.max(bar)
 }
 
-/// Units that a text takes, about.
+/// Width of a text in units, approximately.
 pub(super) fn text_width(text: &str) -> i32 {
     LETTER * text.chars().count() as i32
 }
 
-/// Units that a bar of colours with its label needs.
+/// Width in units of a bar of colours with its label.
 pub(super) fn bar_width(label: &str) -> i32 {
     14 * UNIT + LETTER * (label.chars().count().clamp(8, LONGEST_NAME) as i32 + 2)
 }
@@ -48,7 +48,7 @@ fn names(chart: &Chart) -> impl Iterator<Item = &Series> {
     chart.series.iter().filter(|s| !s.name.is_empty())
 }
 
-/// Draws the key.
+/// Draws the legend.
 pub(super) fn draw(chart: &Chart, area: &Area, scale: ColourScale) -> Drawn {
     let left = 14 * UNIT;
     let mut top = 14 * UNIT;
@@ -69,7 +69,7 @@ pub(super) fn draw(chart: &Chart, area: &Area, scale: ColourScale) -> Drawn {
     Ok(())
 }
 
-/// What a series looks like, before its name.
+/// Draws a sample of the marks of a series, before its name.
 fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: ColourScale) -> Drawn {
     let colour = series.colour.rgb(scale);
     let (right, half) = (left + 18 * UNIT, 5 * UNIT);

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::stores::hosts::{AMAZON_DOMAINS, AZURE_DOMAIN};
+use crate::session::stores::hosts::AMAZON_DOMAINS;
 
 /// Store and path of a name, as one text.
 fn means(name: &str) -> String {

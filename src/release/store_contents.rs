@@ -1,0 +1,186 @@
+//! What there is in a store that is cleared up, and what is called garbage of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::{
+    job_users::Users,
+    paths, publish, releases,
+    storage::{Storage, StoredFile},
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// Files that were changed less than this ago stay.
+    pub older_than: TimeDelta,
+    /// Releases that stay: the current one and those that rolling back would reach first. `None` for all.
+    pub releases: Option<usize>,
+    /// Whether the rows of units stay when their release is published.
+    pub units: bool,
+    /// Whether jobs stay that never came to a release; they can still be gone on with.
+    pub unfinished: bool,
+}
+
+/// A file that nothing needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Garbage {
+    /// Path below the store's root.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Why it is not needed.
+    pub why: Reason,
+}
+
+/// Why a file is not needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It was a trial whether the store can be used.
+    Probe,
+    /// It said that somebody works on a task who no longer does.
+    Lease,
+    /// It is of an attempt that no claim names.
+    Attempt,
+    /// It is of a job whose release is published.
+    Published,
+    /// It is of a job that never came to a release.
+    Unfinished,
+    /// It lies in a release's folder and is not of the release.
+    Unlisted,
+    /// It is of a release that was not finished and that no job will finish.
+    NoManifest,
+    /// It is of a release beyond those that are kept.
+    OldRelease,
+    /// It is a report of a release that is not there or goes.
+    Report,
+    /// It is half an upload.
+    Upload,
+}
+
+impl Reason {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Probe => "trials of the store",
+            Self::Lease => "leases of runs that ended",
+            Self::Attempt => "attempts that do not count",
+            Self::Published => "jobs whose release is published",
+            Self::Unfinished => "jobs that were not finished",
+            Self::Unlisted => "in a release's folder, but not of it",
+            Self::NoManifest => "releases that were not finished",
+            Self::OldRelease => "releases beyond those to keep",
+            Self::Report => "reports of releases that are gone",
+            Self::Upload => "uploads that were cut off",
+        }
+    }
+}
+
+/// A file as garbage.
+pub(super) fn garbage(file: &StoredFile, why: Reason) -> Garbage {
+    Garbage { path: file.path.clone(), bytes: file.bytes, why }
+}
+
+/// What there is in a store.
+pub(super) struct Store<'a> {
+    pub(super) storage: &'a Storage,
+    pub(super) keep: &'a Keep,
+    now: DateTime<Utc>,
+    /// Files of jobs and inferences by their identity, and of releases by their folder.
+    pub(super) jobs: BTreeMap<String, Vec<StoredFile>>,
+    pub(super) releases: BTreeMap<String, Vec<StoredFile>>,
+    /// Which jobs take units from where.
+    pub(super) users: Users,
+    /// Files among the jobs that are of none.
+    pub(super) loose: Vec<StoredFile>,
+    /// Folders that ever were current.
+    pub(super) published: BTreeSet<String>,
+    /// Folders of releases whose manifest can be read.
+    pub(super) finished: BTreeSet<String>,
+    /// Folders of releases that go.
+    pub(super) dropped: BTreeSet<String>,
+}
+
+impl<'a> Store<'a> {
+    /// Reads what there is in a store.
+    pub(super) async fn read(storage: &'a Storage, keep: &'a Keep, now: DateTime<Utc>) -> Result<Self> {
+        // Also makes sure that this is a catalogue's store.
+        let finished = releases::list(storage).await?;
+        let finished: BTreeSet<String> = finished.into_iter().map(|release| release.folder).collect();
+        let log = whole_log(storage).await?;
+        let latest = publish::latest(storage).await?;
+        let history = releases::history(&log);
+        let published = log.into_iter().chain(latest.clone()).map(|entry| entry.folder).collect();
+        let mut dropped = BTreeSet::new();
+        // Without a log nobody knows what is current.
+        if let Some(count) = keep.releases.filter(|_| !history.is_empty()) {
+            let kept: BTreeSet<&String> = history.iter().rev().take(count.max(1)).collect();
+            // One of which a part was removed has no manifest any more.
+            dropped = finished.union(&published).cloned().collect();
+            dropped.retain(|folder| !kept.contains(folder) && latest.as_ref().is_none_or(|l| l.folder != *folder));
+        }
+        let mut store = Self {
+            storage,
+            keep,
+            now,
+            jobs: BTreeMap::new(),
+            users: Users::default(),
+            releases: BTreeMap::new(),
+            loose: Vec::new(),
+            published,
+            finished,
+            dropped,
+        };
+        for file in storage.list(paths::JOBS).await? {
+            match file.path.split('/').collect::<Vec<_>>()[..] {
+                [_, job, _, ..] => store.jobs.entry(job.to_owned()).or_default().push(file),
+                _ => store.loose.push(file),
+            }
+        }
+        store.users = Users::read(storage, &store.jobs).await?;
+        for file in storage.list(paths::RELEASES).await? {
+            if let [releases, release, _, ..] = file.path.split('/').collect::<Vec<_>>()[..] {
+                store.releases.entry(format!("{releases}/{release}")).or_default().push(file);
+            }
+        }
+        Ok(store)
+    }
+
+    pub(super) fn is_old(&self, modified: DateTime<Utc>) -> bool {
+        self.now - modified >= self.keep.older_than
+    }
+
+    /// The folders of releases that a job makes.
+    pub(super) fn releases_of<'s>(&'s self, job: &'s str) -> impl Iterator<Item = (&'s String, &'s Vec<StoredFile>)> {
+        self.releases.iter().filter(move |(folder, _)| paths::is_release_of(folder, job))
+    }
+
+    /// The jobs that make the release in a folder.
+    pub(super) fn jobs_of<'s>(&'s self, folder: &'s str) -> impl Iterator<Item = &'s String> {
+        self.jobs.keys().filter(move |job| paths::is_release_of(folder, job))
+    }
+
+    /// Whether a release is, or was, whole, though its manifest cannot be read now.
+    pub(super) fn has_lost_its_manifest(&self, folder: &str, files: &[StoredFile]) -> bool {
+        let manifest = format!("{folder}/{}", paths::MANIFEST);
+        let was_whole = self.published.contains(folder) || files.iter().any(|file| file.path == manifest);
+        was_whole && !self.finished.contains(folder)
+    }
+}
+
+/// The log, of which every entry must be known: each may name a release that is to stay.
+async fn whole_log(storage: &Storage) -> Result<Vec<publish::Current>> {
+    let log = publish::Log::read(storage).await?;
+    let Some(damaged) = log.damaged.first() else { return Ok(log.entries) };
+    let error =
+        Error::new(ErrorKind::Input, "an entry of the log is damaged: which release it made current is not known");
+    Err(error.at("file", storage.shown(damaged)).hint(
+        "nothing is removed; if every release that is to stay is named by another entry (see `lamcat release list`), delete \
+         this file and try again",
+    ))
+}
