@@ -1,39 +1,56 @@
-//! Aligned columns of text.
+//! Tables of text for terminals and pipes.
 
 use std::fmt::Display;
 
-/// One cell; numbers stand to the right.
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
+
+/// One cell.
 pub(super) struct Cell {
     text: String,
-    right: bool,
+    alignment: CellAlignment,
 }
 
 impl Cell {
+    /// Text, which begins at the left of its column.
     pub(super) fn text(value: impl Display) -> Self {
-        Self { text: value.to_string(), right: false }
+        Self { text: value.to_string(), alignment: CellAlignment::Left }
     }
 
+    /// A number, which ends at the right of its column.
     pub(super) fn number(value: impl Display) -> Self {
-        Self { text: value.to_string(), right: true }
+        Self { text: value.to_string(), alignment: CellAlignment::Right }
     }
 }
 
-/// A header and rows of as many cells, two spaces apart; a line each.
+/// A header and rows of as many cells, a line each. A name in the header stands as the cells below it do.
 pub(super) fn text_table(header: &[&str], rows: &[Vec<Cell>]) -> String {
-    let wide = |text: &str| text.chars().count();
-    let width = |i: usize| rows.iter().map(|row| wide(&row[i].text)).chain([wide(header[i])]).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let line = |cells: Vec<(&str, bool)>| {
-        let pad = |((text, right), width): ((&str, bool), &usize)| {
-            if right { format!("{text:>width$}") } else { format!("{text:<width$}") }
-        };
-        let line = cells.into_iter().zip(&widths).map(pad).collect::<Vec<_>>().join("  ");
-        line.trim_end().to_owned() + "\n"
-    };
-    let right = |i: usize| rows.first().is_some_and(|row| row[i].right);
-    let mut text = line(header.iter().enumerate().map(|(i, name)| (*name, right(i))).collect());
+    let cell = |text: &str, alignment| comfy_table::Cell::new(text).set_alignment(alignment);
+    let below = |i: usize| rows.first().map_or(CellAlignment::Left, |row| row[i].alignment);
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_header(header.iter().enumerate().map(|(i, name)| cell(name, below(i))));
     for row in rows {
-        text += &line(row.iter().map(|cell| (cell.text.as_str(), cell.right)).collect());
+        table.add_row(row.iter().map(|own| cell(&own.text, own.alignment)));
     }
-    text
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
+    table.trim_fmt() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_two_blanks_apart() {
+        let row = |name: &str, rows: u64, words: &str| vec![Cell::text(name), Cell::number(rows), Cell::text(words)];
+        let rows = [row("a", 7, ""), row("Müller", 1200, "x y"), row("", 0, "σ²")];
+        let expected = "name    rows  what\na          7\nMüller  1200  x y\n           0  σ²\n";
+        assert_eq!(text_table(&["name", "rows", "what"], &rows), expected);
+        assert_eq!(text_table(&["name", "rows"], &[]), "name  rows\n");
+    }
 }

@@ -352,27 +352,10 @@ fn folder_name(folder: &std::path::Path) -> anyhow::Result<String> {
 const LONGEST: f64 = 3653.0 * 86_400.0;
 
 /// Seconds of a time such as `90s`, `40m` or `1h30m`.
-fn parse_seconds(text: &str) -> anyhow::Result<f64> {
-    let mut total = 0.0;
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().context("a time is a number with a unit, e.g. 40m")?;
-        let mut after = rest[digits..].chars();
-        total += number
-            * match after.next() {
-                Some('s') => 1.0,
-                Some('m') => 60.0,
-                Some('h') => 3600.0,
-                Some('d') => 86_400.0,
-                _ => bail!("a time needs a unit: s, m, h or d, e.g. 1h30m"),
-            };
-        rest = after.as_str();
-    }
-    if !(total > 0.0 && total <= LONGEST) {
-        bail!("the time must be positive, and at most 10 years");
-    }
-    Ok(total)
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = numbers::duration(text)?.as_secs_f64();
+    let is_possible = seconds > 0.0 && seconds <= LONGEST;
+    if is_possible { Ok(seconds) } else { Err("the time must be positive, and at most 10 years".to_owned()) }
 }
 
 #[cfg(test)]

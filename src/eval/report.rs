@@ -1,5 +1,7 @@
 //! `report.html`: one page that holds its pictures in itself.
 
+use maud::{Markup, PreEscaped, html};
+
 use super::{
     charts,
     evaluate::{Evaluation, LabelResult},
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    plot::{digits, escaped, html, table},
+    plot::{digits, html_page, table},
 };
 
 const STYLE: &str = "body{max-width:75em}\
@@ -32,12 +34,12 @@ const READING: &str = "Residuals are truth minus prediction. mad_std is 1.4826 t
 /// # Errors
 /// If a chart cannot be drawn.
 pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
-    let mut parts = vec!["<h1>Evaluation</h1>\n".to_owned()];
+    let mut parts = vec![html! { h1 { "Evaluation" } }];
     let facts: Vec<Vec<String>> =
         about.facts.iter().map(|(name, fact)| vec![(*name).to_owned(), fact.clone()]).collect();
     parts.push(table("text", &[], &facts));
     if !evaluation.labels.is_empty() {
-        parts.push(format!("<h2>Labels</h2>\n<p>{READING}</p>\n"));
+        parts.push(html! { h2 { "Labels" } p { (READING) } });
         parts.push(metrics(&evaluation.labels.iter().chain(&evaluation.derived).collect::<Vec<_>>()));
         for results in evaluation.labels.chunk_by(|a, b| a.label == b.label) {
             parts.push(label(results)?);
@@ -49,13 +51,13 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
     if !evaluation.left_out.is_empty() {
         let row = |l: &LeftOut| vec![l.labels.join(", "), l.inputs.to_string(), l.why.clone()];
         let rows: Vec<Vec<String>> = evaluation.left_out.iter().map(row).collect();
-        parts.push("<h2>Left out</h2>\n".to_owned());
+        parts.push(html! { h2 { "Left out" } });
         parts.push(table("text", &["labels", "inputs", "why"], &rows));
     }
-    Ok(html("Evaluation", STYLE, &parts.concat()))
+    Ok(html_page("Evaluation", STYLE, &html! { @for part in &parts { (part) } }))
 }
 
-fn metrics(results: &[&LabelResult]) -> String {
+fn metrics(results: &[&LabelResult]) -> Markup {
     let header = [
         "label",
         "inputs",
@@ -90,29 +92,37 @@ fn metrics(results: &[&LabelResult]) -> String {
         .filter(|set| results.iter().any(|r| r.inputs == *set))
         .map(|set| vec![set.to_string(), set.description().to_owned()])
         .collect();
-    table("", &header, &rows) + &table("text", &["inputs", "what a star shows"], &sets)
+    html! {
+        (table("", &header, &rows))
+        (table("text", &["inputs", "what a star shows"], &sets))
+    }
 }
 
 /// One label: the first set of inputs star by star, and the errors of all.
-fn label(results: &[LabelResult]) -> Result<String> {
+fn label(results: &[LabelResult]) -> Result<Markup> {
     let all: Vec<&LabelResult> = results.iter().collect();
-    let Some(first) = results.first() else { return Ok(String::new()) };
+    let Some(first) = results.first() else { return Ok(Markup::default()) };
     let pictures =
         [charts::predicted(first)?, charts::residuals(first)?, charts::pit(&all)?, charts::calibration_curve(&all)?];
-    Ok(format!("<h2>{}</h2>\n<div class=\"pictures\">\n{}\n</div>\n", escaped(&first.label), pictures.join("\n")))
+    Ok(html! {
+        h2 { (first.label) }
+        div.pictures { @for picture in &pictures { (PreEscaped(picture)) } }
+    })
 }
 
-fn inpainting(band: &Inpainting) -> Result<String> {
+fn inpainting(band: &Inpainting) -> Result<Markup> {
     let factor = |n: usize| format!("{:.2}", band.factor(n));
     let rows = [vec![band.stars.to_string(), factor(10), factor(30), factor(usize::MAX)]];
     let header = ["stars", "factor of 0-9", "factor of 0-29", "factor of all"];
-    Ok(format!(
-        "<h2>{}</h2>\n<p>The coefficients of one band predicted from {}. A factor is how many times smaller the scatter about \
-         the prediction is than about the training median, the median over coefficients that at least 20 stars have.</p>\n\
-         {}<div class=\"pictures\">\n{}\n</div>\n",
-        band.inputs,
-        band.inputs.description(),
-        table("", &header, &rows),
-        charts::coefficients(band)?
-    ))
+    let coefficients = charts::coefficients(band)?;
+    Ok(html! {
+        h2 { (band.inputs.to_string()) }
+        p {
+            "The coefficients of one band predicted from " (band.inputs.description()) ". A factor is how many times smaller \
+             the scatter about the prediction is than about the training median, the median over coefficients that at least \
+             20 stars have."
+        }
+        (table("", &header, &rows))
+        div.pictures { (PreEscaped(coefficients)) }
+    })
 }

@@ -1,4 +1,7 @@
 //! Symmetric systems of equations in f64.
+//!
+//! A crate of linear algebra, such as faer, would be much to compile for these few functions: the matrices are small, and many
+//! are factorised at a time, each on one core.
 
 /// Cholesky factor (lower, row-major) of the symmetric positive definite `n × n` matrix, of which the lower triangle is
 /// read; `None` if it is not positive definite.

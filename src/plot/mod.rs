@@ -24,14 +24,14 @@ mod legend;
 mod mollweide;
 mod page;
 mod scale;
-mod style;
 mod sky_map;
+mod style;
 mod timeline;
 
 pub use colour::Colour;
 pub use histogram::histogram;
 pub use mollweide::mollweide;
-pub use page::{Picture, digits, escaped, html, page, table};
+pub use page::{Picture, digits, html_page, page, table};
 pub use sky_map::SkyMap;
 pub use timeline::{Span, Timeline};
 

@@ -1,6 +1,6 @@
 //! HTML pages that hold their pictures in themselves.
 
-use std::fmt::Display;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// A picture with what is said about it.
 #[derive(Debug, Clone)]
@@ -17,39 +17,52 @@ const BASE: &str = "body{font-family:sans-serif;max-width:960px;margin:2em auto;
                     svg{max-width:100%;height:auto}";
 
 /// A page holds everything in itself: whatever its text is, a browser loads nothing and runs no script.
-const ALONE: &str =
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// A page of pictures, one below the other.
 #[must_use]
 pub fn page(title: &str, pictures: &[Picture]) -> String {
-    let body = pictures.iter().map(|p| {
-        let text = if p.text.is_empty() { String::new() } else { format!("<p>{}</p>\n", escaped(&p.text)) };
-        format!("<h2>{}</h2>\n{text}{}\n", escaped(&p.heading), p.svg)
-    });
-    html(title, "p{white-space:pre-line}", &body.collect::<String>())
-}
-
-/// A page of HTML elements; rules of `style` go before those of every page.
-#[must_use]
-pub fn html(title: &str, style: &str, body: &str) -> String {
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">{ALONE}\
-         <title>{}</title><style>{BASE}{style}</style></head>\n<body>\n{body}</body>\n</html>\n",
-        escaped(title)
-    )
-}
-
-/// A table of HTML, with a class for its style; cells are escaped.
-#[must_use]
-pub fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> String {
-    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-        let cells: Vec<String> = cells.map(|c| format!("<{tag}>{}</{tag}>", escaped(c))).collect();
-        format!("<tr>{}</tr>\n", cells.concat())
+    let body = html! {
+        @for picture in pictures {
+            h2 { (picture.heading) }
+            @if !picture.text.is_empty() { p { (picture.text) } }
+            (PreEscaped(&picture.svg))
+        }
     };
-    let head = if header.is_empty() { String::new() } else { cells("th", &mut header.iter().copied()) };
-    let body: String = rows.iter().map(|row| cells("td", &mut row.iter().map(String::as_str))).collect();
-    format!("<table class=\"{class}\">\n{head}{body}</table>\n")
+    html_page(title, "p{white-space:pre-line}", &body)
+}
+
+/// A page of HTML elements; rules of `style` go before those of every page. Characters that XML cannot hold are replaced.
+#[must_use]
+pub fn html_page(title: &str, style: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (title) }
+                style { (PreEscaped(BASE)) (PreEscaped(style)) }
+            }
+            body { (body) }
+        }
+    };
+    printable(&page.into_string()) + "\n"
+}
+
+/// A table of HTML, with a class for its style.
+#[must_use]
+pub fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> Markup {
+    html! {
+        table class=(class) {
+            @if !header.is_empty() {
+                tr { @for cell in header { th { (cell) } } }
+            }
+            @for row in rows {
+                tr { @for cell in row { td { (cell) } } }
+            }
+        }
+    }
 }
 
 /// A number with about four significant digits, as `1.234e-5` if it is small.
@@ -63,13 +76,6 @@ pub fn digits(value: f64) -> String {
     }
     let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 7.0) as usize;
     format!("{value:.places$}")
-}
-
-/// Text as the content or an attribute of an element of HTML or SVG.
-#[must_use]
-pub fn escaped(text: impl Display) -> String {
-    let text = printable(&text.to_string());
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Text with a replacement character for each that XML cannot hold (XML 1.0, section 2.2).

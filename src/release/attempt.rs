@@ -1,7 +1,5 @@
 //! Who made something, and when.
 
-use std::path::Path;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +33,8 @@ impl Attempt {
 /// Name of this process among those that work on a release: the machine's name up to its first dot, and the process.
 #[must_use]
 pub fn runner() -> String {
-    let read = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
-    format!("{}:{}", machine(&read), std::process::id())
+    let name = hostname::get().unwrap_or_default();
+    format!("{}:{}", machine(&name.to_string_lossy()), std::process::id())
 }
 
 /// The first part of a host's name, of characters that need no quoting anywhere.

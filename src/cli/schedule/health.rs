@@ -1,4 +1,7 @@
 //! The state of a scheduler over HTTP.
+//!
+//! It is three pages without parameters, so that hyper alone serves them: a framework over it, such as axum, would leave the
+//! limits on connections and times, which are most of this file, as they are.
 
 use std::{
     collections::VecDeque,

@@ -164,7 +164,8 @@ impl Status {
         (ok, serde_json::json!({ "ok": ok, "now": seconds(now), "pipelines": states }))
     }
 
-    /// The state in the text format of Prometheus.
+    /// The state in the text format of Prometheus. It is six values that are there already, by names that need no escapes, as
+    /// names of catalogues have letters, digits and underscores alone; a registry of metrics would hold them twice.
     pub(super) fn metrics(&self, now: DateTime<Utc>) -> String {
         type Value = fn(&State, DateTime<Utc>) -> Option<f64>;
         let metrics: [(&str, &str, Value); 6] = [

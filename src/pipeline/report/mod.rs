@@ -31,7 +31,7 @@ pub use record::{RunRecord, Stage, StageTime};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    plot::html,
+    plot::html_page,
     release::{Storage, commit, paths, publish, releases},
 };
 use findings::{Findings, Release};
@@ -83,5 +83,5 @@ pub async fn page(context: &SessionContext, storage: &Storage, folder: &str) -> 
         None => None,
     };
     let found = Findings::of(context, storage, new, old).await?;
-    Ok(html(&found.title(), STYLE, &sections::all(&found)?))
+    Ok(html_page(&found.title(), STYLE, &sections::all(&found)?))
 }

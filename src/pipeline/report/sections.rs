@@ -1,26 +1,23 @@
 //! The sections of a report, in their order.
 
-use std::fmt::Write;
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     contents::{Diagram, Label},
     findings::Findings,
     pictures, tables, timeline_data,
 };
-use crate::{
-    error::Result,
-    plot::{Axis, escaped},
-};
+use crate::{error::Result, plot::Axis};
 
 /// A section: its anchor, its heading, its HTML.
 struct Section {
     id: &'static str,
     heading: &'static str,
-    body: String,
+    body: Markup,
 }
 
 /// The whole body of the page.
-pub(super) fn all(found: &Findings) -> Result<String> {
+pub(super) fn all(found: &Findings) -> Result<Markup> {
     let sections = [
         Some(Section { id: "release", heading: "Release", body: tables::facts(found) }),
         gates(found),
@@ -40,21 +37,30 @@ pub(super) fn all(found: &Findings) -> Result<String> {
         throughput(found)?,
     ];
     let sections: Vec<Section> = sections.into_iter().flatten().collect();
-    let (mut links, mut text) = (String::new(), String::new());
-    for Section { id, heading, body } in sections {
-        // Writing to a string cannot fail.
-        let _ = write!(links, "<a href=\"#{id}\">{heading}</a>");
-        let _ = write!(text, "<section id=\"{id}\">\n<h2>{heading}</h2>\n{body}</section>\n");
+    Ok(html! {
+        h1 { (found.title()) }
+        nav { @for section in &sections { a href={ "#" (section.id) } { (section.heading) } } }
+        @for section in &sections {
+            section id=(section.id) {
+                h2 { (section.heading) }
+                (section.body)
+            }
+        }
+    })
+}
+
+/// Pictures side by side.
+fn pictures_row(pictures: &[String]) -> Markup {
+    html! {
+        div.pictures { @for picture in pictures { (PreEscaped(picture)) } }
     }
-    Ok(format!("<h1>{}</h1>\n<nav>{links}</nav>\n{text}", escaped(found.title())))
 }
 
-fn pictures_row(pictures: &[String]) -> String {
-    format!("<div class=\"pictures\">\n{}\n</div>\n", pictures.join("\n"))
-}
-
-fn wide(body: &str) -> String {
-    format!("<div class=\"wide\">{body}</div>\n")
+/// What may be wider than the page, and then is scrolled by itself.
+fn wide(body: &Markup) -> Markup {
+    html! {
+        div.wide { (body) }
+    }
 }
 
 fn gates(found: &Findings) -> Option<Section> {
@@ -64,12 +70,15 @@ fn gates(found: &Findings) -> Option<Section> {
         0 => "The release passes every gate of its pipeline.".to_owned(),
         failed => format!("The release fails {failed} of the {} gates of its pipeline.", gates.len()),
     };
-    let body = format!("<p>{words}</p>\n{}", tables::gates(gates));
+    let body = html! {
+        p { (words) }
+        (tables::gates(gates))
+    };
     Some(Section { id: "gates", heading: "Gates", body })
 }
 
 fn sky(found: &Findings) -> Result<Section> {
-    let body = pictures::sky(&found.counts.sky)? + "\n";
+    let body = PreEscaped(pictures::sky(&found.counts.sky)?);
     Ok(Section { id: "sky", heading: "Sky", body })
 }
 
@@ -85,7 +94,11 @@ fn diagram(found: &Findings, diagram: Option<&Diagram>, id: &'static str) -> Res
     let svg = pictures::density("", axes, [&ranges[0].1, &ranges[1].1], counts)?;
     let rest = found.counts.rows.saturating_sub(shown);
     let note = format!("{shown} rows; {rest} have no value or lie beyond the limits.{}", diagram.note);
-    Ok(Some(Section { id, heading: diagram.heading, body: format!("<p>{note}</p>\n{svg}\n") }))
+    let body = html! {
+        p { (note) }
+        (PreEscaped(svg))
+    };
+    Ok(Some(Section { id, heading: diagram.heading, body }))
 }
 
 /// The histogram of a label, if it has values.
@@ -107,7 +120,7 @@ fn labels(found: &Findings) -> Result<Option<Section>> {
     for label in &labels {
         drawn.extend(histogram(found, label)?);
     }
-    let body = wide(&tables::labels(found, &labels)) + &pictures_row(&drawn);
+    let body = html! { (wide(&tables::labels(found, &labels))) (pictures_row(&drawn)) };
     Ok(Some(Section { id: "labels", heading: "Labels", body }))
 }
 
@@ -137,13 +150,17 @@ fn errors(found: &Findings) -> Result<Option<Section>> {
     }
     let truth = found.contents.labels.iter().any(|label| label.truth.is_some());
     let note = if truth {
-        "<p>A pull is (value - truth) / predicted error. Where the errors are right, pulls are distributed as the unit \
+        "A pull is (value - truth) / predicted error. Where the errors are right, pulls are distributed as the unit \
          normal: 68.27 % within 1 sigma, 95.45 % within 2, median 0 and scatter 1. Labels whose truth is not in the \
-         catalogue are shown with the sizes of their errors.</p>\n"
+         catalogue are shown with the sizes of their errors."
     } else {
-        "<p>The truth is not in the catalogue: predicted errors by the value of the label.</p>\n"
+        "The truth is not in the catalogue: predicted errors by the value of the label."
     };
-    let body = note.to_owned() + &wide(&tables::errors(found)) + &pictures_row(&drawn);
+    let body = html! {
+        p { (note) }
+        (wide(&tables::errors(found)))
+        (pictures_row(&drawn))
+    };
     Ok(Some(Section { id: "errors", heading: "Predicted errors", body }))
 }
 
@@ -159,21 +176,25 @@ fn cuts(found: &Findings) -> Option<Section> {
 fn score(found: &Findings) -> Result<Option<Section>> {
     let Some(score) = &found.contents.score else { return Ok(None) };
     let Some(svg) = histogram(found, score)? else { return Ok(None) };
-    let body = wide(&tables::labels(found, &[score])) + &pictures_row(&[svg]);
+    let body = html! { (wide(&tables::labels(found, &[score]))) (pictures_row(&[svg])) };
     Ok(Some(Section { id: "score", heading: "Likeness to the training stars", body }))
 }
 
 fn throughput(found: &Findings) -> Result<Option<Section>> {
     let stages = found.record.as_ref().filter(|record| !record.stages.is_empty());
-    let mut parts = Vec::new();
-    if let Some(record) = stages {
-        let by = format!("Finished by {} at {}. Rows are those that this run worked.", record.runner, record.time);
-        parts.push(format!("<p>{}</p>\n{}", escaped(by), tables::stages(&record.stages)));
+    if stages.is_none() && found.tasks.is_empty() {
+        return Ok(None);
     }
-    if !found.tasks.is_empty() {
-        parts.push(wide(&timeline_data::runners_table(&found.tasks)));
-        parts.push(timeline_data::timeline(&found.tasks).svg()? + "\n");
-    }
-    let section = Section { id: "work", heading: "Throughput", body: parts.concat() };
-    Ok(Some(section).filter(|section| !section.body.is_empty()))
+    let timeline = timeline_data::timeline(&found.tasks).svg()?;
+    let body = html! {
+        @if let Some(record) = stages {
+            p { "Finished by " (record.runner) " at " (record.time) ". Rows are those that this run worked." }
+            (tables::stages(&record.stages))
+        }
+        @if !found.tasks.is_empty() {
+            (wide(&timeline_data::runners_table(&found.tasks)))
+            (PreEscaped(timeline))
+        }
+    };
+    Ok(Some(Section { id: "work", heading: "Throughput", body }))
 }

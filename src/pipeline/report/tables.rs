@@ -1,12 +1,14 @@
 //! The tables of a report.
 
+use maud::{Markup, html};
+
 use super::{
     contents::Label, counts::Bins, findings::Findings, gates::GateCheck, pictures::within, quantity::Quantity,
     record::StageTime,
 };
 use crate::{
     context::flags,
-    plot::{digits, escaped, table},
+    plot::{digits, table},
     release::{
         cuts::CutRows,
         diff::{ColumnChange, ColumnDiff, Diff},
@@ -24,7 +26,7 @@ fn percent(part: u64, of: u64) -> String {
 }
 
 /// What the release is.
-pub(super) fn facts(found: &Findings) -> String {
+pub(super) fn facts(found: &Findings) -> Markup {
     let (release, manifest) = (&found.new, &found.new.manifest);
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let of = |key: &str| release.property(key).to_owned();
@@ -57,7 +59,7 @@ pub(super) fn facts(found: &Findings) -> String {
 }
 
 /// Every gate, and whether the release passes it.
-pub(super) fn gates(gates: &[GateCheck]) -> String {
+pub(super) fn gates(gates: &[GateCheck]) -> Markup {
     let row = |check: &GateCheck| {
         let passed = if check.failure.is_none() { "passed" } else { "FAILED" };
         vec![check.gate.clone(), check.limit.clone(), check.found.clone(), passed.to_owned()]
@@ -66,7 +68,7 @@ pub(super) fn gates(gates: &[GateCheck]) -> String {
 }
 
 /// The named cuts, and the rows that pass them.
-pub(super) fn cuts(found: &Findings) -> String {
+pub(super) fn cuts(found: &Findings) -> Markup {
     let before = found.old.as_ref().map(|(old, ..)| &old.manifest);
     let row = |cut: &CutRows| {
         let mut row = vec![cut.name.clone(), cut.rows.to_string(), percent(cut.rows, found.new.manifest.rows)];
@@ -84,7 +86,7 @@ pub(super) fn cuts(found: &Findings) -> String {
 }
 
 /// The values of labels.
-pub(super) fn labels(found: &Findings, labels: &[&Label]) -> String {
+pub(super) fn labels(found: &Findings, labels: &[&Label]) -> Markup {
     let rows: Vec<Vec<String>> = labels.iter().filter_map(|label| label_row(found, label)).collect();
     let mut header = vec!["label", "unit", "median", "scatter", "without a value", "beyond the picture"];
     if found.old.is_some() {
@@ -114,7 +116,7 @@ fn label_row(found: &Findings, label: &Label) -> Option<Vec<String>> {
 }
 
 /// How large the errors are, and where the truth is known whether they are right.
-pub(super) fn errors(found: &Findings) -> String {
+pub(super) fn errors(found: &Findings) -> Markup {
     let bins = |quantity: Option<Quantity>| Some(&found.counts.bins[found.binning.bins_of(&quantity?)?]);
     let truth = found.contents.labels.iter().any(|label| label.truth.is_some());
     let row = |label: &Label| {
@@ -140,7 +142,7 @@ pub(super) fn errors(found: &Findings) -> String {
 }
 
 /// The bits of the flags.
-pub(super) fn flags(found: &Findings) -> String {
+pub(super) fn flags(found: &Findings) -> Markup {
     let before = found.old.as_ref().map(|(_, counts, _)| counts);
     let row = |bit: usize| {
         let (rows, old) = (found.counts.flags[bit], before.map_or(0, |counts| counts.flags[bit]));
@@ -163,14 +165,7 @@ pub(super) fn flags(found: &Findings) -> String {
 }
 
 /// What changed since the release before.
-pub(super) fn diff(diff: &Diff) -> String {
-    let sources = format!(
-        "<p>Of {} rows before and {} now, {} sources are in both, {} were gained and {} lost. Shift is the median of new \
-         minus old over the sources in both, scatter 1.4826 times the median distance from it.</p>\n",
-        diff.old.rows, diff.new.rows, diff.common, diff.gained, diff.lost
-    );
-    let changes: Vec<String> = diff.changed_columns.iter().map(|change| escaped(in_words(change))).collect();
-    let changes = if changes.is_empty() { String::new() } else { format!("<p>{}</p>\n", changes.join("<br>\n")) };
+pub(super) fn diff(diff: &Diff) -> Markup {
     let row = |column: &ColumnDiff| {
         vec![
             column.name.clone(),
@@ -197,7 +192,16 @@ pub(super) fn diff(diff: &Diff) -> String {
         "missing before",
         "missing now",
     ];
-    sources + &changes + &table("first", &header, &diff.columns.iter().map(row).collect::<Vec<_>>())
+    let words = format!(
+        "Of {} rows before and {} now, {} sources are in both, {} were gained and {} lost. Shift is the median of new minus \
+         old over the sources in both, scatter 1.4826 times the median distance from it.",
+        diff.old.rows, diff.new.rows, diff.common, diff.gained, diff.lost
+    );
+    html! {
+        p { (words) }
+        @for change in &diff.changed_columns { p { (in_words(change)) } }
+        (table("first", &header, &diff.columns.iter().map(row).collect::<Vec<_>>()))
+    }
 }
 
 fn in_words(change: &ColumnChange) -> String {
@@ -211,7 +215,7 @@ fn in_words(change: &ColumnChange) -> String {
 }
 
 /// What the stages of the run took.
-pub(super) fn stages(stages: &[StageTime]) -> String {
+pub(super) fn stages(stages: &[StageTime]) -> Markup {
     let row = |stage: &StageTime| {
         let rate = stage.rows as f64 / stage.seconds.max(1e-3);
         vec![stage.stage.name().to_owned(), digits(stage.seconds), stage.rows.to_string(), digits(rate)]

@@ -1,6 +1,7 @@
 //! Which runner did which task of a job, and when, by the claims of the job.
 
 use futures::{StreamExt, TryStreamExt};
+use maud::Markup;
 use serde::Deserialize;
 
 use crate::{
@@ -140,7 +141,7 @@ pub(super) fn timeline(tasks: &[DoneTask]) -> Timeline {
 }
 
 /// What each runner did, as a table of HTML.
-pub(super) fn runners_table(tasks: &[DoneTask]) -> String {
+pub(super) fn runners_table(tasks: &[DoneTask]) -> Markup {
     let mut rows = Vec::new();
     for runner in runners(tasks) {
         for (kind, name) in KINDS.iter().enumerate() {
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(timeline.lanes.iter().map(|lane| lane.0.as_str()).collect::<Vec<_>>(), ["b:2", "a:1"]);
         assert!(timeline.x.ends_with("[min]"));
         assert_eq!(timeline.lanes[0].1[1], Span { begin: 15.0, end: 16.0, kind: 1 });
-        let table = runners_table(&tasks);
+        let table = runners_table(&tasks).into_string();
         assert!(table.contains("<td>tile</td><td>1</td>") && table.matches("b:2").count() == 2, "{table}");
     }
 

@@ -1,4 +1,8 @@
 //! Who works on something: a process, and what in it still does.
+//!
+//! Whether a process of a number is the one that is meant depends on the start of the machine and on the container, which only
+//! Linux tells, in `/proc`; crates that give a machine an identity know neither. Elsewhere nobody is taken for dead: his leases
+//! end by waiting.
 
 use std::{
     collections::BTreeSet,
