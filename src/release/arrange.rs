@@ -43,11 +43,11 @@ const PIECE_ROWS: u64 = 50_000;
 pub struct TileClaim {
     /// The tile.
     pub tile: Tile,
-    /// Its leaf.
+    /// The leaf of the tile.
     pub leaf: Written,
-    /// Its rows near other tiles, if there are any.
+    /// The rows of the tile that are near other tiles, if there are any.
     pub border: Option<Written>,
-    /// The tiles in whose margins those are.
+    /// The tiles in whose margins those rows are.
     pub neighbours: Vec<Tile>,
     /// How many of those rows are in the margin of each of them; none in claims of old.
     #[serde(default)]
@@ -55,7 +55,7 @@ pub struct TileClaim {
     /// Seconds the attempt took; 0 in claims of old.
     #[serde(default)]
     pub seconds: f64,
-    /// Whose attempt it was; `None` in claims of old.
+    /// The attempt that made them; `None` in old claims.
     #[serde(default)]
     pub attempt: Option<Attempt>,
 }
@@ -75,11 +75,11 @@ impl TileClaim {
     }
 }
 
-/// What all tiles have in common.
+/// Everything that the tiles of a release have in common.
 pub struct Arrangement<'a> {
     /// To read the units with; see [`reader`].
     pub context: &'a SessionContext,
-    /// With the functions that cuts may call.
+    /// A context with the functions that cuts may call.
     pub functions: &'a SessionContext,
     /// Where everything is.
     pub storage: &'a Storage,
@@ -254,7 +254,7 @@ async fn sorted_rows(
     frame.filter(condition)?.select(columns)?.sort(order)?.execute_stream().await
 }
 
-/// By position, then identifier.
+/// The order of rows in a leaf: by position, then by identifier.
 #[must_use]
 pub fn sky_order() -> Vec<SortExpr> {
     [HEALPIX_COLUMN, ID_COLUMN].map(|name| ident(name).sort(true, false)).to_vec()

@@ -39,7 +39,7 @@ pub struct Manifest {
     /// The named cuts, with the rows that pass each.
     #[serde(default)]
     pub cuts: Vec<CutRows>,
-    /// What the units read and gave; `None` in releases of old.
+    /// The rows that the units read and gave; `None` in old releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<UnitTotals>,
     /// All files but this one, in the order of their paths; paths below the release's folder.
@@ -72,11 +72,11 @@ impl Manifest {
     }
 }
 
-/// What a collection is assembled from: its tiles are done.
+/// A collection whose tiles are done, and which is to be assembled.
 pub struct Assembly<'a> {
-    /// What the tiles were made with.
+    /// The arrangement that the tiles were made with.
     pub arrangement: Arrangement<'a>,
-    /// What is to be published.
+    /// The catalogue that is to be published.
     pub catalogue: &'a Catalogue,
     /// Folder of the release.
     pub folder: &'a str,
@@ -183,7 +183,7 @@ impl Assembly<'_> {
         Err(withdraw_damaged(self.arrangement.storage, leaves.collect(), !e.is_retryable()).await?.unwrap_or(e))
     }
 
-    /// What the main catalogue has besides its leaves.
+    /// Writes the files of the main catalogue besides its leaves.
     pub(super) async fn main(&self) -> Result<Vec<Written>> {
         let (mut files, leaves) = (self.files(), self.leaves());
         let extent = Extent::of(self.tiles.iter().map(|claim| claim.tile).collect(), &leaves);
@@ -197,7 +197,7 @@ impl Assembly<'_> {
         Ok(vec![self.arrangement.write_margin(&folder, tile, self.tiles).await?])
     }
 
-    /// What the margin has besides its leaves, which are among `parts`.
+    /// Writes the files of the margin besides its leaves, which are among `parts`.
     async fn margin(&self, files: &mut Files<'_>, parts: &[PartClaim], name: &str, arcsec: f64) -> Result<()> {
         let targets = margin_tiles(self.tiles);
         let names: HashSet<String> = targets.iter().map(|tile| Part::Margin(*tile).to_string()).collect();

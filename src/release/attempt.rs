@@ -16,7 +16,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// One of this process that begins now.
+    /// Begins an attempt of this process now.
     #[must_use]
     pub fn begin() -> Self {
         Self { runner: runner(), began: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true) }

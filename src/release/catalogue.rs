@@ -26,19 +26,19 @@ const SOFTWARE: &str = concat!("lamcat v", env!("CARGO_PKG_VERSION"));
 /// A catalogue to be published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Catalogue {
-    /// Its name, also of its folder.
+    /// The name of the catalogue, and of its folder.
     pub name: String,
-    /// One line.
+    /// A title of one line.
     pub title: String,
-    /// What a reader must know.
+    /// A description, with what a reader must know.
     pub description: String,
     /// Version of the data (semver).
     pub version: String,
     /// Who publishes it.
     pub creator: String,
-    /// Its licence (SPDX).
+    /// The licence of the catalogue (SPDX).
     pub license: String,
-    /// Its DOI, if it has one.
+    /// The DOI of the catalogue, if it has one.
     pub doi: Option<String>,
     /// Bibcodes and addresses of what it rests on.
     pub references: Vec<String>,
@@ -80,7 +80,7 @@ pub struct Extent {
     pub rows: u64,
     /// Bytes of all leaves.
     pub bytes: u64,
-    /// Its tiles.
+    /// The tiles of the catalogue.
     pub tiles: Vec<Tile>,
 }
 

@@ -26,7 +26,7 @@ const ROUNDS: u32 = 6;
 /// Time before the second round; each further one waits twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What came of creating a file.
+/// The outcome of creating a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit<T> {
     /// The file is there and says what it was to say, whatever the store answered.
@@ -49,7 +49,7 @@ struct Nonce {
     nonce: Option<String>,
 }
 
-/// What stands under a name.
+/// The file that is under a name, if any.
 enum Found {
     Nothing,
     Whole(Read),
@@ -156,7 +156,7 @@ fn parsed<T: DeserializeOwned>(storage: &Storage, name: &str, bytes: &[u8]) -> R
     serde_json::from_slice(bytes).map_err(other)
 }
 
-/// What [`Storage::check`] writes.
+/// The text of the files that [`Storage::check`] writes.
 #[derive(Serialize, Deserialize)]
 struct Probe {
     probe: u8,

@@ -22,9 +22,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// A cut, and the rows of a release that pass it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CutRows {
-    /// Its name.
+    /// The name of the cut.
     pub name: String,
-    /// Its condition, in SQL.
+    /// The condition of the cut, in SQL.
     pub condition: String,
     /// Rows of the main catalogue for which it is true.
     pub rows: u64,

@@ -31,7 +31,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Bytes of a part of the join, of which there is one for each core, where the session has no limit of its own.
 const PART_BYTES: usize = 24 << 20;
 
-/// What changed.
+/// The differences between two releases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diff {
     /// The older release.
@@ -57,9 +57,9 @@ pub struct Diff {
 pub struct Side {
     /// Version of the data.
     pub version: String,
-    /// Its folder.
+    /// The folder of the release.
     pub folder: String,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
 }
 
@@ -227,7 +227,7 @@ async fn join(
     old.join(new, JoinType::Full, &["old_id"], &["new_id"], None)?.select(both)
 }
 
-/// What the joined rows have so far.
+/// The figures of the joined rows so far.
 struct Joined {
     gained: u64,
     lost: u64,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::Result;
 
-/// What becomes of a job.
+/// The fate of a job when the store is cleared up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     /// It can be gone on with, or its units are to stay.

@@ -21,7 +21,7 @@ pub struct Margin {
 }
 
 impl Margin {
-    /// Of a catalogue with these tiles, for a threshold in arcseconds.
+    /// The margin of a catalogue with these tiles, for a threshold in arcseconds.
     ///
     /// # Errors
     /// If the threshold is not positive or too large for the finest of the tiles.

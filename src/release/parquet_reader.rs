@@ -19,7 +19,7 @@ pub struct StoreReader {
 }
 
 impl StoreReader {
-    /// Of the file `path`.
+    /// A reader of the file `path`.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
         Self { store, path }

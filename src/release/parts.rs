@@ -46,13 +46,13 @@ impl fmt::Display for Part {
 pub struct PartClaim {
     /// Name of the part.
     pub part: String,
-    /// What was written.
+    /// The files that were written.
     pub files: Vec<Written>,
     /// The rows that pass each cut, if that is the part.
     pub cuts: Vec<CutRows>,
     /// Seconds the attempt took.
     pub seconds: f64,
-    /// Whose attempt it was.
+    /// The attempt that made them.
     pub attempt: Option<Attempt>,
 }
 

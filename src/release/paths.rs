@@ -54,7 +54,7 @@ pub const COMMON_METADATA: &str = "dataset/_common_metadata";
 pub const THUMBNAIL: &str = "data_thumbnail.parquet";
 /// Rows in every pixel of the sky, in a catalogue's folder.
 pub const SKYMAP: &str = "skymap.fits";
-/// The same, at the level and under the name that older readers look for.
+/// The map of the sky at the level and under the name that older readers look for.
 pub const POINT_MAP: &str = "point_map.fits";
 /// The part of the sky that a catalogue covers.
 pub const MOC: &str = "moc.fits";
@@ -88,7 +88,7 @@ pub fn report(release: &str) -> String {
     format!("{REPORTS}/{}.html", last_part(release))
 }
 
-/// What is kept of the run that made the release in a folder.
+/// The record of the run that made the release in a folder.
 #[must_use]
 pub fn run_record(release: &str) -> String {
     format!("{REPORTS}/{}.json", last_part(release))
@@ -167,7 +167,7 @@ pub fn index_name(catalogue: &str, column: &str) -> String {
     format!("{catalogue}_{column}")
 }
 
-/// From when on times are due, where none has been begun or ended.
+/// The file that says from when on times are due, where none has been begun or has ended.
 pub const SCHEDULE_SINCE: &str = "schedule/since.json";
 /// Folder of the due times that were begun.
 pub const SCHEDULE_BEGUN: &str = "schedule/begun";
@@ -205,19 +205,19 @@ pub struct JobPaths {
 }
 
 impl JobPaths {
-    /// Of the job or the inference with this identity.
+    /// The paths of the job or the inference with this identity.
     #[must_use]
     pub fn new(job: &str) -> Self {
         Self { folder: format!("{JOBS}/{job}") }
     }
 
-    /// What the job is.
+    /// The record of the job.
     #[must_use]
     pub fn spec(&self) -> String {
         format!("{}/job.json", self.folder)
     }
 
-    /// What computes the units.
+    /// The record of what computes the units.
     #[must_use]
     pub fn inference(&self) -> String {
         format!("{}/inference.json", self.folder)

@@ -34,7 +34,7 @@ pub struct StoredFile {
 /// A file as it was at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Read {
-    /// What was in it.
+    /// The bytes of the file.
     pub(super) bytes: Bytes,
     /// Tells it from what is there when it was replaced.
     pub(super) version: UpdateVersion,

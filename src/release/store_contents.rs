@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is to be kept.
+/// The rules of what is kept when a store is cleared up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keep {
     /// Files that were changed less than this ago stay.
@@ -63,7 +63,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// In words.
+    /// The reason in words, for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ pub(super) fn garbage(file: &StoredFile, why: Reason) -> Garbage {
     Garbage { path: file.path.clone(), bytes: file.bytes, why }
 }
 
-/// What there is in a store.
+/// The files that there are in a store.
 pub(super) struct Store<'a> {
     pub(super) storage: &'a Storage,
     pub(super) keep: &'a Keep,

@@ -44,7 +44,7 @@ pub struct ColumnSummary {
     pub median: Option<f64>,
 }
 
-/// What is to be known of a release.
+/// The figures of a release that are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// Names of columns; those that the release has not are left out.
@@ -93,7 +93,7 @@ pub async fn summarise(storage: &Storage, folder: &str, manifest: &Manifest, wan
     Ok(Summary { rows: manifest.rows, columns: columns.collect(), flags: all.flags, flagged: all.flagged })
 }
 
-/// What leaves have so far.
+/// The figures of the leaves so far.
 #[derive(Default)]
 struct Counts {
     /// Missing values and the finite ones.

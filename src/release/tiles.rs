@@ -82,7 +82,7 @@ impl RowCounts {
         }
     }
 
-    /// All rows.
+    /// The number of all rows.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.rows.values().sum()
@@ -186,7 +186,7 @@ pub struct Tiling {
 }
 
 impl Tiling {
-    /// Of these tiles, in any order.
+    /// The tiling of these tiles, which may be in any order.
     #[must_use]
     pub fn new(mut tiles: Vec<Tile>) -> Self {
         tiles.sort_by_key(|tile| tile.range());

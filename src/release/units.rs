@@ -14,7 +14,7 @@ const HEADER: &str = "unit,input_rows,rows,sum";
 pub struct UnitClaim {
     /// Identity of the unit.
     pub unit: String,
-    /// Its rows, sorted by position; `None` if the query gave none.
+    /// The rows of the unit, sorted by position; `None` if the query gave none.
     pub rows: Option<Written>,
     /// Rows of the input that the unit read.
     pub input_rows: u64,
@@ -25,7 +25,7 @@ pub struct UnitClaim {
     pub sum: RowSum,
     /// Seconds the attempt took.
     pub seconds: f64,
-    /// Whose attempt it was; `None` in claims of old.
+    /// The attempt that made them; `None` in old claims.
     #[serde(default)]
     pub attempt: Option<Attempt>,
 }
@@ -52,7 +52,7 @@ pub struct UnitTotals {
 }
 
 impl UnitTotals {
-    /// Of these units.
+    /// The totals of these units.
     #[must_use]
     pub fn of(units: &[UnitClaim]) -> Self {
         let mut totals = Self::default();
@@ -68,7 +68,7 @@ impl UnitTotals {
         self.given.merge(given);
     }
 
-    /// Of a list that [`list`] wrote; `None` if it is damaged.
+    /// Reads the totals of a list that [`list`] wrote; `None` if it is damaged.
     #[must_use]
     pub fn of_list(text: &str) -> Option<Self> {
         let mut lines = text.lines();

@@ -20,7 +20,7 @@ pub(super) struct Upload {
     bytes: u64,
 }
 
-/// What was uploaded.
+/// A file that was uploaded.
 pub(super) struct Uploaded {
     /// Size in bytes.
     pub(super) bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Uploaded {
 }
 
 impl Upload {
-    /// Of a file to be `path`; nothing is under that name before the end.
+    /// Begins the upload of a file, which has the name `path` at its end and not before.
     pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
         let writer = BufWriter::with_capacity(store, path, PART_BYTES).with_max_concurrency(PARTS_AT_ONCE);
         Self { writer, hash: Sha256::new(), bytes: 0 }

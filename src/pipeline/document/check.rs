@@ -23,12 +23,12 @@ use crate::{
     session::{LazyStores, Session, SessionOptions},
 };
 
-/// What a pipeline will give.
+/// The catalogue that a pipeline will give, as far as it is known before a row is read.
 #[derive(Debug, Clone)]
 pub struct CheckedPlan {
     /// The catalogue's columns in the query's order, with metadata `unit`, `ucd` and `description`.
     pub schema: SchemaRef,
-    /// Of each column who says what it is.
+    /// For each column, the source of its unit, UCD and description.
     pub origins: Vec<Origin>,
     /// What happens to the rows of the cut input, in words and in order.
     pub steps: Vec<String>,

@@ -33,7 +33,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// In a word or two.
+    /// A short name for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ pub struct Schedule {
     cron: Cron,
     /// Time zone of the times.
     pub time_zone: Tz,
-    /// What becomes of runs that were missed.
+    /// The policy for runs that were missed.
     pub misfire: Misfire,
 }
 
@@ -45,13 +45,13 @@ impl Schedule {
         std::iter::successors(self.after(time), |last| self.after(*last))
     }
 
-    /// In cron's five fields.
+    /// The pattern, in cron's five fields.
     #[must_use]
     pub fn pattern(&self) -> &str {
         self.cron.as_str()
     }
 
-    /// In words.
+    /// The schedule in words, for people.
     #[must_use]
     pub fn words(&self) -> String {
         self.cron.describe()

@@ -50,15 +50,15 @@ pub struct Pipeline {
     pub name: String,
     /// Version of the release.
     pub version: Version,
-    /// One line on the catalogue.
+    /// A title of one line.
     pub title: String,
-    /// What the catalogue holds.
+    /// A description of what the catalogue holds.
     pub description: String,
-    /// Who made it.
+    /// The people who made it.
     pub creator: String,
-    /// Its license.
+    /// The license of the catalogue.
     pub license: String,
-    /// Its DOI.
+    /// The DOI of the catalogue.
     pub doi: Option<String>,
     /// Bibcodes and URLs to cite.
     pub references: Vec<String>,
@@ -78,15 +78,15 @@ pub struct Pipeline {
     pub units: Units,
     /// The layout on the sky.
     pub tiling: Tiling,
-    /// What the file says of output columns.
+    /// The texts that the file gives for output columns, by the name of the column.
     pub columns: BTreeMap<String, ColumnText>,
     /// Conditions on output columns, by name.
     pub cuts: BTreeMap<String, String>,
-    /// What a release must satisfy.
+    /// The gates that a release must pass.
     pub gates: Gates,
     /// When the pipeline runs by itself.
     pub schedule: Option<Schedule>,
-    /// What a run may use.
+    /// The resources that a run may use.
     pub resources: Resources,
 }
 
@@ -95,7 +95,7 @@ pub struct Pipeline {
 pub struct Sql {
     /// Its file.
     pub path: PathBuf,
-    /// Its text.
+    /// The text of the query.
     pub text: String,
     /// SHA-256 of the text, in hex.
     pub sha256: String,
@@ -113,7 +113,7 @@ pub enum ModelChoice {
 /// A table that the query reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// Its name in the query.
+    /// The name of the table in the query.
     pub name: String,
     /// Absolute path, glob or URL.
     pub path: Location,

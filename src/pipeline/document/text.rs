@@ -21,7 +21,7 @@ impl<'a> Document<'a> {
         Self { file, text }
     }
 
-    /// What was typed.
+    /// Reads the file as it was typed.
     pub(super) fn read(&self) -> Result<PipelineFile> {
         toml::from_str(self.text).map_err(|e| self.unreadable(&e))
     }

@@ -11,7 +11,7 @@ const TRUTHS: [fn(&str) -> String; 3] =
 /// How unlike the training stars a source is.
 const SCORE: &str = "ood_score";
 
-/// What a release has to show.
+/// The parts that the page on a release can have.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Columns with errors.
@@ -49,17 +49,17 @@ pub(super) struct Diagram {
 }
 
 impl Label {
-    /// Its name and its unit.
+    /// The name, with the unit in brackets.
     pub(super) fn with_unit(&self) -> String {
         with_unit(&self.name, &self.unit)
     }
 
-    /// Its values.
+    /// The values as a quantity.
     pub(super) fn quantity(&self) -> Quantity {
         Quantity::Column(self.name.clone())
     }
 
-    /// Its errors, if it has any.
+    /// The predicted errors as a quantity, if there are any.
     pub(super) fn errors(&self) -> Option<Quantity> {
         self.error.clone().map(Quantity::Column)
     }
@@ -79,7 +79,7 @@ impl Diagram {
 }
 
 impl Contents {
-    /// What a release with these columns has to show.
+    /// The parts that the page on a release with these columns can have.
     pub(super) fn of(schema: &Schema) -> Self {
         let float = |name: &str| schema.field_with_name(name).ok().filter(|field| field.data_type().is_floating());
         let label = |field: &Field| {

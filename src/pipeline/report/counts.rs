@@ -33,7 +33,7 @@ pub(super) struct Counts {
     pub(super) rows: u64,
     /// Rows in each pixel of the sky.
     pub(super) sky: RowCounts,
-    /// Of each quantity, in the order of the binning.
+    /// The bins of each quantity, in the order of the binning.
     pub(super) bins: Vec<Bins>,
     /// Rows in each cell of each pair, in the order of the binning; the first quantity changes faster.
     pub(super) grids: Vec<Vec<u64>>,

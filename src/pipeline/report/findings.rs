@@ -46,7 +46,7 @@ impl Release {
     }
 }
 
-/// All that a page shows.
+/// Everything that the page on a release shows.
 pub(super) struct Findings {
     pub(super) path: String,
     pub(super) new: Release,

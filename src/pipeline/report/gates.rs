@@ -14,20 +14,20 @@ use crate::{
     },
 };
 
-/// What the gates need to know of a release.
+/// The figures of a release that the gates need.
 fn wanted(gates: &Gates) -> Wanted {
     let columns = gates.max_null_fraction.keys().chain(gates.max_shift.keys()).cloned();
     Wanted { columns: columns.collect(), flags: gates.max_flag_fraction.is_some(), harmless_flags: flags::INPUTS }
 }
 
-/// A gate, and what a release has there.
+/// A gate, and the figure of a release that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateCheck {
-    /// Its name in the pipeline file, and the column if it is of one.
+    /// The name of the gate in the pipeline file, and that of the column if it is about one.
     pub gate: String,
-    /// The limit.
+    /// The limit of the gate.
     pub limit: String,
-    /// What the release has.
+    /// The figure of the release.
     pub found: String,
     /// How the release fails it, in words; `None` if it passes.
     pub failure: Option<String>,

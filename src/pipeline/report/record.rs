@@ -24,7 +24,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// In a word.
+    /// The name of the stage, a single word.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Stage {
     }
 }
 
-/// What a stage took.
+/// The time that a stage took, and the rows that it worked on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageTime {
     /// The stage.
@@ -54,16 +54,16 @@ pub struct StageTime {
 pub struct RunRecord {
     /// The process that finished the release: `machine:process`.
     pub runner: String,
-    /// When: `2026-12-02T10:00:00Z`.
+    /// The time when it was finished: `2026-12-02T10:00:00Z`.
     pub time: String,
-    /// What its stages took.
+    /// The time that each stage took.
     pub stages: Vec<StageTime>,
-    /// The gates with what the release has.
+    /// The gates, with the figures of the release.
     pub gates: Vec<GateCheck>,
 }
 
 impl RunRecord {
-    /// Of this process, now.
+    /// A record by this process, as of now.
     #[must_use]
     pub fn new(stages: Vec<StageTime>, gates: Vec<GateCheck>) -> Self {
         Self { runner: runner(), time: clock::now_seconds(), stages, gates }

@@ -25,7 +25,7 @@ fn percent(part: u64, of: u64) -> String {
     if of == 0 { "-".to_owned() } else { format!("{:.2} %", 100.0 * part as f64 / of as f64) }
 }
 
-/// What the release is.
+/// A table of the facts of the release.
 pub(super) fn facts(found: &Findings) -> Markup {
     let (release, manifest) = (&found.new, &found.new.manifest);
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
@@ -164,7 +164,7 @@ pub(super) fn flags(found: &Findings) -> Markup {
     table("first last", &header, &rows)
 }
 
-/// What changed since the release before.
+/// The changes since the release before.
 pub(super) fn diff(diff: &Diff) -> Markup {
     let row = |column: &ColumnDiff| {
         vec![
@@ -214,7 +214,7 @@ fn in_words(change: &ColumnChange) -> String {
     }
 }
 
-/// What the stages of the run took.
+/// A table of the time that each stage of the run took.
 pub(super) fn stages(stages: &[StageTime]) -> Markup {
     let row = |stage: &StageTime| {
         let rate = stage.rows as f64 / stage.seconds.max(1e-3);

@@ -140,7 +140,7 @@ pub(super) fn timeline(tasks: &[DoneTask]) -> Timeline {
     }
 }
 
-/// What each runner did, as a table of HTML.
+/// A table of the work that each runner did.
 pub(super) fn runners_table(tasks: &[DoneTask]) -> Markup {
     let mut rows = Vec::new();
     for runner in runners(tasks) {

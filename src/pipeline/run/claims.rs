@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::release::{arrange::TileClaim, parquet_file::Written, parts::PartClaim, units::UnitClaim, verify::Checked};
 
-/// What an attempt at a task made.
+/// A claim: what an attempt at a task made.
 pub(super) trait Claim: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The files that it names.
     fn files(&self) -> Vec<&Written>;

@@ -22,7 +22,7 @@ use datafusion::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// What was read so far.
+/// The rows that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct ReadRows {
     rows: AtomicU64,

@@ -35,9 +35,9 @@ pub struct Estimate {
     pub rows: Option<u64>,
     /// Bytes of the input.
     pub bytes: u64,
-    /// Units of work, and how many are done.
+    /// Units of work.
     pub units: usize,
-    /// See `units`.
+    /// Units that are done.
     pub done: usize,
     /// Claims of units that do not count, as their files are gone or others than were written: their work is done again.
     pub damaged: usize,

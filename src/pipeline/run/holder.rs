@@ -39,7 +39,7 @@ pub(crate) struct Holder {
 pub(crate) struct AtWork(String);
 
 impl Holder {
-    /// One of this process.
+    /// Begins a holder of this process.
     pub(crate) fn begin() -> (Self, AtWork) {
         let name = attempt_name();
         at_work().insert(name.clone());
@@ -89,7 +89,7 @@ pub(super) struct TaskLease {
 }
 
 impl TaskLease {
-    /// Of a lease that was written to a file for a holder.
+    /// Takes charge of a lease that was written to a file for a holder.
     pub(super) fn new(storage: Storage, file: String, at_work: AtWork) -> Self {
         Self { file: Some((storage, file)), _at_work: at_work, counted: LEASES.clone() }
     }

@@ -41,7 +41,7 @@ pub struct InferenceSpec {
 /// The files of an input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputFiles {
-    /// Its name in the query.
+    /// The name of the input in the query.
     pub name: String,
     /// Path or URL as the pipeline has it, without secrets.
     pub path: String,
@@ -67,7 +67,7 @@ impl InferenceSpec {
         }
     }
 
-    /// Its identity.
+    /// The identity of this value: other values have others.
     pub(super) fn id(&self) -> String {
         identity(&serde_json::json!(self))
     }

@@ -41,7 +41,7 @@ pub struct Job {
     pub inference: InferenceSpec,
     /// Where the units are, which other jobs may have too.
     pub units_paths: JobPaths,
-    /// Its record.
+    /// The record of the job, as it is written down.
     pub spec: JobSpec,
     /// Columns of a leaf.
     pub schema: SchemaRef,
@@ -58,18 +58,18 @@ pub struct Job {
 pub struct Unit {
     /// Identity.
     pub id: String,
-    /// What it reads.
+    /// The part of the input that the unit reads.
     pub range: InputRange,
     /// The file, or the first of several, for messages.
     pub file: String,
 }
 
-/// What is written of a job: enough to know it again.
+/// The record of a job, which is enough to know it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// Version of this record.
     pub format: u32,
-    /// What is to be published, with the time of the job.
+    /// The catalogue that is to be published, with the time of the job.
     pub catalogue: Catalogue,
     /// Identity of what its units are computed by.
     pub inference: String,
@@ -163,7 +163,7 @@ impl Job {
         Ok(())
     }
 
-    /// What is to be published.
+    /// The catalogue that is to be published.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
         &self.spec.catalogue

@@ -2,7 +2,7 @@
 
 use crate::{pipeline::report::StageTime, release::publish::Current};
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Outcome {
     /// The release that is current now.
@@ -11,13 +11,13 @@ pub struct Outcome {
     pub rows: u64,
     /// Tiles of the catalogue.
     pub tiles: usize,
-    /// Units worked here, and by others or earlier.
+    /// Units that this run computed.
     pub units_here: usize,
-    /// See `units_here`.
+    /// Units that other runs computed, at the same time or earlier.
     pub units_elsewhere: usize,
     /// Rows of the input that went through the model here.
     pub rows_inferred: u64,
-    /// What each stage of this run took, in order; none if there was nothing to do.
+    /// The time that each stage of this run took, in order; none if there was nothing to do.
     pub stages: Vec<StageTime>,
     /// The page on the release; `None` if it could not be made.
     pub report: Option<String>,

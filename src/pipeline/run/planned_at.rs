@@ -16,8 +16,9 @@ use crate::{
 pub(super) struct PlannedAt {
     /// Number of the last entry of the catalogue's log.
     log: u64,
-    /// By two clocks: one may be set, and the other may stand still while the machine sleeps.
+    /// The time by the clock, which may be set meanwhile.
     clock: DateTime<Utc>,
+    /// The time by a timer, which may stand still while the machine sleeps.
     timer: Instant,
 }
 

@@ -44,7 +44,7 @@ struct Open {
     leased: Option<(Holder, Instant)>,
 }
 
-/// What became of a task for now.
+/// The state of a task after a look at it.
 enum Turn<C> {
     Done { claim: C, own: bool, took: Duration },
     Leased(Open),

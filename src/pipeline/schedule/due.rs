@@ -8,12 +8,12 @@ use crate::pipeline::{Misfire, Schedule};
 /// Due times that are recorded one by one; of more the oldest are left out.
 const MOST: usize = 1000;
 
-/// What is to be done about due times.
+/// The due times about which something is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Due {
-    /// Those that were missed, oldest first.
+    /// The due times that were missed, oldest first.
     pub missed: Vec<DateTime<Utc>>,
-    /// The one that is to be run.
+    /// The due time that is to be run.
     pub run: Option<DateTime<Utc>>,
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::history::Ended;
 use crate::pipeline::{Stage, Watch};
 
-/// What happens to a pipeline that runs by itself.
+/// An event in the life of a pipeline that runs by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// It was looked what is due; after that it is these times, the first of them.
@@ -27,14 +27,14 @@ pub enum Event {
     Stage {
         /// The stage.
         stage: Stage,
-        /// Its tasks.
+        /// The number of its tasks.
         tasks: usize,
         /// Their rows; 0 if unknown.
         rows: u64,
     },
     /// A task of the stage is done, with so many rows.
     Done {
-        /// Its rows.
+        /// The rows of the task.
         rows: u64,
     },
     /// The store failed in the run, which is tried again.

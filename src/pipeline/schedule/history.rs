@@ -28,21 +28,21 @@ pub struct Begun {
     pub log: u64,
 }
 
-/// What a due time came to.
+/// The outcome of a due time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// The due time.
     pub due: DateTime<Utc>,
     /// When it was begun for the first time; `None` if it never was.
     pub begun: Option<DateTime<Utc>>,
-    /// When that was known.
+    /// The time at which the outcome was known.
     pub ended: DateTime<Utc>,
-    /// What it came to.
+    /// The outcome itself.
     #[serde(flatten)]
     pub ending: Ending,
 }
 
-/// What a due time can come to.
+/// The outcomes that a due time can have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Ending {
@@ -95,11 +95,11 @@ const SURPLUS: usize = 100;
 /// Which due times a store knows of: the open ones, and the last thousand or so that have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// Those that were begun.
+    /// The due times that were begun.
     pub begun: BTreeSet<DateTime<Utc>>,
-    /// Those that have ended.
+    /// The due times that have ended.
     pub ended: BTreeSet<DateTime<Utc>>,
-    /// From when on times are due, where none before now is known.
+    /// The time from which on times are due, where no due time before now is known.
     pub since: Option<DateTime<Utc>>,
 }
 
@@ -212,7 +212,7 @@ impl History {
     }
 }
 
-/// What is known of a due time.
+/// An entry of the history: a due time that has ended, or is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Entry {
@@ -262,7 +262,7 @@ pub(super) async fn end(storage: &Storage, ended: &Ended) -> Result<bool> {
     Ok(commit::create(storage, &path, ended).await? == Commit::Won)
 }
 
-/// What a due time came to, if it has ended.
+/// The outcome of a due time, if it has ended.
 pub(super) async fn ended(storage: &Storage, due: DateTime<Utc>) -> Result<Option<Ended>> {
     commit::read(storage, &paths::due_entry(paths::SCHEDULE_ENDED, due)).await
 }

@@ -29,7 +29,7 @@ pub(super) const EXPIRY: Duration = Duration::from_mins(1);
 /// A holder that could not write a heartbeat for so long stops: it must before others think it dead.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// What is written of a lease.
+/// The record of a lease, as it is written into its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     holder: Holder,

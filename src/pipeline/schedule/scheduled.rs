@@ -25,7 +25,7 @@ pub struct CatalogueSchedule {
     pub schedule: Schedule,
 }
 
-/// What a scheduler runs.
+/// Something that a scheduler runs.
 #[async_trait(?Send)]
 pub trait Scheduled: Send + Sync {
     /// Name of the catalogue.
@@ -114,7 +114,7 @@ impl Scheduled for ScheduledPipeline {
     }
 }
 
-/// What there is to do for a release.
+/// The state of a release, which says what is left to do for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum State<'a> {
     Published(&'a Current),

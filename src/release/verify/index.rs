@@ -128,7 +128,7 @@ impl Verifier {
     }
 }
 
-/// What was read of an index.
+/// The rows that were read of an index.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Read {
     rows: u64,
@@ -138,7 +138,7 @@ pub(super) struct Read {
     whole: bool,
 }
 
-/// What was read of an index so far.
+/// The rows that were read of an index so far.
 struct Seen<'a> {
     column: &'a str,
     tiling: &'a Tiling,

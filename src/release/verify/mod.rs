@@ -33,15 +33,15 @@ use rows::{Leaves, Part, Sums};
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// What was looked at.
+    /// The check that found it.
     pub check: Check,
     /// The file, below the release's folder.
     pub file: String,
-    /// What is wrong.
+    /// A sentence on what is wrong.
     pub what: String,
 }
 
-/// What the verifier looks at.
+/// The checks of the verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -65,20 +65,20 @@ pub enum Check {
     Margin,
 }
 
-/// What the verifier found.
+/// The report of the verifier.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Rows of the main catalogue.
     pub rows: u64,
     /// Rows of the input that its units read; `None` for releases of old, which do not say.
     pub input_rows: Option<u64>,
-    /// Its leaves.
+    /// The leaves of the release.
     pub leaves: usize,
     /// Rows of the margin.
     pub margin_rows: u64,
     /// Bytes of all files.
     pub bytes: u64,
-    /// What is wrong; a good release has nothing here.
+    /// The faults of the release; a good one has none.
     pub faults: Vec<Fault>,
 }
 
@@ -128,7 +128,7 @@ struct Verifier {
     known: Checked,
 }
 
-/// What the files of properties say that there is to verify.
+/// The parts of a release that are to be verified, by its files of properties.
 struct Plan {
     tiling: Tiling,
     margin_name: Option<String>,
@@ -207,7 +207,7 @@ impl Verifier {
         Ok(all)
     }
 
-    /// What all leaves of a catalogue must be like.
+    /// The form that all leaves of a catalogue must have.
     async fn leaves_of(&self, name: &str, part: Part, faults: &mut Vec<Fault>) -> Result<Leaves> {
         let common = format!("{name}/{}", paths::COMMON_METADATA);
         Leaves::new(&self.storage, &self.folder, &common, part, faults).await
