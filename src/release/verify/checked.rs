@@ -114,11 +114,11 @@ pub fn groups(manifest: &Manifest) -> Vec<Vec<Written>> {
 pub async fn check_group(storage: &Storage, folder: &str, manifest: &Manifest, group: &[Written]) -> Result<Checked> {
     let verifier = Verifier::new(storage, folder, manifest, Checked::default());
     let (mut checked, written) = (Checked::default(), times(storage, folder).await?);
-    let plan = verifier.plan(manifest).await?;
-    let main = Part::Main(plan.margin, plan.indices.iter().map(|(column, _)| column.clone()).collect());
+    let declared = verifier.declared(manifest).await?;
+    let main = Part::Main(declared.margin, declared.indices.iter().map(|(column, _)| column.clone()).collect());
     // What is wrong with a schema is found by who puts it together.
     let main = verifier.leaves_of(&manifest.name, main, &mut Vec::new()).await?;
-    let margin_name = plan.margin_name.unwrap_or_default();
+    let margin_name = declared.margin_name.unwrap_or_default();
     let margin = verifier.leaves_of(&margin_name, Part::Margin, &mut Vec::new()).await?;
     for file in group {
         let Some(written) = written.get(&file.path) else { continue };
@@ -130,9 +130,9 @@ pub async fn check_group(storage: &Storage, folder: &str, manifest: &Manifest, g
         } else if let Some(tile) = tile_of(&margin_name, file) {
             checked.leaf_of(&margin, tile, file).await?;
         }
-        for (column, name) in &plan.indices {
+        for (column, name) in &declared.indices {
             if file.path == format!("{name}/{}", paths::index_part(0)) {
-                let (read, faults) = verifier.read_index(manifest, column, name, &plan.tiling).await?;
+                let (read, faults) = verifier.read_index(manifest, column, name, &declared.tiling).await?;
                 checked.indices.extend(faults.is_empty().then(|| (name.clone(), read)));
             }
         }

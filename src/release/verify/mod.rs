@@ -129,7 +129,7 @@ struct Verifier {
 }
 
 /// The parts of a release that are to be verified, by its files of properties.
-struct Plan {
+struct Declared {
     tiling: Tiling,
     margin_name: Option<String>,
     margin: Option<Margin>,
@@ -142,7 +142,7 @@ impl Verifier {
         Self { storage: storage.clone(), folder: folder.to_owned(), name: manifest.name.clone(), known }
     }
 
-    async fn plan(&self, manifest: &Manifest) -> Result<Plan> {
+    async fn declared(&self, manifest: &Manifest) -> Result<Declared> {
         let leaves = manifest.tiles_of(&self.name);
         let tiling = Tiling::new(leaves.iter().map(|(tile, _)| *tile).collect());
         let margin_name = self.property("", paths::COLLECTION_PROPERTIES, "default_margin").await?;
@@ -152,12 +152,12 @@ impl Verifier {
         };
         let margin = threshold.and_then(|t| t.parse().ok()).and_then(|arcsec| Margin::new(&tiling, arcsec).ok());
         let indices = self.property("", paths::COLLECTION_PROPERTIES, "all_indexes").await?;
-        Ok(Plan { tiling, margin_name, margin, indices: index::listed(indices.as_deref()) })
+        Ok(Declared { tiling, margin_name, margin, indices: index::listed(indices.as_deref()) })
     }
 
     async fn rows(&self, manifest: &Manifest, report: &mut Report) -> Result<()> {
         let name = &self.name;
-        let Plan { tiling, margin_name, margin, indices } = self.plan(manifest).await?;
+        let Declared { tiling, margin_name, margin, indices } = self.declared(manifest).await?;
         let leaves = manifest.tiles_of(name);
         self.check_tiles(name, &tiling, &mut report.faults).await?;
         let columns = indices.iter().map(|(column, _)| column.clone()).collect();
