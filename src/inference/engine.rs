@@ -8,9 +8,9 @@ use std::{
 
 use super::{
     backend::{Backend, Precision},
-    choice::DeviceKind,
     cpu::CpuBackend,
     device::Device,
+    device_kind::DeviceKind,
 };
 use crate::{
     error::{Error, ErrorKind, Result},

@@ -4,11 +4,11 @@
 
 mod backend;
 mod candle;
-mod choice;
 mod cpu;
 #[cfg(any(feature = "cuda", test))]
 mod cuda;
 mod device;
+mod device_kind;
 mod engine;
 mod output;
 mod program;
@@ -16,11 +16,11 @@ mod reference;
 
 pub use backend::{Answers, Backend, Precision, Requests};
 pub use candle::CandleBackend;
-pub use choice::DeviceKind;
 pub use cpu::CpuBackend;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaBackend;
 pub use device::{Completed, Device};
+pub use device_kind::DeviceKind;
 pub use engine::{Engine, EngineOptions};
 pub use lamcat_kernels::Path as CpuPath;
 pub use output::{MODEL_KEY, Output};

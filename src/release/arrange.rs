@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attempt::Attempt,
+    bounded_context::with_few_footers,
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
     damage::{Source, lost_rows, unreadable, withdraw_damaged},
     margin::Margin,
     parquet_file::{Effort, TableWriter, Written},
     paths::{self, JobPaths},
-    spilling::forgetful,
     storage::{Storage, attempt_name},
     tiles::{RowCounts, Tile},
     units::UnitClaim,
@@ -234,7 +234,7 @@ async fn copy(
 /// # Errors
 /// If it cannot be made.
 pub fn reader(context: &SessionContext) -> Result<SessionContext> {
-    let runtime = forgetful(&context.runtime_env()).build_arc().map_err(|e| unreadable(&e))?;
+    let runtime = with_few_footers(&context.runtime_env()).build_arc().map_err(|e| unreadable(&e))?;
     Ok(SessionContext::new_with_config_rt(context.copied_config(), runtime))
 }
 

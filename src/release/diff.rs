@@ -17,10 +17,10 @@ use serde::Serialize;
 
 use super::{
     assemble::Manifest,
+    bounded_context::MemoryBudget,
     catalogue::ID_COLUMN,
     quantiles::Quantiles,
     releases,
-    spilling::Spilling,
     storage::Storage,
     summary::{
         FLAG_BITS, FLAGS_COLUMN, Summary, Wanted, as_floats, count_bits, float_columns, leaves, schema, summarise,
@@ -120,11 +120,11 @@ pub struct FlagDiff {
 /// # Errors
 /// If a release is not whole or the store fails.
 pub async fn diff(context: &SessionContext, storage: &Storage, old: &str, new: &str) -> Result<Diff> {
-    let (old, new) = (Half::open(storage, old).await?, Half::open(storage, new).await?);
+    let (old, new) = (ComparedRelease::open(storage, old).await?, ComparedRelease::open(storage, new).await?);
     let shared: Vec<String> = float_columns(&old.schema).intersection(&float_columns(&new.schema)).cloned().collect();
-    let flags = [&old, &new].iter().all(|half| has_flags(&half.schema));
+    let flags = [&old, &new].iter().all(|release| has_flags(&release.schema));
     let mut joined = Joined::new(shared.len());
-    let context = spilling(context).map_err(|e| unreadable(&e))?;
+    let context = bounded(context).map_err(|e| unreadable(&e))?;
     let frame = join(&context, storage, &old, &new, &shared, flags).await.map_err(|e| unreadable(&e))?;
     let mut rows = frame.execute_stream().await.map_err(|e| unreadable(&e))?;
     while let Some(batch) = rows.try_next().await.map_err(|e| unreadable(&e))? {
@@ -156,13 +156,13 @@ pub async fn diff(context: &SessionContext, storage: &Storage, old: &str, new: &
 }
 
 /// A release that is compared.
-struct Half {
+struct ComparedRelease {
     folder: String,
     manifest: Manifest,
     schema: Arc<Schema>,
 }
 
-impl Half {
+impl ComparedRelease {
     async fn open(storage: &Storage, folder: &str) -> Result<Self> {
         let missing = || {
             let error = Error::new(ErrorKind::Input, "there is no release: it has no manifest");
@@ -187,22 +187,22 @@ fn unreadable(e: &DataFusionError) -> Error {
 }
 
 /// A context that joins in bounded memory.
-fn spilling(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
+fn bounded(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
     // With one part there would be a hash join all the same.
     let partitions = context.copied_config().target_partitions().max(2);
     let bytes = match context.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(bytes) => bytes,
         MemoryLimit::Infinite | MemoryLimit::Unknown => partitions * PART_BYTES,
     };
-    Spilling { bytes, partitions, sorts: 2, merged: 16, batch_rows: 1024 }.context(context)
+    MemoryBudget { bytes, partitions, sorts: 2, merged: 16, batch_rows: 1024 }.context(context)
 }
 
 /// Both identifiers, both flags if there are any, then old and new values of each column in turn; a row of each source.
 async fn join(
     context: &SessionContext,
     storage: &Storage,
-    old: &Half,
-    new: &Half,
+    old: &ComparedRelease,
+    new: &ComparedRelease,
     columns: &[String],
     flags: bool,
 ) -> Result<DataFrame, DataFusionError> {

@@ -15,11 +15,11 @@ use futures::TryStreamExt;
 
 use super::{
     arrange::sky_order,
+    bounded_context::MemoryBudget,
     catalogue::{HEALPIX_COLUMN, ID_COLUMN},
     damage::unreadable,
     parquet_file::{Effort, TableWriter, Written},
     paths,
-    spilling::Spilling,
     storage::Storage,
     tiles::Tiling,
 };
@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Rows of a part at most.
 const PART_ROWS: u64 = 20_000_000;
 /// The sort by value. It has one part: what merged several would need memory too.
-const SORT: Spilling = Spilling { bytes: 32 << 20, partitions: 1, sorts: 1, merged: 128, batch_rows: 2048 };
+const SORT: MemoryBudget = MemoryBudget { bytes: 32 << 20, partitions: 1, sorts: 1, merged: 128, batch_rows: 2048 };
 
 /// Columns of the index of a column.
 #[must_use]

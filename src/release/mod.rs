@@ -15,6 +15,7 @@
 pub mod arrange;
 pub mod assemble;
 pub mod attempt;
+mod bounded_context;
 pub mod catalogue;
 pub mod clock;
 pub mod commit;
@@ -38,7 +39,6 @@ pub mod recount;
 pub mod releases;
 mod row_groups;
 mod sky;
-mod spilling;
 pub mod storage;
 mod store_contents;
 pub mod summary;

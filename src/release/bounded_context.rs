@@ -18,7 +18,7 @@ use crate::outputs::SpillFactory;
 const FOOTER_BYTES: usize = 2 << 20;
 
 /// An environment with the stores and the memory of another that remembers few footers.
-pub(super) fn forgetful(environment: &RuntimeEnv) -> RuntimeEnvBuilder {
+pub(super) fn with_few_footers(environment: &RuntimeEnv) -> RuntimeEnvBuilder {
     let caches = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_BYTES);
     RuntimeEnvBuilder::from_runtime_env(environment).with_cache_manager(caches)
 }
@@ -27,7 +27,7 @@ pub(super) fn forgetful(environment: &RuntimeEnv) -> RuntimeEnvBuilder {
 ///
 /// Every sort keeps a fixed part for merging its files, and none may take more for that: with the engine's own settings
 /// each wants 10 MB to begin with and merges as many files as find room, so that of many sorts the last find none.
-pub(super) struct Spilling {
+pub(super) struct MemoryBudget {
     /// Bytes of all of it; the session's limit if that is less.
     pub(super) bytes: usize,
     /// Parts that are sorted at once.
@@ -43,7 +43,7 @@ pub(super) struct Spilling {
 /// The part of a sort's memory, one in so many, that it keeps for merging.
 const MERGING: usize = 4;
 
-impl Spilling {
+impl MemoryBudget {
     /// A context with the stores and settings of another that keeps to this, and joins by sorting: a hash join holds one
     /// side whole.
     ///
@@ -55,7 +55,7 @@ impl Spilling {
             MemoryLimit::Finite(bytes) => bytes.min(self.bytes),
             MemoryLimit::Infinite | MemoryLimit::Unknown => self.bytes,
         };
-        let runtime = forgetful(&environment)
+        let runtime = with_few_footers(&environment)
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
             .with_disk_manager_builder(SpillFactory::default().manager().with_max_spill_merge_fan_in(self.merged));
         let mut config = context
@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn a_join_larger_than_its_memory_goes_through_files_on_many_cores() {
         let many = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(64));
-        let join = Spilling { bytes: 6 << 20, partitions: 2, sorts: 2, merged: 4, batch_rows: 256 };
+        let join = MemoryBudget { bytes: 6 << 20, partitions: 2, sorts: 2, merged: 4, batch_rows: 256 };
         let context = join.context(&many).unwrap();
         context.register_batch("a", numbers(300_000, 7_919)).unwrap();
         context.register_batch("b", numbers(300_000, 104_729)).unwrap();

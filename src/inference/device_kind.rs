@@ -60,7 +60,7 @@ impl DeviceKind {
             Self::Auto => match gpus(precision) {
                 Err(e) if precision.on_cpu() => {
                     let (why, said) = (e.to_string(), Arc::new(Once::new()));
-                    let instead = |backend| Instead { backend, why: why.clone(), said: said.clone() };
+                    let instead = |backend| FallbackBackend { backend, why: why.clone(), said: said.clone() };
                     let backends = cpu(precision, threads)?.into_iter().map(instead);
                     Ok(backends.map(|backend| Box::new(backend) as Box<dyn Backend>).collect())
                 }
@@ -70,15 +70,15 @@ impl DeviceKind {
     }
 }
 
-/// What computes in place of a GPU.
-struct Instead {
+/// A backend that computes in place of a GPU.
+struct FallbackBackend {
     backend: Box<dyn Backend>,
-    /// Why there is none, in its first line.
+    /// The error that tells in its first line why there is no GPU.
     why: String,
     said: Arc<Once>,
 }
 
-impl Backend for Instead {
+impl Backend for FallbackBackend {
     fn name(&self) -> &str {
         self.backend.name()
     }
