@@ -72,10 +72,12 @@
 //!
 //! # Recipes
 //!
-//! **Add a SQL function.** Write the computation as a plain function where it belongs (`xp`, `context`); write the
-//! adapter in a file of its name in `functions`, with its documentation and an example; add it to [`functions::all`]; write its
-//! values, NULLs and errors in `tests/slt/functions.slt` and `errors.slt`; write its page with
-//! `LAMCAT_WRITE_PAGES=1 cargo test --test it manual`, and name it in `docs/sql.rs`.
+//! **Add a SQL function.** Write the computation as a plain function where it belongs (`schema`, `xp`). Write a file of the
+//! function's name in the folder of [`functions`] where its like are: a [`functions::FunctionSpec`] with a thin adapter round
+//! the computation, and tests with the tester that they share. Add its name, one line, to the list in the `mod.rs` of the
+//! folder. The checks of its arguments, their names and the documentation follow; `LAMCAT_WRITE_PAGES=1 cargo test --test it
+//! manual` writes its page. As rustfmt does not see the modules of the list, format with `cargo fmt --
+//! src/functions/*/*.rs`.
 //!
 //! **Add an output of the model.** Add a variant to [`inference::Output`], its column in [`inference::Program`], and a
 //! function that asks for it. The planner needs nothing.

@@ -3,13 +3,9 @@
 use std::io::Write;
 
 use super::stdout::out;
-use crate::{
-    functions::reference,
-    inference::{Engine, EngineOptions},
-};
+use crate::functions::{reference, specs};
 
 pub(super) fn run() -> anyhow::Result<()> {
-    let engine = Engine::start(EngineOptions::default())?;
-    out().write_all(reference::markdown(&engine).as_bytes())?;
+    out().write_all(reference::markdown(&specs()).as_bytes())?;
     Ok(())
 }

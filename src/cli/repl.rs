@@ -105,8 +105,8 @@ async fn command(workers: &mut Workers, session: &Session, display: &Display, li
         "\\q" => return false,
         "\\d" => execute(workers, session, display, "SHOW TABLES").await,
         "\\f" => {
-            for f in functions::all(session.engine()) {
-                println!("{}", f.name());
+            for function in functions::specs() {
+                println!("{}", function.name);
             }
         }
         _ => eprintln!("{HELP}"),

@@ -1,108 +1,72 @@
-//! The SQL functions, one per file, each a thin adapter round plain code below.
+//! The SQL functions.
 //!
-//! The model's functions (`lam_*` with a context) are planned, not called: see [`crate::planner`]. Their adapter,
-//! [`LamUdf`], knows their types and errors, and has a body for the calls the planner cannot place.
+//! A function is a [`FunctionSpec`]: its name, its arguments, its documentation and a thin adapter round plain code of
+//! the layers below. Each has a file of its own, with its tests, in the folder `model`, `sky` or `gaia`. The files beside
+//! these folders serve all functions alike: [`SqlFunction`] is a function as DataFusion knows it, which checks calls, names
+//! arguments and documents them; [`reference`] writes the SQL reference.
+//!
+//! The functions of the model (`lam_*` with a context) are planned, not called: see [`crate::planner`]. A [`SqlFunction`]
+//! says what such a call asks for, and computes the calls that the planner cannot place.
+//!
+//! Specifications may come from other folders as well: [`FunctionSpec::udf`] makes functions of them that a session can
+//! register, and [`reference::markdown`] documents them.
 
-mod absmag;
-mod basis;
-mod call;
-mod cone;
-mod cone_pixels;
-mod extinction_curve;
-mod fakemag;
-mod fakemag_error;
-mod flux_to_mag;
-mod gaia_healpix;
-mod healpix;
-mod healpix_29;
-mod lam_context;
-mod lam_embed;
-mod lam_error;
-mod lam_flags;
-mod lam_infer;
-mod lam_inpaint;
-mod lam_ood_score;
-mod lam_predict;
-mod lam_spectrum;
-mod lam_spectrum_error;
-mod lists;
-mod mag_to_flux;
-mod numeric;
-mod parallax_zero_point;
+mod argument;
+mod arguments;
+mod columns;
+mod gaia;
+mod model;
 pub mod reference;
-mod sky_distance;
+mod results;
+mod sky;
+mod spec;
+#[cfg(test)]
+mod tester;
 mod udf;
-mod xp;
-mod xp_calibrate;
-mod xp_calibrate_error;
-mod xp_convert;
-mod xp_convert_error;
-mod xp_parameters;
-mod xp_synth;
-mod xp_synth_flux;
-mod xp_synth_flux_error;
-mod xp_synth_mag;
-mod xp_synth_mag_error;
-mod xp_udf;
-mod xp_wavelength;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
-pub(crate) use basis::with_bases_checked;
-pub use call::{Ask, Call};
-pub use lam_context::NAME as LAM_CONTEXT;
-pub use udf::{LamUdf, MODEL_ARGUMENT};
+/// The functions of a folder: declares the module of each and lists what they specify, in the order of the reference.
+macro_rules! functions {
+    ($($name:ident,)*) => {
+        $(mod $name;)*
 
-use self::xp_udf::{XpSpec, XpUdf};
+        /// The functions of this folder.
+        #[must_use]
+        pub fn specs() -> Vec<&'static crate::functions::FunctionSpec> {
+            vec![$(&$name::SPEC),*]
+        }
+    };
+}
+pub(crate) use functions;
+
+pub use argument::{Argument, ArgumentKind, LengthCheck, ListRule};
+pub use arguments::{Arguments, Call, Literals};
+pub use columns::{Counts, Integers, Lists, Numbers};
+pub(crate) use gaia::with_bases_checked;
+pub use model::{Ask, ModelCall};
+pub use results::{booleans, described, fixed_lists, floats, integer_lists, integers, item, lists};
+pub use spec::{Body, FunctionSpec, Section};
+pub use udf::SqlFunction;
+
 use crate::inference::Engine;
 
-/// Every function lamcat adds to SQL.
+/// What lamcat adds to SQL, in the order of the reference.
+#[must_use]
+pub fn specs() -> Vec<&'static FunctionSpec> {
+    [model::specs(), gaia::specs(), sky::specs()].concat()
+}
+
+/// Every function that lamcat adds to SQL.
 #[must_use]
 pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
-    let lam = [
-        &lam_infer::SPEC,
-        &lam_error::SPEC,
-        &lam_predict::SPEC,
-        &lam_spectrum::SPEC,
-        &lam_spectrum_error::SPEC,
-        &lam_inpaint::SPEC,
-        &lam_embed::SPEC,
-        &lam_ood_score::SPEC,
-        &lam_flags::SPEC,
-    ];
-    let xp: [&'static XpSpec; 10] = [
-        &xp::SPEC,
-        &xp_calibrate::SPEC,
-        &xp_calibrate_error::SPEC,
-        &xp_wavelength::SPEC,
-        &xp_convert::SPEC,
-        &xp_convert_error::SPEC,
-        &xp_synth_mag::SPEC,
-        &xp_synth_mag_error::SPEC,
-        &xp_synth_flux::SPEC,
-        &xp_synth_flux_error::SPEC,
-    ];
-    let sky = [
-        &gaia_healpix::SPEC,
-        &healpix::SPEC,
-        &healpix_29::SPEC,
-        &cone::SPEC,
-        &sky_distance::SPEC,
-        &cone_pixels::SPEC,
-        &mag_to_flux::SPEC,
-        &flux_to_mag::SPEC,
-        &fakemag::SPEC,
-        &fakemag_error::SPEC,
-        &absmag::SPEC,
-        &parallax_zero_point::SPEC,
-        &extinction_curve::SPEC,
-    ];
-    lam.into_iter()
-        .map(|spec| ScalarUDF::from(LamUdf::new(spec, engine.clone())))
-        .chain([ScalarUDF::from(lam_context::LamContext::new())])
-        .chain(xp.into_iter().map(|spec| ScalarUDF::from(XpUdf::new(spec))))
-        .chain(sky.into_iter().map(|spec| ScalarUDF::from(numeric::Numeric::new(spec))))
-        .collect()
+    specs().into_iter().map(|spec| spec.udf(engine)).collect()
+}
+
+/// Whether a function of this name takes pairs `name => value` of any names.
+#[must_use]
+pub fn takes_pairs(name: &str) -> bool {
+    specs().iter().any(|spec| spec.takes_pairs() && spec.name.eq_ignore_ascii_case(name))
 }

@@ -1,95 +1,74 @@
-//! The adapter all `lam_*` functions share.
+//! The one adapter between a [`FunctionSpec`] and DataFusion.
 
 use std::{
+    any::Any,
     hash::{Hash, Hasher},
     sync::Arc,
 };
 
-use arrow::{
-    array::{ArrayRef, StructArray},
-    datatypes::{DataType, Field, FieldRef, Fields},
-};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::{
     common::{Result, ScalarValue, internal_err},
     logical_expr::{
-        ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+        ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        Volatility,
     },
 };
 
-use super::call::{Ask, Call, Spec};
-use crate::inference::{Answers, Engine, Program};
+use super::{
+    arguments::{Arguments, Call, Literals},
+    model::ModelCall,
+    spec::{Body, FunctionSpec},
+};
+use crate::inference::Engine;
 
-/// Name of the optional argument that picks a registered model.
-pub const MODEL_ARGUMENT: &str = "model";
-
-/// A `lam_*` function of one engine.
+/// A function of lamcat, as DataFusion knows it, with the engine whose models it may ask.
 #[derive(Debug)]
-pub struct LamUdf {
-    spec: &'static Spec,
+pub struct SqlFunction {
+    spec: &'static FunctionSpec,
     engine: Arc<Engine>,
     signature: Signature,
+    documentation: Documentation,
 }
 
-impl LamUdf {
-    pub(super) fn new(spec: &'static Spec, engine: Arc<Engine>) -> Self {
-        let mut signature = Signature::user_defined(Volatility::Immutable);
-        let mut names = vec!["context"];
-        if spec.takes_token {
-            names.push("token");
-        }
-        names.push(MODEL_ARGUMENT);
-        signature.parameter_names = Some(names.into_iter().map(str::to_owned).collect());
-        Self { spec, engine, signature }
+impl SqlFunction {
+    pub(super) fn new(spec: &'static FunctionSpec, engine: Arc<Engine>) -> Self {
+        Self { spec, engine, signature: spec.signature(), documentation: spec.documentation() }
     }
 
-    /// Its page in the SQL reference.
+    /// The function of lamcat that a DataFusion function is, if it is one.
     #[must_use]
-    pub fn reference(&self) -> Documentation {
-        (self.spec.documentation)()
+    pub fn of(udf: &ScalarUDF) -> Option<&Self> {
+        let function: &dyn Any = udf.inner().as_ref();
+        function.downcast_ref()
     }
 
-    /// Resolves a call from its argument expressions.
+    /// The specification of the function.
+    #[must_use]
+    pub fn spec(&self) -> &'static FunctionSpec {
+        self.spec
+    }
+
+    /// Resolves what a call asks of a model from its arguments.
     ///
     /// # Errors
-    /// As [`Call::resolve`].
-    pub fn resolve(&self, args: &[Expr]) -> Result<Call> {
-        let literals: Vec<Option<ScalarValue>> = args.iter().map(literal).collect();
-        let literals: Vec<Option<&ScalarValue>> = literals.iter().map(Option::as_ref).collect();
-        Ok(Call::resolve(self.spec, &self.engine, &literals)?)
-    }
-
-    fn evaluate(&self, call: &Call, context: &ArrayRef) -> Result<ArrayRef> {
-        let program = Program::new(call.model.clone(), context.data_type(), call.outputs())?;
-        let mut prepared = program.prepare(context)?;
-        let answers = if program.needs_device() && prepared.packed.rows > 0 {
-            let (model, requests) = (program.model().clone(), program.requests().clone());
-            self.engine.device().infer_blocking(model, std::mem::take(&mut prepared.packed), requests)?.answers
-        } else {
-            Answers::default()
-        };
-        let columns = program.assemble(&prepared, &answers);
-        match &call.ask {
-            Ask::One(_) => Ok(columns[0].clone()),
-            Ask::Predict(_) => Ok(Arc::new(StructArray::try_new(predict_fields(call), columns, None)?)),
-        }
+    /// If the function asks none, or as [`ModelCall::resolve`].
+    pub fn model_call(&self, args: &[Expr]) -> Result<ModelCall> {
+        let literals = args.iter().map(literal).collect();
+        Ok(ModelCall::resolve(self.spec, &self.engine, &Literals::new(self.spec, literals))?)
     }
 }
 
-/// A literal argument's value.
-fn literal(expr: &Expr) -> Option<ScalarValue> {
+/// The value of a literal argument.
+fn literal(expr: &Expr) -> Option<&ScalarValue> {
     match expr {
-        Expr::Literal(value, _) => Some(value.clone()),
+        Expr::Literal(value, _) => Some(value),
         Expr::Alias(alias) => literal(&alias.expr),
         _ => None,
     }
 }
 
-/// The fields of a `lam_predict` struct: value and error of each token.
-fn predict_fields(call: &Call) -> Fields {
-    call.outputs().iter().map(|o| Field::new(o.label(&call.model), o.data_type(&call.model), true)).collect()
-}
-
-impl ScalarUDFImpl for LamUdf {
+impl ScalarUDFImpl for SqlFunction {
     fn name(&self) -> &str {
         self.spec.name
     }
@@ -99,17 +78,18 @@ impl ScalarUDFImpl for LamUdf {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        internal_err!("{} takes its type from its literal arguments", self.spec.name)
+        internal_err!("the type of {} may follow from its literal arguments", self.spec.name)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let call = Call::resolve(self.spec, &self.engine, args.scalar_arguments)?;
-        let Some(context) = args.arg_fields.first() else { return internal_err!("a call without a context") };
-        Program::new(call.model.clone(), context.data_type(), call.outputs())?;
-        Ok(Arc::new(match &call.ask {
-            Ask::One(output) => output.field(self.spec.name, &call.model),
-            Ask::Predict(_) => Field::new(self.spec.name, DataType::Struct(predict_fields(&call)), true),
-        }))
+        let literals = Literals::new(self.spec, args.scalar_arguments.to_vec());
+        let call = Call { fields: args.arg_fields, literals };
+        self.spec.check(&call)?;
+        let field = match self.spec.body {
+            Body::Computed { returns, .. } => returns(&call)?,
+            Body::Asked(_) => ModelCall::resolve(self.spec, &self.engine, &call.literals)?.field(call.fields)?,
+        };
+        Ok(Arc::new(field.with_name(self.spec.name)))
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
@@ -117,29 +97,39 @@ impl ScalarUDFImpl for LamUdf {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let literals: Vec<Option<&ScalarValue>> = args
-            .args
-            .iter()
-            .map(|a| match a {
-                ColumnarValue::Scalar(s) => Some(s),
-                ColumnarValue::Array(_) => None,
-            })
-            .collect();
-        let call = Call::resolve(self.spec, &self.engine, &literals)?;
-        let context = args.args[0].to_array(args.number_rows)?;
-        Ok(ColumnarValue::Array(self.evaluate(&call, &context)?))
+        let constant = self.spec.volatility != Volatility::Volatile
+            && args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let arguments = Arguments::new(self.spec, &args.args, rows, &args.return_field);
+        self.spec.check_literals(&arguments.literals())?;
+        let result = match self.spec.body {
+            Body::Computed { evaluate, .. } => evaluate(&arguments)?,
+            Body::Asked(_) => {
+                let call = ModelCall::resolve(self.spec, &self.engine, &arguments.literals())?;
+                call.evaluate(&self.engine, &arguments.array(0)?)?
+            }
+        };
+        Ok(if constant {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
+        } else {
+            ColumnarValue::Array(result)
+        })
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 }
 
-impl PartialEq for LamUdf {
+impl PartialEq for SqlFunction {
     fn eq(&self, other: &Self) -> bool {
         self.spec.name == other.spec.name && self.engine == other.engine
     }
 }
 
-impl Eq for LamUdf {}
+impl Eq for SqlFunction {}
 
-impl Hash for LamUdf {
+impl Hash for SqlFunction {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.spec.name.hash(state);
         self.engine.hash(state);

@@ -1,4 +1,4 @@
-//! The physical operator.
+//! The physical operator that runs a model on the rows of a query.
 
 use std::{fmt, sync::Arc};
 
@@ -43,7 +43,7 @@ pub struct LamInferExec {
 }
 
 impl LamInferExec {
-    /// The operator for `outputs` of the program on `engine`.
+    /// An operator that runs the program on `engine` and appends `outputs`.
     #[must_use]
     pub fn new(
         input: Arc<dyn ExecutionPlan>,
@@ -66,7 +66,7 @@ impl LamInferExec {
         Self { input, context, program, outputs, engine, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 
-    /// The model it runs.
+    /// The model that the operator runs.
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
         self.program.model()

@@ -1,6 +1,6 @@
 //! The analyzer rule that moves `lam_*` calls into [`LamInfer`] nodes.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
     common::{
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Ask, Call, LAM_CONTEXT, LamUdf},
+    functions::{Ask, ModelCall, SqlFunction},
 };
 
 /// The rule; it must run after type coercion.
@@ -55,7 +55,7 @@ impl AnalyzerRule for Hoist {
 struct Site {
     expr: Expr,
     context: Expr,
-    call: Call,
+    call: ModelCall,
 }
 
 /// Moves every call of one plan node below it.
@@ -108,11 +108,11 @@ fn innermost(exprs: &[Expr], unplaced: &[Expr]) -> Result<Option<Site>> {
     let mut found = None;
     for expr in exprs {
         expr.apply(|e| {
-            let Some((udf, args)) = as_call(e) else { return Ok(TreeNodeRecursion::Continue) };
+            let Some((function, args)) = as_call(e) else { return Ok(TreeNodeRecursion::Continue) };
             if unplaced.contains(e) || args[0].exists(|a| Ok(as_call(a).is_some() && !unplaced.contains(a)))? {
                 return Ok(TreeNodeRecursion::Continue);
             }
-            found = Some(Site { expr: e.clone(), context: args[0].clone(), call: udf.resolve(args)? });
+            found = Some(Site { expr: e.clone(), context: args[0].clone(), call: function.model_call(args)? });
             Ok(TreeNodeRecursion::Stop)
         })?;
         if found.is_some() {
@@ -164,7 +164,7 @@ fn add_node(input: &LogicalPlan, wanted: Wanted, names: &mut Names) -> Result<Op
 }
 
 /// The expression over output columns that gives a call's result.
-fn result(call: &Call, columns: Vec<Column>) -> Expr {
+fn result(call: &ModelCall, columns: Vec<Column>) -> Expr {
     let mut columns = columns.into_iter().map(Expr::Column);
     match &call.ask {
         Ask::One(_) => columns.next().unwrap_or_else(|| lit(datafusion::common::ScalarValue::Null)),
@@ -239,18 +239,19 @@ fn guarded_calls(exprs: &[Expr]) -> Result<Vec<Expr>> {
 fn cannot_fail(expr: &Expr) -> bool {
     let harmless = |e: &Expr| match e {
         Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_) => true,
-        Expr::ScalarFunction(f) => {
-            as_call(e).is_some() || ["xp", "named_struct", "get_field", LAM_CONTEXT].contains(&f.func.name())
-        }
+        Expr::ScalarFunction(f) => match SqlFunction::of(&f.func) {
+            Some(function) => !function.spec().can_fail(),
+            None => ["named_struct", "get_field"].contains(&f.func.name()),
+        },
         _ => false,
     };
     !expr.exists(|e| Ok(!harmless(e))).unwrap_or(true)
 }
 
-fn as_call(expr: &Expr) -> Option<(&LamUdf, &[Expr])> {
+fn as_call(expr: &Expr) -> Option<(&SqlFunction, &[Expr])> {
     let Expr::ScalarFunction(f) = expr else { return None };
-    let udf: &dyn Any = f.func.inner().as_ref();
-    Some((udf.downcast_ref::<LamUdf>()?, f.args.as_slice())).filter(|(_, args)| !args.is_empty())
+    let function = SqlFunction::of(&f.func).filter(|function| function.spec().is_asked())?;
+    Some((function, f.args.as_slice())).filter(|(_, args)| !args.is_empty())
 }
 
 fn has_call(expr: &Expr) -> bool {

@@ -1,4 +1,5 @@
-//! One partition's rows through the device: gather, pack, infer, append.
+//! The stream of one partition's rows: it gathers them to device batches, packs their contexts, has them inferred and
+//! appends the answers.
 
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ impl Gauges {
     }
 }
 
-/// What every batch of a partition needs.
+/// The parts that all batches of a partition share.
 struct Batches {
     context: Arc<dyn PhysicalExpr>,
     program: Arc<Program>,

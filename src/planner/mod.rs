@@ -1,4 +1,4 @@
-//! How `lam_*` calls become one operator.
+//! The planner of `lam_*` calls, which makes one operator of them.
 //!
 //! [`Hoist`], an analyzer rule, moves every call of a plan node into a [`LamInfer`] node below it; calls on the same
 //! context and model share one node, so each row is inferred once however often SQL mentions it. [`Prune`] drops

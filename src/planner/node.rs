@@ -1,4 +1,4 @@
-//! The logical node: its input's columns, then one column per output.
+//! The logical node that runs a model. It has its input's columns, then one column for each output.
 
 use std::{
     cmp::Ordering,
@@ -21,7 +21,7 @@ use crate::{
 /// An output and the name of its column; the names are unique within a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NamedOutput {
-    /// What is computed.
+    /// The output that is computed.
     pub output: Output,
     /// Column name, `__lam_N`.
     pub name: String,
@@ -61,37 +61,37 @@ impl LamInfer {
         }
     }
 
-    /// As a plan.
+    /// The node as a plan.
     #[must_use]
     pub fn into_plan(self) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 
-    /// Its input.
+    /// The plan whose rows the node takes.
     #[must_use]
     pub fn input(&self) -> &LogicalPlan {
         &self.input
     }
 
-    /// The context expression.
+    /// The expression that gives the context of a row.
     #[must_use]
     pub fn context(&self) -> &Expr {
         &self.context
     }
 
-    /// The model.
+    /// The model that the node runs.
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
-    /// The outputs.
+    /// The outputs that the node appends, in the order of their columns.
     #[must_use]
     pub fn outputs(&self) -> &[NamedOutput] {
         &self.outputs
     }
 
-    /// The column of `output`, if the node computes it.
+    /// The column of `output`, if the node computes that.
     #[must_use]
     pub fn column(&self, output: Output) -> Option<Column> {
         self.outputs.iter().find(|o| o.output == output).map(|o| Column::new_unqualified(&o.name))
@@ -114,7 +114,7 @@ impl LamInfer {
     }
 }
 
-/// `teff, teff_error, flags`.
+/// The names of outputs as plans show them, e.g. `teff, teff_error, flags`.
 pub(super) fn output_list(outputs: impl Iterator<Item = Output>, model: &Model) -> String {
     outputs.map(|o| o.label(model)).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! From logical node to operator.
+//! The planner that makes the operator from the logical node.
 
 use std::sync::Arc;
 

@@ -51,8 +51,8 @@ impl Names {
     }
 }
 
-/// Looks through filters, sorts, windows, joins, projections and aliases below `plan` for a node to share, and adds the output to it.
-/// `None` if there is none.
+/// Looks through filters, sorts, windows, joins, projections and aliases below `plan` for a node to share, and adds the
+/// output to it; `None` if there is none.
 pub(super) fn share(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
     if let Some(node) = LamInfer::of(plan) {
         return share_node(node, wanted, names);

@@ -1,5 +1,5 @@
-//! `lam_context(xp, bprp => x)`: DataFusion's named arguments cannot be left out in the middle, so each pair becomes
-//! two positional arguments, the name as a literal and the value.
+//! Pairs of any names, as in `lam_context(xp, bprp => x)`. DataFusion's named arguments cannot be left out in the middle,
+//! so each pair becomes two positional arguments, the name as a literal and the value.
 
 use std::ops::ControlFlow;
 
@@ -13,10 +13,10 @@ use sqlparser::ast::{
 
 use crate::{
     error::{Error, ErrorKind},
-    functions::LAM_CONTEXT,
+    functions,
 };
 
-/// Rewrites every `lam_context` call of a statement.
+/// Rewrites every call of a function that takes pairs of any names.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
     match statement {
         Statement::Statement(s) => rewrite_expressions(s.as_mut()),
@@ -31,7 +31,7 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
 
 fn rewrite_expressions(node: &mut impl VisitMut) -> Result<()> {
     let flow = visit_expressions_mut(node, |expr| match expr {
-        Expr::Function(call) if is_lam_context(call) => match rewrite_call(call) {
+        Expr::Function(call) if functions::takes_pairs(&call.name.to_string()) => match rewrite_call(call) {
             Ok(()) => ControlFlow::Continue(()),
             Err(e) => ControlFlow::Break(e),
         },
@@ -41,10 +41,6 @@ fn rewrite_expressions(node: &mut impl VisitMut) -> Result<()> {
         ControlFlow::Break(e) => Err(e.into()),
         ControlFlow::Continue(()) => Ok(()),
     }
-}
-
-fn is_lam_context(call: &Function) -> bool {
-    call.name.to_string().eq_ignore_ascii_case(LAM_CONTEXT)
 }
 
 fn rewrite_call(call: &mut Function) -> Result<(), Error> {
