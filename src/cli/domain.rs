@@ -12,7 +12,7 @@ use super::{query_args::QueryArgs, session_args::SessionArgs, stdout::out};
 use crate::{
     model::Model,
     schema::Vocabulary,
-    train::{DomainFit, Run, TrainingSet, read_training_set},
+    train::{DomainFit, Normalisation, Run, TrainingSet, read_training_set},
 };
 
 /// Shares of the stars whose scores are printed.
@@ -66,7 +66,7 @@ pub(super) async fn run(args: DomainArgs) -> anyhow::Result<()> {
 async fn spectra(args: &DomainArgs, vocabulary: &Vocabulary) -> anyhow::Result<Option<TrainingSet>> {
     let session = args.session.open().await?;
     let frame = args.query.read()?.plan(&session).await?;
-    let coefficients: Vec<_> = vocabulary.xp_tokens().collect();
+    let coefficients: Vec<_> = vocabulary.coefficients().collect();
     let other = |name: &str| {
         let base = name.strip_suffix("_error");
         base.is_some() || vocabulary.id(name).is_some_and(|id| !coefficients.contains(&id))
@@ -77,7 +77,7 @@ async fn spectra(args: &DomainArgs, vocabulary: &Vocabulary) -> anyhow::Result<O
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let columns = read_training_set(frame.select_columns(&names)?, vocabulary, args.session.memory()).await?;
-    Ok(Some(TrainingSet::new(columns, Some(vocabulary))?))
+    Ok(Some(TrainingSet::new(columns, vocabulary, Normalisation::Known)?))
 }
 
 fn too_few() -> String {

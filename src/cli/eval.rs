@@ -106,7 +106,7 @@ pub(super) async fn run(args: EvalArgs) -> anyhow::Result<()> {
         return say_plan(&model, &stars, &plan);
     }
     let progress = EvalProgress::start(args.quiet, plan.work());
-    let mut show = |inputs: InputSet, done| progress.show(inputs.name(), done);
+    let mut show = |inputs: &InputSet, done| progress.show(inputs.name(), done);
     let device = session.engine().device();
     let evaluation = evaluate(device, &model, &stars, &plan, args.session.batch_rows(device), &mut show).await?;
     drop(progress);
@@ -177,7 +177,7 @@ fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
         let header = ["inpainting", "stars", "coefficients", "nearer than the median: 0-9", "0-29", "all"];
         let row = |band: &crate::eval::Inpainting| {
             let mut row =
-                vec![Cell::text(band.inputs), Cell::number(band.stars), Cell::number(band.coefficients.len())];
+                vec![Cell::text(&band.inputs), Cell::number(band.stars), Cell::number(band.coefficients.len())];
             row.extend([10, 30, usize::MAX].map(|n| Cell::number(format!("{:.2} x", band.factor(n)))));
             row
         };
@@ -192,7 +192,7 @@ fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
 
 fn label_row(name: &str, result: &crate::eval::LabelResult) -> Vec<Cell> {
     let m = &result.metrics;
-    let mut row = vec![Cell::text(name), Cell::text(result.inputs), Cell::number(m.stars)];
+    let mut row = vec![Cell::text(name), Cell::text(&result.inputs), Cell::number(m.stars)];
     let lengths = [m.mad_std, m.bias, m.percentiles[1], m.percentiles[2], m.median_sigma];
     row.extend(lengths.map(|v| Cell::number(digits(v))));
     row.extend(m.within.map(|share| Cell::number(format!("{:.1} %", 100.0 * share))));

@@ -24,6 +24,7 @@ mod schedule;
 mod session_args;
 mod signals;
 mod simulate;
+mod size_args;
 mod sql;
 mod stdout;
 mod text_table;

@@ -181,7 +181,7 @@ fn as_json(model: &Model) -> String {
 fn as_text(model: &Model) -> String {
     let a = model.architecture();
     let v = model.vocabulary();
-    let xp: Vec<_> = v.xp_tokens().collect();
+    let xp: Vec<_> = v.coefficients().collect();
     let others: Vec<&str> =
         (1..=v.len() as u32).filter(|id| !xp.contains(id)).map(|id| v.token(id).name.as_str()).collect();
     format!(

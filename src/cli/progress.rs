@@ -184,7 +184,7 @@ impl EvalProgress {
     }
 
     /// Shows the work done, and on which inputs.
-    pub(super) fn show(&self, inputs: &'static str, done: u64) {
+    pub(super) fn show(&self, inputs: String, done: u64) {
         self.bar.set_message(inputs);
         self.bar.set_position(done);
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use arrow::datatypes::Schema;
 use candle_core::Device;
 use clap::{Args, ValueEnum};
 use datafusion::common::runtime::SpawnedTask;
@@ -22,13 +23,15 @@ use super::{
     query_args::{Query, QueryArgs},
     session_args::SessionArgs,
     signals,
+    size_args::SizeArgs,
 };
 use crate::{
+    error::Error,
     model::{Architecture, Model},
-    schema::{Vocabulary, limits},
+    schema::{Basis, Vocabulary, limits},
     train::{
-        Blank, Budget, DryRun, Hiding, Outcome, Requests, Run, Schedule, Settings, Size, TrainingSet, dry_run,
-        read_training_set,
+        Blank, Budget, DryRun, Hiding, Normalisation, Outcome, OwnToken, Requests, Run, Schedule, Settings,
+        TrainingSet, dry_run, read_training_set,
     },
 };
 
@@ -37,10 +40,12 @@ use crate::{
 #[command(after_help = "\
 The query gives one star per row: xp (a list of all coefficients, see xp(bp, rp, g)) and any tokens of the vocabulary
 (teff, logg, m_h, logebv, g_fakemag, bprp, jh, jk), each with an optional error (xp_error, teff_error, …). NULL is missing.
+Further columns become tokens of your own with --token: lam_infer(…, 'age') then answers them.
 Examples:
   lamcat train --dir run -c \"SELECT xp(bp_coefficients, rp_coefficients, phot_g_mean_mag) AS xp, teff, teff_error FROM 'stars/*.parquet'\" --dry-run
   lamcat train --dir run --sql training.sql --size small --batch 256 --time-limit 40m
   lamcat train --dir run -c \"CREATE VIEW stars AS SELECT * FROM 'stars.parquet'\" --sql sql/train_simulated.sql
+  lamcat train --dir ages -c \"SELECT xp, teff, age, mass FROM 'ages.parquet'\" --token age:Gyr:time.age --token mass:solMass:phys.mass
   lamcat train --dir paper --sql training.sql --size full --batch 1024 --epochs 4096 --restarts 7
   lamcat sql --model run/model.safetensors -c \"SELECT …\"
 The run folder gets losses.csv, losses.svg, checkpoint.safetensors and, in the end, model.safetensors. The same command
@@ -70,6 +75,13 @@ pub(super) struct TrainArgs {
     /// Normalise the tokens as this model does [default: by the training set's medians and robust deviations].
     #[arg(long, value_name = "FILE")]
     keep_normalisation: Option<PathBuf>,
+    /// A further column of the query that the model learns as a token of its own, with its unit and UCD unless the column
+    /// has them, e.g. age:Gyr:time.age. Repeatable.
+    #[arg(long = "token", value_name = "NAME[:UNIT[:UCD]]", conflicts_with_all = ["from", "keep_normalisation"])]
+    tokens: Vec<OwnToken>,
+    /// The basis that the spectra are given on [default: gaia-dr3-xp].
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "keep_normalisation"])]
+    basis: Option<Basis>,
     /// Name of the model in SQL [default: the folder's name].
     #[arg(long)]
     name: Option<String>,
@@ -87,57 +99,6 @@ pub(super) struct TrainArgs {
 enum BlankKind {
     Slots,
     Share,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Preset {
-    Tiny,
-    Small,
-    Full,
-}
-
-#[derive(Debug, Args)]
-struct SizeArgs {
-    /// The network's sizes: width 32, 64 or the published 128.
-    #[arg(long, value_enum, default_value_t = Preset::Small)]
-    size: Preset,
-    /// Slots of the context, instead of 64.
-    #[arg(long, value_name = "N")]
-    context: Option<usize>,
-    /// Width of a token, instead of the size's.
-    #[arg(long, value_name = "N")]
-    width: Option<usize>,
-    /// Attention heads of the first encoder block, instead of the size's.
-    #[arg(long, value_name = "N")]
-    encoder_heads: Option<usize>,
-    /// Dense width of the first encoder block, instead of the size's.
-    #[arg(long, value_name = "N")]
-    encoder_dense: Option<usize>,
-    /// Attention heads of the first decoder block, instead of the size's.
-    #[arg(long, value_name = "N")]
-    decoder_heads: Option<usize>,
-    /// Dense width of the first decoder block, instead of the size's.
-    #[arg(long, value_name = "N")]
-    decoder_dense: Option<usize>,
-}
-
-impl SizeArgs {
-    fn architecture(&self) -> Architecture {
-        let base = match self.size {
-            Preset::Tiny => Size::Tiny,
-            Preset::Small => Size::Small,
-            Preset::Full => Size::Full,
-        }
-        .architecture();
-        Architecture {
-            context_length: self.context.unwrap_or(base.context_length),
-            width: self.width.unwrap_or(base.width),
-            encoder_heads: self.encoder_heads.unwrap_or(base.encoder_heads),
-            encoder_dense: self.encoder_dense.unwrap_or(base.encoder_dense),
-            decoder_heads: self.decoder_heads.unwrap_or(base.decoder_heads),
-            decoder_dense: self.decoder_dense.unwrap_or(base.decoder_dense),
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -239,7 +200,15 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
         (Some(path), _) => Some(Model::open(path)?.vocabulary().clone()),
         (None, start) => start.as_ref().map(|model| model.vocabulary().clone()),
     };
-    let mut set = read(&args.session, normalisation, &query).await?;
+    let mut set = if let Some(known) = normalisation {
+        read(&args.session, &query, Normalisation::Known, |_| Ok(known)).await?
+    } else {
+        let known = |schema: &Schema| {
+            let known = Vocabulary::leung_bovy_2023().on(args.basis.clone().unwrap_or_else(Basis::unsaid))?;
+            OwnToken::add(&args.tokens, &known, schema)
+        };
+        read(&args.session, &query, Normalisation::Measured, known).await?
+    };
     if let Some(model) = &start {
         set = set.widened(model.vocabulary())?;
     }
@@ -264,16 +233,18 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     task.join().await.context("the training thread ended early")?
 }
 
-/// The training set of a query.
+/// The training set of a query, whose tokens are of the vocabulary that `known` gives for its columns.
 pub(super) async fn read(
     args: &SessionArgs,
-    normalisation: Option<Vocabulary>,
     query: &Query,
+    normalisation: Normalisation,
+    known: impl FnOnce(&Schema) -> Result<Vocabulary, Error>,
 ) -> anyhow::Result<TrainingSet> {
     let session = args.open().await?;
-    let known = normalisation.clone().unwrap_or_else(Vocabulary::leung_bovy_2023);
-    let columns = read_training_set(query.plan(&session).await?, &known, args.memory()).await?;
-    Ok(TrainingSet::new(columns, normalisation.as_ref())?)
+    let frame = query.plan(&session).await?;
+    let known = known(frame.schema().as_arrow())?;
+    let columns = read_training_set(frame, &known, args.memory()).await?;
+    Ok(TrainingSet::new(columns, &known, normalisation)?)
 }
 
 fn train(
@@ -317,7 +288,7 @@ fn say_dry_run(set: &TrainingSet, settings: &Settings, start: Option<&Model>) ->
 fn describe(set: &TrainingSet, settings: &Settings, dry: &DryRun) -> String {
     let seconds = dry.training_stars as f64 / dry.stars_per_second;
     let v = set.vocabulary();
-    let xp: Vec<_> = v.xp_tokens().collect();
+    let xp: Vec<_> = v.coefficients().collect();
     let mut filled: Vec<String> = Vec::new();
     if !xp.is_empty() {
         let mean = xp.iter().map(|id| set.fill()[*id as usize - 1]).sum::<f64>() / xp.len() as f64;

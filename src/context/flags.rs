@@ -1,11 +1,10 @@
-//! The bits of `lam_flags`: what was odd about a row, 0 when nothing was.
+//! The bits of `lam_flags`: what was odd about a row, 0 when nothing was. Those that say that a whole block of
+//! coefficients is missing belong to the blocks of the model's [basis](crate::schema::Basis).
+
+use crate::schema::{Basis, Block};
 
 /// At least one slot of the context had no value (NULL or NaN).
 pub const INPUT_MISSING: i32 = 1 << 0;
-/// Every BP coefficient of the context was missing.
-pub const BP_MISSING: i32 = 1 << 1;
-/// Every RP coefficient of the context was missing.
-pub const RP_MISSING: i32 = 1 << 2;
 /// An input was infinite; it was treated as missing.
 pub const INPUT_NON_FINITE: i32 = 1 << 3;
 /// An input lies more than [`RANGE_SIGMA`] standard deviations from the training set's median.
@@ -22,16 +21,32 @@ pub const UNTRAINED: i32 = 1 << 8;
 pub const OUT_OF_DOMAIN: i32 = 1 << 9;
 
 /// The bits that say which inputs were there, and nothing of how good the results are.
-pub const INPUTS: i32 = INPUT_MISSING | BP_MISSING | RP_MISSING;
+pub const INPUTS: i32 = {
+    let [first, second, third, fourth] = Block::FLAGS;
+    INPUT_MISSING | first | second | third | fourth
+};
 
 /// How far from the training median an input may lie, in the token's robust standard deviations.
 pub const RANGE_SIGMA: f32 = 20.0;
 
-/// Every bit with its name and meaning, for documentation.
-pub const ALL: [(i32, &str, &str); 10] = [
+/// Every bit with its name and meaning, in the order of the bits; those of blocks are those of the known bases.
+#[must_use]
+pub fn all() -> Vec<(i32, String, String)> {
+    let general = GENERAL.map(|(bit, name, meaning)| (bit, name.to_owned(), meaning.to_owned()));
+    let mut all: Vec<_> = general.into_iter().collect();
+    for block in Basis::known().into_iter().flat_map(|basis| basis.blocks) {
+        if all.iter().all(|(bit, ..)| *bit != block.missing_flag) {
+            let meaning = format!("every {} coefficient of the context was missing", block.name.to_uppercase());
+            all.push((block.missing_flag, format!("{}_missing", block.name), meaning));
+        }
+    }
+    all.sort_by_key(|(bit, ..)| *bit);
+    all
+}
+
+/// The bits that mean the same for every model.
+const GENERAL: [(i32, &str, &str); 8] = [
     (INPUT_MISSING, "input_missing", "at least one slot of the context had no value"),
-    (BP_MISSING, "bp_missing", "every BP coefficient of the context was missing"),
-    (RP_MISSING, "rp_missing", "every RP coefficient of the context was missing"),
     (INPUT_NON_FINITE, "input_non_finite", "an input was infinite and treated as missing"),
     (OUT_OF_RANGE, "out_of_range", "an input lies more than 20 standard deviations from the training median"),
     (WRONG_LENGTH, "wrong_length", "the xp list has the wrong length; results are NULL"),

@@ -4,17 +4,17 @@ use arrow::datatypes::{DataType, Fields};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{TokenId, Vocabulary, XpBand, check_length},
+    schema::{TokenId, Vocabulary},
 };
 
-/// Name of the struct field that holds an `xp` list.
+/// Name of the struct field that holds an `xp` list, the list of the bases of Gaia's spectra.
 pub const XP_FIELD: &str = "xp";
 
 /// Where the value of a slot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Element of the `xp` list.
-    Xp(usize),
+    /// Element of the list of coefficients.
+    List(usize),
     /// Field of the context struct.
     Field(usize),
 }
@@ -24,20 +24,23 @@ pub(super) enum Source {
 pub(super) struct Slot {
     pub(super) token: TokenId,
     pub(super) source: Source,
-    pub(super) band: Option<XpBand>,
+    /// The block that the list's element is of, by its place among the blocks; `None` of a field.
+    pub(super) block: Option<usize>,
 }
 
 /// The slots of a context column, decided from its type, the vocabulary and the context length.
 ///
-/// Of an `xp` list the lowest orders are used, as many of BP as of RP, as fit beside the other tokens: 32 each for
-/// a context of 64 and nothing else.
+/// Of a list the lowest orders are used, as many of each block as of the others, as fit beside the other tokens: 32 of BP
+/// and 32 of RP for a context of 64 and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub(super) slots: Vec<Slot>,
-    /// Which struct field is the `xp` list; `None` when the column itself is the list or there is none.
-    pub(super) xp_field: Option<usize>,
-    pub(super) has_xp: bool,
-    pub(super) xp_len: usize,
+    /// Which struct field is the list; `None` when the column itself is the list or there is none.
+    pub(super) list_field: Option<usize>,
+    pub(super) has_list: bool,
+    pub(super) list_length: usize,
+    /// The flag of each block that says that it is missing.
+    pub(super) missing_flags: Vec<i32>,
     pub(super) context_length: usize,
 }
 
@@ -45,40 +48,47 @@ impl Layout {
     /// Decides the slots for a context column of `data_type`.
     ///
     /// # Errors
-    /// If the type is neither an `xp` list nor a struct of tokens, names an unknown token, holds more tokens than
+    /// If the type is neither a list of coefficients nor a struct of tokens, names an unknown token, holds more tokens than
     /// the context has slots, or is a fixed-size list of the wrong length.
     pub fn new(data_type: &DataType, vocabulary: &Vocabulary, context_length: usize) -> Result<Self> {
-        let mut layout =
-            Self { slots: Vec::new(), xp_field: None, has_xp: false, xp_len: vocabulary.xp_len(), context_length };
+        let mut layout = Self {
+            slots: Vec::new(),
+            list_field: None,
+            has_list: false,
+            list_length: vocabulary.coefficient_count(),
+            missing_flags: vocabulary.blocks().map(|(block, _)| block.missing_flag).collect(),
+            context_length,
+        };
         match data_type {
             DataType::Struct(fields) => layout.add_fields(fields, vocabulary)?,
             other => {
-                check_xp(other, vocabulary)?;
-                layout.has_xp = true;
-                layout.add_xp(vocabulary, context_length);
+                check_list(other, vocabulary)?;
+                layout.has_list = true;
+                layout.add_list(vocabulary, context_length);
             }
         }
         Ok(layout)
     }
 
-    /// Whether the context holds an `xp` list.
+    /// Whether the context holds a list of coefficients.
     #[must_use]
-    pub fn has_xp(&self) -> bool {
-        self.has_xp
+    pub fn has_list(&self) -> bool {
+        self.has_list
     }
 
     fn add_fields(&mut self, fields: &Fields, vocabulary: &Vocabulary) -> Result<()> {
-        let scalars = fields.iter().filter(|f| f.name() != XP_FIELD).count();
+        let list = &vocabulary.basis().list;
+        let scalars = fields.iter().filter(|f| f.name() != list).count();
         if scalars > self.context_length || fields.is_empty() {
             return Err(Error::new(ErrorKind::Plan, format!("a context of {scalars} tokens does not fit the model"))
                 .hint(format!("give between 1 and {} tokens", self.context_length)));
         }
         for (i, field) in fields.iter().enumerate() {
-            if field.name() == XP_FIELD {
-                check_xp(field.data_type(), vocabulary)?;
-                self.xp_field = Some(i);
-                self.has_xp = true;
-                self.add_xp(vocabulary, self.context_length - scalars);
+            if field.name() == list {
+                check_list(field.data_type(), vocabulary)?;
+                self.list_field = Some(i);
+                self.has_list = true;
+                self.add_list(vocabulary, self.context_length - scalars);
                 continue;
             }
             let token = vocabulary.require(field.name())?;
@@ -90,20 +100,20 @@ impl Layout {
             }
             if self.slots.iter().any(|s| s.token == token) {
                 return Err(Error::new(ErrorKind::Plan, format!("token '{}' is given twice", field.name()))
-                    .hint("name each token once; an xp list already holds its coefficients"));
+                    .hint(format!("name each token once; an {list} list already holds its coefficients")));
             }
-            self.slots.push(Slot { token, source: Source::Field(i), band: None });
+            self.slots.push(Slot { token, source: Source::Field(i), block: None });
         }
         Ok(())
     }
 
-    fn add_xp(&mut self, vocabulary: &Vocabulary, room: usize) {
+    fn add_list(&mut self, vocabulary: &Vocabulary, room: usize) {
         let mut start = 0;
-        for band in [XpBand::Bp, XpBand::Rp] {
-            let ids = vocabulary.coefficients(band);
-            for (i, &token) in ids.iter().take(room / 2).enumerate() {
+        let share = room / self.missing_flags.len();
+        for (block, (_, ids)) in vocabulary.blocks().enumerate() {
+            for (i, &token) in ids.iter().take(share).enumerate() {
                 if !self.slots.iter().any(|s| s.token == token) {
-                    self.slots.push(Slot { token, source: Source::Xp(start + i), band: Some(band) });
+                    self.slots.push(Slot { token, source: Source::List(start + i), block: Some(block) });
                 }
             }
             start += ids.len();
@@ -111,14 +121,14 @@ impl Layout {
     }
 }
 
-/// Checks that a type can be an `xp` list of this vocabulary.
-fn check_xp(data_type: &DataType, vocabulary: &Vocabulary) -> Result<()> {
-    let xp_len = vocabulary.xp_len();
+/// Checks that a type can be a list of this vocabulary's coefficients.
+fn check_list(data_type: &DataType, vocabulary: &Vocabulary) -> Result<()> {
+    let (list, length) = (&vocabulary.basis().list, vocabulary.coefficient_count());
     let hint = format!(
-        "a context is an xp list of {xp_len} numbers (see xp(bp, rp)), or a struct whose fields are tokens, \
+        "a context is an {list} list of {length} numbers (see xp(bp, rp)), or a struct whose fields are tokens, \
          e.g. named_struct('teff', 4700, 'logg', 2.5)"
     );
-    let (item, length) = match data_type {
+    let (item, given) = match data_type {
         DataType::List(f) | DataType::LargeList(f) => (f.data_type(), None),
         DataType::FixedSizeList(f, n) => (f.data_type(), Some(*n as usize)),
         other => {
@@ -126,12 +136,13 @@ fn check_xp(data_type: &DataType, vocabulary: &Vocabulary) -> Result<()> {
         }
     };
     if !item.is_numeric() && !item.is_null() {
-        return Err(Error::new(ErrorKind::Plan, format!("an xp list must hold numbers, not {item}")).hint(hint));
+        return Err(Error::new(ErrorKind::Plan, format!("an {list} list must hold numbers, not {item}")).hint(hint));
     }
-    match length {
-        Some(n) if n != xp_len => {
-            check_length("an xp list", n)?;
-            Err(Error::new(ErrorKind::Plan, format!("an xp list of {n} coefficients has the wrong length")).hint(hint))
+    match given {
+        Some(n) if n != length => {
+            vocabulary.basis().check_length(n)?;
+            let message = format!("an {list} list of {n} coefficients has the wrong length");
+            Err(Error::new(ErrorKind::Plan, message).hint(hint))
         }
         _ => Ok(()),
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{PADDING, TokenId, Vocabulary, XpBand, check_length},
+    schema::{PADDING, TokenId, Vocabulary},
 };
 
 /// Contexts ready for the model, row-major.
@@ -87,7 +87,7 @@ impl Layout {
     /// Packs the rows of a context column.
     ///
     /// # Errors
-    /// If the column is not of the type the layout was made for, or has spectra of another release than the model is for.
+    /// If the column is not of the type the layout was made for, or has spectra on another basis than the model is for.
     pub fn pack(&self, context: &ArrayRef, vocabulary: &Vocabulary) -> Result<PackedRows> {
         let columns = Columns::new(self, context)?;
         let rows = context.len();
@@ -95,12 +95,14 @@ impl Layout {
         let mut index = Vec::with_capacity(rows);
         let mut flags = Vec::with_capacity(rows);
         let mut slots = Vec::with_capacity(self.slots.len());
+        let mut missing = vec![Missing::default(); self.missing_flags.len()];
         for row in 0..rows {
-            if let Err(WrongLength(length)) = columns.xp(row, self.xp_len) {
-                check_length("an xp list", length)?;
+            if let Err(WrongLength(length)) = columns.list(row, self.list_length) {
+                vocabulary.basis().check_length(length)?;
             }
             slots.clear();
-            let mut flag = self.read_row(&columns, row, &mut slots);
+            missing.fill(Missing::default());
+            let mut flag = self.read_row(&columns, row, &mut slots, &mut missing);
             if slots.iter().all(|(_, v)| v.is_nan()) {
                 flag |= flags::NO_INPUT | flags::INPUT_MISSING;
                 index.push(None);
@@ -114,15 +116,15 @@ impl Layout {
         Ok(PackedRows { packed, index, flags })
     }
 
-    /// The measured coefficients of the context's `xp` list, NaN where missing: `rows * xp_len`.
+    /// The measured coefficients of the context's list, NaN where missing: rows times the list's length.
     ///
     /// # Errors
     /// If the column is not of the type the layout was made for.
     pub fn measured(&self, context: &ArrayRef) -> Result<Vec<f32>> {
         let columns = Columns::new(self, context)?;
-        let mut all = vec![f32::NAN; context.len() * self.xp_len];
-        for (row, values) in all.chunks_exact_mut(self.xp_len.max(1)).enumerate() {
-            if let (true, Ok(Some(start))) = (context.is_valid(row), columns.xp(row, self.xp_len)) {
+        let mut all = vec![f32::NAN; context.len() * self.list_length];
+        for (row, values) in all.chunks_exact_mut(self.list_length.max(1)).enumerate() {
+            if let (true, Ok(Some(start))) = (context.is_valid(row), columns.list(row, self.list_length)) {
                 for (i, value) in values.iter_mut().enumerate() {
                     *value = columns.coefficient(start + i);
                 }
@@ -131,19 +133,17 @@ impl Layout {
         Ok(all)
     }
 
-    /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags.
-    fn read_row(&self, columns: &Columns, row: usize, slots: &mut Vec<(TokenId, f32)>) -> i32 {
+    /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags. `missing` counts for each block.
+    fn read_row(&self, columns: &Columns, row: usize, slots: &mut Vec<(TokenId, f32)>, missing: &mut [Missing]) -> i32 {
         let mut flag = 0;
         let given = columns.context.is_valid(row);
-        let xp = match columns.xp(row, self.xp_len) {
-            Ok(xp) => xp.filter(|_| given),
+        let list = match columns.list(row, self.list_length) {
+            Ok(list) => list.filter(|_| given),
             Err(WrongLength(_)) => return flags::WRONG_LENGTH,
         };
-        let mut present = [0usize; 2];
-        let mut wanted = [0usize; 2];
         for slot in &self.slots {
             let mut value = match slot.source {
-                Source::Xp(i) => xp.map_or(f32::NAN, |start| columns.coefficient(start + i)),
+                Source::List(i) => list.map_or(f32::NAN, |start| columns.coefficient(start + i)),
                 Source::Field(i) if given => columns.field(i, row),
                 Source::Field(_) => f32::NAN,
             };
@@ -154,24 +154,27 @@ impl Layout {
             if value.is_nan() {
                 flag |= flags::INPUT_MISSING;
             }
-            if let Some(band) = slot.band {
-                wanted[band as usize] += 1;
-                present[band as usize] += usize::from(!value.is_nan());
+            if let Some(block) = slot.block {
+                missing[block].wanted += 1;
+                missing[block].present += usize::from(!value.is_nan());
             }
             slots.push((slot.token, value));
         }
-        for (band, bit) in [(XpBand::Bp, flags::BP_MISSING), (XpBand::Rp, flags::RP_MISSING)] {
-            if wanted[band as usize] > 0 && present[band as usize] == 0 {
-                flag |= bit;
-            }
-        }
-        flag
+        let blocks = missing.iter().zip(&self.missing_flags).filter(|(m, _)| m.wanted > 0 && m.present == 0);
+        blocks.fold(flag, |flag, (_, bit)| flag | bit)
     }
 }
 
 fn out_of_range(packed: &Packed) -> i32 {
     let last = &packed.values[(packed.rows - 1) * packed.context_length..];
     if last.iter().any(|z| z.abs() > flags::RANGE_SIGMA) { flags::OUT_OF_RANGE } else { 0 }
+}
+
+/// How many coefficients of a block the context wants, and how many of them a row has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Missing {
+    wanted: usize,
+    present: usize,
 }
 
 /// The list has so many coefficients, not those of the model.
@@ -181,21 +184,22 @@ struct WrongLength(usize);
 struct Columns<'a> {
     context: &'a ArrayRef,
     fields: Vec<Option<Float32Array>>,
-    xp: Option<(ArrayRef, Float32Array)>,
+    /// The lists, and the values of all of them.
+    lists: Option<(ArrayRef, Float32Array)>,
 }
 
 impl<'a> Columns<'a> {
     fn new(layout: &Layout, context: &'a ArrayRef) -> Result<Self> {
         let mut fields = Vec::new();
-        let mut list = layout.has_xp.then(|| context.clone());
+        let mut list = layout.has_list.then(|| context.clone());
         if let Some(s) = context.as_struct_opt() {
-            list = layout.xp_field.map(|i| s.column(i).clone());
+            list = layout.list_field.map(|i| s.column(i).clone());
             for (i, column) in s.columns().iter().enumerate() {
-                fields.push(if Some(i) == layout.xp_field { None } else { Some(to_f32(column)?) });
+                fields.push(if Some(i) == layout.list_field { None } else { Some(to_f32(column)?) });
             }
         }
-        let xp = list.map(|l| to_f32(list_values(&l)?).map(|values| (l, values))).transpose()?;
-        Ok(Self { context, fields, xp })
+        let lists = list.map(|l| to_f32(list_values(&l)?).map(|values| (l, values))).transpose()?;
+        Ok(Self { context, fields, lists })
     }
 
     fn field(&self, i: usize, row: usize) -> f32 {
@@ -206,8 +210,8 @@ impl<'a> Columns<'a> {
     }
 
     /// Start of the row's coefficients among the list's values; `None` where the list is NULL.
-    fn xp(&self, row: usize, xp_len: usize) -> Result<Option<usize>, WrongLength> {
-        let Some((list, _)) = &self.xp else { return Ok(None) };
+    fn list(&self, row: usize, length: usize) -> Result<Option<usize>, WrongLength> {
+        let Some((list, _)) = &self.lists else { return Ok(None) };
         if list.is_null(row) {
             return Ok(None);
         }
@@ -225,11 +229,11 @@ impl<'a> Columns<'a> {
                 (row * n, (row + 1) * n)
             }
         };
-        if end - start == xp_len { Ok(Some(start)) } else { Err(WrongLength(end - start)) }
+        if end - start == length { Ok(Some(start)) } else { Err(WrongLength(end - start)) }
     }
 
     fn coefficient(&self, at: usize) -> f32 {
-        match &self.xp {
+        match &self.lists {
             Some((_, values)) if values.is_valid(at) => values.value(at),
             _ => f32::NAN,
         }
@@ -249,7 +253,7 @@ fn list_values(list: &ArrayRef) -> Result<&ArrayRef> {
         DataType::LargeList(_) => list.as_list::<i64>().values(),
         DataType::FixedSizeList(..) => list.as_fixed_size_list().values(),
         other => {
-            return Err(Error::new(ErrorKind::Input, format!("{other} is not an xp list")));
+            return Err(Error::new(ErrorKind::Input, format!("{other} is not a list of coefficients")));
         }
     })
 }

@@ -89,6 +89,13 @@ impl Error {
         self
     }
 
+    /// Adds a further hint after the one that there is.
+    #[must_use]
+    pub fn another_hint(self, hint: &str) -> Self {
+        let hints = self.hint.as_ref().map_or_else(|| hint.to_owned(), |first| format!("{first}; {hint}"));
+        self.hint(hints)
+    }
+
     /// Adds the underlying cause, which says whether a retry can help if it is of a store, of the system or our own.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

@@ -20,7 +20,7 @@ use crate::{
     error::Result,
     inference::{Answers, Device, Requests},
     model::Model,
-    schema::{PADDING, TokenId, column_meta},
+    schema::{Basis, PADDING, TokenId},
 };
 
 /// Batches that are packed ahead of the device.
@@ -32,7 +32,7 @@ pub struct LabelResult {
     /// The label's token, or what is derived of it.
     pub label: String,
     /// The label's unit; empty if it has none.
-    pub unit: &'static str,
+    pub unit: String,
     /// The inputs.
     pub inputs: InputSet,
     /// Whether the labels' own errors are part of `sigma_total`.
@@ -48,11 +48,13 @@ pub struct LabelResult {
 /// All results.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
+    /// What the model's spectra are given on.
+    pub basis: Basis,
     /// Labels, by label and then inputs.
     pub labels: Vec<LabelResult>,
     /// What follows of them: E(B-V) in mag as `ebv`, and the distance in percent of the true one as `distance`.
     pub derived: Vec<LabelResult>,
-    /// Bands.
+    /// Blocks from others.
     pub inpainting: Vec<Inpainting>,
     /// What could not be evaluated.
     pub left_out: Vec<LeftOut>,
@@ -70,7 +72,7 @@ impl LabelResult {
         let Derived { name, unit, of } = Derived::from_label(&self.label)?;
         let predictions = of(&self.predictions);
         let metrics = Metrics::new(&predictions)?;
-        Some(Self { label: name.to_owned(), unit, predictions, metrics, ..*self })
+        Some(Self { label: name.to_owned(), unit: unit.to_owned(), predictions, metrics, ..self.clone() })
     }
 }
 
@@ -91,9 +93,10 @@ pub async fn evaluate(
     stars: &Stars,
     plan: &Plan,
     batch_rows: usize,
-    progress: &mut (dyn FnMut(InputSet, u64) + Send),
+    progress: &mut (dyn FnMut(&InputSet, u64) + Send),
 ) -> Result<Evaluation> {
     let mut result = Evaluation {
+        basis: model.vocabulary().basis().clone(),
         labels: Vec::new(),
         derived: Vec::new(),
         inpainting: Vec::new(),
@@ -111,17 +114,15 @@ pub async fn evaluate(
                 collected.add(model, stars, pass, batch, &answered);
             }
             done += batch.len() as u64 * pass.cost();
-            progress(pass.inputs, done);
+            progress(&pass.inputs, done);
         }
         collected.finish(model, stars, pass, &mut result);
     }
-    result.labels.sort_by_key(|r| (model.vocabulary().id(&r.label), order(r.inputs)));
+    let sets = InputSet::all(&result.basis);
+    let order = |inputs: &InputSet| sets.iter().position(|set| set == inputs);
+    result.labels.sort_by_key(|r| (model.vocabulary().id(&r.label), order(&r.inputs)));
     result.derived = result.labels.iter().filter_map(LabelResult::derived).collect();
     Ok(result)
-}
-
-fn order(inputs: InputSet) -> Option<usize> {
-    InputSet::ALL.iter().position(|set| *set == inputs)
 }
 
 async fn ask(
@@ -207,7 +208,7 @@ impl Collected {
     }
 
     fn finish(self, model: &Model, stars: &Stars, pass: &Pass, result: &mut Evaluation) {
-        let inputs = pass.inputs;
+        let inputs = &pass.inputs;
         let mut coefficients = Vec::new();
         let mut too_few = Vec::new();
         for (asked, given) in self.0.into_iter().zip(&pass.asked) {
@@ -222,13 +223,13 @@ impl Collected {
             }
             let Some(metrics) = Metrics::new(&asked.predictions) else {
                 let why = "no answer of the model was finite".to_owned();
-                result.left_out.push(LeftOut { inputs, labels: vec![label], why });
+                result.left_out.push(LeftOut { inputs: inputs.clone(), labels: vec![label], why });
                 continue;
             };
             result.labels.push(LabelResult {
-                unit: column_meta(&label).unit,
+                unit: model.vocabulary().described(given.token).unit,
                 label,
-                inputs,
+                inputs: inputs.clone(),
                 with_label_errors,
                 tokens: asked.tokens(),
                 predictions: asked.predictions,
@@ -236,11 +237,11 @@ impl Collected {
             });
         }
         if !coefficients.is_empty() {
-            result.inpainting.push(Inpainting { inputs, stars: pass.stars.len(), coefficients });
+            result.inpainting.push(Inpainting { inputs: inputs.clone(), stars: pass.stars.len(), coefficients });
         }
         if !too_few.is_empty() {
             let why = format!("fewer than {LEAST_STARS} stars have the coefficient and a finite answer");
-            result.left_out.push(LeftOut { inputs, labels: too_few, why });
+            result.left_out.push(LeftOut { inputs: inputs.clone(), labels: too_few, why });
         }
     }
 }

@@ -59,7 +59,7 @@ pub fn metrics_csv(evaluation: &Evaluation) -> String {
         let mut numbers = vec![result.tokens, m.mad_std, m.bias];
         numbers.extend(m.percentiles.into_iter().chain([m.median_sigma]).chain(m.within).chain([m.pull_mad_std]));
         let (errors, not_finite) = (result.with_label_errors, result.predictions.not_finite);
-        let (label, unit) = (&result.label, result.unit);
+        let (label, unit) = (&result.label, &result.unit);
         format!("{label},{unit},{},{},{},{errors},{not_finite}", result.inputs, m.stars, joined(&numbers))
     };
     lines(LABEL_COLUMNS, evaluation.labels.iter().chain(&evaluation.derived).map(line))
@@ -68,12 +68,12 @@ pub fn metrics_csv(evaluation: &Evaluation) -> String {
 /// One line per coefficient that was predicted from the other band, standardised.
 #[must_use]
 pub fn coefficients_csv(evaluation: &Evaluation) -> String {
-    let line = |inputs: InputSet, c: &Coefficient| {
+    let line = |inputs: &InputSet, c: &Coefficient| {
         let numbers = [c.mad_std, c.mad_std_of_median, c.factor(), c.median_sigma, c.within_1_sigma];
         format!("{},{inputs},{},{},{},{}", c.name, c.stars, joined(&numbers), c.with_label_errors, c.not_finite)
     };
     let bands = evaluation.inpainting.iter();
-    lines(COEFFICIENT_COLUMNS, bands.flat_map(|band| band.coefficients.iter().map(move |c| line(band.inputs, c))))
+    lines(COEFFICIENT_COLUMNS, bands.flat_map(|band| band.coefficients.iter().map(move |c| line(&band.inputs, c))))
 }
 
 fn lines(header: &str, lines: impl Iterator<Item = String>) -> String {

@@ -4,7 +4,7 @@ use super::{derived::Derived, inpainting::LEAST_STARS, inputs::InputSet, predict
 use crate::{
     error::{Error, ErrorKind, Result},
     model::Model,
-    schema::{COLOURS, TokenId, Vocabulary, XpBand},
+    schema::{TokenId, Vocabulary},
 };
 
 /// What to evaluate.
@@ -14,7 +14,7 @@ pub struct Settings {
     pub inputs: Option<Vec<InputSet>>,
     /// Labels, each counted once; those that model and query have if `None`.
     pub labels: Option<Vec<String>>,
-    /// Stars whose spectra are inpainted at most, as every coefficient of a band is asked of them; none if 0.
+    /// Stars whose spectra are inpainted at most, as every coefficient of a block is asked of them; none if 0.
     pub inpaint_stars: usize,
     /// Seed of the random inputs.
     pub seed: u64,
@@ -27,7 +27,7 @@ pub struct Settings {
 pub struct LeftOut {
     /// The inputs.
     pub inputs: InputSet,
-    /// The labels; of a band the coefficients, none if the whole band is left out.
+    /// The labels; of a block the coefficients, none if the whole block is left out.
     pub labels: Vec<String>,
     /// Why, in words.
     pub why: String,
@@ -55,7 +55,7 @@ pub struct Plan {
     pub(super) passes: Vec<Pass>,
     pub(super) seed: u64,
     left_out: Vec<LeftOut>,
-    /// Answers that are kept: those of all labels and what is derived of them, and those of the band with the most.
+    /// Answers that are kept: those of all labels and what is derived of them, and those of the block with the most.
     kept: (usize, usize),
 }
 
@@ -70,13 +70,14 @@ impl Plan {
         let given = given(vocabulary, stars)?;
         let labels = labels(vocabulary, &given, settings.labels.as_deref())?;
         let mut plan = Self { passes: Vec::new(), seed: settings.seed, left_out: Vec::new(), kept: (0, 0) };
-        for inputs in once(settings.inputs.as_deref().unwrap_or(&InputSet::ALL)) {
+        let all = InputSet::all(vocabulary.basis());
+        for inputs in &once(settings.inputs.as_deref().unwrap_or(&all)) {
             let before = plan.passes.len();
             let first_left_out = plan.left_out.len();
             match inputs.inpaints() {
-                Some(band) => {
-                    let band = vocabulary.coefficients(band);
-                    let asked: Vec<Given> = given.iter().copied().filter(|g| band.contains(&g.token)).collect();
+                Some(block) => {
+                    let block = vocabulary.block(block);
+                    let asked: Vec<Given> = given.iter().copied().filter(|g| block.contains(&g.token)).collect();
                     plan.add(model, stars, &given, inputs, &asked, settings.inpaint_stars);
                 }
                 None => labels.iter().for_each(|label| plan.add(model, stars, &given, inputs, &[*label], usize::MAX)),
@@ -123,10 +124,10 @@ impl Plan {
     #[must_use]
     pub fn steps(&self, model: &Model) -> Vec<(InputSet, Vec<String>, usize)> {
         let name = |g: &Given| model.vocabulary().token(g.token).name.clone();
-        self.passes.iter().map(|p| (p.inputs, p.asked.iter().map(name).collect(), p.stars.len())).collect()
+        self.passes.iter().map(|p| (p.inputs.clone(), p.asked.iter().map(name).collect(), p.stars.len())).collect()
     }
 
-    fn add(&mut self, model: &Model, stars: &Stars, given: &[Given], inputs: InputSet, asked: &[Given], most: usize) {
+    fn add(&mut self, model: &Model, stars: &Stars, given: &[Given], inputs: &InputSet, asked: &[Given], most: usize) {
         let vocabulary = model.vocabulary();
         let label = match asked {
             [one] if inputs.inpaints().is_none() => Some(*one),
@@ -162,22 +163,22 @@ impl Plan {
             self.kept.1 = self.kept.1.max(chosen.len() * asked.len());
         }
         // Labels for which a star is shown the same are asked at once.
-        match self.passes.last_mut().filter(|p| p.inputs == inputs && p.shown == shown) {
+        match self.passes.last_mut().filter(|p| p.inputs == *inputs && p.shown == shown) {
             Some(pass) => {
                 pass.asked.extend(asked);
                 pass.stars.extend(chosen);
                 pass.stars.sort_unstable();
                 pass.stars.dedup();
             }
-            None => self.passes.push(Pass { inputs, shown, asked: asked.to_vec(), stars: chosen }),
+            None => self.passes.push(Pass { inputs: inputs.clone(), shown, asked: asked.to_vec(), stars: chosen }),
         }
     }
 
-    fn leave_out(&mut self, vocabulary: &Vocabulary, inputs: InputSet, label: Option<Given>, why: String) {
+    fn leave_out(&mut self, vocabulary: &Vocabulary, inputs: &InputSet, label: Option<Given>, why: String) {
         let label = label.map(|l| vocabulary.token(l.token).name.clone());
-        match self.left_out.last_mut().filter(|l| l.inputs == inputs && l.why == why) {
+        match self.left_out.last_mut().filter(|l| l.inputs == *inputs && l.why == why) {
             Some(alike) => alike.labels.extend(label),
-            None => self.left_out.push(LeftOut { inputs, labels: label.into_iter().collect(), why }),
+            None => self.left_out.push(LeftOut { inputs: inputs.clone(), labels: label.into_iter().collect(), why }),
         }
     }
 }
@@ -193,7 +194,7 @@ impl Pass {
     }
 }
 
-/// What a star must have to be shown a set: every token that is no coefficient, and a coefficient of each band. Missing
+/// What a star must have to be shown a set: every token that is no coefficient, and a coefficient of each block. Missing
 /// coefficients are padding, as of a spectrum cut at its relevant bases. Random inputs need any coefficient.
 struct Needs<'a> {
     all: Vec<&'a Given>,
@@ -201,20 +202,19 @@ struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    fn new(vocabulary: &Vocabulary, inputs: InputSet, shown: &'a [Given]) -> Self {
-        let bands = [XpBand::Bp, XpBand::Rp].map(|b| vocabulary.coefficients(b));
-        let of_band = |ids: &[TokenId]| shown.iter().filter(|g| ids.contains(&g.token)).collect::<Vec<_>>();
-        let any: Vec<_> = bands.map(of_band).into_iter().filter(|band| !band.is_empty()).collect();
-        if inputs == InputSet::Random {
+    fn new(vocabulary: &Vocabulary, inputs: &InputSet, shown: &'a [Given]) -> Self {
+        let of_block = |ids: &[TokenId]| shown.iter().filter(|g| ids.contains(&g.token)).collect::<Vec<_>>();
+        let any: Vec<_> = vocabulary.blocks().map(|(_, ids)| of_block(ids)).filter(|block| !block.is_empty()).collect();
+        if *inputs == InputSet::Random {
             return Self { all: Vec::new(), any: vec![any.concat()] };
         }
-        let all = shown.iter().filter(|g| bands.iter().all(|ids| !ids.contains(&g.token))).collect();
+        let all = shown.iter().filter(|g| vocabulary.blocks().all(|(_, ids)| !ids.contains(&g.token))).collect();
         Self { all, any }
     }
 
     fn met(&self, stars: &Stars, star: u32) -> bool {
         let known = |g: &&Given| !stars.value(star, g.place).is_nan();
-        self.all.iter().all(known) && self.any.iter().all(|band| band.iter().any(known))
+        self.all.iter().all(known) && self.any.iter().all(|block| block.iter().any(known))
     }
 }
 
@@ -226,9 +226,8 @@ fn given(vocabulary: &Vocabulary, stars: &Stars) -> Result<Vec<Given>> {
 
 fn labels(vocabulary: &Vocabulary, given: &[Given], wanted: Option<&[String]>) -> Result<Vec<Given>> {
     let Some(wanted) = wanted else {
-        let spectrum: Vec<TokenId> = vocabulary.xp_tokens().collect();
-        let label =
-            |g: &&Given| !spectrum.contains(&g.token) && !COLOURS.contains(&vocabulary.token(g.token).name.as_str());
+        let spectrum: Vec<TokenId> = vocabulary.coefficients().collect();
+        let label = |g: &&Given| !spectrum.contains(&g.token) && !vocabulary.is_colour(g.token);
         return Ok(given.iter().filter(label).copied().collect());
     };
     let find = |name: &String| {
@@ -242,8 +241,8 @@ fn labels(vocabulary: &Vocabulary, given: &[Given], wanted: Option<&[String]>) -
 }
 
 /// Each value where it comes first.
-fn once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
-    let first = |(i, value): (usize, &T)| (!values[..i].contains(value)).then_some(*value);
+fn once<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
+    let first = |(i, value): (usize, &T)| (!values[..i].contains(value)).then(|| value.clone());
     values.iter().enumerate().filter_map(first).collect()
 }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Result,
     plot::{digits, html_page, table},
+    schema::Basis,
 };
 
 const STYLE: &str = "body{max-width:75em}\
@@ -40,13 +41,13 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
     parts.push(table("text", &[], &facts));
     if !evaluation.labels.is_empty() {
         parts.push(html! { h2 { "Labels" } p { (READING) } });
-        parts.push(metrics(&evaluation.labels.iter().chain(&evaluation.derived).collect::<Vec<_>>()));
+        parts.push(metrics(&evaluation.labels.iter().chain(&evaluation.derived).collect::<Vec<_>>(), &evaluation.basis));
         for results in evaluation.labels.chunk_by(|a, b| a.label == b.label) {
             parts.push(label(results)?);
         }
     }
     for band in &evaluation.inpainting {
-        parts.push(inpainting(band)?);
+        parts.push(inpainting(band, &evaluation.basis)?);
     }
     if !evaluation.left_out.is_empty() {
         let row = |l: &LeftOut| vec![l.labels.join(", "), l.inputs.to_string(), l.why.clone()];
@@ -57,7 +58,7 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
     Ok(html_page("Evaluation", STYLE, &html! { @for part in &parts { (part) } }))
 }
 
-fn metrics(results: &[&LabelResult]) -> Markup {
+fn metrics(results: &[&LabelResult], basis: &Basis) -> Markup {
     let header = [
         "label",
         "inputs",
@@ -87,10 +88,10 @@ fn metrics(results: &[&LabelResult]) -> Markup {
         row
     };
     let rows: Vec<Vec<String>> = results.iter().map(row).collect();
-    let sets: Vec<Vec<String>> = InputSet::ALL
+    let sets: Vec<Vec<String>> = InputSet::all(basis)
         .into_iter()
         .filter(|set| results.iter().any(|r| r.inputs == *set))
-        .map(|set| vec![set.to_string(), set.description().to_owned()])
+        .map(|set| vec![set.to_string(), set.description(basis)])
         .collect();
     html! {
         (table("", &header, &rows))
@@ -110,7 +111,7 @@ fn label(results: &[LabelResult]) -> Result<Markup> {
     })
 }
 
-fn inpainting(band: &Inpainting) -> Result<Markup> {
+fn inpainting(band: &Inpainting, basis: &Basis) -> Result<Markup> {
     let factor = |n: usize| format!("{:.2}", band.factor(n));
     let rows = [vec![band.stars.to_string(), factor(10), factor(30), factor(usize::MAX)]];
     let header = ["stars", "factor of 0-9", "factor of 0-29", "factor of all"];
@@ -118,7 +119,7 @@ fn inpainting(band: &Inpainting) -> Result<Markup> {
     Ok(html! {
         h2 { (band.inputs.to_string()) }
         p {
-            "The coefficients of one band predicted from " (band.inputs.description()) ". A factor is how many times smaller \
+            "The coefficients of one band predicted from " (band.inputs.description(basis)) ". A factor is how many times smaller \
              the scatter about the prediction is than about the training median, the median over coefficients that at least \
              20 stars have."
         }

@@ -1,12 +1,12 @@
 //! The columns a model can give for a context.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Field};
 
 use crate::{
     model::Model,
-    schema::{ERROR_SUFFIX, TokenId, column_meta},
+    schema::{ERROR_SUFFIX, TokenId},
 };
 
 /// Key of the field metadata that names the model a column was made by.
@@ -19,11 +19,11 @@ pub enum Output {
     Value(TokenId),
     /// Predicted 1-sigma error of a token: Float32, physical unit.
     Error(TokenId),
-    /// All XP coefficients: `FixedSizeList<Float32>`, G-normalised.
+    /// All coefficients of a spectrum, block after block: `FixedSizeList<Float32>`, G-normalised.
     Spectrum,
-    /// The predicted 1-sigma errors of all XP coefficients: `FixedSizeList<Float32>`, G-normalised.
+    /// The predicted 1-sigma errors of all coefficients: `FixedSizeList<Float32>`, G-normalised.
     SpectrumError,
-    /// The context's own XP coefficients with the missing ones predicted: `FixedSizeList<Float32>`.
+    /// The context's own coefficients with the missing ones predicted: `FixedSizeList<Float32>`.
     Inpaint,
     /// Mean perception over the real tokens: `FixedSizeList<Float32>` of the model's width.
     Embed,
@@ -54,7 +54,7 @@ impl Output {
     pub fn data_type(self, model: &Model) -> DataType {
         match self {
             Self::Value(_) | Self::Error(_) | Self::OodScore => DataType::Float32,
-            Self::Spectrum | Self::SpectrumError | Self::Inpaint => float_list(model.vocabulary().xp_len()),
+            Self::Spectrum | Self::SpectrumError | Self::Inpaint => float_list(model.vocabulary().coefficient_count()),
             Self::Embed => float_list(model.architecture().width),
             Self::Flags => DataType::Int32,
         }
@@ -64,14 +64,14 @@ impl Output {
     #[must_use]
     pub fn field(self, name: &str, model: &Model) -> Field {
         let mut metadata = match self {
-            Self::Value(t) => column_meta(&model.vocabulary().token(t).name).to_field_metadata(),
+            Self::Value(t) => model.vocabulary().described(t).to_field_metadata(),
             Self::Error(t) => {
-                let mut m = column_meta(&model.vocabulary().token(t).name).to_field_metadata();
+                let mut m = model.vocabulary().described(t).to_field_metadata();
                 m.entry("ucd".to_owned()).and_modify(|u| *u = format!("stat.error;{u}"));
                 m.entry("description".to_owned()).and_modify(|d| *d = format!("{d}: predicted 1-sigma error"));
                 m
             }
-            _ => column_meta("").to_field_metadata(),
+            _ => HashMap::new(),
         };
         metadata.insert(MODEL_KEY.to_owned(), model.label());
         Field::new(name, self.data_type(model), self != Self::Flags).with_metadata(metadata)

@@ -59,12 +59,15 @@ impl Program {
     /// Resolves `outputs` for a context column of `context_type`.
     ///
     /// # Errors
-    /// If the column cannot be a context of this model, or an output needs an `xp` list that the context lacks.
+    /// If the column cannot be a context of this model, or an output needs a list of coefficients that the context lacks.
     pub fn new(model: Arc<Model>, context_type: &DataType, outputs: Vec<Output>) -> Result<Self> {
         let layout = Layout::new(context_type, model.vocabulary(), model.architecture().context_length)?;
-        if outputs.contains(&Output::Inpaint) && !layout.has_xp() {
-            return Err(Error::new(ErrorKind::Plan, "inpainting needs a context with an xp list")
-                .hint("use lam_spectrum(context) to predict every coefficient"));
+        if outputs.contains(&Output::Inpaint) && !layout.has_list() {
+            return Err(Error::new(
+                ErrorKind::Plan,
+                format!("inpainting needs a context with an {} list", model.vocabulary().basis().list),
+            )
+            .hint("use lam_spectrum(context) to predict every coefficient"));
         }
         let requests = Arc::new(requests(&outputs, &model));
         Ok(Self { model, layout, outputs, requests })
@@ -161,10 +164,10 @@ impl Program {
         prepared.index.iter().map(|i| i.map(|i| answers[i as usize * stride + at]).filter(|v| v.is_finite())).collect()
     }
 
-    /// A list of every XP coefficient; `pick` chooses between what is at `row * xp_len + i` and the prediction.
+    /// A list of every coefficient; `pick` chooses between what is at `row * length + i` and the prediction.
     fn spectrum(&self, prepared: &Prepared, answers: &[f32], pick: impl Fn(usize, f32) -> f32) -> ArrayRef {
         let stride = self.requests.tokens.len();
-        let at: Vec<usize> = self.model.vocabulary().xp_tokens().map(|t| self.request(t)).collect();
+        let at: Vec<usize> = self.model.vocabulary().coefficients().map(|t| self.request(t)).collect();
         list(prepared, at.len(), |row, packed, i| pick(row * at.len() + i, answers[packed * stride + at[i]]))
     }
 
@@ -216,7 +219,7 @@ fn requests(outputs: &[Output], model: &Model) -> Requests {
         match output {
             Output::Value(t) | Output::Error(t) => want(*t),
             Output::Spectrum | Output::SpectrumError | Output::Inpaint => {
-                model.vocabulary().xp_tokens().for_each(&mut want);
+                model.vocabulary().coefficients().for_each(&mut want);
             }
             Output::Embed | Output::Flags | Output::OodScore => {}
         }

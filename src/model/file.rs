@@ -1,8 +1,8 @@
 //! Model files: one safetensors file whose metadata key `lamcat` holds a JSON header with the architecture, the
-//! vocabulary with its normalisation, the provenance and the content hash. The hash covers the architecture, the
-//! vocabulary and every tensor, so a flipped bit is found at load and a plan can name the exact model it was made for.
-//! The tensors of a training domain, `domain.…`, stand beside the weights where the model has one: its tokens as u32, all
-//! else always as f32.
+//! vocabulary with its normalisation, the basis of its spectra, the provenance and the content hash. The hash covers the
+//! architecture, the vocabulary, the basis and every tensor, so a flipped bit is found at load and a plan can name the
+//! exact model it was made for. The tensors of a training domain, `domain.…`, stand beside the weights where the model has
+//! one: its tokens as u32, all else always as f32.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,11 +23,11 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     outputs::write_whole,
-    schema::Vocabulary,
+    schema::{Basis, Vocabulary},
 };
 
-/// Version of the header this crate writes and reads.
-const FORMAT_VERSION: u32 = 1;
+/// Version of the header that this crate writes; it reads those from 1 on.
+const FORMAT_VERSION: u32 = 2;
 const HEADER_KEY: &str = "lamcat";
 /// Longest file that is read.
 const FILE_BYTES: u64 = 4 << 30;
@@ -308,10 +308,10 @@ fn read_header(bytes: &[u8]) -> Result<Header> {
         .ok_or_else(|| damaged("it has no lamcat header"))?;
     let header: Header =
         serde_json::from_str(json).map_err(|e| damaged("its lamcat header cannot be read").source(e))?;
-    if header.format != FORMAT_VERSION {
+    if !(1..=FORMAT_VERSION).contains(&header.format) {
         return Err(Error::new(ErrorKind::Model, "the model file has another format version")
             .at("format", header.format)
-            .hint(format!("this lamcat reads format {FORMAT_VERSION}; use the lamcat that wrote the file")));
+            .hint(format!("this lamcat reads formats 1 to {FORMAT_VERSION}; use the lamcat that wrote the file")));
     }
     Ok(header)
 }
@@ -322,7 +322,11 @@ fn content_hash(
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<String> {
     let mut hasher = Sha256::new();
-    hasher.update(serde_json::to_vec(&(architecture, vocabulary)).map_err(cannot_write)?);
+    hasher.update(serde_json::to_vec(&(architecture, vocabulary.tokens())).map_err(cannot_write)?);
+    // A model keeps its hash when a file of format 1 is written anew.
+    if *vocabulary.basis() != Basis::unsaid() {
+        hasher.update(serde_json::to_vec(vocabulary.basis()).map_err(cannot_write)?);
+    }
     for (name, tensor) in tensors {
         hasher.update(name.as_bytes());
         for dim in tensor.dims() {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{checkpoint, config::Architecture, file::Model, file::Provenance};
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{Token, Vocabulary},
+    schema::{Basis, Token, Vocabulary},
 };
 
 /// The parts of the authors' `config.json` that define a model; the rest concerns training.
@@ -114,10 +114,10 @@ fn vocabulary(t: Tokenizer, n: &Normalisation) -> Result<Vocabulary> {
         .zip(1..)
         .map(|(name, i)| {
             let (median, scale) = if n.standardised[i] { (n.mean[i], n.std[i]) } else { (0.0, 1.0) };
-            Token { name, median, scale }
+            Token::new(name, median, scale)
         })
         .collect();
-    Vocabulary::new(tokens)
+    Vocabulary::new(tokens, Basis::unsaid())
 }
 
 fn state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>> {

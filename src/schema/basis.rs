@@ -1,26 +1,209 @@
-//! The bases of functions that Gaia's releases give spectra on. Coefficients on one mean nothing on another: a plausible number
-//! would come out.
+//! The functions that the coefficients of a model's spectra belong to, and the blocks of tokens that these are.
+//! Coefficients on one basis mean nothing on another: a plausible number would come out.
 
-use crate::error::{Error, ErrorKind};
+use std::str::FromStr;
 
-/// Coefficients of a band of Gaia DR3.
-const BAND: usize = 55;
-/// Coefficients of a BP spectrum of Gaia DR4; in DR3 both bands have 55.
-pub const OTHER_BAND: usize = 51;
-/// Those of both bands of DR4, one after the other.
-const OTHER_SPECTRUM: usize = OTHER_BAND + BAND;
-/// What spectra the models are for.
-pub const BASIS_HINT: &str = "the models and the tables of xp_* are for spectra of Gaia DR3, with 55 coefficients a band on the bases \
-                              56 (BP) and 57 (RP): use those; where 51 of a DR3 spectrum were kept, fill the list up to 55 with NULL";
+use serde::{Deserialize, Serialize};
 
-/// Checks that a list of coefficients, of a band or a whole spectrum, is not as long as those of another release are.
-///
-/// # Errors
-/// If it is; the message names the release.
-pub fn check_length(name: &str, length: usize) -> Result<(), Error> {
-    if ![OTHER_BAND, OTHER_SPECTRUM].contains(&length) {
-        return Ok(());
+use super::{gaia_bases::GAIA_BASES, vocabulary::nearest};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A basis of functions, and how spectra on it are given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basis {
+    /// Its name, e.g. `gaia-dr3-xp`; the same name always means the same functions.
+    pub name: String,
+    /// Name of the list that holds all coefficients of a star, block after block, e.g. `xp`.
+    pub list: String,
+    /// The blocks in their order in the list.
+    pub blocks: Vec<Block>,
+}
+
+/// Tokens that one instrument measures together, so that they are missing together: the coefficients of a spectrograph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// What its tokens' names begin with, before the number: `bp` of `bp0`, `bp1`, ….
+    pub name: String,
+    /// Number of its coefficients in the list.
+    pub length: usize,
+    /// The bit of `lam_flags` that says that all of them are missing; one of [`Block::FLAGS`].
+    pub missing_flag: i32,
+    /// UCD1+ of a coefficient.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ucd: String,
+    /// One sentence about a coefficient for a reader of a catalogue.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+impl Block {
+    /// The bits of `lam_flags` that say that a block is missing, for the first, the second, … block of a basis.
+    pub const FLAGS: [i32; 4] = [1 << 1, 1 << 2, 1 << 10, 1 << 11];
+
+    /// The name of its coefficient number `order`.
+    #[must_use]
+    pub fn token(&self, order: usize) -> String {
+        format!("{}{order}", self.name)
     }
-    let message = format!("{name} has {length} coefficients, as spectra of Gaia DR4 have");
-    Err(Error::new(ErrorKind::Plan, message).hint(BASIS_HINT))
+
+    /// The number of the coefficient that a token is, if its name is one of this block's.
+    #[must_use]
+    pub fn order(&self, token: &str) -> Option<usize> {
+        let digits = token.strip_prefix(&self.name)?;
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| digits.parse().ok()).flatten()
+    }
+}
+
+impl Basis {
+    /// The basis that models are for whose file does not say it: those written before files had a basis.
+    #[must_use]
+    pub fn unsaid() -> Self {
+        GAIA_BASES[0].basis()
+    }
+
+    /// The bases that this program knows by name.
+    #[must_use]
+    pub fn known() -> Vec<Self> {
+        GAIA_BASES.iter().map(super::gaia_bases::GaiaBasis::basis).collect()
+    }
+
+    /// Coefficients of all blocks: the length of a whole list.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.blocks.iter().map(|block| block.length).sum()
+    }
+
+    /// Its blocks with their lengths, in words: `55 bp and 55 rp`.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let blocks: Vec<String> = self.blocks.iter().map(|block| format!("{} {}", block.length, block.name)).collect();
+        blocks.join(" and ")
+    }
+
+    /// The block that a token is a coefficient of, by its name.
+    #[must_use]
+    pub fn block_of(&self, token: &str) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.order(token).is_some())
+    }
+
+    /// Checks that a list of `length` coefficients, or those of one block, are not on another known basis.
+    ///
+    /// # Errors
+    /// If it is as long as a list or a block of another known basis and of this one none is; the message names both.
+    pub fn check_length(&self, length: usize) -> Result<()> {
+        let has = |basis: &Self| basis.length() == length || basis.blocks.iter().any(|block| block.length == length);
+        let other = |basis: &Self| basis.list == self.list && has(basis);
+        match Self::known().into_iter().find(other).filter(|_| !has(self)) {
+            Some(other) => Err(self.mismatch(&other.name).at("coefficients", length)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that coefficients whose basis is called `name` are on this basis.
+    ///
+    /// # Errors
+    /// If they are not; the message names both.
+    pub fn check_name(&self, name: &str) -> Result<()> {
+        if name == self.name { Ok(()) } else { Err(self.mismatch(name)) }
+    }
+
+    fn mismatch(&self, other: &str) -> Error {
+        let shape = self.shape();
+        Error::new(
+            ErrorKind::Plan,
+            format!("the {} list is on the basis {other}, and the model reads spectra on {}", self.list, self.name),
+        )
+        .hint(format!(
+            "coefficients on one basis mean nothing on another, and are not cut or filled up: give spectra on {} \
+             ({shape} coefficients), or a model for {other}",
+            self.name
+        ))
+    }
+
+    /// Checks what a file says of a basis.
+    ///
+    /// # Errors
+    /// If it has no block, a block is empty or has a name or a flag that another one has.
+    pub fn validate(&self) -> Result<()> {
+        let bad =
+            |what: String| Err(Error::new(ErrorKind::Model, format!("the basis {} is unusable: {what}", self.name)));
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if self.name.is_empty() || !is_name(&self.list) || self.blocks.is_empty() {
+            return bad("it needs a name, a list and a block".to_owned());
+        }
+        for (i, block) in self.blocks.iter().enumerate() {
+            let before = &self.blocks[..i];
+            if !is_name(&block.name) || block.name.ends_with(|c: char| c.is_ascii_digit()) {
+                return bad(format!("a block cannot be called '{}'", block.name));
+            }
+            if before.iter().any(|b| b.name == block.name || b.missing_flag == block.missing_flag) {
+                return bad(format!("the name or the flag of its block {} occurs twice", block.name));
+            }
+            if !(1..=4096).contains(&block.length) || !Block::FLAGS.contains(&block.missing_flag) {
+                return bad(format!("the length or the flag of its block {} is out of range", block.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Basis {
+    type Err = Error;
+
+    /// The known basis of a name.
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Self::known();
+        let names: Vec<&str> = known.iter().map(|basis| basis.name.as_str()).collect();
+        known.iter().find(|basis| basis.name == name).cloned().ok_or_else(|| {
+            let near = nearest(name, &names).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+            Error::new(ErrorKind::Config, format!("there is no basis '{name}'"))
+                .hint(format!("{near}bases: {}", names.join(", ")))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_of_the_block_whose_name_and_number_it_has() {
+        let basis = Basis::unsaid();
+        assert_eq!(basis.block_of("rp54").unwrap().name, "rp");
+        assert!(["bprp", "bp", "teff", "bp1x"].iter().all(|name| basis.block_of(name).is_none()));
+        assert_eq!(basis.blocks[0].order("bp12"), Some(12));
+    }
+
+    #[test]
+    fn lists_of_another_basis_are_told_by_their_length_and_name() {
+        let [dr3, dr4] = Basis::known().try_into().unwrap();
+        assert_eq!([dr3.length(), dr4.length()], [110, 106]);
+        for (model, other) in [(&dr3, &dr4), (&dr4, &dr3)] {
+            let by_length = model.check_length(other.length()).unwrap_err().to_string();
+            let by_name = model.check_name(&other.name).unwrap_err().to_string();
+            for text in [by_length, by_name] {
+                assert!(text.contains(&model.name) && text.contains(&other.name), "{text}");
+            }
+            assert!(model.check_length(model.length()).is_ok() && model.check_length(7).is_ok());
+        }
+    }
+
+    #[test]
+    fn bases_of_files_are_checked() {
+        let good = Basis::unsaid();
+        good.validate().unwrap();
+        assert!(Basis { blocks: vec![], ..good.clone() }.validate().is_err());
+        let with = |change: fn(&mut Block)| {
+            let mut basis = good.clone();
+            change(&mut basis.blocks[1]);
+            basis.validate()
+        };
+        assert!(with(|b| b.name = "bp".to_owned()).is_err());
+        assert!(with(|b| b.name = "w1".to_owned()).is_err());
+        assert!(with(|b| b.length = 0).is_err());
+        assert!(with(|b| b.missing_flag = 1).is_err());
+    }
 }

@@ -2,6 +2,10 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::basis::Basis;
+
 /// Suffix of the column that holds a predicted 1-sigma error.
 pub const ERROR_SUFFIX: &str = "_error";
 
@@ -20,15 +24,49 @@ impl ColumnMeta {
     /// As Arrow field metadata: keys `unit`, `ucd`, `description`.
     #[must_use]
     pub fn to_field_metadata(&self) -> HashMap<String, String> {
-        [("unit", self.unit), ("ucd", self.ucd), ("description", self.description)]
-            .into_iter()
-            .filter(|(_, v)| !v.is_empty())
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .collect()
+        field_metadata([self.unit, self.ucd, self.description])
     }
 }
 
-/// What is known of a token; XP coefficients share one entry.
+/// Unit, UCD and description of a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Described {
+    /// VOUnit; empty when dimensionless.
+    #[serde(default)]
+    pub unit: String,
+    /// UCD1+; empty if none is known.
+    #[serde(default)]
+    pub ucd: String,
+    /// One sentence for a reader of a catalogue; empty if there is none.
+    #[serde(default)]
+    pub description: String,
+}
+
+impl Described {
+    /// What is known of a token by its name: a coefficient on `basis`, or a quantity that [`column_meta`] knows.
+    #[must_use]
+    pub fn of(token: &str, basis: &Basis) -> Self {
+        if let Some(block) = basis.block_of(token) {
+            return Self { unit: String::new(), ucd: block.ucd.clone(), description: block.description.clone() };
+        }
+        let ColumnMeta { unit, ucd, description } = column_meta(token);
+        Self { unit: unit.to_owned(), ucd: ucd.to_owned(), description: description.to_owned() }
+    }
+
+    /// As Arrow field metadata: keys `unit`, `ucd`, `description`.
+    #[must_use]
+    pub fn to_field_metadata(&self) -> HashMap<String, String> {
+        field_metadata([&self.unit, &self.ucd, &self.description])
+    }
+}
+
+fn field_metadata(texts: [&str; 3]) -> HashMap<String, String> {
+    let pairs = ["unit", "ucd", "description"].into_iter().zip(texts);
+    pairs.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+}
+
+/// What is known of the quantities of Leung & Bovy (2023) that are no coefficients; empty of all others.
 #[must_use]
 pub fn column_meta(token: &str) -> ColumnMeta {
     let (unit, ucd, description) = match token {
@@ -40,27 +78,7 @@ pub fn column_meta(token: &str) -> ColumnMeta {
         "bprp" => ("mag", "phot.color;em.opt.B;em.opt.R", "Gaia BP - RP colour"),
         "jh" => ("mag", "phot.color;em.IR.J;em.IR.H", "2MASS J - H colour"),
         "jk" => ("mag", "phot.color;em.IR.J;em.IR.K", "2MASS J - Ks colour"),
-        t if is_coefficient(t, "bp") => ("", "stat.fit.param;em.opt.B", "G-normalised BP spectrum coefficient"),
-        t if is_coefficient(t, "rp") => ("", "stat.fit.param;em.opt.R", "G-normalised RP spectrum coefficient"),
         _ => ("", "", ""),
     };
     ColumnMeta { unit, ucd, description }
-}
-
-fn is_coefficient(token: &str, band: &str) -> bool {
-    token.strip_prefix(band).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::Vocabulary;
-
-    #[test]
-    fn every_token_of_the_paper_is_described() {
-        for t in Vocabulary::leung_bovy_2023().tokens() {
-            assert!(!column_meta(&t.name).description.is_empty(), "{}", t.name);
-        }
-        assert!(column_meta("bprpx").description.is_empty());
-    }
 }

@@ -3,6 +3,7 @@
 
 mod basis;
 mod column;
+mod gaia_bases;
 mod gaia_columns;
 pub mod healpix;
 pub mod limits;
@@ -12,12 +13,13 @@ pub mod photometry;
 mod ucd;
 mod vocabulary;
 
-pub use basis::{BASIS_HINT, OTHER_BAND, check_length};
-pub use column::{ColumnMeta, ERROR_SUFFIX, column_meta};
+pub use basis::{Basis, Block};
+pub use column::{ColumnMeta, Described, ERROR_SUFFIX, column_meta};
+pub use gaia_bases::{BASIS_HINT, OTHER_BAND, check_length};
 pub use gaia_columns::{GaiaColumn, gaia_column};
 pub use luminosity::{absmag, fakemag, fakemag_error};
 pub use parallax::parallax_zero_point;
 pub use photometry::g_flux;
 pub use ucd::check_ucd;
 pub(crate) use vocabulary::nearest;
-pub use vocabulary::{COLOURS, PADDING, Token, TokenId, Vocabulary, XpBand};
+pub use vocabulary::{PADDING, Token, TokenId, Vocabulary};

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    basis::{Basis, Block},
+    column::Described,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Index of a token in the vocabulary; [`PADDING`] stands for "nothing here".
@@ -9,9 +13,6 @@ pub type TokenId = u32;
 
 /// The id that marks an empty slot of the context.
 pub const PADDING: TokenId = 0;
-
-/// Tokens of the colours, which are measured of a star besides its spectrum: J - H, J - Ks and BP - RP.
-pub const COLOURS: [&str; 3] = ["jh", "jk", "bprp"];
 
 /// One quantity the model knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,41 +23,37 @@ pub struct Token {
     pub median: f64,
     /// Robust standard deviation (MAD-based) over the training set, in the token's physical unit.
     pub scale: f64,
+    /// What a catalogue says of it, of a quantity that [`Described::of`] does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Described>,
 }
 
-/// Which of the two XP spectrographs a coefficient belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum XpBand {
-    /// The blue photometer.
-    Bp,
-    /// The red photometer.
-    Rp,
-}
-
-impl XpBand {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Bp => "bp",
-            Self::Rp => "rp",
-        }
+impl Token {
+    /// A quantity whose unit, UCD and description are those of [`Described::of`].
+    #[must_use]
+    pub fn new(name: impl Into<String>, median: f64, scale: f64) -> Self {
+        Self { name: name.into(), median, scale, described: None }
     }
 }
 
 /// The ordered tokens of a model; ids start at 1, id 0 is padding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Token>", into = "Vec<Token>")]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Vocabulary {
     tokens: Vec<Token>,
-    bp: Vec<TokenId>,
-    rp: Vec<TokenId>,
+    basis: Basis,
+    /// The coefficients of each block of the basis.
+    blocks: Vec<Vec<TokenId>>,
 }
 
 impl Vocabulary {
-    /// Builds a vocabulary; the ids are the positions plus one.
+    /// Builds a vocabulary; the ids are the positions plus one. Of each block of `basis` it holds the lowest coefficients
+    /// that are among the tokens, which may be all or none.
     ///
     /// # Errors
-    /// If it is empty, a name occurs twice, or a median or scale is not finite or not positive.
-    pub fn new(tokens: Vec<Token>) -> Result<Self> {
+    /// If it is empty, a name occurs twice, a median or scale is not finite or not positive, or the basis is unusable.
+    pub fn new(tokens: Vec<Token>, basis: Basis) -> Result<Self> {
+        basis.validate()?;
         if tokens.is_empty() {
             return Err(Error::new(ErrorKind::Model, "the vocabulary is empty"));
         }
@@ -71,10 +68,10 @@ impl Vocabulary {
                 return Err(Error::new(ErrorKind::Model, "a token occurs twice in the vocabulary").at("token", &t.name));
             }
         }
-        let series = |band: XpBand| -> Vec<TokenId> {
-            (0..).map_while(|i| position(&tokens, &format!("{}{i}", band.prefix()))).collect()
-        };
-        Ok(Self { bp: series(XpBand::Bp), rp: series(XpBand::Rp), tokens })
+        let coefficients =
+            |block: &Block| (0..block.length).map_while(|i| position(&tokens, &block.token(i))).collect();
+        let blocks = basis.blocks.iter().map(coefficients).collect();
+        Ok(Self { tokens, basis, blocks })
     }
 
     /// The vocabulary and normalisation of Leung & Bovy (2023): 118 tokens.
@@ -90,7 +87,28 @@ impl Vocabulary {
             .map(parse_row)
             .collect::<Option<Vec<_>>>()
             .expect("every row of the embedded table has three fields");
-        Self::new(tokens).expect("the embedded table is a valid vocabulary")
+        Self::new(tokens, Basis::unsaid()).expect("the embedded table is a valid vocabulary")
+    }
+
+    /// The tokens that a model for spectra on `basis` may have: these without the coefficients that the basis lacks.
+    ///
+    /// # Errors
+    /// If the basis is unusable or no token is left.
+    pub fn on(&self, basis: Basis) -> Result<Self> {
+        let is_left = |name: &str| match (self.basis.block_of(name), basis.block_of(name)) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(block)) => block.order(name).is_some_and(|order| order < block.length),
+        };
+        Self::new(self.tokens.iter().filter(|t| is_left(&t.name)).cloned().collect(), basis)
+    }
+
+    /// The same tokens and more after them, which keeps the ids of these.
+    ///
+    /// # Errors
+    /// If a name occurs twice, or a median or scale is unusable.
+    pub fn with(&self, more: impl IntoIterator<Item = Token>) -> Result<Self> {
+        Self::new(self.tokens.iter().cloned().chain(more).collect(), self.basis.clone())
     }
 
     /// Number of tokens, padding not counted.
@@ -135,24 +153,45 @@ impl Vocabulary {
         &self.tokens[id as usize - 1]
     }
 
-    /// The ids of a band's coefficients in order: `bp0, bp1, …`.
+    /// What its spectra are given on.
     #[must_use]
-    pub fn coefficients(&self, band: XpBand) -> &[TokenId] {
-        match band {
-            XpBand::Bp => &self.bp,
-            XpBand::Rp => &self.rp,
-        }
+    pub fn basis(&self) -> &Basis {
+        &self.basis
     }
 
-    /// Length of an `xp` list for this vocabulary: all BP then all RP coefficients.
-    #[must_use]
-    pub fn xp_len(&self) -> usize {
-        self.bp.len() + self.rp.len()
+    /// The blocks of its basis, each with the ids of the coefficients that it holds, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = (&Block, &[TokenId])> {
+        self.basis.blocks.iter().zip(self.blocks.iter().map(Vec::as_slice))
     }
 
-    /// All XP tokens in the order of an `xp` list.
-    pub fn xp_tokens(&self) -> impl Iterator<Item = TokenId> + '_ {
-        self.bp.iter().chain(&self.rp).copied()
+    /// The ids of the coefficients of the block called `name`, in order; none if there is no such block.
+    #[must_use]
+    pub fn block(&self, name: &str) -> &[TokenId] {
+        self.blocks().find(|(block, _)| block.name == name).map_or(&[], |(_, ids)| ids)
+    }
+
+    /// Length of a list of a star's coefficients for this vocabulary: those of all blocks, one after the other.
+    #[must_use]
+    pub fn coefficient_count(&self) -> usize {
+        self.blocks.iter().map(Vec::len).sum()
+    }
+
+    /// The coefficients of all blocks in the order of such a list.
+    pub fn coefficients(&self) -> impl Iterator<Item = TokenId> + '_ {
+        self.blocks.iter().flatten().copied()
+    }
+
+    /// Whether a token is a colour, which is measured of a star besides its spectrum: its UCD says so.
+    #[must_use]
+    pub fn is_colour(&self, id: TokenId) -> bool {
+        self.described(id).ucd.starts_with("phot.color")
+    }
+
+    /// Unit, UCD and description of a token.
+    #[must_use]
+    pub fn described(&self, id: TokenId) -> Described {
+        let token = self.token(id);
+        token.described.clone().unwrap_or_else(|| Described::of(&token.name, &self.basis))
     }
 
     /// Physical value -> standardised value.
@@ -170,21 +209,17 @@ impl Vocabulary {
     }
 
     fn suggest(&self, name: &str) -> String {
-        let others: Vec<&str> = self
-            .tokens
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| !self.bp.contains(&(*i as u32 + 1)) && !self.rp.contains(&(*i as u32 + 1)))
-            .map(|(_, t)| t.name.as_str())
-            .collect();
+        let is_coefficient = |i: usize| self.blocks.iter().flatten().any(|id| *id as usize == i + 1);
+        let others: Vec<&str> =
+            self.tokens.iter().enumerate().filter(|(i, _)| !is_coefficient(*i)).map(|(_, t)| t.name.as_str()).collect();
         let mut text = String::new();
         if let Some(near) = nearest(name, &others) {
             text = format!("did you mean '{near}'? ");
         }
         let mut allowed = Vec::new();
-        for (band, ids) in [(XpBand::Bp, &self.bp), (XpBand::Rp, &self.rp)] {
+        for (block, ids) in self.blocks() {
             if let Some(last) = ids.len().checked_sub(1) {
-                allowed.push(format!("{0}0..{0}{last}", band.prefix()));
+                allowed.push(format!("{}..{}", block.token(0), block.token(last)));
             }
         }
         allowed.extend(others.iter().map(|s| (*s).to_owned()));
@@ -192,17 +227,28 @@ impl Vocabulary {
     }
 }
 
-impl TryFrom<Vec<Token>> for Vocabulary {
+/// What a file holds of a vocabulary. Those written before files had a basis are lists of tokens.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Tokens(Vec<Token>),
+    OnBasis { tokens: Vec<Token>, basis: Basis },
+}
+
+impl TryFrom<Stored> for Vocabulary {
     type Error = Error;
 
-    fn try_from(tokens: Vec<Token>) -> Result<Self> {
-        Self::new(tokens)
+    fn try_from(stored: Stored) -> Result<Self> {
+        match stored {
+            Stored::Tokens(tokens) => Self::new(tokens, Basis::unsaid()),
+            Stored::OnBasis { tokens, basis } => Self::new(tokens, basis),
+        }
     }
 }
 
-impl From<Vocabulary> for Vec<Token> {
+impl From<Vocabulary> for Stored {
     fn from(v: Vocabulary) -> Self {
-        v.tokens
+        Self::OnBasis { tokens: v.tokens, basis: v.basis }
     }
 }
 
@@ -212,11 +258,7 @@ fn position(tokens: &[Token], name: &str) -> Option<TokenId> {
 
 fn parse_row(line: &str) -> Option<Token> {
     let mut fields = line.split(',');
-    Some(Token {
-        name: fields.next()?.to_owned(),
-        median: fields.next()?.parse().ok()?,
-        scale: fields.next()?.parse().ok()?,
-    })
+    Some(Token::new(fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// The candidate closest to `name`, when it is close enough to be a slip.
@@ -238,13 +280,27 @@ mod tests {
     fn the_paper_vocabulary_has_118_tokens_in_the_paper_order() {
         let v = Vocabulary::leung_bovy_2023();
         assert_eq!(v.len(), 118);
-        assert_eq!(v.xp_len(), 110);
+        assert_eq!(v.coefficient_count(), 110);
         assert_eq!(v.id("bp0"), Some(1));
         assert_eq!(v.id("rp0"), Some(56));
         assert_eq!(v.id("g_fakemag"), Some(118));
         let teff = v.require("teff").unwrap();
         assert!((v.destandardise(teff, 0.0) - v.token(teff).median as f32).abs() < 1e-3);
         assert!((v.standardise(teff, v.token(teff).median + v.token(teff).scale) - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn colours_are_told_from_labels_and_coefficients_by_their_ucd() {
+        let v = Vocabulary::leung_bovy_2023();
+        let colours: Vec<&str> = (1..=118).filter(|id| v.is_colour(*id)).map(|id| v.token(id).name.as_str()).collect();
+        assert_eq!(colours, ["bprp", "jh", "jk"]);
+    }
+
+    #[test]
+    fn every_token_of_the_paper_is_described() {
+        let v = Vocabulary::leung_bovy_2023();
+        assert!((1..=118).all(|id| !v.described(id).description.is_empty()));
+        assert_eq!(v.described(1).ucd, "stat.fit.param;em.opt.B");
     }
 
     #[test]
@@ -257,9 +313,15 @@ mod tests {
 
     #[test]
     fn duplicates_and_zero_scales_are_refused() {
-        let token = |name: &str, scale| Token { name: name.into(), median: 0.0, scale };
-        assert!(Vocabulary::new(vec![token("a", 1.0), token("a", 1.0)]).is_err());
-        assert!(Vocabulary::new(vec![token("a", 0.0)]).is_err());
-        assert!(Vocabulary::new(vec![]).is_err());
+        let new = |tokens: &[(&str, f64)]| {
+            Vocabulary::new(
+                tokens.iter().map(|(name, scale)| Token::new(*name, 0.0, *scale)).collect(),
+                Basis::unsaid(),
+            )
+        };
+        assert!(new(&[("a", 1.0)]).is_ok());
+        assert!(new(&[("a", 1.0), ("a", 1.0)]).is_err());
+        assert!(new(&[("a", 0.0)]).is_err());
+        assert!(new(&[]).is_err());
     }
 }

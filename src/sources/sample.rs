@@ -17,7 +17,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{Vocabulary, XpBand, g_flux},
+    schema::{TokenId, Vocabulary, g_flux},
 };
 
 /// Coefficients per band of the archive's files.
@@ -52,8 +52,8 @@ fn star(rng: &mut ChaCha8Rng, vocabulary: &Vocabulary, i: usize) -> Star {
     let mag = rng.random_range(8.0..17.0);
     let ra = rng.random_range(0.0..360.0f64);
     let dec = rng.random_range(-1.0..1.0f64).asin().to_degrees();
-    let bp = spectrum(rng, vocabulary, XpBand::Bp, latent, mag);
-    let rp = spectrum(rng, vocabulary, XpBand::Rp, latent, mag);
+    let bp = spectrum(rng, vocabulary, vocabulary.block("bp"), latent, mag);
+    let rp = spectrum(rng, vocabulary, vocabulary.block("rp"), latent, mag);
     let noise: f64 = StandardNormal.sample(rng);
     Star {
         source_id: ((i as i64 + 1) << 35) | i64::from(rng.random::<u16>()),
@@ -67,10 +67,9 @@ fn star(rng: &mut ChaCha8Rng, vocabulary: &Vocabulary, i: usize) -> Star {
     }
 }
 
-fn spectrum(rng: &mut ChaCha8Rng, vocabulary: &Vocabulary, band: XpBand, latent: f64, mag: f64) -> Vec<f32> {
+fn spectrum(rng: &mut ChaCha8Rng, vocabulary: &Vocabulary, block: &[TokenId], latent: f64, mag: f64) -> Vec<f32> {
     let flux = g_flux(mag);
-    vocabulary
-        .coefficients(band)
+    block
         .iter()
         .zip(0..)
         .map(|(id, order)| {

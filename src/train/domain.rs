@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     model::{Domain, soften},
-    schema::{TokenId, Vocabulary, XpBand},
+    schema::{TokenId, Vocabulary},
 };
 
 /// Distributions of the mixture, and latent factors of each: enough for the curved sequence of the stars at all noises.
@@ -30,7 +30,7 @@ const GAIN: f64 = 1e-3;
 const FITTED_STARS: usize = 20_000;
 /// A coefficient that fewer of the fitted spectra have is left out.
 const STARS_OF_A_COEFFICIENT: usize = 50;
-/// Lowest coefficients of each band by which the stars are first put into clusters.
+/// Lowest coefficients of each block by which the stars are first put into clusters.
 const ANCHORS: usize = 4;
 /// Parts of the cross-validation. Of two, each fit would have half of the stars, and scores well above the domain's own.
 const FOLDS: u64 = 4;
@@ -138,7 +138,7 @@ struct Column {
     token: TokenId,
     /// Its place in the rows of the set.
     place: usize,
-    /// Its order in its band.
+    /// Its order in its block.
     order: usize,
 }
 
@@ -176,8 +176,9 @@ impl<'a> Spectra<'a> {
     /// The coefficients that a bare spectrum fills a context with, and the spectra that have any of them.
     fn new(set: &'a TrainingSet, vocabulary: &Vocabulary, context_length: usize) -> Self {
         let mut columns = Vec::new();
-        for band in [XpBand::Bp, XpBand::Rp] {
-            for (order, &token) in vocabulary.coefficients(band).iter().take(context_length / 2).enumerate() {
+        let share = context_length / vocabulary.blocks().count();
+        for (_, ids) in vocabulary.blocks() {
+            for (order, &token) in ids.iter().take(share).enumerate() {
                 if let Some(id) = set.vocabulary().id(&vocabulary.token(token).name) {
                     columns.push(Column { token, place: id as usize - 1, order });
                 }
@@ -249,7 +250,7 @@ mod tests {
     use rand_distr::StandardNormal;
 
     use super::*;
-    use crate::train::Columns;
+    use crate::train::{Columns, Normalisation};
 
     const DIMENSIONS: usize = 20;
 
@@ -263,7 +264,8 @@ mod tests {
         let band = |b: &str| (0..DIMENSIONS / 2).map(move |i| format!("{b}{i}")).collect::<Vec<_>>();
         let tokens = [band("bp"), band("rp")].concat();
         let errors = vec![None; DIMENSIONS];
-        TrainingSet::new(Columns { tokens, values, errors }, None).unwrap()
+        TrainingSet::new(Columns { tokens, values, errors }, &Vocabulary::leung_bovy_2023(), Normalisation::Measured)
+            .unwrap()
     }
 
     fn fit_of(set: &TrainingSet, outside: f64) -> DomainFit {

@@ -6,24 +6,43 @@ use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::settings::{Blank, Hiding, Requests, Settings};
-use crate::schema::{COLOURS, Vocabulary, XpBand};
+use crate::schema::Vocabulary;
 
 /// Tokens that are never asked for: the published model has them as inputs only.
 const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];
 /// Slots that the random blanks always leave: up to 59 of 64 are blanked.
 const LEAST_SLOTS: usize = 5;
 
-/// Tokens that are measured together, and so are missing together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Group {
-    Bp,
-    Rp,
-    Colours,
-    Labels,
+/// Tokens that are measured together, and so are missing together: each block of coefficients, the colours, the labels.
+#[derive(Debug, Clone)]
+struct Groups {
+    /// The group of each token.
+    of: Vec<usize>,
+    /// Number of blocks. Those before the colours are groups of coefficients.
+    blocks: usize,
 }
 
-impl Group {
-    const COUNT: usize = 4;
+impl Groups {
+    fn new(vocabulary: &Vocabulary) -> Self {
+        let blocks = vocabulary.blocks().count();
+        let ids = 1..=vocabulary.len() as u32;
+        let mut of: Vec<usize> = ids.map(|id| blocks + usize::from(!vocabulary.is_colour(id))).collect();
+        for (group, (_, ids)) in vocabulary.blocks().enumerate() {
+            for id in ids {
+                of[*id as usize - 1] = group;
+            }
+        }
+        Self { of, blocks }
+    }
+
+    /// Number of groups.
+    fn count(&self) -> usize {
+        self.blocks + 2
+    }
+
+    fn is_coefficient(&self, token: usize) -> bool {
+        self.of[token] < self.blocks
+    }
 }
 
 /// What a step sees of a star: places of tokens in its row.
@@ -37,7 +56,7 @@ pub(super) struct Draw {
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     requestable: Vec<bool>,
-    groups: Vec<Group>,
+    groups: Groups,
     context_length: usize,
     blank: Blank,
     hiding: Hiding,
@@ -46,13 +65,9 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) fn new(vocabulary: &Vocabulary, settings: &Settings) -> Self {
-        let names = || vocabulary.tokens().iter().map(|t| t.name.as_str());
-        let requestable = names().map(|name| !INPUT_ONLY.contains(&name)).collect();
-        let mut groups: Vec<Group> =
-            names().map(|name| if COLOURS.contains(&name) { Group::Colours } else { Group::Labels }).collect();
-        for (band, group) in [(XpBand::Bp, Group::Bp), (XpBand::Rp, Group::Rp)] {
-            vocabulary.coefficients(band).iter().for_each(|id| groups[*id as usize - 1] = group);
-        }
+        let names = vocabulary.tokens().iter().map(|t| t.name.as_str());
+        let requestable = names.map(|name| !INPUT_ONLY.contains(&name)).collect();
+        let groups = Groups::new(vocabulary);
         let Settings { blank, hiding, requests, .. } = *settings;
         Self { requestable, groups, context_length: settings.architecture.context_length, blank, hiding, requests }
     }
@@ -83,8 +98,8 @@ impl Look {
         if self.hiding.groups <= 0.0 {
             return valid;
         }
-        let hidden: [bool; Group::COUNT] = std::array::from_fn(|_| rng.random::<f32>() < self.hiding.groups);
-        let shown: Vec<usize> = valid.iter().copied().filter(|t| !hidden[self.groups[*t] as usize]).collect();
+        let hidden: Vec<bool> = (0..self.groups.count()).map(|_| rng.random::<f32>() < self.hiding.groups).collect();
+        let shown: Vec<usize> = valid.iter().copied().filter(|t| !hidden[self.groups.of[*t]]).collect();
         if shown.is_empty() { valid } else { shown }
     }
 
@@ -97,7 +112,7 @@ impl Look {
             None => askable.partial_shuffle(rng, most).0.to_vec(),
             Some(share) => {
                 askable.shuffle(rng);
-                let coefficient = |t: &usize| matches!(self.groups[*t], Group::Bp | Group::Rp);
+                let coefficient = |t: &usize| self.groups.is_coefficient(*t);
                 let (coefficients, mut others): (Vec<_>, Vec<_>) = askable.iter().copied().partition(coefficient);
                 let wanted = (0..count).filter(|_| rng.random::<f32>() < share).count();
                 let leftover = others.split_off(wanted.min(others.len()));

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use super::set::Columns;
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{TokenId, Vocabulary},
+    schema::{Basis, TokenId, Vocabulary},
 };
 
 /// Name of the column with the coefficients.
@@ -61,6 +61,7 @@ struct Reader {
     contents: Vec<Content>,
     /// Place in the set of each element of an `xp` list.
     xp: Vec<usize>,
+    basis: Basis,
     rows: usize,
 }
 
@@ -68,7 +69,7 @@ impl Reader {
     fn new(schema: &Schema, known: &Vocabulary) -> Result<Self> {
         let present = tokens(schema, known)?;
         let place = |id: TokenId| present.iter().position(|t| *t == id);
-        let xp: Vec<usize> = known.xp_tokens().filter_map(place).collect();
+        let xp: Vec<usize> = known.coefficients().filter_map(place).collect();
         let mut errors = vec![None; present.len()];
         let mut contents = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
@@ -89,7 +90,13 @@ impl Reader {
             }
         }
         let tokens = present.iter().map(|id| known.token(*id).name.clone()).collect();
-        Ok(Self { columns: Columns { tokens, values: Vec::new(), errors }, contents, xp, rows: 0 })
+        Ok(Self {
+            columns: Columns { tokens, values: Vec::new(), errors },
+            contents,
+            xp,
+            basis: known.basis().clone(),
+            rows: 0,
+        })
     }
 
     fn bytes(&self) -> usize {
@@ -138,6 +145,7 @@ impl Reader {
             let first = lists.value_offsets()[row] as usize;
             let length = lists.value_length(row) as usize;
             if length != self.xp.len() {
+                self.basis.check_length(length)?;
                 return Err(Error::new(ErrorKind::Input, format!("a list of {length} has the wrong length"))
                     .at("row", start + row + 1)
                     .hint(format!("an xp list holds {} coefficients; see xp(bp, rp, g)", self.xp.len())));
@@ -173,7 +181,7 @@ fn tokens(schema: &Schema, known: &Vocabulary) -> Result<Vec<TokenId>> {
     let mut present = Vec::new();
     for field in schema.fields() {
         match base_name(field.name()) {
-            (XP, false) => present.extend(known.xp_tokens()),
+            (XP, false) => present.extend(known.coefficients()),
             (XP, true) => {}
             (base, error) => {
                 let id = known.require(base).map_err(|e| e.at("column", field.name()))?;

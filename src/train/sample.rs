@@ -171,7 +171,10 @@ pub(super) fn dropout_key(seed: u64, step: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Blank, Budget, Columns, Hiding, Requests, Schedule, Size};
+    use crate::{
+        schema::Vocabulary,
+        train::{Blank, Budget, Columns, Hiding, Normalisation, Requests, Schedule, Size},
+    };
 
     const STARS: usize = 600;
     const CONTEXT: usize = 8;
@@ -185,7 +188,8 @@ mod tests {
         };
         let values = (0..STARS * 20).map(value).collect();
         let errors = std::iter::once(None).chain((1..20).map(|_| Some(vec![0.5; STARS]))).collect();
-        TrainingSet::new(Columns { tokens, values, errors }, None).unwrap()
+        TrainingSet::new(Columns { tokens, values, errors }, &Vocabulary::leung_bovy_2023(), Normalisation::Measured)
+            .unwrap()
     }
 
     fn sampler(set: &TrainingSet, blank: Blank, requests: Requests) -> Sampler {
@@ -273,7 +277,12 @@ mod tests {
         let mut tokens: Vec<String> = (0..16).map(|i| format!("bp{i}")).collect();
         tokens.extend(["bprp", "teff", "logg", "m_h"].map(str::to_owned));
         let values = (0..STARS * 20).map(|i| (i as f32 * 0.37).sin() + (i % 20) as f32).collect();
-        let set = TrainingSet::new(Columns { tokens, values, errors: vec![None; 20] }, None).unwrap();
+        let set = TrainingSet::new(
+            Columns { tokens, values, errors: vec![None; 20] },
+            &Vocabulary::leung_bovy_2023(),
+            Normalisation::Measured,
+        )
+        .unwrap();
         let share = |labels: f32| {
             let sampler = sampler(&set, Blank::Share, Requests { count: 4, labels: Some(labels) });
             let asked = sampler.draw(&set, &sampler.order(0), 0, 0).requests;
@@ -320,7 +329,12 @@ mod tests {
     fn a_star_of_few_tokens_keeps_one_to_answer_from() {
         let tokens = ["teff", "logg", "m_h"].map(str::to_owned).to_vec();
         let values = (0..3 * STARS).map(|i| (i as f32 * 0.37).sin()).collect();
-        let set = TrainingSet::new(Columns { tokens, values, errors: vec![None; 3] }, None).unwrap();
+        let set = TrainingSet::new(
+            Columns { tokens, values, errors: vec![None; 3] },
+            &Vocabulary::leung_bovy_2023(),
+            Normalisation::Measured,
+        )
+        .unwrap();
         let requests = Requests { count: 4, labels: Some(0.5) };
         let sampler = hiding(&set, Blank::Share, requests, Hiding { asked: true, groups: 0.0, whole: 1.0 });
         let batch = sampler.draw(&set, &sampler.order(0), 0, 0);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{Token, Vocabulary},
+    schema::{Basis, Token, Vocabulary},
 };
 
 /// The columns of a query in physical units, one per token.
@@ -54,6 +54,15 @@ impl Columns {
     }
 }
 
+/// Which medians and scales values are standardised with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalisation {
+    /// Those of the values themselves.
+    Measured,
+    /// Those of the vocabulary that the tokens are of.
+    Known,
+}
+
 /// Stars with standardised values. Their order depends on their content alone, not on the order of the query's rows.
 #[derive(Debug)]
 pub struct TrainingSet {
@@ -67,13 +76,13 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// Standardises columns, with the medians and robust standard deviations of the columns themselves or with those of
-    /// `normalisation`.
+    /// Standardises columns whose tokens are of the vocabulary `known`: with the medians and robust standard deviations of
+    /// the columns themselves or with those of `known`.
     ///
     /// # Errors
-    /// If there is no row, or a column is entirely missing, constant, or unknown to `normalisation`; of coefficients only
-    /// the first must be known.
-    pub fn new(columns: Columns, normalisation: Option<&Vocabulary>) -> Result<Self> {
+    /// If there is no row, or a column is entirely missing, constant, or unknown to `known`; of the coefficients of a block
+    /// only the first must be there.
+    pub fn new(columns: Columns, known: &Vocabulary, normalisation: Normalisation) -> Result<Self> {
         let width = columns.tokens.len();
         let rows = columns.rows();
         if rows == 0 {
@@ -84,14 +93,16 @@ impl TrainingSet {
         let mut fill = Vec::with_capacity(width);
         let mut unusable = Vec::new();
         for (i, name) in columns.tokens.iter().enumerate() {
-            let mut known: Vec<f32> =
+            let mut values: Vec<f32> =
                 columns.values.iter().skip(i).step_by(width).copied().filter(|v| !v.is_nan()).collect();
-            fill.push(known.len() as f64 / rows as f64);
-            let given = normalisation.map(|v| Ok::<_, Error>(v.token(v.require(name)?).clone())).transpose()?;
-            let before = coefficient_before(name, &tokens).map(|before| Token { name: name.clone(), ..before });
-            match (measure(name, &mut known), given, before) {
-                (Ok(_), Some(token), _) | (Ok(token), None, _) => tokens.push(token),
-                (Err(_), given, Some(before)) => tokens.push(given.unwrap_or(before)),
+            fill.push(values.len() as f64 / rows as f64);
+            let token = known.token(known.require(name)?).clone();
+            let scaled = |(median, scale): (f64, f64)| Token { median, scale, ..token.clone() };
+            let before = coefficient_before(name, &tokens, known.basis()).map(|before| (before.median, before.scale));
+            match (measure(name, &mut values), normalisation, before) {
+                (Ok(measured), Normalisation::Measured, _) => tokens.push(scaled(measured)),
+                (Err(_), Normalisation::Measured, Some(before)) => tokens.push(scaled(before)),
+                (Ok(_), Normalisation::Known, _) | (Err(_), Normalisation::Known, Some(_)) => tokens.push(token),
                 (Err(why), _, None) => unusable.push(why),
             }
         }
@@ -102,7 +113,7 @@ impl TrainingSet {
         }
         let (keys, order, hash) = columns.canonical_order();
         let mut set = Self {
-            vocabulary: Vocabulary::new(tokens)?,
+            vocabulary: Vocabulary::new(tokens, known.basis().clone())?,
             values: columns.values,
             errors: columns.errors,
             order,
@@ -199,18 +210,17 @@ impl TrainingSet {
     }
 }
 
-/// The token of the coefficient before `name` in its band. The last coefficients are significant in few spectra or none:
+/// The token of the coefficient before `name` in its block. The last coefficients are significant in few spectra or none:
 /// where nothing can be measured of one it is scaled as the one before, as Leung & Bovy do for the last three.
-fn coefficient_before(name: &str, tokens: &[Token]) -> Option<Token> {
+fn coefficient_before<'a>(name: &str, tokens: &'a [Token], basis: &Basis) -> Option<&'a Token> {
     let before = tokens.last()?;
-    let number = |name: &str| name.strip_prefix("bp").or_else(|| name.strip_prefix("rp"))?.parse::<usize>().ok();
-    let follows = number(name)? == number(&before.name)? + 1 && name[..2] == before.name[..2];
-    follows.then(|| before.clone())
+    let block = basis.block_of(name)?;
+    (block.order(name)? == block.order(&before.name)? + 1).then_some(before)
 }
 
-/// The normalisation of a token's known values, or why nothing can be learnt of it. Where more than half of the values
-/// are the same, the ordinary standard deviation takes the robust one's place.
-fn measure(name: &str, known: &mut [f32]) -> Result<Token, String> {
+/// Median and scale of a token's known values, or why nothing can be learnt of it. Where more than half of the values are
+/// the same, the ordinary standard deviation takes the robust one's place.
+fn measure(name: &str, known: &mut [f32]) -> Result<(f64, f64), String> {
     if known.is_empty() {
         return Err(format!("'{name}' (missing in every row)"));
     }
@@ -222,7 +232,7 @@ fn measure(name: &str, known: &mut [f32]) -> Result<Token, String> {
     let variance = known.iter().map(|v| deviation(v).powi(2)).sum::<f64>() / known.len() as f64;
     let robust = mad_std(known);
     let scale = if robust > 0.0 { robust } else { variance.sqrt() };
-    Ok(Token { name: name.to_owned(), median: centre, scale })
+    Ok((centre, scale))
 }
 
 #[cfg(test)]
@@ -238,10 +248,14 @@ mod tests {
         }
     }
 
+    fn measured(columns: Columns) -> Result<TrainingSet> {
+        TrainingSet::new(columns, &Vocabulary::leung_bovy_2023(), Normalisation::Measured)
+    }
+
     #[test]
     fn standardises_with_median_and_robust_deviation() {
         let rows = [[1.0, 5.0], [2.0, 6.0], [3.0, f32::NAN], [4.0, 9.0], [100.0, 1.0]];
-        let set = TrainingSet::new(columns(&rows), None).unwrap();
+        let set = measured(columns(&rows)).unwrap();
         let teff = set.vocabulary().token(1);
         assert!((teff.median - 3.0).abs() < 1e-9 && (teff.scale - MAD_TO_SIGMA).abs() < 1e-6, "{teff:?}");
         assert!((set.vocabulary().token(2).median - 5.5).abs() < 1e-6);
@@ -250,7 +264,7 @@ mod tests {
         assert!((f64::from(seen) - 95.0 / MAD_TO_SIGMA).abs() < 1e-4);
         let mut shuffled = rows;
         shuffled.reverse();
-        let again = TrainingSet::new(columns(&shuffled), None).unwrap();
+        let again = measured(columns(&shuffled)).unwrap();
         assert_eq!(again.hash(), set.hash());
         assert!((0..5).all(|i| again.row(i)[0].total_cmp(&set.row(i)[0]).is_eq()
             && again.error(i, 1).total_cmp(&set.error(i, 1)).is_eq()));
@@ -261,7 +275,7 @@ mod tests {
         let tokens = ["bp0", "bp1", "bp2", "rp0"].map(str::to_owned).to_vec();
         let rows = [[1.0, 5.0, f32::NAN, 2.0], [2.0, 7.0, f32::NAN, 3.0]];
         let columns = Columns { tokens, values: rows.concat(), errors: vec![None; 4] };
-        let set = TrainingSet::new(columns, None).unwrap();
+        let set = measured(columns).unwrap();
         let (one, two) = (set.vocabulary().token(2), set.vocabulary().token(3));
         assert!((one.median - two.median).abs() < 1e-9 && (one.scale - two.scale).abs() < 1e-9 && two.name == "bp2");
         assert!(set.row(0)[2].is_nan());
@@ -269,8 +283,8 @@ mod tests {
 
     #[test]
     fn useless_columns_are_named() {
-        let e = TrainingSet::new(columns(&[[f32::NAN, 2.0], [f32::NAN, 2.0]]), None).unwrap_err().to_string();
+        let e = measured(columns(&[[f32::NAN, 2.0], [f32::NAN, 2.0]])).unwrap_err().to_string();
         assert!(e.contains("'teff' (missing in every row), 'logg' (the same in every row that has it: 2)"), "{e}");
-        assert!(TrainingSet::new(columns(&[]), None).unwrap_err().to_string().contains("the training set is empty"));
+        assert!(measured(columns(&[])).unwrap_err().to_string().contains("the training set is empty"));
     }
 }

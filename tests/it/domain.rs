@@ -11,7 +11,7 @@ use lamcat::{
     model::{Domain, Factors, Model, init},
     session::{Session, SessionOptions},
     train::{
-        DomainFit, Size, TrainingSet, read_training_set,
+        DomainFit, Normalisation, Size, TrainingSet, read_training_set,
         simulate::{SimulateOptions, simulate},
     },
 };
@@ -70,7 +70,7 @@ async fn fitted(session: &Session) -> Model {
     let sql = "SELECT x AS xp FROM stars WHERE fitted AND g BETWEEN 6 AND 17.5 AND bp_rp BETWEEN 0 AND 4";
     let vocabulary = lamcat::schema::Vocabulary::leung_bovy_2023();
     let columns = read_training_set(session.sql(sql).await.unwrap(), &vocabulary, None).await.unwrap();
-    let set = TrainingSet::new(columns, None).unwrap();
+    let set = TrainingSet::new(columns, &vocabulary, Normalisation::Measured).unwrap();
     let fit = DomainFit::new(&set, set.vocabulary(), 64, DomainFit::OUTSIDE, 0).unwrap().unwrap();
     println!("{} stars, median {:.2}, threshold {:.2}", set.rows(), fit.quantile(0.5), fit.domain.threshold());
     let model = init::random("fitted", Size::Tiny.architecture(), set.vocabulary().clone(), 1).unwrap();

@@ -95,7 +95,7 @@ async fn judged(session: &Session, query: &str, settings: &Settings) -> Evaluati
     let stars = Stars::new(read_training_set(frame, model.vocabulary(), None).await.unwrap()).unwrap();
     let plan = Plan::new(&model, &stars, settings).unwrap();
     let mut done = 0;
-    let mut progress = |_, work| done = work;
+    let mut progress = |_: &InputSet, work| done = work;
     let result = evaluate(session.engine().device(), &model, &stars, &plan, 32, &mut progress).await.unwrap();
     assert_eq!(done, plan.work());
     result
@@ -166,7 +166,7 @@ async fn what_is_judged_is_what_sql_answers() {
 async fn inpainting_is_judged_against_the_training_median() {
     let session = session().await;
     let query = "SELECT xp, array_repeat(0.0005, 110) AS xp_error FROM stars";
-    let result = judged(&session, query, &settings(Some(vec![InputSet::BpToRp]))).await;
+    let result = judged(&session, query, &settings(Some(vec![InputSet::inpaint("bp", "rp")]))).await;
     let [band] = &result.inpainting[..] else { panic!("{:?}", result.inpainting) };
     assert!(result.labels.is_empty());
     let bp: Vec<String> = (0..55).map(|i| format!("'bp{i}', xp[{}]", i + 1)).collect();
@@ -225,9 +225,9 @@ async fn names_that_are_given_twice_count_once() {
         labels: Some(labels.iter().map(|l| (*l).to_owned()).collect()),
         ..settings(Some(inputs.to_vec()))
     };
-    let (xp32, labels) = (InputSet::Xp32, InputSet::Labels);
-    let once = judged(&session, "SELECT * FROM stars", &named(&[xp32, labels], &["teff"])).await;
-    let twice = named(&[xp32, xp32, labels, xp32, labels], &["teff", "teff"]);
+    use InputSet::{Labels, Xp32};
+    let once = judged(&session, "SELECT * FROM stars", &named(&[Xp32, Labels], &["teff"])).await;
+    let twice = named(&[Xp32, Xp32, Labels, Xp32, Labels], &["teff", "teff"]);
     assert_eq!(metrics_csv(&judged(&session, "SELECT * FROM stars", &twice).await), metrics_csv(&once));
     assert_eq!(once.labels.len(), 2);
 }
@@ -269,7 +269,7 @@ async fn the_colour_excess_follows_of_its_logarithm() {
     let query = "SELECT xp, sin(teff) - 2 AS logebv FROM stars";
     let result = judged(&session, query, &settings(Some(vec![InputSet::Xp32]))).await;
     let [ebv] = &result.derived[..] else { panic!("{:?}", result.derived) };
-    assert_eq!((ebv.label.as_str(), ebv.unit, ebv.inputs), ("ebv", "mag", InputSet::Xp32));
+    assert_eq!((ebv.label.as_str(), ebv.unit.as_str(), &ebv.inputs), ("ebv", "mag", &InputSet::Xp32));
     let sql = "SELECT exp(sin(teff) - 2) - exp(lam_infer(xp, 'logebv')) AS residual FROM stars \
                WHERE xp[1] IS NOT NULL AND xp[56] IS NOT NULL";
     let bias = median(known(&rows(&session, sql).await, "residual"));

@@ -78,3 +78,4 @@ mod small_files;
 mod train;
 mod train_paper;
 mod train_program;
+mod vocabularies;

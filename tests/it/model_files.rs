@@ -3,7 +3,7 @@
 use std::fs;
 
 use lamcat::model::{Architecture, Model, Provenance, init};
-use lamcat::schema::{Token, Vocabulary};
+use lamcat::schema::{Basis, Token, Vocabulary};
 
 use crate::{
     program::{fail, lamcat, run},
@@ -53,7 +53,7 @@ fn a_safetensors_file_of_something_else_is_refused() {
 #[tokio::test]
 async fn a_model_without_a_token_says_which_it_has() {
     let tokens = ["bp0", "bp1", "rp0", "rp1", "logg"];
-    let tokens = tokens.map(|t| Token { name: t.to_owned(), median: 0.0, scale: 1.0 }).to_vec();
+    let tokens = tokens.map(|t| Token::new(t, 0.0, 1.0)).to_vec();
     let architecture = Architecture {
         context_length: 8,
         width: 8,
@@ -62,7 +62,7 @@ async fn a_model_without_a_token_says_which_it_has() {
         decoder_heads: 4,
         decoder_dense: 8,
     };
-    let model = init::random("few", architecture, Vocabulary::new(tokens).unwrap(), 1).unwrap();
+    let model = init::random("few", architecture, Vocabulary::new(tokens, Basis::unsaid()).unwrap(), 1).unwrap();
     let session = lamcat::session::Session::new(&lamcat::session::SessionOptions::default()).unwrap();
     session.engine().set_default_model(model);
     let e = session.sql("SELECT lam_infer([1.0, 2.0, 3.0, 4.0], 'teff')").await.unwrap_err().to_string();

@@ -118,6 +118,8 @@ const TESTED: &[(&str, &str, &str)] = &[
         "--time-limit --restarts --keep-normalisation",
         "train_program::the_course_of_a_run_is_that_of_its_options",
     ),
+    ("train", "--token", "vocabularies::a_query_with_further_columns_makes_a_model_that_answers_them"),
+    ("train", "--basis", "vocabularies::a_model_is_trained_on_the_basis_of_its_spectra"),
     ("eval", "--seed", "eval_program::the_seed_is_told"),
 ];
 

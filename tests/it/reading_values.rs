@@ -276,7 +276,7 @@ async fn the_basis_is_looked_at_wherever_a_query_has_it() {
         for function in ["lam_infer(X, 'teff')", "lam_flags(X)", "lam_inpaint(X)", "lam_ood_score(X)", "lam_embed(X)"] {
             let e = query(&format!("SELECT {}", function.replace('X', context))).await.map(|rows| rows.num_rows());
             let e = e.expect_err(function);
-            assert!(e.contains("spectra of Gaia DR4") && e.contains("Gaia DR3"), "{function} {context}: {e}");
+            assert!(e.contains("the basis gaia-dr4-xp") && e.contains("gaia-dr3-xp"), "{function} {context}: {e}");
         }
     }
 }

@@ -129,7 +129,7 @@ async fn measure(
         passes += 1;
     }
     let rate = (passes * stars) as f64 / started.elapsed().as_secs_f64();
-    let bytes = (model.vocabulary().xp_len() * size_of::<f32>()) as f64;
+    let bytes = (model.vocabulary().coefficient_count() * size_of::<f32>()) as f64;
     Ok(Figures {
         stage,
         partitions,

@@ -5,7 +5,7 @@ use super::spec::ColumnText;
 use crate::{
     context::flags,
     release::summary::FLAGS_COLUMN,
-    schema::{ERROR_SUFFIX, column_meta, gaia_column},
+    schema::{Basis, Described, ERROR_SUFFIX, gaia_column},
 };
 
 /// A suffix of columns that say how sure another one is.
@@ -58,9 +58,9 @@ fn own(name: &str) -> ColumnText {
         }
         _ => {}
     }
-    let token = column_meta(name);
+    let token = Described::of(name, &Basis::unsaid());
     if !token.description.is_empty() {
-        return text(token.unit, token.ucd, token.description);
+        return text(&token.unit, &token.ucd, &token.description);
     }
     let Some(gaia) = gaia_column(name) else { return ColumnText::default() };
     ColumnText {
@@ -72,7 +72,7 @@ fn own(name: &str) -> ColumnText {
 
 /// The bits of `lam_flags` in one sentence.
 fn flag_bits() -> String {
-    let bits = flags::ALL.map(|(bit, name, _)| format!("{bit} {name}"));
+    let bits: Vec<String> = flags::all().into_iter().map(|(bit, name, _)| format!("{bit} {name}")).collect();
     format!("Sum of bits that say what was odd, 0 when nothing was: {}", bits.join(", "))
 }
 
