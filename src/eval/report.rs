@@ -41,7 +41,8 @@ pub fn report_html(evaluation: &Evaluation, about: &About) -> Result<String> {
     parts.push(table("text", &[], &facts));
     if !evaluation.labels.is_empty() {
         parts.push(html! { h2 { "Labels" } p { (READING) } });
-        parts.push(metrics(&evaluation.labels.iter().chain(&evaluation.derived).collect::<Vec<_>>(), &evaluation.basis));
+        parts
+            .push(metrics(&evaluation.labels.iter().chain(&evaluation.derived).collect::<Vec<_>>(), &evaluation.basis));
         for results in evaluation.labels.chunk_by(|a, b| a.label == b.label) {
             parts.push(label(results)?);
         }

@@ -3,9 +3,7 @@
 use plotters::{
     chart::ChartContext,
     coord::cartesian::Cartesian2d,
-    prelude::{
-        ChartBuilder, Circle, Color, IntoDrawingArea, PathElement, Polygon, Rectangle, SVGBackend, Text,
-    },
+    prelude::{ChartBuilder, Circle, Color, IntoDrawingArea, PathElement, Polygon, Rectangle, SVGBackend, Text},
     style::{BLACK, RGBColor, WHITE},
 };
 

@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{gaia_bases::GAIA_BASES, vocabulary::nearest};
+use super::{
+    gaia_bases::{GAIA_BASES, GaiaBasis},
+    nearest::nearest,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A basis of functions, and how spectra on it are given.
@@ -61,13 +64,26 @@ impl Basis {
     /// The basis that models are for whose file does not say it: those written before files had a basis.
     #[must_use]
     pub fn unsaid() -> Self {
-        GAIA_BASES[0].basis()
+        Self::of_gaia(&GAIA_BASES[0])
     }
 
     /// The bases that this program knows by name.
     #[must_use]
     pub fn known() -> Vec<Self> {
-        GAIA_BASES.iter().map(super::gaia_bases::GaiaBasis::basis).collect()
+        GAIA_BASES.iter().map(Self::of_gaia).collect()
+    }
+
+    fn of_gaia(gaia: &GaiaBasis) -> Self {
+        let block = |(name, length, flag, band): (&str, usize, i32, &str)| Block {
+            name: name.to_owned(),
+            length,
+            missing_flag: flag,
+            ucd: format!("stat.fit.param;em.opt.{band}"),
+            description: format!("G-normalised {} spectrum coefficient", name.to_uppercase()),
+        };
+        let [bp, rp] = gaia.lengths;
+        let blocks = [("bp", bp, Block::FLAGS[0], "B"), ("rp", rp, Block::FLAGS[1], "R")].map(block).to_vec();
+        Self { name: gaia.name.to_owned(), list: "xp".to_owned(), blocks }
     }
 
     /// Coefficients of all blocks: the length of a whole list.

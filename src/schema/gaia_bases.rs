@@ -1,13 +1,12 @@
 //! The bases of functions that Gaia's releases give BP and RP spectra on.
 
-use super::basis::{Basis, Block};
 use crate::error::{Error, ErrorKind};
 
 /// A release's basis.
 pub(super) struct GaiaBasis {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// Coefficients of BP and of RP.
-    lengths: [usize; 2],
+    pub(super) lengths: [usize; 2],
 }
 
 /// Coefficients of a BP spectrum of Gaia DR4; in DR3 both photometers have 55.
@@ -23,21 +22,6 @@ pub(super) const GAIA_BASES: [GaiaBasis; 2] = [
 /// What spectra the tables of the `xp_*` functions are for.
 pub const BASIS_HINT: &str = "the models and the tables of xp_* are for spectra of Gaia DR3, with 55 coefficients a band on the bases \
                               56 (BP) and 57 (RP): use those; where 51 of a DR3 spectrum were kept, fill the list up to 55 with NULL";
-
-impl GaiaBasis {
-    pub(super) fn basis(&self) -> Basis {
-        let block = |(name, length, flag, band): (&str, usize, i32, &str)| Block {
-            name: name.to_owned(),
-            length,
-            missing_flag: flag,
-            ucd: format!("stat.fit.param;em.opt.{band}"),
-            description: format!("G-normalised {} spectrum coefficient", name.to_uppercase()),
-        };
-        let [bp, rp] = self.lengths;
-        let blocks = [("bp", bp, Block::FLAGS[0], "B"), ("rp", rp, Block::FLAGS[1], "R")].map(block).to_vec();
-        Basis { name: self.name.to_owned(), list: "xp".to_owned(), blocks }
-    }
-}
 
 /// Checks that the coefficients of one band are not as many as those of BP in Gaia DR4, for which there are no tables.
 ///

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     basis::{Basis, Block},
     column::Described,
+    nearest::nearest,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -259,17 +260,6 @@ fn position(tokens: &[Token], name: &str) -> Option<TokenId> {
 fn parse_row(line: &str) -> Option<Token> {
     let mut fields = line.split(',');
     Some(Token::new(fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-}
-
-/// The candidate closest to `name`, when it is close enough to be a slip.
-pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    use strsim::levenshtein;
-    candidates
-        .iter()
-        .map(|c| (levenshtein(&name.to_lowercase(), &c.to_lowercase()), *c))
-        .filter(|(distance, c)| *distance <= 2 && *distance < c.len())
-        .min()
-        .map(|(_, c)| c)
 }
 
 #[cfg(test)]

@@ -225,9 +225,9 @@ async fn names_that_are_given_twice_count_once() {
         labels: Some(labels.iter().map(|l| (*l).to_owned()).collect()),
         ..settings(Some(inputs.to_vec()))
     };
-    use InputSet::{Labels, Xp32};
-    let once = judged(&session, "SELECT * FROM stars", &named(&[Xp32, Labels], &["teff"])).await;
-    let twice = named(&[Xp32, Xp32, Labels, Xp32, Labels], &["teff", "teff"]);
+    let sets = |names: [&str; 5]| names.map(|name| name.parse().unwrap());
+    let once = judged(&session, "SELECT * FROM stars", &named(&[InputSet::Xp32, InputSet::Labels], &["teff"])).await;
+    let twice = named(&sets(["xp32", "xp32", "labels", "xp32", "labels"]), &["teff", "teff"]);
     assert_eq!(metrics_csv(&judged(&session, "SELECT * FROM stars", &twice).await), metrics_csv(&once));
     assert_eq!(once.labels.len(), 2);
 }

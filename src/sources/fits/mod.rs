@@ -156,7 +156,7 @@ impl FitsTable {
         let mut bytes = 0usize;
         let table = &self.tables[self.at];
         let fits = block.chunks_exact(table.row_bytes.max(1)).take_while(|row| {
-            let lists = table.columns.iter().filter_map(|c| {
+            let lists = table.columns.iter().filter(|c| c.unread().is_none()).filter_map(|c| {
                 let (count, _) = c.heap?.read(&row[c.offset..c.offset + c.bytes])?;
                 Some(count.saturating_mul(c.element_bytes()))
             });
