@@ -31,7 +31,7 @@ static SECTION: Section = Section {
 
 fn flag_table() -> String {
     let mut text = String::from("| bit | name | meaning |\n|---|---|---|\n");
-    for (bit, name, meaning) in flags::ALL {
+    for (bit, name, meaning) in flags::all() {
         let _ = writeln!(text, "| {bit} | {name} | {meaning} |");
     }
     text
