@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 
 use arrow::datatypes::DataType;
 
-use super::spec::FunctionSpec;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The kinds of values that an argument takes.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub enum ArgumentKind {
 }
 
 /// A check of the length of a list in an argument.
-pub type LengthCheck = fn(&FunctionSpec, &Argument, usize) -> Result<(), Error>;
+pub type LengthCheck = fn(&Usage, &Argument, usize) -> Result<(), Error>;
 
 /// A rule for lists of numbers in an argument.
 #[derive(Debug)]
@@ -119,6 +118,78 @@ impl Argument {
             (None, ArgumentKind::Pairs) => format!("{name}, …"),
             (None, _) => name.to_owned(),
         }
+    }
+}
+
+/// What a function takes: all that there is to know to check a call of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Name of the function in SQL.
+    pub name: &'static str,
+    /// Its arguments in order. Those that may be left out are the last ones.
+    pub arguments: &'static [Argument],
+}
+
+impl Usage {
+    /// Whether the function takes pairs `name => value` of any names.
+    #[must_use]
+    pub fn takes_pairs(self) -> bool {
+        self.arguments.iter().any(|a| matches!(a.kind, ArgumentKind::Pairs))
+    }
+
+    /// How many of its arguments must be given.
+    #[must_use]
+    pub fn required(self) -> usize {
+        self.arguments.iter().take_while(|a| !a.optional).count()
+    }
+
+    /// How it is called, e.g. `absmag(parallax, mag [, extinction])`.
+    #[must_use]
+    pub fn syntax(self) -> String {
+        let written = |part: &[Argument]| part.iter().map(Argument::written).collect::<Vec<_>>().join(", ");
+        let (required, optional) = self.arguments.split_at(self.required());
+        let optional = if optional.is_empty() { String::new() } else { format!(" [, {}]", written(optional)) };
+        format!("{}({}{optional})", self.name, written(required))
+    }
+
+    /// Checks how many arguments are given.
+    pub(super) fn check_count(self, given: usize) -> Result<(), Error> {
+        let (least, most) = (self.required(), self.arguments.len());
+        if self.takes_pairs() || (least..=most).contains(&given) {
+            return Ok(());
+        }
+        let count = match (least, most - least) {
+            (0, 0) => "no".to_owned(),
+            (_, 0) => most.to_string(),
+            (_, 1) => format!("{least} or {most}"),
+            _ => format!("{least} to {most}"),
+        };
+        let arguments = if most == 1 { "argument" } else { "arguments" };
+        Err(Error::new(ErrorKind::Plan, format!("{} takes {count} {arguments}, not {given}", self.name))
+            .hint(format!("write {}", self.syntax())))
+    }
+
+    /// Checks the type of an argument.
+    pub(super) fn check_type(self, argument: &Argument, given: &DataType) -> Result<(), Error> {
+        if !argument.kind.accepts(given) {
+            let (name, kind) = (argument.name, argument.kind.in_words());
+            let message = format!("{name} of {} must be {kind}, not {given}", self.name);
+            let hint = argument.kind.hint().map_or_else(|| format!("write {}", self.syntax()), str::to_owned);
+            return Err(Error::new(ErrorKind::Plan, message).hint(hint));
+        }
+        match (&argument.kind, given) {
+            (ArgumentKind::List(Some(rule)), DataType::FixedSizeList(_, length)) => {
+                usize::try_from(*length).map_or(Ok(()), |length| (rule.check_type)(&self, argument, length))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of an argument that must be a literal and is not.
+    pub(super) fn no_literal(self, at: usize) -> Error {
+        let (name, kind) = self.arguments.get(at).map_or(("", ""), |a| (a.name, a.kind.in_words()));
+        Error::new(ErrorKind::Plan, format!("{name} of {} must be {kind}", self.name))
+            .hint(format!("write {}; a column cannot choose it per row", self.syntax()))
     }
 }
 

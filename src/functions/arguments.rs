@@ -11,9 +11,8 @@ use datafusion::{
 };
 
 use super::{
-    argument::{Argument, ArgumentKind, ListRule},
+    argument::{Argument, ArgumentKind, ListRule, Usage},
     columns::{Counts, Integers, Lists, Numbers},
-    spec::FunctionSpec,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -32,15 +31,15 @@ pub struct Call<'a> {
 /// The arguments of a call that are literals.
 #[derive(Debug)]
 pub struct Literals<'a> {
-    spec: &'static FunctionSpec,
+    usage: Usage,
     values: Vec<Option<&'a ScalarValue>>,
 }
 
 impl<'a> Literals<'a> {
-    /// The literals of a call of `spec`: the value of each argument that is one.
+    /// The literals of a call: the value of each argument that is one.
     #[must_use]
-    pub fn new(spec: &'static FunctionSpec, values: Vec<Option<&'a ScalarValue>>) -> Self {
-        Self { spec, values }
+    pub fn new(usage: Usage, values: Vec<Option<&'a ScalarValue>>) -> Self {
+        Self { usage, values }
     }
 
     /// How many arguments the call has.
@@ -60,7 +59,7 @@ impl<'a> Literals<'a> {
     /// If the argument is not a literal string.
     pub fn text(&self, at: usize) -> Result<&'a str, Error> {
         let text = self.value(at).and_then(|value| value.try_as_str().flatten());
-        text.ok_or_else(|| self.spec.no_literal(at))
+        text.ok_or_else(|| self.usage.no_literal(at))
     }
 
     /// The string in an argument that may be left out.
@@ -76,7 +75,7 @@ impl<'a> Literals<'a> {
     /// # Errors
     /// If the argument is not a literal list of strings.
     pub fn texts(&self, at: usize) -> Result<Vec<String>, Error> {
-        let no_literal = || self.spec.no_literal(at);
+        let no_literal = || self.usage.no_literal(at);
         let values = match self.value(at) {
             Some(ScalarValue::List(list)) if list.len() == 1 => list.value(0),
             Some(ScalarValue::LargeList(list)) if list.len() == 1 => list.value(0),
@@ -94,12 +93,13 @@ impl<'a> Literals<'a> {
     /// If the argument is not a literal string, or none of the choices; the hint lists them.
     pub fn choice(&self, at: usize) -> Result<usize, Error> {
         let given = self.text(at)?;
-        let Some((name, ArgumentKind::Choice(choices))) = self.spec.arguments.get(at).map(|a| (a.name, &a.kind)) else {
-            return Err(Error::new(ErrorKind::Internal, format!("{} has nothing to choose there", self.spec.name)));
+        let Some((name, ArgumentKind::Choice(choices))) = self.usage.arguments.get(at).map(|a| (a.name, &a.kind))
+        else {
+            return Err(Error::new(ErrorKind::Internal, format!("{} has nothing to choose there", self.usage.name)));
         };
         choices.iter().position(|choice| choice.eq_ignore_ascii_case(given)).ok_or_else(|| {
             let near = nearest(given, choices).map_or_else(String::new, |near| format!("did you mean '{near}'? "));
-            Error::new(ErrorKind::Plan, format!("unknown {name} '{given}' in {}", self.spec.name))
+            Error::new(ErrorKind::Plan, format!("unknown {name} '{given}' in {}", self.usage.name))
                 .hint(format!("{near}known: {}", choices.join(", ")))
         })
     }
@@ -118,14 +118,14 @@ impl<'a> Literals<'a> {
 pub struct Arguments<'a> {
     /// Rows of the batch.
     pub rows: usize,
-    spec: &'static FunctionSpec,
+    usage: Usage,
     values: &'a [ColumnarValue],
     field: &'a Field,
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(spec: &'static FunctionSpec, values: &'a [ColumnarValue], rows: usize, field: &'a Field) -> Self {
-        Self { rows, spec, values, field }
+    pub(super) fn new(usage: Usage, values: &'a [ColumnarValue], rows: usize, field: &'a Field) -> Self {
+        Self { rows, usage, values, field }
     }
 
     /// The values, each one for all rows or one for each.
@@ -147,7 +147,7 @@ impl<'a> Arguments<'a> {
             ColumnarValue::Scalar(scalar) => Some(scalar),
             ColumnarValue::Array(_) => None,
         };
-        Literals::new(self.spec, self.values.iter().map(literal).collect())
+        Literals::new(self.usage, self.values.iter().map(literal).collect())
     }
 
     /// An argument as an array of the batch's rows.
@@ -198,19 +198,19 @@ impl<'a> Arguments<'a> {
     pub fn lists<const N: usize>(&self, at: [usize; N]) -> DataFusionResult<[Lists; N]> {
         each(at, |at| {
             let lists = Lists::new(self.value(at)?)?;
-            self.spec.arguments.get(at).map_or(Ok(()), |argument| self.check_rows(argument, &lists))?;
+            self.usage.arguments.get(at).map_or(Ok(()), |argument| self.check_rows(argument, &lists))?;
             Ok(lists)
         })
     }
 
     fn check_rows(&self, argument: &Argument, lists: &Lists) -> Result<(), Error> {
         let ArgumentKind::List(Some(ListRule { check_row: Some(check), .. })) = argument.kind else { return Ok(()) };
-        (0..self.rows).filter_map(|row| lists.at(row)).try_for_each(|list| check(self.spec, argument, list.len()))
+        (0..self.rows).filter_map(|row| lists.at(row)).try_for_each(|list| check(&self.usage, argument, list.len()))
     }
 
     fn value(&self, at: usize) -> DataFusionResult<&'a ColumnarValue> {
         let Some(value) = self.values.get(at) else {
-            return internal_err!("{} was called without its argument {at}", self.spec.name);
+            return internal_err!("{} was called without its argument {at}", self.usage.name);
         };
         Ok(value)
     }

@@ -13,6 +13,7 @@
 
 mod argument;
 mod arguments;
+mod ask;
 mod columns;
 mod gaia;
 mod model;
@@ -42,11 +43,12 @@ macro_rules! functions {
 }
 pub(crate) use functions;
 
-pub use argument::{Argument, ArgumentKind, LengthCheck, ListRule};
+pub use argument::{Argument, ArgumentKind, LengthCheck, ListRule, Usage};
 pub use arguments::{Arguments, Call, Literals};
+pub use ask::Ask;
 pub use columns::{Counts, Integers, Lists, Numbers};
 pub(crate) use gaia::with_bases_checked;
-pub use model::{Ask, ModelCall};
+pub use model::ModelCall;
 pub use results::{booleans, described, fixed_lists, floats, integer_lists, integers, item, lists};
 pub use spec::{Body, FunctionSpec, Section};
 pub use udf::SqlFunction;

@@ -1,25 +1,18 @@
 //! The specification of a SQL function: its name, its arguments, its documentation and the code that it runs.
 
-use std::sync::Arc;
-
-use arrow::{
-    array::ArrayRef,
-    datatypes::{DataType, Field},
-};
+use arrow::{array::ArrayRef, datatypes::Field};
 use datafusion::{
     common::Result as DataFusionResult,
-    logical_expr::{DocSection, Documentation, ScalarUDF, Signature, Volatility},
+    logical_expr::{DocSection, Documentation, Signature, Volatility},
 };
 
 use super::{
-    argument::{Argument, ArgumentKind},
+    argument::{Argument, ArgumentKind, Usage},
     arguments::{Arguments, Call, Literals},
-    model::Ask,
-    udf::SqlFunction,
+    ask::Ask,
 };
 use crate::{
     error::{Error, ErrorKind},
-    inference::Engine,
     model::Model,
 };
 
@@ -72,12 +65,6 @@ pub enum Body {
 }
 
 impl FunctionSpec {
-    /// The function as DataFusion knows it.
-    #[must_use]
-    pub fn udf(&'static self, engine: &Arc<Engine>) -> ScalarUDF {
-        ScalarUDF::from(SqlFunction::new(self, engine.clone()))
-    }
-
     /// Whether it asks a model.
     #[must_use]
     pub fn is_asked(&self) -> bool {
@@ -93,22 +80,19 @@ impl FunctionSpec {
     /// Whether it takes pairs `name => value` of any names.
     #[must_use]
     pub fn takes_pairs(&self) -> bool {
-        self.arguments.iter().any(|a| matches!(a.kind, ArgumentKind::Pairs))
+        self.usage().takes_pairs()
     }
 
-    /// How many of its arguments must be given.
+    /// What it takes.
     #[must_use]
-    pub fn required(&self) -> usize {
-        self.arguments.iter().take_while(|a| !a.optional).count()
+    pub fn usage(&self) -> Usage {
+        Usage { name: self.name, arguments: self.arguments }
     }
 
     /// How it is called, e.g. `absmag(parallax, mag [, extinction])`.
     #[must_use]
     pub fn syntax(&self) -> String {
-        let written = |part: &[Argument]| part.iter().map(Argument::written).collect::<Vec<_>>().join(", ");
-        let (required, optional) = self.arguments.split_at(self.required());
-        let optional = if optional.is_empty() { String::new() } else { format!(" [, {}]", written(optional)) };
-        format!("{}({}{optional})", self.name, written(required))
+        self.usage().syntax()
     }
 
     /// The function's page in the SQL reference.
@@ -123,7 +107,7 @@ impl FunctionSpec {
     /// The signature for DataFusion. Types are checked with the literals, by [`FunctionSpec::check`], and are not coerced.
     pub(super) fn signature(&self) -> Signature {
         let mut signature = Signature::user_defined(self.volatility);
-        if !self.takes_pairs() && !self.arguments.is_empty() {
+        if !self.usage().takes_pairs() && !self.arguments.is_empty() {
             signature.parameter_names = Some(self.arguments.iter().map(|a| a.name.to_owned()).collect());
         }
         signature
@@ -134,9 +118,10 @@ impl FunctionSpec {
     /// # Errors
     /// For the first argument that does not fit; the hint says how the function is called.
     pub(super) fn check(&self, call: &Call) -> Result<(), Error> {
-        self.check_count(call.fields.len())?;
+        let usage = self.usage();
+        usage.check_count(call.fields.len())?;
         for (argument, field) in self.arguments.iter().zip(call.fields) {
-            self.check_type(argument, field.data_type())?;
+            usage.check_type(argument, field.data_type())?;
         }
         self.check_literals(&call.literals)
     }
@@ -161,49 +146,13 @@ impl FunctionSpec {
             ArgumentKind::Any | ArgumentKind::Number | ArgumentKind::List(_) | ArgumentKind::Pairs => Ok(()),
         })
     }
-
-    fn check_count(&self, given: usize) -> Result<(), Error> {
-        let (least, most) = (self.required(), self.arguments.len());
-        if self.takes_pairs() || (least..=most).contains(&given) {
-            return Ok(());
-        }
-        let count = match (least, most - least) {
-            (0, 0) => "no".to_owned(),
-            (_, 0) => most.to_string(),
-            (_, 1) => format!("{least} or {most}"),
-            _ => format!("{least} to {most}"),
-        };
-        let arguments = if most == 1 { "argument" } else { "arguments" };
-        Err(Error::new(ErrorKind::Plan, format!("{} takes {count} {arguments}, not {given}", self.name))
-            .hint(format!("write {}", self.syntax())))
-    }
-
-    fn check_type(&self, argument: &Argument, given: &DataType) -> Result<(), Error> {
-        if !argument.kind.accepts(given) {
-            let (name, kind) = (argument.name, argument.kind.in_words());
-            let message = format!("{name} of {} must be {kind}, not {given}", self.name);
-            let hint = argument.kind.hint().map_or_else(|| format!("write {}", self.syntax()), str::to_owned);
-            return Err(Error::new(ErrorKind::Plan, message).hint(hint));
-        }
-        match (&argument.kind, given) {
-            (ArgumentKind::List(Some(rule)), DataType::FixedSizeList(_, length)) => {
-                usize::try_from(*length).map_or(Ok(()), |length| (rule.check_type)(self, argument, length))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The error of an argument that must be a literal and is not.
-    pub(super) fn no_literal(&self, at: usize) -> Error {
-        let (name, kind) = self.arguments.get(at).map_or(("", ""), |a| (a.name, a.kind.in_words()));
-        Error::new(ErrorKind::Plan, format!("{name} of {} must be {kind}", self.name))
-            .hint(format!("write {}; a column cannot choose it per row", self.syntax()))
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::FieldRef;
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, FieldRef};
     use datafusion::common::ScalarValue;
 
     use super::*;
@@ -230,7 +179,7 @@ mod tests {
 
     fn refused(values: &[ScalarValue]) -> String {
         let fields: Vec<FieldRef> = values.iter().map(|v| Arc::new(Field::new("", v.data_type(), true))).collect();
-        let literals = Literals::new(&SPEC, values.iter().map(Some).collect());
+        let literals = Literals::new(SPEC.usage(), values.iter().map(Some).collect());
         SPEC.check(&Call { fields: &fields, literals }).map_or_else(|e| e.to_string(), |()| String::new())
     }
 

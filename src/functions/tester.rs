@@ -208,7 +208,7 @@ impl Tester {
             let takes = format!("{} takes ", self.spec.name);
             let too_many = vec![ScalarValue::Null; self.spec.arguments.len() + 1];
             assert!(self.error(too_many).starts_with(&takes));
-            let required = self.spec.required();
+            let required = self.spec.usage().required();
             assert!(required == 0 || self.error(&values[..required - 1]).starts_with(&takes));
         }
     }

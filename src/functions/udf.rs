@@ -31,6 +31,14 @@ pub struct SqlFunction {
     documentation: Documentation,
 }
 
+impl FunctionSpec {
+    /// The function as DataFusion knows it.
+    #[must_use]
+    pub fn udf(&'static self, engine: &Arc<Engine>) -> ScalarUDF {
+        ScalarUDF::from(SqlFunction::new(self, engine.clone()))
+    }
+}
+
 impl SqlFunction {
     pub(super) fn new(spec: &'static FunctionSpec, engine: Arc<Engine>) -> Self {
         Self { spec, engine, signature: spec.signature(), documentation: spec.documentation() }
@@ -55,7 +63,7 @@ impl SqlFunction {
     /// If the function asks none, or as [`ModelCall::resolve`].
     pub fn model_call(&self, args: &[Expr]) -> Result<ModelCall> {
         let literals = args.iter().map(literal).collect();
-        Ok(ModelCall::resolve(self.spec, &self.engine, &Literals::new(self.spec, literals))?)
+        Ok(ModelCall::resolve(self.spec, &self.engine, &Literals::new(self.spec.usage(), literals))?)
     }
 }
 
@@ -82,7 +90,7 @@ impl ScalarUDFImpl for SqlFunction {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let literals = Literals::new(self.spec, args.scalar_arguments.to_vec());
+        let literals = Literals::new(self.spec.usage(), args.scalar_arguments.to_vec());
         let call = Call { fields: args.arg_fields, literals };
         self.spec.check(&call)?;
         let field = match self.spec.body {
@@ -100,7 +108,7 @@ impl ScalarUDFImpl for SqlFunction {
         let constant = self.spec.volatility != Volatility::Volatile
             && args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let arguments = Arguments::new(self.spec, &args.args, rows, &args.return_field);
+        let arguments = Arguments::new(self.spec.usage(), &args.args, rows, &args.return_field);
         self.spec.check_literals(&arguments.literals())?;
         let result = match self.spec.body {
             Body::Computed { evaluate, .. } => evaluate(&arguments)?,

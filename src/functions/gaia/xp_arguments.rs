@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Argument, FunctionSpec, ListRule},
+    functions::{Argument, ListRule, Usage},
     schema::{OTHER_BAND, check_length},
     xp::{COEFFICIENTS_PER_BAND, is_triangle},
 };
@@ -20,7 +20,7 @@ pub(super) static COEFFICIENTS: ListRule = ListRule {
 pub(super) static CORRELATIONS: ListRule =
     ListRule { check_type: check_correlations, check_row: None, hint: FITS_HINT };
 
-fn check_coefficients(function: &FunctionSpec, argument: &Argument, length: usize) -> Result<(), Error> {
+fn check_coefficients(function: &Usage, argument: &Argument, length: usize) -> Result<(), Error> {
     let name = argument.name;
     if length == OTHER_BAND || length <= COEFFICIENTS_PER_BAND {
         return check_length(name, length);
@@ -30,7 +30,7 @@ fn check_coefficients(function: &FunctionSpec, argument: &Argument, length: usiz
         .hint(format!("give one band's coefficients to each argument: {}", function.syntax())))
 }
 
-fn check_correlations(_: &FunctionSpec, argument: &Argument, length: usize) -> Result<(), Error> {
+fn check_correlations(_: &Usage, argument: &Argument, length: usize) -> Result<(), Error> {
     if is_triangle(length) {
         return Ok(());
     }

@@ -11,20 +11,11 @@ use datafusion::common::Result;
 use super::arguments::MODEL;
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Body, FunctionSpec, Literals},
+    functions::{Ask, Body, FunctionSpec, Literals},
     inference::{Answers, Engine, Output, Program},
     model::Model,
     schema::TokenId,
 };
-
-/// What a call gives for each row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// One column.
-    One(Output),
-    /// A struct of the value and the error of each token.
-    Predict(Vec<TokenId>),
-}
 
 /// A call resolved against the registered models.
 #[derive(Debug, Clone)]

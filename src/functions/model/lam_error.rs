@@ -5,10 +5,10 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL, TOKEN},
-    call::{Ask, token},
+    call::token,
 };
 use crate::{
-    functions::{Body, FunctionSpec},
+    functions::{Ask, Body, FunctionSpec},
     inference::Output,
 };
 

@@ -5,11 +5,11 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
-    call::{Ask, token},
+    call::token,
 };
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Argument, ArgumentKind, Body, FunctionSpec, Literals},
+    functions::{Argument, ArgumentKind, Ask, Body, FunctionSpec, Literals},
     model::Model,
 };
 

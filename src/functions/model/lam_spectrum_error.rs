@@ -5,10 +5,9 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
-    call::Ask,
 };
 use crate::{
-    functions::{Body, FunctionSpec},
+    functions::{Ask, Body, FunctionSpec},
     inference::Output,
 };
 

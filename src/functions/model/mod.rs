@@ -5,7 +5,7 @@ mod call;
 
 use std::fmt::Write as _;
 
-pub use call::{Ask, ModelCall};
+pub use call::ModelCall;
 
 use super::{Section, functions};
 use crate::context::flags;
