@@ -32,7 +32,8 @@ fn cause<'a>(e: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'sta
     }
 }
 
-/// Whether doing again what failed with `e` may help, if it is an error of a library that tells.
+/// Whether doing again what failed with `e` may help, if `e` itself is an error of a library that tells; its causes are not
+/// looked at.
 pub(super) fn retryable(e: &(dyn StdError + 'static)) -> Option<bool> {
     if let Some(store) = e.downcast_ref::<object_store::Error>() {
         return Some(is_transient(store));
@@ -51,7 +52,7 @@ fn cause_is_transient(cause: &(dyn StdError + 'static)) -> bool {
     }
     // Success that is none, and answers that were cut short.
     let garbled = ["Server returned error response", "Got invalid", "(code: InternalError)", "(code: SlowDown)"];
-    garbled.iter().any(|words| text.contains(words)) || retryable(cause).unwrap_or(false)
+    garbled.iter().any(|words| text.contains(words)) || chain(cause).find_map(retryable).unwrap_or(false)
 }
 
 /// The status of the answer in an error's text.
@@ -107,6 +108,9 @@ mod tests {
         }
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         assert!(is_transient(&store(HttpError::new(HttpErrorKind::Unknown, reset))));
+        // The client's own error has what happened as its cause.
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert!(is_transient(&store(io::Error::other(HttpError::new(HttpErrorKind::Unknown, reset)))));
         assert!(is_transient(&store("Got invalid list response: syntax error")));
         assert!(!is_transient(&store("the configuration is wrong")));
         let source = || "…".into();
