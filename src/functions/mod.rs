@@ -3,7 +3,7 @@
 //! A function is a [`FunctionSpec`]: its name, its arguments, its documentation and a thin adapter round plain code of
 //! the layers below. Each has a file of its own, with its tests, in the folder `model`, `sky` or `gaia`. The files beside
 //! these folders serve all functions alike: [`SqlFunction`] is a function as DataFusion knows it, which checks calls, names
-//! arguments and documents them; [`reference`] writes the SQL reference.
+//! arguments and documents them; [`mod@reference`] writes the SQL reference.
 //!
 //! The functions of the model (`lam_*` with a context) are planned, not called: see [`crate::planner`]. A [`SqlFunction`]
 //! says what such a call asks for, and computes the calls that the planner cannot place.
