@@ -1,6 +1,8 @@
 //! The bits of `lam_flags`: what was odd about a row, 0 when nothing was. Those that say that a whole block of
 //! coefficients is missing belong to the blocks of the model's [basis](crate::schema::Basis).
 
+use std::sync::LazyLock;
+
 use crate::schema::{Basis, Block};
 
 /// At least one slot of the context had no value (NULL or NaN).
@@ -31,10 +33,15 @@ pub const RANGE_SIGMA: f32 = 20.0;
 
 /// Every bit with its name and meaning, in the order of the bits; those of blocks are those of the known bases.
 #[must_use]
-pub fn all() -> Vec<(i32, String, String)> {
+pub fn all() -> &'static [(i32, String, String)] {
+    static ALL: LazyLock<Vec<(i32, String, String)>> = LazyLock::new(general_and_of_blocks);
+    &ALL
+}
+
+fn general_and_of_blocks() -> Vec<(i32, String, String)> {
     let general = GENERAL.map(|(bit, name, meaning)| (bit, name.to_owned(), meaning.to_owned()));
     let mut all: Vec<_> = general.into_iter().collect();
-    for block in Basis::known().into_iter().flat_map(|basis| basis.blocks) {
+    for block in Basis::known().iter().flat_map(|basis| &basis.blocks) {
         if all.iter().all(|(bit, ..)| *bit != block.missing_flag) {
             let meaning = format!("every {} coefficient of the context was missing", block.name.to_uppercase());
             all.push((block.missing_flag, format!("{}_missing", block.name), meaning));

@@ -159,8 +159,8 @@ impl FromStr for InputSet {
             return Ok(set);
         }
         let inpaint = name.split_once(TO).filter(|(shown, asked)| ![*shown, *asked].contains(&""));
-        let names = Self::all(&Basis::unsaid()).iter().map(Self::name).collect::<Vec<_>>();
         let (shown, asked) = inpaint.ok_or_else(|| {
+            let names = Self::all(&Basis::unsaid()).iter().map(Self::name).collect::<Vec<_>>();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let near = nearest(name, &names).map(|n| format!("did you mean '{n}'? ")).unwrap_or_default();
             Error::new(ErrorKind::Config, format!("unknown input set '{name}'"))

@@ -107,7 +107,7 @@ impl FunctionSpec {
     /// The signature for DataFusion. Types are checked with the literals, by [`FunctionSpec::check`], and are not coerced.
     pub(super) fn signature(&self) -> Signature {
         let mut signature = Signature::user_defined(self.volatility);
-        if !self.usage().takes_pairs() && !self.arguments.is_empty() {
+        if !self.takes_pairs() && !self.arguments.is_empty() {
             signature.parameter_names = Some(self.arguments.iter().map(|a| a.name.to_owned()).collect());
         }
         signature

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use arrow::datatypes::{Field, Schema};
 
+use super::query::base_name;
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{Described, ERROR_SUFFIX, Token, Vocabulary, check_ucd},
@@ -52,7 +53,7 @@ impl OwnToken {
         let own = tokens.iter().map(|token| token.of(known, schema)).collect::<Result<Vec<_>>>()?;
         let all = known.with(own)?;
         for field in schema.fields() {
-            let name = field.name().strip_suffix(ERROR_SUFFIX).unwrap_or(field.name());
+            let (name, _) = base_name(field.name());
             if name != all.basis().list {
                 all.require(name).map_err(|e| {
                     let own = format!("or make the column a token of your own: --token {name}");

@@ -11,13 +11,8 @@ use futures::StreamExt;
 use super::set::Columns;
 use crate::{
     error::{Error, ErrorKind, Result},
-    schema::{Basis, TokenId, Vocabulary},
+    schema::{Basis, ERROR_SUFFIX, TokenId, Vocabulary},
 };
-
-/// Name of the column with the coefficients.
-const XP: &str = "xp";
-/// What a column of errors adds to its token's name.
-const ERROR: &str = "_error";
 
 /// What a column of the query holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,8 +69,9 @@ impl Reader {
         let mut contents = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
             let (base, error) = base_name(field.name());
-            check_type(field, base == XP)?;
-            if base == XP {
+            let is_list = base == known.basis().list;
+            check_type(field, is_list)?;
+            if is_list {
                 contents.push(Content::Xp { error });
                 if error {
                     for i in &xp {
@@ -180,15 +176,14 @@ impl Reader {
 fn tokens(schema: &Schema, known: &Vocabulary) -> Result<Vec<TokenId>> {
     let mut present = Vec::new();
     for field in schema.fields() {
-        match base_name(field.name()) {
-            (XP, false) => present.extend(known.coefficients()),
-            (XP, true) => {}
-            (base, error) => {
-                let id = known.require(base).map_err(|e| e.at("column", field.name()))?;
-                if !error {
-                    present.push(id);
-                }
-            }
+        let (base, error) = base_name(field.name());
+        if base == known.basis().list {
+            present.extend(known.coefficients().filter(|_| !error));
+            continue;
+        }
+        let id = known.require(base).map_err(|e| e.at("column", field.name()))?;
+        if !error {
+            present.push(id);
         }
     }
     present.sort_unstable();
@@ -206,8 +201,9 @@ fn tokens(schema: &Schema, known: &Vocabulary) -> Result<Vec<TokenId>> {
     Ok(present)
 }
 
-fn base_name(column: &str) -> (&str, bool) {
-    column.strip_suffix(ERROR).map_or((column, false), |base| (base, true))
+/// The name of the quantity that a column holds, and whether the column holds the errors of it.
+pub(super) fn base_name(column: &str) -> (&str, bool) {
+    column.strip_suffix(ERROR_SUFFIX).map_or((column, false), |base| (base, true))
 }
 
 fn check_type(field: &Field, list: bool) -> Result<()> {

@@ -124,9 +124,9 @@ fn short(value: f64) -> String {
 }
 
 fn flag(flag: &FlagDiff) -> Vec<Cell> {
-    let name = flags::all().into_iter().find(|(bit, _, _)| *bit as u32 == 1 << flag.bit).map(|(_, name, _)| name);
+    let name = flags::all().iter().find(|(bit, _, _)| *bit as u32 == 1 << flag.bit).map(|(_, name, _)| name);
     vec![
-        Cell::text(name.unwrap_or_else(|| format!("bit {}", flag.bit))),
+        Cell::text(name.map_or_else(|| format!("bit {}", flag.bit), String::clone)),
         Cell::number(flag.old),
         Cell::number(flag.new),
         Cell::number(flag.set),

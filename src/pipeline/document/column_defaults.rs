@@ -72,7 +72,7 @@ fn own(name: &str) -> ColumnText {
 
 /// The bits of `lam_flags` in one sentence.
 fn flag_bits() -> String {
-    let bits: Vec<String> = flags::all().into_iter().map(|(bit, name, _)| format!("{bit} {name}")).collect();
+    let bits: Vec<String> = flags::all().iter().map(|(bit, name, _)| format!("{bit} {name}")).collect();
     format!("Sum of bits that say what was odd, 0 when nothing was: {}", bits.join(", "))
 }
 

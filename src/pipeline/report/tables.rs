@@ -146,15 +146,15 @@ pub(super) fn flags(found: &Findings) -> Markup {
     let before = found.old.as_ref().map(|(_, counts, _)| counts);
     let row = |bit: usize| {
         let (rows, old) = (found.counts.flags[bit], before.map_or(0, |counts| counts.flags[bit]));
-        let known = flags::all().into_iter().find(|(flag, _, _)| *flag as u32 == 1 << bit);
+        let known = flags::all().iter().find(|(flag, _, _)| *flag as u32 == 1 << bit);
         if rows == 0 && old == 0 && known.is_none() {
             return None;
         }
-        let (name, meaning) = known.map(|(_, name, meaning)| (name, meaning)).unwrap_or_default();
-        let mut row = vec![name, (1u64 << bit).to_string(), rows.to_string()];
+        let (name, meaning) = known.map_or(("", ""), |(_, name, meaning)| (name.as_str(), meaning.as_str()));
+        let mut row = vec![name.to_owned(), (1u64 << bit).to_string(), rows.to_string()];
         row.push(percent(rows, found.counts.rows));
         row.extend(before.map(|counts| percent(old, counts.rows)));
-        row.push(meaning);
+        row.push(meaning.to_owned());
         Some(row)
     };
     let rows: Vec<Vec<String>> = (0..FLAG_BITS).filter_map(row).collect();
