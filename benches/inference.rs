@@ -10,11 +10,11 @@ use datafusion::{
 };
 use lamcat::{
     context::Packed,
+    gaia::sample,
     inference::{Backend, CandleBackend, CpuBackend, Requests},
     model::{Architecture, Model, init},
     schema::Vocabulary,
     session::{Session, SessionOptions},
-    sources::sample,
 };
 use tokio::runtime::Runtime;
 

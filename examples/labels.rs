@@ -2,8 +2,8 @@
 
 use arrow::util::pretty::print_batches;
 use lamcat::{
+    gaia::sample,
     session::{Session, SessionOptions},
-    sources::sample,
 };
 
 #[tokio::main]

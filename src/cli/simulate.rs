@@ -12,8 +12,8 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::{numbers, stdout::out};
 use crate::{
+    gaia::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate},
     schema::limits,
-    train::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate},
 };
 
 #[derive(Debug, Args)]

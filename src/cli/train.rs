@@ -29,6 +29,7 @@ use crate::{
     error::Error,
     model::{Architecture, Model},
     schema::{Basis, Vocabulary, limits},
+    survey,
     train::{
         Blank, Budget, DryRun, Hiding, Normalisation, Outcome, OwnToken, Requests, Run, Schedule, Settings,
         TrainingSet, dry_run, read_training_set,
@@ -80,7 +81,7 @@ pub(super) struct TrainArgs {
     #[arg(long = "token", value_name = "NAME[:UNIT[:UCD]]", conflicts_with_all = ["from", "keep_normalisation"])]
     tokens: Vec<OwnToken>,
     /// The basis that the spectra are given on [default: gaia-dr3-xp].
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "keep_normalisation"])]
+    #[arg(long, value_name = "NAME", value_parser = survey::basis, conflicts_with_all = ["from", "keep_normalisation"])]
     basis: Option<Basis>,
     /// Name of the model in SQL [default: the folder's name].
     #[arg(long)]

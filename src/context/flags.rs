@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use crate::schema::{Basis, Block};
+use crate::{schema::Block, survey};
 
 /// At least one slot of the context had no value (NULL or NaN).
 pub const INPUT_MISSING: i32 = 1 << 0;
@@ -41,7 +41,7 @@ pub fn all() -> &'static [(i32, String, String)] {
 fn general_and_of_blocks() -> Vec<(i32, String, String)> {
     let general = GENERAL.map(|(bit, name, meaning)| (bit, name.to_owned(), meaning.to_owned()));
     let mut all: Vec<_> = general.into_iter().collect();
-    for block in Basis::known().iter().flat_map(|basis| &basis.blocks) {
+    for block in survey::bases().iter().flat_map(|basis| &basis.blocks) {
         if all.iter().all(|(bit, ..)| *bit != block.missing_flag) {
             let meaning = format!("every {} coefficient of the context was missing", block.name.to_uppercase());
             all.push((block.missing_flag, format!("{}_missing", block.name), meaning));

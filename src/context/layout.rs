@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, Fields};
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{TokenId, Vocabulary},
+    survey,
 };
 
 /// Name of the struct field that holds an `xp` list, the list of the bases of Gaia's spectra.
@@ -140,7 +141,7 @@ fn check_list(data_type: &DataType, vocabulary: &Vocabulary) -> Result<()> {
     }
     match given {
         Some(n) if n != length => {
-            vocabulary.basis().check_length(n)?;
+            survey::check_length(vocabulary.basis(), n)?;
             let message = format!("an {list} list of {n} coefficients has the wrong length");
             Err(Error::new(ErrorKind::Plan, message).hint(hint))
         }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{PADDING, TokenId, Vocabulary},
+    survey,
 };
 
 /// Contexts ready for the model, row-major.
@@ -98,7 +99,7 @@ impl Layout {
         let mut missing = vec![Missing::default(); self.missing_flags.len()];
         for row in 0..rows {
             if let Err(WrongLength(length)) = columns.list(row, self.list_length) {
-                vocabulary.basis().check_length(length)?;
+                survey::check_length(vocabulary.basis(), length)?;
             }
             slots.clear();
             missing.fill(Missing::default());

@@ -1,70 +1,38 @@
-//! The SQL functions.
+//! The SQL functions: those of the model, those of the surveys, and those of the sky and of stars.
 //!
-//! A function is a [`FunctionSpec`]: its name, its arguments, its documentation and a thin adapter round plain code of
-//! the layers below. Each has a file of its own, with its tests, in the folder `model`, `sky` or `gaia`. The files beside
-//! these folders serve all functions alike: [`SqlFunction`] is a function as DataFusion knows it, which checks calls, names
-//! arguments and documents them; [`mod@reference`] writes the SQL reference.
-//!
-//! The functions of the model (`lam_*` with a context) are planned, not called: see [`crate::planner`]. A [`SqlFunction`]
-//! says what such a call asks for, and computes the calls that the planner cannot place.
-//!
-//! Specifications may come from other folders as well: [`FunctionSpec::udf`] makes functions of them that a session can
-//! register, and [`reference::markdown`] documents them.
+//! The functions of the model (`lam_*` with a context) are planned, not called: see [`crate::planner`]. [`ModelCall`] says
+//! what such a call asks for; [`EngineModels`] computes the calls that the planner cannot place.
 
-mod argument;
-mod arguments;
 mod ask;
-mod columns;
-mod gaia;
 mod model;
-pub mod reference;
-mod results;
 mod sky;
-mod spec;
-#[cfg(test)]
-mod tester;
-mod udf;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
-/// The functions of a folder: declares the module of each and lists what they specify, in the order of the reference.
-macro_rules! functions {
-    ($($name:ident,)*) => {
-        $(mod $name;)*
-
-        /// The functions of this folder.
-        #[must_use]
-        pub fn specs() -> Vec<&'static crate::functions::FunctionSpec> {
-            vec![$(&$name::SPEC),*]
-        }
-    };
-}
-pub(crate) use functions;
-
-pub use argument::{Argument, ArgumentKind, LengthCheck, ListRule, Usage};
-pub use arguments::{Arguments, Call, Literals};
 pub use ask::Ask;
-pub use columns::{Counts, Integers, Lists, Numbers};
-pub(crate) use gaia::with_bases_checked;
-pub use model::ModelCall;
-pub use results::{booleans, described, fixed_lists, floats, integer_lists, integers, item, lists};
-pub use spec::{Body, FunctionSpec, Section};
-pub use udf::SqlFunction;
+pub use model::{EngineModels, ModelCall};
 
-use crate::inference::Engine;
+use crate::{
+    inference::Engine,
+    survey,
+    udf::{FunctionSpec, Models},
+};
 
 /// What lamcat adds to SQL, in the order of the reference.
 #[must_use]
 pub fn specs() -> Vec<&'static FunctionSpec> {
-    [model::specs(), gaia::specs(), sky::specs()].concat()
+    let of_surveys = survey::surveys().iter().flat_map(|survey| survey.functions());
+    model::functions().into_iter().chain(of_surveys).chain(sky::specs()).collect()
 }
 
 /// Every function that lamcat adds to SQL.
 #[must_use]
 pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
-    specs().into_iter().map(|spec| spec.udf(engine)).collect()
+    let models: Arc<dyn Models> = Arc::new(EngineModels(engine.clone()));
+    let udf = |spec: &'static FunctionSpec| if spec.is_asked() { spec.asking(models.clone()) } else { spec.udf() };
+    specs().into_iter().map(udf).collect()
 }
 
 /// Whether a function of this name takes pairs `name => value` of any names.

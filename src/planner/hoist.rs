@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Ask, ModelCall, SqlFunction},
+    functions::{Ask, ModelCall},
+    udf::SqlFunction,
 };
 
 /// The rule; it must run after type coercion.
@@ -112,7 +113,7 @@ fn innermost(exprs: &[Expr], unplaced: &[Expr]) -> Result<Option<Site>> {
             if unplaced.contains(e) || args[0].exists(|a| Ok(as_call(a).is_some() && !unplaced.contains(a)))? {
                 return Ok(TreeNodeRecursion::Continue);
             }
-            found = Some(Site { expr: e.clone(), context: args[0].clone(), call: function.model_call(args)? });
+            found = Some(Site { expr: e.clone(), context: args[0].clone(), call: ModelCall::of(function, args)? });
             Ok(TreeNodeRecursion::Stop)
         })?;
         if found.is_some() {

@@ -1,14 +1,8 @@
 //! The functions that the coefficients of a model's spectra belong to, and the blocks of tokens that these are.
 //! Coefficients on one basis mean nothing on another: a plausible number would come out.
 
-use std::{str::FromStr, sync::LazyLock};
-
 use serde::{Deserialize, Serialize};
 
-use super::{
-    gaia_bases::{GAIA_BASES, GaiaBasis},
-    nearest::nearest,
-};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A basis of functions, and how spectra on it are given.
@@ -61,30 +55,19 @@ impl Block {
 }
 
 impl Basis {
-    /// The basis that models are for whose file does not say it: those written before files had a basis.
+    /// The basis that models are for whose file does not say it: those written before files had a basis. It is that of
+    /// Leung & Bovy (2023): spectra of Gaia DR3.
     #[must_use]
     pub fn unsaid() -> Self {
-        Self::known()[0].clone()
-    }
-
-    /// The bases that this program knows by name.
-    #[must_use]
-    pub fn known() -> &'static [Self] {
-        static KNOWN: LazyLock<Vec<Basis>> = LazyLock::new(|| GAIA_BASES.iter().map(Basis::of_gaia).collect());
-        &KNOWN
-    }
-
-    fn of_gaia(gaia: &GaiaBasis) -> Self {
-        let block = |(name, length, flag, band): (&str, usize, i32, &str)| Block {
+        let block = |name: &str, missing_flag, band| Block {
             name: name.to_owned(),
-            length,
-            missing_flag: flag,
+            length: 55,
+            missing_flag,
             ucd: format!("stat.fit.param;em.opt.{band}"),
             description: format!("G-normalised {} spectrum coefficient", name.to_uppercase()),
         };
-        let [bp, rp] = gaia.lengths;
-        let blocks = [("bp", bp, Block::FLAGS[0], "B"), ("rp", rp, Block::FLAGS[1], "R")].map(block).to_vec();
-        Self { name: gaia.name.to_owned(), list: "xp".to_owned(), blocks }
+        let blocks = vec![block("bp", Block::FLAGS[0], "B"), block("rp", Block::FLAGS[1], "R")];
+        Self { name: "gaia-dr3-xp".to_owned(), list: "xp".to_owned(), blocks }
     }
 
     /// Coefficients of all blocks: the length of a whole list.
@@ -106,19 +89,6 @@ impl Basis {
         self.blocks.iter().find(|block| block.order(token).is_some())
     }
 
-    /// Checks that a list of `length` coefficients, or those of one block, are not on another known basis.
-    ///
-    /// # Errors
-    /// If it is as long as a list or a block of another known basis and of this one none is; the message names both.
-    pub fn check_length(&self, length: usize) -> Result<()> {
-        let has = |basis: &Self| basis.length() == length || basis.blocks.iter().any(|block| block.length == length);
-        let other = |basis: &&Self| basis.list == self.list && has(basis);
-        match Self::known().iter().find(other).filter(|_| !has(self)) {
-            Some(other) => Err(self.mismatch(&other.name).at("coefficients", length)),
-            None => Ok(()),
-        }
-    }
-
     /// Checks that coefficients whose basis is called `name` are on this basis.
     ///
     /// # Errors
@@ -127,7 +97,8 @@ impl Basis {
         if name == self.name { Ok(()) } else { Err(self.mismatch(name)) }
     }
 
-    fn mismatch(&self, other: &str) -> Error {
+    /// The error of coefficients on another basis, which names both.
+    pub(crate) fn mismatch(&self, other: &str) -> Error {
         let shape = self.shape();
         Error::new(
             ErrorKind::Plan,
@@ -167,21 +138,6 @@ impl Basis {
     }
 }
 
-impl FromStr for Basis {
-    type Err = Error;
-
-    /// The known basis of a name.
-    fn from_str(name: &str) -> Result<Self> {
-        let known = Self::known();
-        let names: Vec<&str> = known.iter().map(|basis| basis.name.as_str()).collect();
-        known.iter().find(|basis| basis.name == name).cloned().ok_or_else(|| {
-            let near = nearest(name, &names).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
-            Error::new(ErrorKind::Config, format!("there is no basis '{name}'"))
-                .hint(format!("{near}bases: {}", names.join(", ")))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,20 +148,6 @@ mod tests {
         assert_eq!(basis.block_of("rp54").unwrap().name, "rp");
         assert!(["bprp", "bp", "teff", "bp1x"].iter().all(|name| basis.block_of(name).is_none()));
         assert_eq!(basis.blocks[0].order("bp12"), Some(12));
-    }
-
-    #[test]
-    fn lists_of_another_basis_are_told_by_their_length_and_name() {
-        let [dr3, dr4] = Basis::known() else { panic!("there are two bases") };
-        assert_eq!([dr3.length(), dr4.length()], [110, 106]);
-        for (model, other) in [(dr3, dr4), (dr4, dr3)] {
-            let by_length = model.check_length(other.length()).unwrap_err().to_string();
-            let by_name = model.check_name(&other.name).unwrap_err().to_string();
-            for text in [by_length, by_name] {
-                assert!(text.contains(&model.name) && text.contains(&other.name), "{text}");
-            }
-            assert!(model.check_length(model.length()).is_ok() && model.check_length(7).is_ok());
-        }
     }
 
     #[test]

@@ -9,27 +9,11 @@ use cdshealpix::{
 /// Deepest HEALPix level: pixels of 0.4 mas.
 pub const MAX_LEVEL: u8 = 29;
 
-/// Level of the pixel that a Gaia source_id starts with.
-pub const GAIA_LEVEL: u8 = 12;
-
 /// Most pixels [`cone_pixels`] gives for one cone.
 pub const MAX_CONE_PIXELS: usize = 1 << 20;
 
 /// Added to every radius, in radians: far above the rounding of positions (1e-15), far below the smallest pixel (2e-9).
 const ROUNDING: f64 = 1e-13;
-
-/// Bits of a Gaia source_id below those of its pixel.
-const BITS_BELOW_PIXEL: u8 = 35;
-/// The first number that is no source_id: the pixels of [`GAIA_LEVEL`] end there.
-const END_OF_SOURCE_IDS: i64 = 12 << (2 * GAIA_LEVEL + BITS_BELOW_PIXEL);
-
-/// Pixel at `level` (0 to [`GAIA_LEVEL`]) that a Gaia `source_id` encodes in its upper bits; `None` for what is no id: a
-/// negative number, and one of 12 · 2^59 or more.
-#[must_use]
-pub fn gaia_pixel(source_id: i64, level: u8) -> Option<i64> {
-    let is_id = (0..END_OF_SOURCE_IDS).contains(&source_id);
-    (is_id && level <= GAIA_LEVEL).then(|| source_id >> (BITS_BELOW_PIXEL + 2 * (GAIA_LEVEL - level)))
-}
 
 /// Pixel of a position at `level` (0 to [`MAX_LEVEL`]); `None` unless `ra` is finite and `dec` in [-90, 90].
 #[must_use]
@@ -182,11 +166,6 @@ mod tests {
         assert_eq!(cone_pixels(0.0, 0.0, -1.0, 5), Ok(None));
         assert_eq!(cone_pixels(0.0, 0.0, f64::NAN, 5), Ok(None));
         assert_eq!(in_cone(0.0, 0.0, 0.0, 0.0, -1.0), None);
-        assert_eq!(gaia_pixel(-1, 5), None);
-        assert_eq!(gaia_pixel(i64::MAX, 13), None);
-        assert_eq!(gaia_pixel(i64::MAX, 12), None);
-        assert_eq!(gaia_pixel(12 << 59, 0), None);
-        assert_eq!(gaia_pixel((12 << 59) - 1, 12), Some((12 << 24) - 1));
     }
 
     #[test]

@@ -64,6 +64,7 @@ use crate::{
     outputs::{SpillFactory, WholeOutputs},
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
     schema::limits,
+    survey,
 };
 
 /// Settings of a session, resolved.
@@ -248,7 +249,9 @@ impl Session {
             return self.context.read_empty();
         }
         let plan = dictionaries::decoded_in_files(plan)?;
-        self.context.execute_logical_plan(functions::with_bases_checked(plan)?).await
+        self.context
+            .execute_logical_plan(survey::surveys().iter().try_fold(plan, |plan, survey| survey.checked(plan))?)
+            .await
     }
 }
 

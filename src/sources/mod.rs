@@ -17,7 +17,6 @@ mod merge;
 mod on_error;
 mod parquet;
 mod remark;
-mod sample;
 mod text;
 mod votable;
 
@@ -33,6 +32,5 @@ pub use merge::{FileColumns, check_unique, merged};
 pub use on_error::OnError;
 pub use parquet::{CarefulParquet, CarefulParquetFactory, is_parquet};
 pub use remark::remark;
-pub use sample::sample;
 pub use text::read_text;
 pub use votable::VoTable;

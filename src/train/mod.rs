@@ -20,7 +20,6 @@ mod sample;
 mod schedule;
 mod set;
 mod settings;
-pub mod simulate;
 
 pub use domain::DomainFit;
 pub use dry_run::{DryRun, dry_run};

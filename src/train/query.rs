@@ -12,6 +12,7 @@ use super::set::Columns;
 use crate::{
     error::{Error, ErrorKind, Result},
     schema::{Basis, ERROR_SUFFIX, TokenId, Vocabulary},
+    survey,
 };
 
 /// What a column of the query holds.
@@ -141,7 +142,7 @@ impl Reader {
             let first = lists.value_offsets()[row] as usize;
             let length = lists.value_length(row) as usize;
             if length != self.xp.len() {
-                self.basis.check_length(length)?;
+                survey::check_length(&self.basis, length)?;
                 return Err(Error::new(ErrorKind::Input, format!("a list of {length} has the wrong length"))
                     .at("row", start + row + 1)
                     .hint(format!("an xp list holds {} coefficients; see xp(bp, rp, g)", self.xp.len())));

@@ -8,12 +8,10 @@ use arrow::{
 };
 use candle_core::DType;
 use lamcat::{
+    gaia::simulate::{SimulateOptions, simulate},
     model::{Domain, Factors, Model, init},
     session::{Session, SessionOptions},
-    train::{
-        DomainFit, Normalisation, Size, TrainingSet, read_training_set,
-        simulate::{SimulateOptions, simulate},
-    },
+    train::{DomainFit, Normalisation, Size, TrainingSet, read_training_set},
 };
 
 use crate::{

@@ -10,9 +10,9 @@ use lamcat::{
         Evaluation, InputSet, Metrics, Plan, Predictions, Settings, Stars, calibration, coefficients_csv, evaluate,
         metrics_csv, percentile,
     },
+    gaia::sample,
     plot::digits,
     session::{Session, SessionOptions},
-    sources::sample,
     train::read_training_set,
 };
 

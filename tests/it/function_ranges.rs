@@ -1,8 +1,9 @@
 //! What a function gives lies in the range of its definition, whatever it is given.
 
 use lamcat::{
-    schema::{absmag, fakemag, fakemag_error, healpix, parallax_zero_point, photometry},
-    xp::extinction::{CCM89, F99, G23, O94},
+    extinction::{CCM89, F99, G23, O94},
+    gaia::{SOURCE_ID_LEVEL, parallax_zero_point, photometry, source_id_pixel},
+    schema::{absmag, fakemag, fakemag_error, healpix},
 };
 use proptest::{prelude::*, strategy::Union};
 
@@ -22,7 +23,7 @@ proptest! {
     #[test]
     fn pixels_exist(id in any::<i64>(), ra in number(), dec in number(), level in 0u8..=255) {
         let exists = |pixel: i64| level <= healpix::MAX_LEVEL && (0..12i64 << (2 * level)).contains(&pixel);
-        prop_assert!(healpix::gaia_pixel(id, level).is_none_or(|p| exists(p) && level <= healpix::GAIA_LEVEL));
+        prop_assert!(source_id_pixel(id, level).is_none_or(|p| exists(p) && level <= SOURCE_ID_LEVEL));
         prop_assert!(healpix::pixel(ra, dec, level).is_none_or(exists));
         prop_assert!(healpix::pixel(ra, dec, level).is_none() || (-90.0..=90.0).contains(&dec));
     }

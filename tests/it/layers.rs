@@ -4,9 +4,9 @@ use std::{fs, path::Path};
 
 /// Modules by layer, lowest first; those of one row never import each other.
 const LAYERS: [&[&str]; 9] = [
-    &["schema", "error", "outputs"],
-    &["sources", "context", "model", "xp", "plot", "release"],
-    &["inference"],
+    &["schema", "error", "outputs", "udf", "survey", "extinction"],
+    &["sources", "context", "model", "plot", "release"],
+    &["inference", "gaia"],
     &["functions"],
     &["planner"],
     &["session"],

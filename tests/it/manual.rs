@@ -4,8 +4,9 @@
 use std::{collections::BTreeSet, fs, path::Path, path::PathBuf};
 
 use lamcat::{
-    functions::{reference, specs},
+    functions::specs,
     session::{Session, SessionOptions},
+    udf::reference,
 };
 
 use crate::readme::run_page;

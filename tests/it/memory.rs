@@ -1,8 +1,8 @@
 //! The operator's memory is counted, and its metrics are shown.
 
 use lamcat::{
+    gaia::sample,
     session::{Session, SessionOptions},
-    sources::sample,
 };
 
 const QUERY: &str = "SELECT lam_spectrum(x) FROM (SELECT xp(bp_coefficients, rp_coefficients) AS x FROM stars)";

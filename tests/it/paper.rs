@@ -8,8 +8,8 @@ use arrow::{
     datatypes::DataType,
 };
 use lamcat::{
+    gaia::sample,
     session::{Session, SessionOptions},
-    sources::sample,
 };
 
 use crate::{

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use datafusion::datasource::MemTable;
 use lamcat::{
+    gaia::sample,
     planner::LamcatOptions,
     session::{Session, SessionOptions},
-    sources::sample,
 };
 
 const PARTITIONS: usize = 6;

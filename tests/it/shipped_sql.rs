@@ -8,9 +8,9 @@ use arrow::{
     datatypes::Int64Type,
 };
 use lamcat::{
+    gaia::sample,
+    gaia::simulate,
     session::{Session, SessionOptions},
-    sources::sample,
-    train::simulate,
 };
 
 /// The simulated sample as the archive's two tables.

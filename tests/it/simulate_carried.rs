@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use lamcat::{
+    gaia::xp::wavelengths_nm,
     train::simulate::{Atmosphere, DustKind, Simulator, Star},
-    xp::wavelengths_nm,
 };
 
 use crate::simulate_parts::SIMULATOR;

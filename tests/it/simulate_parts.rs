@@ -7,13 +7,13 @@ use arrow::{
     datatypes::{DataType, Float64Type},
 };
 use lamcat::{
+    gaia::xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
     session::{Session, SessionOptions},
     sources::FitsTable,
     train::simulate::{
         Atmosphere, Band, Cloud, DataFolder, DustKind, FieldStar, FieldStars, Inversion, Prior, Simulator,
         parallax_error,
     },
-    xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
 };
 
 use crate::shared::shared;
@@ -151,7 +151,7 @@ fn inverted_seds_have_the_coefficients_of_dpcis_own_simulator() {
     let seds = quoted_lists(&folder.join("SPSS_1nm.csv"));
     for (id, lists) in quoted_lists(&folder.join("continuous_full_solution.csv")) {
         let (bp, rp) = (&lists[0], &lists[3]);
-        let g_flux = lamcat::schema::g_flux(synthetic_mag(bp, rp, gaia_g()));
+        let g_flux = lamcat::gaia::g_flux(synthetic_mag(bp, rp, gaia_g()));
         let [wavelengths, sed] = [&seds[&id][0], &seds[&id][1]];
         let at = |nm: f64| {
             let right = wavelengths.partition_point(|w| *w < nm).max(1);

@@ -7,12 +7,13 @@ use arrow::{
     datatypes::{Float64Type, Int64Type},
 };
 use lamcat::{
+    extinction::{CCM89, F99, G23, O94},
+    gaia::source_id_pixel,
     schema::{
-        healpix::{gaia_pixel, pixel, sky_distance},
+        healpix::{pixel, sky_distance},
         parallax_zero_point,
     },
     sources::FitsTable,
-    xp::extinction::{CCM89, F99, G23, O94},
 };
 
 use crate::shared::shared;
@@ -112,7 +113,7 @@ fn source_ids_hold_the_pixel_of_their_position() {
     assert_eq!(stars.len(), 50);
     for star in stars {
         for level in 0..=12 {
-            let encoded = gaia_pixel(star[id].as_i64().unwrap(), level);
+            let encoded = source_id_pixel(star[id].as_i64().unwrap(), level);
             assert_eq!(encoded, pixel(star[ra].as_f64().unwrap(), star[dec].as_f64().unwrap(), level), "{}", star[id]);
         }
     }
@@ -129,7 +130,7 @@ fn nearly_all_source_ids_of_a_cluster_hold_the_pixel_of_their_position() {
             (batch["RAdeg_x"].as_primitive::<Float64Type>(), batch["DEdeg_x"].as_primitive::<Float64Type>());
         for (row, id) in batch["Source"].as_primitive::<Int64Type>().values().iter().enumerate() {
             for (level, count) in (0..).zip(&mut agree) {
-                *count += usize::from(gaia_pixel(*id, level) == pixel(ra.value(row), dec.value(row), level));
+                *count += usize::from(source_id_pixel(*id, level) == pixel(ra.value(row), dec.value(row), level));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The arguments that functions of the model have in common.
 
-use crate::functions::{Argument, ArgumentKind};
+use crate::udf::{Argument, ArgumentKind};
 
 pub(super) const CONTEXT: Argument = Argument::new(
     "context",

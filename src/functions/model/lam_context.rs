@@ -16,7 +16,7 @@ use super::SECTION;
 use crate::{
     context::XP_FIELD,
     error::{Error, ErrorKind},
-    functions::{Argument, ArgumentKind, Arguments, Body, Call, FunctionSpec},
+    udf::{Argument, ArgumentKind, Arguments, Body, Call, FunctionSpec},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -78,7 +78,7 @@ mod tests {
     use datafusion::common::ScalarValue;
 
     use super::*;
-    use crate::functions::tester::{Tester, list, values};
+    use crate::udf::tester::{Tester, list, values};
 
     #[test]
     fn a_list_and_pairs_become_one_struct() {

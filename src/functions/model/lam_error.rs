@@ -5,32 +5,38 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL, TOKEN},
+    call::ModelFunction,
     call::token,
 };
 use crate::{
-    functions::{Ask, Body, FunctionSpec},
+    functions::Ask,
     inference::Output,
+    udf::{Body, FunctionSpec},
 };
 
-pub(super) static SPEC: FunctionSpec = FunctionSpec {
-    name: "lam_error",
-    section: &SECTION,
-    description: "The 1-sigma error the model predicts for lam_infer of the same arguments. Float32 in the token's \
+pub(super) static SPEC: ModelFunction = ModelFunction {
+    spec: FunctionSpec {
+        name: "lam_error",
+        section: &SECTION,
+        description: "The 1-sigma error the model predicts for lam_infer of the same arguments. Float32 in the token's \
                   physical unit.",
-    example: "SELECT source_id, lam_infer(xp, 'teff') AS teff, lam_error(xp, 'teff') AS teff_error FROM stars",
-    arguments: &[CONTEXT, TOKEN, MODEL],
-    volatility: Volatility::Immutable,
-    body: Body::Asked(|model, literals| Ok(Ask::One(Output::Error(token(model, literals.text(1)?)?)))),
+        example: "SELECT source_id, lam_infer(xp, 'teff') AS teff, lam_error(xp, 'teff') AS teff_error FROM stars",
+        arguments: &[CONTEXT, TOKEN, MODEL],
+        volatility: Volatility::Immutable,
+        body: Body::Asked,
+    },
+    ask: |model, literals| Ok(Ask::One(Output::Error(token(model, literals.text(1)?)?))),
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, star, values};
+    use crate::functions::model::tester;
+    use crate::udf::tester::{star, values};
 
     #[test]
     fn errors_are_positive() {
-        let error = Tester::new(&SPEC);
+        let error = tester(&SPEC);
         assert!(error.number(values![star(2.5), "teff"]) > 0.0);
         error.is_null(values![star(None), "teff"]);
     }

@@ -5,34 +5,40 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
+    call::ModelFunction,
 };
 use crate::{
-    functions::{Ask, Body, FunctionSpec},
+    functions::Ask,
     inference::Output,
+    udf::{Body, FunctionSpec},
 };
 
-pub(super) static SPEC: FunctionSpec = FunctionSpec {
-    name: "lam_flags",
-    section: &SECTION,
-    description: "Bits that say what was odd about a row's context and the results of the same query, 0 when nothing \
+pub(super) static SPEC: ModelFunction = ModelFunction {
+    spec: FunctionSpec {
+        name: "lam_flags",
+        section: &SECTION,
+        description: "Bits that say what was odd about a row's context and the results of the same query, 0 when nothing \
                   was. Int32, never NULL. Results are NULL where a bit says so.",
-    example: "SELECT source_id, lam_infer(xp, 'teff') FROM stars WHERE lam_flags(xp) & 96 = 0",
-    arguments: &[CONTEXT, MODEL],
-    volatility: Volatility::Immutable,
-    body: Body::Asked(|_, _| Ok(Ask::One(Output::Flags))),
+        example: "SELECT source_id, lam_infer(xp, 'teff') FROM stars WHERE lam_flags(xp) & 96 = 0",
+        arguments: &[CONTEXT, MODEL],
+        volatility: Volatility::Immutable,
+        body: Body::Asked,
+    },
+    ask: |_, _| Ok(Ask::One(Output::Flags)),
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::model::tester;
     use crate::{
         context::flags::{NO_INPUT, WRONG_LENGTH},
-        functions::tester::{Tester, star, values},
+        udf::tester::{star, values},
     };
 
     #[test]
     fn a_row_without_a_usable_context_is_flagged() {
-        let flags = Tester::new(&SPEC).may_be_null([0]);
+        let flags = tester(&SPEC).may_be_null([0]);
         let bits = |logg: Option<f64>| flags.number(values![star(logg)]) as i32 & (NO_INPUT | WRONG_LENGTH);
         assert_eq!([bits(Some(2.5)), bits(None)].map(|bits| bits == 0), [true, false]);
     }

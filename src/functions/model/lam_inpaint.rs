@@ -5,34 +5,40 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
+    call::ModelFunction,
 };
 use crate::{
-    functions::{Ask, Body, FunctionSpec},
+    functions::Ask,
     inference::Output,
+    udf::{Body, FunctionSpec},
 };
 
-pub(super) static SPEC: FunctionSpec = FunctionSpec {
-    name: "lam_inpaint",
-    section: &SECTION,
-    description: "The context's own XP coefficients with the missing ones predicted; measured ones are kept. \
+pub(super) static SPEC: ModelFunction = ModelFunction {
+    spec: FunctionSpec {
+        name: "lam_inpaint",
+        section: &SECTION,
+        description: "The context's own XP coefficients with the missing ones predicted; measured ones are kept. \
                   FixedSizeList of Float32.",
-    example: "SELECT source_id, lam_inpaint(xp(bp_coefficients, NULL, phot_g_mean_mag)) FROM stars",
-    arguments: &[CONTEXT.shown("xp"), MODEL],
-    volatility: Volatility::Immutable,
-    body: Body::Asked(|_, _| Ok(Ask::One(Output::Inpaint))),
+        example: "SELECT source_id, lam_inpaint(xp(bp_coefficients, NULL, phot_g_mean_mag)) FROM stars",
+        arguments: &[CONTEXT.shown("xp"), MODEL],
+        volatility: Volatility::Immutable,
+        body: Body::Asked,
+    },
+    ask: |_, _| Ok(Ask::One(Output::Inpaint)),
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::model::tester;
     use crate::{
-        functions::tester::{Tester, list, star, values},
-        xp::XP_LEN,
+        gaia::xp::XP_LEN,
+        udf::tester::{list, star, values},
     };
 
     #[test]
     fn measured_coefficients_are_kept_and_others_filled_in() {
-        let inpaint = Tester::new(&SPEC);
+        let inpaint = tester(&SPEC);
         let mut measured = [f64::NAN; XP_LEN];
         measured[0] = 0.0625;
         let filled = inpaint.list(values![list(&measured)]);

@@ -5,27 +5,32 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
+    call::ModelFunction,
     call::token,
 };
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Argument, ArgumentKind, Ask, Body, FunctionSpec, Literals},
+    functions::Ask,
     model::Model,
+    udf::{Argument, ArgumentKind, Body, FunctionSpec, Literals},
 };
 
-pub(super) static SPEC: FunctionSpec = FunctionSpec {
-    name: "lam_predict",
-    section: &SECTION,
-    description: "Predicts several quantities with their 1-sigma errors: Struct {teff, teff_error, logg, logg_error, \
+pub(super) static SPEC: ModelFunction = ModelFunction {
+    spec: FunctionSpec {
+        name: "lam_predict",
+        section: &SECTION,
+        description: "Predicts several quantities with their 1-sigma errors: Struct {teff, teff_error, logg, logg_error, \
                   …} of Float32. The same values as lam_infer and lam_error, computed once.",
-    example: "SELECT source_id, lam_predict(xp, ['teff', 'logg']) AS labels FROM stars",
-    arguments: &[
-        CONTEXT,
-        Argument::new("token", ArgumentKind::Texts, "Literal list of names of the quantities."),
-        MODEL,
-    ],
-    volatility: Volatility::Immutable,
-    body: Body::Asked(ask),
+        example: "SELECT source_id, lam_predict(xp, ['teff', 'logg']) AS labels FROM stars",
+        arguments: &[
+            CONTEXT,
+            Argument::new("token", ArgumentKind::Texts, "Literal list of names of the quantities."),
+            MODEL,
+        ],
+        volatility: Volatility::Immutable,
+        body: Body::Asked,
+    },
+    ask,
 };
 
 fn ask(model: &Model, literals: &Literals) -> Result<Ask, Error> {
@@ -44,11 +49,12 @@ fn ask(model: &Model, literals: &Literals) -> Result<Ask, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, star, texts, values};
+    use crate::functions::model::tester;
+    use crate::udf::tester::{star, texts, values};
 
     #[test]
     fn values_and_errors_are_side_by_side() {
-        let predict = Tester::new(&SPEC).may_be_null([0]);
+        let predict = tester(&SPEC).may_be_null([0]);
         let predicted = predict.list(values![star(2.5), texts(&["teff", "m_h"])]);
         assert!(predicted.len() == 4 && predicted.iter().all(Option::is_some));
         assert!(predict.list(values![star(None), texts(&["teff"])]).iter().all(Option::is_none));
@@ -56,7 +62,7 @@ mod tests {
 
     #[test]
     fn tokens_are_a_list_of_different_names() {
-        let predict = Tester::new(&SPEC);
+        let predict = tester(&SPEC);
         let error = |tokens: &[&str]| predict.error(values![star(2.5), texts(tokens)]);
         assert!(error(&["teff", "teff"]).starts_with("a token is asked twice in one lam_predict (token teff)"));
         assert!(error(&[]).starts_with("token of lam_predict must be a literal list of strings\n"));

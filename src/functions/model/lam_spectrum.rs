@@ -5,34 +5,40 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
+    call::ModelFunction,
 };
 use crate::{
-    functions::{Ask, Body, FunctionSpec},
+    functions::Ask,
     inference::Output,
+    udf::{Body, FunctionSpec},
 };
 
-pub(super) static SPEC: FunctionSpec = FunctionSpec {
-    name: "lam_spectrum",
-    section: &SECTION,
-    description: "Predicts every XP coefficient: all BP, then all RP, normalised by the G flux. FixedSizeList of \
+pub(super) static SPEC: ModelFunction = ModelFunction {
+    spec: FunctionSpec {
+        name: "lam_spectrum",
+        section: &SECTION,
+        description: "Predicts every XP coefficient: all BP, then all RP, normalised by the G flux. FixedSizeList of \
                   Float32.",
-    example: "SELECT lam_spectrum(named_struct('teff', 4700, 'logg', 2.5, 'm_h', -0.2, 'logebv', -3.0))",
-    arguments: &[CONTEXT, MODEL],
-    volatility: Volatility::Immutable,
-    body: Body::Asked(|_, _| Ok(Ask::One(Output::Spectrum))),
+        example: "SELECT lam_spectrum(named_struct('teff', 4700, 'logg', 2.5, 'm_h', -0.2, 'logebv', -3.0))",
+        arguments: &[CONTEXT, MODEL],
+        volatility: Volatility::Immutable,
+        body: Body::Asked,
+    },
+    ask: |_, _| Ok(Ask::One(Output::Spectrum)),
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::model::tester;
     use crate::{
-        functions::tester::{Tester, star, values},
-        xp::XP_LEN,
+        gaia::xp::XP_LEN,
+        udf::tester::{star, values},
     };
 
     #[test]
     fn a_spectrum_has_every_coefficient() {
-        let spectrum = Tester::new(&SPEC);
+        let spectrum = tester(&SPEC);
         let coefficients = spectrum.list(values![star(2.5)]);
         assert!(coefficients.len() == XP_LEN && coefficients.iter().all(Option::is_some));
         spectrum.is_null(values![star(None)]);

@@ -5,34 +5,40 @@ use datafusion::logical_expr::Volatility;
 use super::{
     SECTION,
     arguments::{CONTEXT, MODEL},
+    call::ModelFunction,
 };
 use crate::{
-    functions::{Ask, Body, FunctionSpec},
+    functions::Ask,
     inference::Output,
+    udf::{Body, FunctionSpec},
 };
 
-pub(super) static SPEC: FunctionSpec = FunctionSpec {
-    name: "lam_spectrum_error",
-    section: &SECTION,
-    description: "The 1-sigma errors the model predicts for the coefficients of lam_spectrum, each on its own: \
+pub(super) static SPEC: ModelFunction = ModelFunction {
+    spec: FunctionSpec {
+        name: "lam_spectrum_error",
+        section: &SECTION,
+        description: "The 1-sigma errors the model predicts for the coefficients of lam_spectrum, each on its own: \
                   nothing is said of their correlations. FixedSizeList of Float32.",
-    example: "SELECT lam_spectrum(context) AS spectrum, lam_spectrum_error(context) AS spectrum_error FROM stars",
-    arguments: &[CONTEXT, MODEL],
-    volatility: Volatility::Immutable,
-    body: Body::Asked(|_, _| Ok(Ask::One(Output::SpectrumError))),
+        example: "SELECT lam_spectrum(context) AS spectrum, lam_spectrum_error(context) AS spectrum_error FROM stars",
+        arguments: &[CONTEXT, MODEL],
+        volatility: Volatility::Immutable,
+        body: Body::Asked,
+    },
+    ask: |_, _| Ok(Ask::One(Output::SpectrumError)),
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::model::tester;
     use crate::{
-        functions::tester::{Tester, star, values},
-        xp::XP_LEN,
+        gaia::xp::XP_LEN,
+        udf::tester::{star, values},
     };
 
     #[test]
     fn every_coefficient_has_an_error() {
-        let error = Tester::new(&SPEC);
+        let error = tester(&SPEC);
         let errors = error.list(values![star(2.5)]);
         assert!(errors.len() == XP_LEN && errors.iter().all(|e| e.is_some_and(|e| e > 0.0)));
         error.is_null(values![star(None)]);

@@ -5,12 +5,18 @@ mod call;
 
 use std::fmt::Write as _;
 
-pub use call::ModelCall;
+pub use call::{EngineModels, ModelCall};
 
-use super::{Section, functions};
-use crate::context::flags;
+use call::ModelFunction;
+
+use crate::{
+    context::flags,
+    functions,
+    udf::{FunctionSpec, Section},
+};
 
 functions! {
+    ModelFunction:
     lam_infer,
     lam_error,
     lam_predict,
@@ -20,7 +26,12 @@ functions! {
     lam_embed,
     lam_ood_score,
     lam_flags,
-    lam_context,
+}
+mod lam_context;
+
+/// The functions of the model and those of its contexts.
+pub(super) fn functions() -> Vec<&'static FunctionSpec> {
+    specs().into_iter().map(|function| &function.spec).chain([&lam_context::SPEC]).collect()
 }
 
 static SECTION: Section = Section {
@@ -35,4 +46,15 @@ fn flag_table() -> String {
         let _ = writeln!(text, "| {bit} | {name} | {meaning} |");
     }
     text
+}
+
+#[cfg(test)]
+fn tester(function: &'static ModelFunction) -> crate::udf::tester::Tester {
+    use std::sync::{Arc, OnceLock};
+
+    use crate::inference::{Engine, EngineOptions};
+
+    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| Engine::start(EngineOptions::default()).unwrap()).clone();
+    crate::udf::tester::Tester::of(&function.spec, function.spec.asking(Arc::new(EngineModels(engine))))
 }

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::SECTION;
 use crate::{
-    functions::{Argument, Body, FunctionSpec, described, floats},
     schema::absmag,
+    udf::{Argument, Body, FunctionSpec, described, floats},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -34,7 +34,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn a_star_at_ten_parsec_is_as_bright_as_it_seems() {

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::{DEC, RA, SECTION};
 use crate::{
-    functions::{Argument, Body, FunctionSpec, booleans, described},
     schema::healpix::in_cone,
+    udf::{Argument, Body, FunctionSpec, booleans, described},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -39,7 +39,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn a_position_is_in_a_cone_or_not() {

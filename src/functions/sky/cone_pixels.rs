@@ -6,8 +6,8 @@ use datafusion::logical_expr::Volatility;
 use super::{DEC, RA, SECTION};
 use crate::{
     error::{Error, ErrorKind},
-    functions::{Argument, Body, FunctionSpec, described, integer_lists},
     schema::healpix,
+    udf::{Argument, Body, FunctionSpec, described, integer_lists},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -66,7 +66,7 @@ fn pixels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn the_pixel_of_the_centre_is_among_those_of_a_cone() {

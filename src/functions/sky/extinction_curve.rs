@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::SECTION;
 use crate::{
-    functions::{Argument, Body, FunctionSpec, described, floats},
-    xp::extinction::{CCM89, ExtinctionLaw, F99, G23, O94},
+    extinction::{CCM89, ExtinctionLaw, F99, G23, O94},
+    udf::{Argument, Body, FunctionSpec, described, floats},
 };
 
 /// The laws, in the order in which the argument lists their names.
@@ -43,7 +43,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn each_name_is_that_of_its_law() {

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::SECTION;
 use crate::{
-    functions::{Argument, Body, FunctionSpec, described, floats},
     schema::fakemag_error,
+    udf::{Argument, Body, FunctionSpec, described, floats},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -40,7 +40,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn an_error_grows_with_that_of_the_magnitude() {

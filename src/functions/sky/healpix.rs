@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::{DEC, RA, SECTION};
 use crate::{
-    functions::{Argument, Body, FunctionSpec, described, integers},
     schema::healpix::pixel,
+    udf::{Argument, Body, FunctionSpec, described, integers},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -30,7 +30,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn a_position_has_a_pixel_at_every_level() {

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::{DEC, RA, SECTION};
 use crate::{
-    functions::{Body, FunctionSpec, described, integers},
     schema::healpix::{MAX_LEVEL, pixel},
+    udf::{Body, FunctionSpec, described, integers},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -33,7 +33,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn the_deepest_pixel_lies_in_the_coarser_ones() {

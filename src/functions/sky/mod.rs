@@ -1,6 +1,9 @@
 //! Functions of positions on the sky and of the light of stars, whatever survey they come from.
 
-use super::{Argument, Section, functions};
+use crate::{
+    functions,
+    udf::{Argument, Section},
+};
 
 functions! {
     healpix,

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Volatility;
 
 use super::SECTION;
 use crate::{
-    functions::{Argument, Body, FunctionSpec, described, floats},
     schema::healpix::sky_distance,
+    udf::{Argument, Body, FunctionSpec, described, floats},
 };
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
@@ -38,7 +38,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::tester::{Tester, values};
+    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn angles_are_in_degrees() {

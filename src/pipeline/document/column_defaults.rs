@@ -5,7 +5,8 @@ use super::spec::ColumnText;
 use crate::{
     context::flags,
     release::summary::FLAGS_COLUMN,
-    schema::{Basis, Described, ERROR_SUFFIX, gaia_column},
+    schema::{Basis, Described, ERROR_SUFFIX},
+    survey,
 };
 
 /// A suffix of columns that say how sure another one is.
@@ -62,40 +63,13 @@ fn own(name: &str) -> ColumnText {
     if !token.description.is_empty() {
         return text(&token.unit, &token.ucd, &token.description);
     }
-    let Some(gaia) = gaia_column(name) else { return ColumnText::default() };
-    ColumnText {
-        unit: Some(gaia.unit.to_owned()),
-        ucd: Some(gaia.ucd.to_owned()).filter(|ucd| !ucd.is_empty()),
-        description: gaia_description(name).map(str::to_owned),
-    }
+    let Some(column) = survey::column(name) else { return ColumnText::default() };
+    let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    ColumnText { unit: Some(column.unit.to_owned()), ucd: said(column.ucd), description: said(column.description) }
 }
 
 /// The bits of `lam_flags` in one sentence.
 fn flag_bits() -> String {
     let bits: Vec<String> = flags::all().iter().map(|(bit, name, _)| format!("{bit} {name}")).collect();
     format!("Sum of bits that say what was odd, 0 when nothing was: {}", bits.join(", "))
-}
-
-/// What columns of `gaia_source` are that catalogues often repeat.
-fn gaia_description(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "source_id" => "Gaia's identifier of the source, unique within a data release",
-        "ra" => "Right ascension (ICRS) at the epoch of Gaia's data release",
-        "dec" => "Declination (ICRS) at the epoch of Gaia's data release",
-        "parallax" => "Parallax",
-        "pmra" => "Proper motion in right ascension, times cos(dec)",
-        "pmdec" => "Proper motion in declination",
-        "ruwe" => "Renormalised unit weight error of the astrometric solution",
-        "phot_g_mean_mag" => "Mean magnitude in Gaia's G band (Vega)",
-        "phot_bp_mean_mag" => "Mean magnitude in Gaia's BP band (Vega)",
-        "phot_rp_mean_mag" => "Mean magnitude in Gaia's RP band (Vega)",
-        "bp_rp" => "Gaia's BP - RP colour",
-        "radial_velocity" => "Radial velocity by Gaia's spectrometer",
-        "l" => "Galactic longitude",
-        "b" => "Galactic latitude",
-        "random_index" => "Gaia's random index, for samples",
-        "bp_n_relevant_bases" => "BP coefficients that are significant",
-        "rp_n_relevant_bases" => "RP coefficients that are significant",
-        _ => return None,
-    })
 }

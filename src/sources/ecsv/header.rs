@@ -11,7 +11,7 @@ use super::{
     scan::{Comments, MOST_COLUMNS, Scan, split},
     yaml,
 };
-use crate::{error::Result, schema::gaia_column, sources::cells::list_of};
+use crate::{error::Result, sources::cells::list_of, survey};
 
 /// Longest YAML part that is read.
 const YAML_BYTES: usize = 16 << 20;
@@ -176,9 +176,9 @@ fn field(column: &Yaml) -> Result<Field> {
     Ok(Field::new(name, data_type, true).with_metadata(metadata))
 }
 
-/// A column of the Gaia archive, by its name.
+/// A column of a survey, by its name.
 pub(super) fn archive_field(name: &str) -> Option<Field> {
-    let column = gaia_column(name)?;
+    let column = survey::column(name)?;
     let data_type = list(column.type_name).or_else(|| scalar_type(column.type_name))?;
     let metadata = [("unit", column.unit), ("ucd", column.ucd)].into_iter().filter(|(_, value)| !value.is_empty());
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -1,0 +1,64 @@
+//! What the functions of sampled spectra share.
+
+use arrow::datatypes::{DataType, Field};
+
+use super::xp_arguments::COEFFICIENTS;
+use crate::{
+    error::Error,
+    gaia::xp::{CALIBRATED_SAMPLES, Photometer, Sampling},
+    udf::{Argument, Literals, described, item},
+};
+
+/// The band whose coefficients a function takes.
+pub(super) const PHOTOMETER: Argument =
+    Argument::choice("photometer", &["bp", "rp"], "'bp' or 'rp': whose coefficients these are.");
+/// Where a function gives values.
+pub(super) const SAMPLING: Argument = Argument::list(
+    "sampling",
+    None,
+    "List of pseudo-wavelengths in pixels, from -10 to 70; fastest when it is the same for all rows.",
+);
+/// How many coefficients a function uses.
+pub(super) const RELEVANT: Argument =
+    Argument::number("n_relevant_bases", "How many coefficients are significant; NULL, 0 or left out: all.").optional();
+
+/// The coefficients of one band, or their errors.
+pub(super) const fn coefficients(name: &'static str, meaning: &'static str) -> Argument {
+    Argument::list(name, Some(&COEFFICIENTS), meaning)
+}
+
+/// The photometer that argument `at`, a [`PHOTOMETER`], names.
+pub(super) fn photometer(literals: &Literals, at: usize) -> Result<Photometer, Error> {
+    Ok([Photometer::Bp, Photometer::Rp][literals.choice(at)?])
+}
+
+/// Field of a list of fluxes or of their errors; its UCD for either photometer.
+pub(super) fn sampled_field(photometer: Photometer, ucds: [&'static str; 2], description: &'static str) -> Field {
+    described(DataType::List(item()), "electron.s**-1", ucds[photometer as usize], description)
+}
+
+/// Field of values at the wavelengths of calibrated spectra.
+pub(super) fn calibrated_field(unit: &'static str, ucd: &'static str, description: &'static str) -> Field {
+    described(DataType::FixedSizeList(item(), CALIBRATED_SAMPLES as i32), unit, ucd, description)
+}
+
+/// The bases at the sampling of the latest row, kept while rows have the same one.
+pub(super) struct Sampled {
+    photometer: Photometer,
+    positions: Vec<f64>,
+    sampling: Sampling,
+}
+
+impl Sampled {
+    pub(super) fn new(photometer: Photometer) -> Self {
+        Self { photometer, positions: Vec::new(), sampling: Sampling::new(photometer, &[]) }
+    }
+
+    pub(super) fn at(&mut self, positions: &[f64]) -> &Sampling {
+        if self.positions != positions {
+            self.sampling = Sampling::new(self.photometer, positions);
+            self.positions = positions.to_vec();
+        }
+        &self.sampling
+    }
+}
