@@ -94,24 +94,16 @@
 //! The manual is in [`docs`], with a page for each SQL function in [`docs::sql`].
 
 pub mod cli;
-pub mod context;
 pub mod docs;
-pub mod error;
-pub mod eval;
-pub mod extinction;
-pub mod functions;
-pub mod gaia;
-pub mod inference;
-pub mod ingest;
-pub mod model;
-pub mod outputs;
-pub mod pipeline;
-pub mod planner;
-pub mod plot;
-pub mod release;
-pub mod schema;
-pub mod session;
-pub mod sources;
-pub mod survey;
-pub mod train;
-pub mod udf;
+
+pub use lamcat_catalogue::{ingest, pipeline};
+pub use lamcat_core::{context, error, extinction, outputs, schema, survey, udf};
+pub use lamcat_formats as sources;
+pub use lamcat_gaia as gaia;
+pub use lamcat_model as model;
+pub use lamcat_model::inference;
+pub use lamcat_plot as plot;
+pub use lamcat_release as release;
+pub use lamcat_sql::{functions, planner, session};
+pub use lamcat_train as train;
+pub use lamcat_train::eval;

@@ -26,12 +26,12 @@ use datafusion::{
 };
 use lamcat::{
     context::Packed,
+    gaia::sample,
     inference::{Backend, CandleBackend, Requests},
     model::{Architecture, Model, init},
     planner::LamInferExec,
     schema::Vocabulary,
     session::{Session, SessionOptions},
-    sources::sample,
 };
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner, default_validator, strict_column_validator};
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use lamcat_core::outputs::write_whole;
+use lamcat_sql::session::quoted_path;
 
 use super::{display::Display, session_args::SessionArgs};
-use crate::{outputs::write_whole, session::quoted_path};
 
 /// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.
 pub(super) const STARS: &[u8] = include_bytes!("demo_stars.parquet");

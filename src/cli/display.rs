@@ -14,15 +14,13 @@ use datafusion::{
     sql::parser::Statement,
 };
 use futures::StreamExt;
+use lamcat_core::error::without_secrets;
+use lamcat_formats::CarefulParquetFactory;
+use lamcat_sql::session::{Session, check_names, without_dictionaries};
 
 use super::{
     progress::{QueryProgress, inferred_rows, untrained_models},
     rows::{Format, RowWriter},
-};
-use crate::{
-    error::without_secrets,
-    session::{Session, check_names, without_dictionaries},
-    sources::CarefulParquetFactory,
 };
 
 /// How results are shown.

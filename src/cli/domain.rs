@@ -7,13 +7,11 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
+use lamcat_core::schema::Vocabulary;
+use lamcat_model::Model;
+use lamcat_train::{DomainFit, Normalisation, Run, TrainingSet, read_training_set};
 
 use super::{query_args::QueryArgs, session_args::SessionArgs, stdout::out};
-use crate::{
-    model::Model,
-    schema::Vocabulary,
-    train::{DomainFit, Normalisation, Run, TrainingSet, read_training_set},
-};
 
 /// Shares of the stars whose scores are printed.
 const SHARES: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999];

@@ -7,6 +7,16 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
+use lamcat_core::outputs::write_whole;
+use lamcat_model::Model;
+use lamcat_plot::digits;
+use lamcat_train::{
+    eval::{
+        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, evaluate, metrics_csv,
+        metrics_json, report_html,
+    },
+    read_training_set,
+};
 
 use super::{
     progress::EvalProgress,
@@ -14,16 +24,6 @@ use super::{
     session_args::SessionArgs,
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    eval::{
-        About, Evaluation, InputSet, LeftOut, Plan, Settings, Stars, coefficients_csv, evaluate, metrics_csv,
-        metrics_json, report_html,
-    },
-    model::Model,
-    outputs::write_whole,
-    plot::digits,
-    train::read_training_set,
 };
 
 /// Every set, in place of a name.
@@ -175,7 +175,7 @@ fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
     }
     if !evaluation.inpainting.is_empty() {
         let header = ["inpainting", "stars", "coefficients", "nearer than the median: 0-9", "0-29", "all"];
-        let row = |band: &crate::eval::Inpainting| {
+        let row = |band: &lamcat_train::eval::Inpainting| {
             let mut row =
                 vec![Cell::text(&band.inputs), Cell::number(band.stars), Cell::number(band.coefficients.len())];
             row.extend([10, 30, usize::MAX].map(|n| Cell::number(format!("{:.2} x", band.factor(n)))));
@@ -190,7 +190,7 @@ fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn label_row(name: &str, result: &crate::eval::LabelResult) -> Vec<Cell> {
+fn label_row(name: &str, result: &lamcat_train::eval::LabelResult) -> Vec<Cell> {
     let m = &result.metrics;
     let mut row = vec![Cell::text(name), Cell::text(&result.inputs), Cell::number(m.stars)];
     let lengths = [m.mad_std, m.bias, m.percentiles[1], m.percentiles[2], m.median_sigma];

@@ -7,15 +7,15 @@ use clap::Args;
 use datafusion::common::runtime::SpawnedTask;
 use futures::StreamExt;
 use indicatif::HumanBytes;
-
-use super::{progress::IngestProgress, signals, stdout::out};
-use crate::{
-    inference::DeviceKind,
-    ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, plan_jobs},
+use lamcat_catalogue::ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, plan_jobs};
+use lamcat_formats::OnError;
+use lamcat_model::inference::DeviceKind;
+use lamcat_sql::{
     planner::LamcatOptions,
     session::{Session, SessionOptions},
-    sources::OnError,
 };
+
+use super::{progress::IngestProgress, signals, stdout::out};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

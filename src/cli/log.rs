@@ -2,9 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use lamcat_core::error::{Error, ErrorKind, without_secrets};
 use tracing_subscriber::EnvFilter;
-
-use crate::error::{Error, ErrorKind, without_secrets};
 
 /// What is logged unless something else is asked for.
 const DEFAULT: &str = "warn";

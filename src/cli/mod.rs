@@ -36,9 +36,9 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::bail;
 use clap::{Parser, Subcommand};
 use datafusion::{common::runtime::SpawnedTask, error::DataFusionError};
+use lamcat_catalogue::pipeline::leases_ended;
+use lamcat_core::{error::without_secrets, outputs};
 use tokio::runtime::Runtime;
-
-use crate::{error::without_secrets, outputs, pipeline::leases_ended};
 
 /// Turn Gaia's spectra into catalogues with SQL and a Large Astronomy Model.
 #[derive(Debug, Parser)]
@@ -176,7 +176,7 @@ fn describe(error: &anyhow::Error) -> String {
 
 /// Lamcat's own error or DataFusion's message where there is one, else the whole chain.
 fn in_words(error: &anyhow::Error) -> String {
-    if let Some(own) = error.chain().find_map(|e| e.downcast_ref::<crate::error::Error>()) {
+    if let Some(own) = error.chain().find_map(|e| e.downcast_ref::<lamcat_core::error::Error>()) {
         return without_secrets(&own.to_string());
     }
     let Some(engine) = error.chain().find_map(|e| e.downcast_ref::<DataFusionError>()) else {

@@ -5,16 +5,14 @@ use std::{io::Write, path::PathBuf};
 use anyhow::bail;
 use candle_core::DType;
 use clap::{Args, Subcommand, ValueEnum};
+use lamcat_core::schema::Vocabulary;
+use lamcat_model::{Architecture, Domain, Model, default, import, init};
 use serde_json::json;
 
 use super::{
     domain::{self, DomainArgs},
     model_check::{self, CheckArgs},
     stdout::out,
-};
-use crate::{
-    model::{Architecture, Domain, Model, default, import, init},
-    schema::Vocabulary,
 };
 
 #[derive(Debug, Subcommand)]

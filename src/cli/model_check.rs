@@ -11,6 +11,15 @@ use bytes::Bytes;
 use clap::Args;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use futures::TryStreamExt;
+use lamcat_core::context::Packed;
+use lamcat_model::{
+    Model, default, import,
+    inference::{
+        Answers, Backend, CandleBackend, Device, DeviceKind, Difference, Output, Precision, Program, ReferenceCase,
+        Requests,
+    },
+};
+use lamcat_sql::session::{Session, SessionOptions};
 use serde::Serialize;
 
 use super::{
@@ -18,15 +27,6 @@ use super::{
     numbers,
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    context::Packed,
-    inference::{
-        Answers, Backend, CandleBackend, Device, DeviceKind, Difference, Output, Precision, Program, ReferenceCase,
-        Requests,
-    },
-    model::{Model, default, import},
-    session::{Session, SessionOptions},
 };
 
 /// Labels that are compared.

@@ -2,9 +2,10 @@
 
 use anyhow::Context;
 use clap::Args;
+use lamcat_catalogue::pipeline::Overrides;
+use lamcat_model::inference::DeviceKind;
+use lamcat_sql::session::Location;
 use semver::Version;
-
-use crate::{inference::DeviceKind, pipeline::Overrides, session::Location};
 
 #[derive(Debug, Args)]
 pub(super) struct OverrideArgs {

@@ -7,6 +7,9 @@ use std::{
 
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
+use lamcat_catalogue::pipeline::{
+    CheckedPlan, Misfire, ModelChoice, Overrides, Pipeline, json_schema, parse_query, plan_check,
+};
 use serde_json::json;
 
 use super::{
@@ -15,7 +18,6 @@ use super::{
     stdout::out,
     text_table::{Cell, text_table},
 };
-use crate::pipeline::{CheckedPlan, Misfire, ModelChoice, Overrides, Pipeline, json_schema, parse_query, plan_check};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -204,7 +206,7 @@ fn settings(p: &Pipeline) -> String {
     say(
         "model",
         match &p.model {
-            ModelChoice::Embedded => format!("{}, which lamcat carries", crate::model::default::NAME),
+            ModelChoice::Embedded => format!("{}, which lamcat carries", lamcat_model::default::NAME),
             ModelChoice::File(file) => file.to_string(),
         },
     );

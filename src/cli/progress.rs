@@ -12,8 +12,9 @@ use std::{
 
 use datafusion::{common::runtime::SpawnedTask, physical_plan::ExecutionPlan};
 use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::{ingest::Progress, planner::LamInferExec, train::Report};
+use lamcat_catalogue::ingest::Progress;
+use lamcat_sql::planner::LamInferExec;
+use lamcat_train::Report;
 
 /// How often the line is redrawn.
 const TICK: Duration = Duration::from_millis(250);

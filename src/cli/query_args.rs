@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use datafusion::dataframe::DataFrame;
+use lamcat_sql::session::Session;
 use sha2::{Digest, Sha256};
-
-use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
@@ -28,7 +27,7 @@ impl QueryArgs {
         let mut sql = self.command.clone().unwrap_or_default();
         if let Some(path) = &self.sql {
             sql.push_str(";\n");
-            sql += &crate::sources::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
+            sql += &lamcat_formats::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         }
         Ok(Query(sql))
     }

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use lamcat_core::error::without_secrets;
+use lamcat_sql::{functions, session::Session};
 use rustyline::{
     Context, Editor, Helper, Highlighter, Hinter, Validator,
     completion::{Completer, Pair},
@@ -14,7 +16,6 @@ use tokio::{
 };
 
 use super::{describe, display::Display, signals};
-use crate::{error::without_secrets, functions, session::Session};
 
 const KEYWORDS: [&str; 24] = [
     "SELECT",

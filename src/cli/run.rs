@@ -13,9 +13,9 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
+use lamcat_catalogue::pipeline::{Outcome, Pending, Pipeline, Run, Stage, StageTime, Watch};
 
 use super::{override_args::OverrideArgs, signals, stdout::out};
-use crate::pipeline::{Outcome, Pending, Pipeline, Run, Stage, StageTime, Watch};
 
 #[derive(Debug, Args)]
 #[command(

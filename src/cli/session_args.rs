@@ -4,16 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::Args;
-
-use super::numbers;
-use crate::{
-    error::without_secrets,
+use lamcat_core::{error::without_secrets, schema::limits};
+use lamcat_model::{
+    Model,
     inference::{Device, DeviceKind, Precision},
-    model::Model,
+};
+use lamcat_sql::{
     planner::LamcatOptions,
-    schema::limits,
     session::{Session, SessionOptions},
 };
+
+use super::numbers;
 
 #[derive(Debug, Args)]
 pub(super) struct SessionArgs {

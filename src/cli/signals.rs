@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lamcat_core::outputs;
 use tokio::sync::watch;
-
-use crate::outputs;
 
 /// How long the program may take to let go of what runs; a thread that computes may not notice for longer.
 const GRACE: Duration = Duration::from_millis(1500);

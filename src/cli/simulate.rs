@@ -9,12 +9,10 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use lamcat_core::schema::limits;
+use lamcat_gaia::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate};
 
 use super::{numbers, stdout::out};
-use crate::{
-    gaia::simulate::{DataFolder, DustKind, DustLaw, SimulateOptions, Simulator, schema, simulate},
-    schema::limits,
-};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -1,8 +1,8 @@
 //! Options that give the sizes of a network.
 
 use clap::{Args, ValueEnum};
-
-use crate::{model::Architecture, train::Size};
+use lamcat_model::Architecture;
+use lamcat_train::Size;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Preset {

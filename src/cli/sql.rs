@@ -41,7 +41,7 @@ pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
     let session = args.session.open().await?;
     let mut text: Vec<String> = args.command.clone();
     for path in &args.file {
-        text.push(crate::sources::read_text(path).with_context(|| format!("cannot read {}", path.display()))?);
+        text.push(lamcat_formats::read_text(path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     let display = Display { format: args.format, max_rows: args.max_rows, quiet: args.quiet };
     if text.is_empty() {

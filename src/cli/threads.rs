@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, thread::available_parallelism};
 
-use crate::schema::limits;
+use lamcat_core::schema::limits;
 
 /// Gives every core a tile of rows of its own and keeps candle from splitting single operations over them: threads that
 /// wait for each other cost more than they bring, and a matrix product that is not told how many threads it has reads

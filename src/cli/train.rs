@@ -14,6 +14,16 @@ use arrow::datatypes::Schema;
 use candle_core::Device;
 use clap::{Args, ValueEnum};
 use datafusion::common::runtime::SpawnedTask;
+use lamcat_core::{
+    error::Error,
+    schema::{Basis, Vocabulary, limits},
+    survey,
+};
+use lamcat_model::{Architecture, Model};
+use lamcat_train::{
+    Blank, Budget, DryRun, Hiding, Normalisation, Outcome, OwnToken, Requests, Run, Schedule, Settings, TrainingSet,
+    dry_run, read_training_set,
+};
 
 use super::{
     domain,
@@ -24,16 +34,6 @@ use super::{
     session_args::SessionArgs,
     signals,
     size_args::SizeArgs,
-};
-use crate::{
-    error::Error,
-    model::{Architecture, Model},
-    schema::{Basis, Vocabulary, limits},
-    survey,
-    train::{
-        Blank, Budget, DryRun, Hiding, Normalisation, Outcome, OwnToken, Requests, Run, Schedule, Settings,
-        TrainingSet, dry_run, read_training_set,
-    },
 };
 
 #[derive(Debug, Args)]

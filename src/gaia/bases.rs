@@ -1,6 +1,6 @@
 //! The bases of functions that Gaia's releases give BP and RP spectra on.
 
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     schema::Basis,
 };
@@ -34,8 +34,9 @@ pub fn check_band_length(name: &str, length: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::survey;
+
     use super::*;
-    use crate::survey;
 
     #[test]
     fn lists_of_another_basis_are_told_by_their_length_and_name() {

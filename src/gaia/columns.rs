@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use crate::survey::SurveyColumn;
+use lamcat_core::survey::SurveyColumn;
 
 static COLUMNS: LazyLock<HashMap<&str, SurveyColumn>> = LazyLock::new(|| {
     let rows = include_str!("dr3_columns.csv").lines().filter(|l| !l.starts_with('#')).skip(1);

@@ -11,15 +11,15 @@ use arrow::{
     buffer::NullBuffer,
     datatypes::{DataType, Field, Schema},
 };
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    schema::{TokenId, Vocabulary},
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    gaia::g_flux,
-    schema::{TokenId, Vocabulary},
-};
+use crate::g_flux;
 
 /// Coefficients per band of the archive's files.
 const COEFFICIENTS: usize = 55;

@@ -1,8 +1,7 @@
 //! The sizes of a model.
 
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, ErrorKind, Result};
 
 /// Sizes of the Transformer; the published model is [`Architecture::leung_bovy_2023`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

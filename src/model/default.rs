@@ -1,7 +1,8 @@
 #![doc = include_str!("default/CARD.md")]
 
+use lamcat_core::error::Result;
+
 use super::Model;
-use crate::error::Result;
 
 /// Name of the model that lamcat carries.
 pub const NAME: &str = "lam-sim";

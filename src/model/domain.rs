@@ -17,12 +17,12 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-
-use super::factors::{Factors, nearest};
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     schema::{TokenId, Vocabulary},
 };
+
+use super::factors::{Factors, nearest};
 
 /// What the names of a domain's tensors in a model file begin with.
 pub(super) const PREFIX: &str = "domain.";
@@ -110,7 +110,8 @@ impl Domain {
     }
 
     /// The score of softened values, each a `(dimension, value)`; `None` without any, or if one is NaN.
-    pub(crate) fn score_of(&self, observed: &[(usize, f64)]) -> Option<f32> {
+    #[must_use] 
+    pub fn score_of(&self, observed: &[(usize, f64)]) -> Option<f32> {
         if observed.is_empty() {
             return None;
         }

@@ -5,8 +5,10 @@
 //! covariance `W_o W_oᵀ + diag(ψ_o)`: a missing element is integrated out by leaving out its rows. Woodbury's identity
 //! turns the system of as many equations as there are observed elements into one of `rank`.
 
-use super::cholesky::{factorise, solve_lower, solve_upper};
-use crate::error::{Error, ErrorKind, Result};
+use lamcat_core::{
+    cholesky::{factorise, solve_lower, solve_upper},
+    error::{Error, ErrorKind, Result},
+};
 
 /// One factor analyser of a mixture.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,13 +23,13 @@ pub struct Factors {
 
 /// What a factor analyser says of an observed x.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Latent {
+pub struct Latent {
     /// Natural logarithm of weight times density of the observed elements.
-    pub(crate) log_density: f64,
+    pub log_density: f64,
     /// Mean of z given the observed elements: `rank`.
-    pub(crate) mean: Vec<f64>,
+    pub mean: Vec<f64>,
     /// Cholesky factor, lower, of the inverse covariance of z given the observed elements: `rank × rank`.
-    pub(crate) precision: Vec<f64>,
+    pub precision: Vec<f64>,
 }
 
 impl Factors {
@@ -92,7 +94,7 @@ impl Factors {
     /// The distribution of z given the observed elements of x, each a `(dimension, value)`; `None` where a value is not
     /// finite.
     #[must_use]
-    pub(crate) fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
+    pub fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
         let mut work = Work::new(self.rank());
         let (_, log_density) = self.measure(observed, &mut work)?;
         let Work { precision, projected: mut mean } = work;

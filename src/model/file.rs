@@ -11,6 +11,11 @@ use std::{
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    outputs::write_whole,
+    schema::{Basis, Vocabulary},
+};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,11 +24,6 @@ use super::{
     config::Architecture,
     domain::{self, Domain},
     transformer::Transformer,
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    outputs::write_whole,
-    schema::{Basis, Vocabulary},
 };
 
 /// Version of the header that this crate writes; it reads those from 1 on.

@@ -4,13 +4,13 @@
 use std::{collections::BTreeMap, path::Path};
 
 use candle_core::Tensor;
-use serde::Deserialize;
-
-use super::{checkpoint, config::Architecture, file::Model, file::Provenance};
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     schema::{Basis, Token, Vocabulary},
 };
+use serde::Deserialize;
+
+use super::{checkpoint, config::Architecture, file::Model, file::Provenance};
 
 /// The parts of the authors' `config.json` that define a model; the rest concerns training.
 #[derive(Deserialize)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use lamcat_core::{error::Result, schema::Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{config::Architecture, file::Model, file::Provenance};
-use crate::{error::Result, schema::Vocabulary};
 
 /// A model with random weights: uniform within `sqrt(3 / fan_in)`, layer norms at identity, the embedding's padding
 /// row at zero. The same seed gives the same weights on every machine.

@@ -1,5 +1,6 @@
 //! From a chart to SVG.
 
+use lamcat_core::error::{Error, ErrorKind, Result};
 use plotters::{
     chart::ChartContext,
     coord::cartesian::Cartesian2d,
@@ -15,7 +16,6 @@ use super::{
     scale::Scale,
     style::{Area, Drawn, FONT, GRID, UNIT},
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// Width and height of the image in pixels, and of a compact one.
 const SIZE: (i32, i32) = (900, 540);
@@ -232,7 +232,7 @@ mod tests {
     use quick_xml::{Reader, events::Event};
 
     use super::*;
-    use crate::plot::{Axis, Colour, histogram};
+    use crate::{Axis, Colour, histogram};
 
     /// How many elements of a name a well-formed SVG image has.
     fn count(svg: &str, element: &str) -> usize {

@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use cdshealpix::{compass_point::Cardinal, nested};
+use lamcat_core::error::Result;
 use plotters::prelude::{Color, PathElement, Polygon, Text};
 use plotters::style::{
     BLACK, IntoFont, RGBColor, TextStyle, WHITE,
@@ -16,7 +17,6 @@ use super::{
     mollweide::mollweide,
     style::{Area, Drawn, FONT, UNIT},
 };
-use crate::error::Result;
 
 /// Pixels of the image.
 const SIZE: (i32, i32) = (900, 460);

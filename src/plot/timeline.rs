@@ -1,5 +1,6 @@
 //! Who worked when.
 
+use lamcat_core::error::Result;
 use plotters::{
     prelude::{ChartBuilder, Color, Rectangle, Text},
     style::{
@@ -16,7 +17,6 @@ use super::{
     scale::Scale,
     style::{Area, Drawn, FONT, GRID, UNIT},
 };
-use crate::error::Result;
 
 /// Width of the image in pixels, and that of its smallest bar.
 const WIDTH: i32 = 900;

@@ -16,6 +16,7 @@ use datafusion::{
     prelude::{ParquetReadOptions, SessionContext, ident, lit},
 };
 use futures::TryStreamExt;
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -30,7 +31,6 @@ use super::{
     tiles::{RowCounts, Tile},
     units::UnitClaim,
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// Columns of rows put aside that say in whose margin they are.
 const MARGIN_ORDER: &str = "margin_order";

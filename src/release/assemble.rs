@@ -6,6 +6,7 @@ use std::{collections::HashSet, fmt::Write, time::Instant};
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +24,6 @@ use super::{
     tiles::{Tile, Tiling},
     units::{self, UnitTotals},
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// What a release is made of: every file with its hash. Written last; a folder without it is no release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

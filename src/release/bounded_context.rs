@@ -11,8 +11,7 @@ use datafusion::{
     },
     prelude::SessionContext,
 };
-
-use crate::outputs::SpillFactory;
+use lamcat_core::outputs::SpillFactory;
 
 /// Bytes of footers that are remembered, however many files are read.
 const FOOTER_BYTES: usize = 2 << 20;

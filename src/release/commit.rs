@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use object_store::{ObjectStoreExt, PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 
@@ -19,7 +20,6 @@ use super::{
     paths::JOBS,
     storage::{Read, Storage, attempt_name, json},
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// Times that a file is created anew which vanishes, or is damaged, whenever it is looked at.
 const ROUNDS: u32 = 6;

@@ -14,10 +14,10 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{arrange::Arrangement, dataset, parquet_file::Written, storage::Storage};
-use crate::error::{Error, ErrorKind, Result};
 
 /// A cut, and the rows of a release that pass it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,12 @@
 //! here, and the claims that named them are withdrawn: the next run does that work anew.
 
 use datafusion::error::DataFusionError;
+use lamcat_core::error::{Error, ErrorKind, Result};
 use object_store::{ObjectStoreExt, buffered::BufReader};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncBufReadExt;
 
 use super::{parquet_file::Written, storage::Storage};
-use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 4 << 20;

@@ -9,9 +9,9 @@ use datafusion::parquet::{
     file::metadata::{FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData},
 };
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::{damage::miscounted, parquet_file::Written, parquet_reader::StoreReader, storage::Storage};
-use crate::error::{Error, ErrorKind, Result};
 
 /// Leaves above which the file of all row groups would be larger than it is useful.
 const MOST_LEAVES: usize = 20_000;
@@ -19,7 +19,7 @@ const MOST_LEAVES: usize = 20_000;
 const AT_ONCE: usize = 8;
 
 /// Tables read at once: decoding one keeps a core busy, and holds a row group.
-pub(crate) fn tables_at_once() -> usize {
+pub fn tables_at_once() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 

@@ -13,6 +13,7 @@ use datafusion::{
     prelude::{DataFrame, Expr, ParquetReadOptions, SessionContext, ident},
 };
 use futures::TryStreamExt;
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::{
@@ -26,7 +27,6 @@ use super::{
         FLAG_BITS, FLAGS_COLUMN, Summary, Wanted, as_floats, count_bits, float_columns, leaves, schema, summarise,
     },
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of a part of the join, of which there is one for each core, where the session has no limit of its own.
 const PART_BYTES: usize = 24 << 20;

@@ -13,14 +13,15 @@ use std::{
 use chrono::{DateTime, Utc};
 
 pub use super::store_contents::{Garbage, Keep, Reason};
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    outputs::is_unfinished,
+};
+
 use super::{
     paths, releases,
     storage::{Storage, StoredFile},
     store_contents::{Store, garbage},
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    outputs::is_unfinished,
 };
 
 /// Finds what nothing needs, as of `now`; changes nothing.

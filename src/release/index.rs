@@ -12,6 +12,7 @@ use datafusion::{
     prelude::{ParquetReadOptions, SessionContext, ident},
 };
 use futures::TryStreamExt;
+use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::{
     arrange::sky_order,
@@ -23,7 +24,6 @@ use super::{
     storage::Storage,
     tiles::Tiling,
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a part at most.
 const PART_ROWS: u64 = 20_000_000;
@@ -147,7 +147,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::release::{dataset, tiles::Tile};
+    use crate::{dataset, tiles::Tile};
 
     /// Units of so many rows each; every identifier once, in no order.
     async fn units(storage: &Storage, units: u64, rows: u64) -> Vec<Written> {

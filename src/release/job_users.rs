@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, Result};
 use serde::Deserialize;
 
 use super::{
@@ -10,7 +11,6 @@ use super::{
     paths::JobPaths,
     storage::{Storage, StoredFile},
 };
-use crate::error::{Error, Result};
 
 /// Records read at once.
 const AT_ONCE: usize = 16;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use lamcat_core::error::Result;
+
 use super::{
     arrange::TileClaim,
     commit,
@@ -10,7 +12,6 @@ use super::{
     store_contents::{Garbage, Reason, Store},
     units::UnitClaim,
 };
-use crate::error::Result;
 
 /// The fate of a job when the store is cleared up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,9 +6,9 @@
 //! catalogue may lie there.
 
 use cdshealpix::nested;
+use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::tiles::{HEALPIX_ORDER, Tile, Tiling};
-use crate::error::{Error, ErrorKind, Result};
 
 /// Mean size of a cell over the threshold; the narrowest cells have 0.68 of the mean.
 const SAFETY: f64 = 1.6;

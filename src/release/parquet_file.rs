@@ -15,6 +15,10 @@ use datafusion::parquet::{
         properties::{EnabledStatistics, WriterProperties},
     },
 };
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    outputs::with_floats_split,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,10 +26,6 @@ use super::{
     row_groups::RowGroups,
     storage::Storage,
     upload::{Upload, Uploaded},
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    outputs::with_floats_split,
 };
 
 /// Rows to a row group.

@@ -10,6 +10,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use object_store::PutMode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,6 @@ use super::{
     paths,
     storage::{Storage, json},
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// Entries of the log that are read at once.
 const AT_ONCE: usize = 16;

@@ -3,6 +3,7 @@
 use arrow::{array::AsArray, datatypes::Int64Type};
 use datafusion::parquet::arrow::ProjectionMask;
 use futures::TryStreamExt;
+use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::{
     catalogue::HEALPIX_COLUMN,
@@ -13,7 +14,6 @@ use super::{
     tiles::RowCounts,
     units::UnitClaim,
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// The rows of a unit of the inference with the files `units_of`, in pixels of `order`.
 ///

@@ -1,5 +1,6 @@
 //! The releases of a catalogue: which there are, which one a name means, which was current before.
 
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::{
@@ -9,7 +10,6 @@ use super::{
     storage::Storage,
     verify,
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// A finished release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

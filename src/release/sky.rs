@@ -4,13 +4,13 @@ use cdshealpix::nested::map::{
     fits::write::{write_explicit_skymap_fits, write_implicit_skymap_fits_from_it},
     skymap::explicit::ExplicitSkyMapBTree,
 };
+use lamcat_core::error::{Error, ErrorKind, Result};
 use moc::{
     moc::{RangeMOCIntoIterator, RangeMOCIterator, range::RangeMOC},
     qty::Hpx,
 };
 
 use super::tiles::{RowCounts, pixels};
-use crate::error::{Error, ErrorKind, Result};
 
 /// The rows of every pixel as a FITS map: of all pixels, or of those with rows if they are fewer than half.
 ///

@@ -5,12 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, ErrorKind, Result, shown_url};
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, path::Path};
 use rand::RngCore;
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
-
-use crate::error::{Error, ErrorKind, Result, shown_url};
 
 /// A store and the folder in it that holds everything.
 #[derive(Debug, Clone)]
@@ -253,7 +252,7 @@ pub fn attempt_name() -> String {
 }
 
 /// A value as JSON that people can read.
-pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+pub fn json(value: &impl Serialize) -> Vec<u8> {
     // Only maps with keys that are not strings fail, and there are none.
     let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
     text.push(b'\n');

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +11,6 @@ use super::{
     paths, publish, releases,
     storage::{Storage, StoredFile},
 };
-use crate::error::{Error, ErrorKind, Result};
 
 /// The rules of what is kept when a store is cleared up.
 #[derive(Debug, Clone, PartialEq, Eq)]

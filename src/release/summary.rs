@@ -12,10 +12,10 @@ use datafusion::{
     parquet::{arrow::ProjectionMask, errors::ParquetError},
 };
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::{assemble::Manifest, dataset, paths, quantiles::Quantiles, storage::Storage};
-use crate::error::{Error, ErrorKind, Result};
 
 /// The column of flags, whose bits say what was odd about a row.
 pub const FLAGS_COLUMN: &str = "quality_flags";

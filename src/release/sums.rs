@@ -6,10 +6,10 @@ use arrow::{
     array::{AsArray, RecordBatch},
     datatypes::Int64Type,
 };
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{HEALPIX_COLUMN, ID_COLUMN};
-use crate::error::{Error, ErrorKind, Result};
 
 /// How many rows there are, and which.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use lamcat_core::schema::healpix::MAX_LEVEL;
 use serde::{Deserialize, Serialize};
-
-use crate::schema::healpix::MAX_LEVEL;
 
 /// Order of `_healpix_29`.
 pub const HEALPIX_ORDER: u8 = MAX_LEVEL;

@@ -97,7 +97,7 @@ pub fn list(units: &[UnitClaim]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::arrange::TileClaim;
+    use crate::arrange::TileClaim;
 
     fn claim(unit: &str, rows: u64) -> UnitClaim {
         let sum = RowSum { rows, sum: u64::MAX - rows };

@@ -1,5 +1,7 @@
 //! A store for tests whose answers to writes are not to be relied on.
 
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a failed check of a test is a panic")]
+
 use std::{
     collections::VecDeque,
     fmt,
@@ -17,7 +19,7 @@ use super::Storage;
 
 /// What becomes of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It is done.
     Done,
     /// It is done, and said to have failed.
@@ -30,19 +32,20 @@ pub(crate) enum Fate {
 
 /// A store in memory, with the fates of the next writes to files whose paths contain a text.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Unsure {
+pub struct Unsure {
     inner: Arc<InMemory>,
     fates: Arc<Mutex<VecDeque<(&'static str, Fate)>>>,
 }
 
 impl Unsure {
     /// This store as a place of releases.
-    pub(crate) fn storage(&self) -> Storage {
+    #[must_use] 
+    pub fn storage(&self) -> Storage {
         Storage::new(Arc::new(self.clone()), Path::from("demo"), "memory:///".parse().unwrap())
     }
 
     /// The next write to a path with `part` in it has this fate, after those that were given before.
-    pub(crate) fn next(&self, part: &'static str, fate: Fate) {
+    pub fn next(&self, part: &'static str, fate: Fate) {
         self.fates.lock().unwrap().push_back((part, fate));
     }
 

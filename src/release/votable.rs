@@ -2,13 +2,13 @@
 //! look for them.
 
 use arrow::datatypes::{DataType, Field, Schema};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use quick_xml::{
     Writer,
     events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event},
 };
 
 use super::catalogue::{Catalogue, POSITION_COLUMNS};
-use crate::error::{Error, ErrorKind, Result};
 
 /// The key of a footer with the version of VOParquet, and that version.
 pub const VERSION: (&str, &str) = ("IVOA.VOTable-Parquet.version", "1.0");

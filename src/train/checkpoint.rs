@@ -6,15 +6,15 @@ use std::{
 };
 
 use candle_core::{Device, Tensor};
-use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
-
-use super::settings::Settings;
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     outputs::write_whole,
     schema::Vocabulary,
 };
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::settings::Settings;
 
 const HEADER_KEY: &str = "lamcat-training";
 const FORMAT_VERSION: u32 = 1;

@@ -7,17 +7,17 @@
 //! same, and the scores of each part come from a mixture that was fitted to the others. The domain's own mixture is then
 //! fitted to all.
 
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    schema::{TokenId, Vocabulary},
+};
+use lamcat_model::{Domain, soften};
 use rayon::prelude::*;
 
 use super::{
     factor_mixture::{MixtureSettings, Observed, SMALLEST_VARIANCE, fit},
     mix::mix,
     set::TrainingSet,
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    model::{Domain, soften},
-    schema::{TokenId, Vocabulary},
 };
 
 /// Distributions of the mixture, and latent factors of each: enough for the curved sequence of the stars at all noises.
@@ -250,7 +250,7 @@ mod tests {
     use rand_distr::StandardNormal;
 
     use super::*;
-    use crate::train::{Columns, Normalisation};
+    use crate::{Columns, Normalisation};
 
     const DIMENSIONS: usize = 20;
 

@@ -3,12 +3,10 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
+use lamcat_core::error::Result;
+use lamcat_model::{Model, init};
 
 use super::{learner::Learner, sample::Sampler, set::TrainingSet, settings::Settings};
-use crate::{
-    error::Result,
-    model::{Model, init},
-};
 
 /// The size and cost of a run.
 #[derive(Debug, Clone, PartialEq)]

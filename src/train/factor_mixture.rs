@@ -4,18 +4,15 @@
 //! With one weight of prior knowledge per element: a component is drawn to the mean and the variance of all stars as if
 //! one more star said so, so that elements that hardly any of its stars have stay sane.
 
+use lamcat_core::{
+    cholesky::{cholesky, solve},
+    error::Result,
+};
+use lamcat_model::Factors;
 use rand::{Rng, SeedableRng, seq::index::sample};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
-
-use crate::{
-    error::Result,
-    model::{
-        Factors,
-        cholesky::{cholesky, solve},
-    },
-};
 
 /// The elements of a star that are known, as `(dimension, value)`.
 pub(super) type Observed = Vec<(usize, f64)>;

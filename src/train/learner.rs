@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
+use lamcat_core::error::{Error, ErrorKind, Result};
+use lamcat_model::{Architecture, Dropout, Pass, Prediction, Transformer};
 use rayon::prelude::*;
 
 use super::{
     optimizer::{AdamW, AdamWSettings},
     sample::Batch,
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    model::{Architecture, Dropout, Pass, Prediction, Transformer},
 };
 
 /// Stars that go through the network at once on the CPU, each tile on one core: few enough for what the gradient needs

@@ -2,11 +2,11 @@
 //! context, the last few slots blanked, and one of its tokens, or several, asked for. The published model's training
 //! shows what it asks for when chance wills it, and hides single tokens only; [`Hiding`] has other ways.
 
+use lamcat_core::schema::Vocabulary;
 use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::settings::{Blank, Hiding, Requests, Settings};
-use crate::schema::Vocabulary;
 
 /// Tokens that are never asked for: the published model has them as inputs only.
 const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];

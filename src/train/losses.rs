@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     outputs::write_whole,
 };

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
-
-use crate::error::Result;
+use lamcat_core::error::Result;
 
 /// Constants of AdamW; the default is PyTorch's.
 #[derive(Debug, Clone, Copy, PartialEq)]

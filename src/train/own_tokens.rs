@@ -3,12 +3,12 @@
 use std::str::FromStr;
 
 use arrow::datatypes::{Field, Schema};
-
-use super::query::base_name;
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     schema::{Described, ERROR_SUFFIX, Token, Vocabulary, check_ucd},
 };
+
+use super::query::base_name;
 
 /// A token of the user's own: a column of the training query, and what a catalogue says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

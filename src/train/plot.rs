@@ -1,10 +1,9 @@
 //! `losses.svg`: training and validation loss against steps.
 
+use lamcat_core::error::Result;
+use lamcat_plot::{Axis, Chart, Colour, Marks, Series};
+
 use super::losses::LossRecord;
-use crate::{
-    error::Result,
-    plot::{Axis, Chart, Colour, Marks, Series},
-};
 
 /// Draws the losses as an SVG image.
 pub(super) fn losses_svg(records: &[LossRecord]) -> Result<String> {

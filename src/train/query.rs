@@ -7,13 +7,13 @@ use arrow::{
 };
 use datafusion::dataframe::DataFrame;
 use futures::StreamExt;
-
-use super::set::Columns;
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
     schema::{Basis, ERROR_SUFFIX, TokenId, Vocabulary},
     survey,
 };
+
+use super::set::Columns;
 
 /// What a column of the query holds.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -8,6 +8,11 @@ use std::{
 };
 
 use candle_core::{Device, Tensor};
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    outputs::write_whole,
+};
+use lamcat_model::{Model, Provenance, init};
 
 use super::{
     batches::batches,
@@ -20,11 +25,6 @@ use super::{
     sample::{Batch, Sampler, dropout_key},
     set::TrainingSet,
     settings::Settings,
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    model::{Model, Provenance, init},
-    outputs::write_whole,
 };
 
 /// Validation stars of a report at most.

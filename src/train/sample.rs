@@ -1,5 +1,9 @@
 //! Batches of stars: which of them train, in which order, and what a step sees of each.
 
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    schema::{PADDING, TokenId},
+};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -8,10 +12,6 @@ use super::{
     mix::mix,
     set::TrainingSet,
     settings::Settings,
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    schema::{PADDING, TokenId},
 };
 
 /// Stars with the same number of requests each, standardised, row-major.
@@ -170,11 +170,10 @@ pub(super) fn dropout_key(seed: u64, step: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::schema::Vocabulary;
+
     use super::*;
-    use crate::{
-        schema::Vocabulary,
-        train::{Blank, Budget, Columns, Hiding, Normalisation, Requests, Schedule, Size},
-    };
+    use crate::{Blank, Budget, Columns, Hiding, Normalisation, Requests, Schedule, Size};
 
     const STARS: usize = 600;
     const CONTEXT: usize = 8;
@@ -197,7 +196,7 @@ mod tests {
     }
 
     fn hiding(set: &TrainingSet, blank: Blank, requests: Requests, hiding: Hiding) -> Sampler {
-        let architecture = crate::model::Architecture { context_length: CONTEXT, ..Size::Tiny.architecture() };
+        let architecture = lamcat_model::Architecture { context_length: CONTEXT, ..Size::Tiny.architecture() };
         let schedule = Schedule { budget: Budget::Steps(1), cycles: 1, rate: 1.0, floor: 0.0 };
         let (batch, dropout, seed, report_every) = (100, 0.0, 3, 1);
         let settings = Settings {

@@ -1,14 +1,14 @@
 //! The training set in memory: one f32 per star and token, standardised, NaN where missing.
 
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    schema::{Basis, Token, Vocabulary},
+};
 use sha2::{Digest, Sha256};
 
 use super::{
     mix::mix,
     robust::{mad_std, median},
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    schema::{Basis, Token, Vocabulary},
 };
 
 /// The columns of a query in physical units, one per token.
@@ -238,7 +238,7 @@ fn measure(name: &str, known: &mut [f32]) -> Result<(f64, f64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::MAD_TO_SIGMA;
+    use crate::MAD_TO_SIGMA;
 
     fn columns(values: &[[f32; 2]]) -> Columns {
         Columns {

@@ -1,12 +1,10 @@
 //! Settings of a training run.
 
+use lamcat_core::error::{Error, ErrorKind, Result};
+use lamcat_model::Architecture;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
-use crate::{
-    error::{Error, ErrorKind, Result},
-    model::Architecture,
-};
 
 /// A preset of a network's sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

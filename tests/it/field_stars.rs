@@ -8,11 +8,13 @@ use arrow::{
 };
 use lamcat::{
     context::Packed,
+    gaia::{
+        g_flux,
+        xp::{gaia_g, synthetic_mag},
+    },
     inference::{Backend, CandleBackend, Requests},
     model::{Model, import},
-    schema::g_flux,
     session::{Session, SessionOptions},
-    xp::{gaia_g, synthetic_mag},
 };
 
 use crate::{

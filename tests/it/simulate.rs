@@ -8,9 +8,9 @@ use arrow::{
 };
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use lamcat::{
+    gaia::simulate::{SimulateOptions, schema, simulate},
     schema::Vocabulary,
     session::{Session, SessionOptions},
-    train::simulate::{SimulateOptions, schema, simulate},
 };
 
 use crate::{

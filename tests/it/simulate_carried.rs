@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use lamcat::{
-    gaia::xp::wavelengths_nm,
-    train::simulate::{Atmosphere, DustKind, Simulator, Star},
+use lamcat::gaia::{
+    simulate::{Atmosphere, DustKind, Simulator, Star},
+    xp::wavelengths_nm,
 };
 
 use crate::simulate_parts::SIMULATOR;

@@ -7,13 +7,15 @@ use arrow::{
     datatypes::{DataType, Float64Type},
 };
 use lamcat::{
-    gaia::xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
+    gaia::{
+        simulate::{
+            Atmosphere, Band, Cloud, DataFolder, DustKind, FieldStar, FieldStars, Inversion, Prior, Simulator,
+            parallax_error,
+        },
+        xp::{CALIBRATED_SAMPLES, calibrate, gaia_g, synthetic_mag, wavelengths_nm},
+    },
     session::{Session, SessionOptions},
     sources::FitsTable,
-    train::simulate::{
-        Atmosphere, Band, Cloud, DataFolder, DustKind, FieldStar, FieldStars, Inversion, Prior, Simulator,
-        parallax_error,
-    },
 };
 
 use crate::shared::shared;

@@ -8,11 +8,8 @@ use arrow::{
 };
 use lamcat::{
     extinction::{CCM89, F99, G23, O94},
-    gaia::source_id_pixel,
-    schema::{
-        healpix::{pixel, sky_distance},
-        parallax_zero_point,
-    },
+    gaia::{parallax_zero_point, source_id_pixel},
+    schema::healpix::{pixel, sky_distance},
     sources::FitsTable,
 };
 

@@ -8,13 +8,14 @@ use lamcat::{
     model::{Architecture, Model, init},
     schema::{Basis, Vocabulary},
     session::{Session, SessionOptions},
+    survey,
 };
 
 use crate::program::{fail, lamcat, run};
 
 /// The basis that Gaia DR4 gives spectra on: 51 coefficients of BP and 55 of RP.
 fn dr4() -> Basis {
-    "gaia-dr4-xp".parse().unwrap()
+    survey::basis("gaia-dr4-xp").unwrap()
 }
 
 fn model(basis: Basis) -> Model {

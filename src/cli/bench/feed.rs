@@ -9,18 +9,18 @@ use std::{io::Write, sync::Arc, time::Instant};
 use anyhow::{Context, bail};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt, stream};
+use lamcat_core::context::{Packed, XP_FIELD};
+use lamcat_model::{
+    Model,
+    inference::{DeviceKind, Output, Program},
+};
+use lamcat_sql::session::{Session, SessionOptions, quoted_path};
 use serde::Serialize;
 
 use super::BenchArgs;
-use crate::{
-    cli::{
-        stdout::out,
-        text_table::{Cell, text_table},
-    },
-    context::{Packed, XP_FIELD},
-    inference::{DeviceKind, Output, Program},
-    model::Model,
-    session::{Session, SessionOptions, quoted_path},
+use crate::cli::{
+    stdout::out,
+    text_table::{Cell, text_table},
 };
 
 /// What is done with the file's rows.

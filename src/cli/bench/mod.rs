@@ -10,6 +10,11 @@ use anyhow::{Context, bail};
 use candle_core::{Device, Tensor};
 use clap::{Args, ValueEnum};
 use indicatif::HumanCount;
+use lamcat_core::{context::Packed, schema::limits};
+use lamcat_model::{
+    Model, default,
+    inference::{Backend, CandleBackend, CpuBackend, DeviceKind, Precision, Requests},
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -21,12 +26,6 @@ use super::{
     numbers,
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    context::Packed,
-    inference::{Backend, CandleBackend, CpuBackend, DeviceKind, Precision, Requests},
-    model::{Model, default},
-    schema::limits,
 };
 
 /// Size of the matrices by whose product a core's speed is measured.
@@ -177,7 +176,7 @@ fn measure(args: &BenchArgs, model: &Model, backend: &mut dyn Backend, pool: &Th
 /// What is asked of every star.
 fn requests(args: &BenchArgs, model: &Model) -> anyhow::Result<Requests> {
     let tokens = args.labels.iter().map(|label| model.vocabulary().require(label));
-    Ok(Requests { tokens: tokens.collect::<crate::error::Result<_>>()?, embedding: false })
+    Ok(Requests { tokens: tokens.collect::<lamcat_core::error::Result<_>>()?, embedding: false })
 }
 
 /// Contexts of made-up spectra.

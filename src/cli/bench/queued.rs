@@ -9,11 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BenchArgs, Figures, ORDERS, requests, spectra};
-use crate::{
+use lamcat_model::{
+    Model,
     inference::{Backend, Device},
-    model::Model,
 };
+
+use super::{BenchArgs, Figures, ORDERS, requests, spectra};
 
 /// Batches for each thread of the device: the one it works and the one that waits.
 const BATCHES: usize = 2;

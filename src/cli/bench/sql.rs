@@ -5,17 +5,17 @@ use std::{io::Write, path::Path, time::Instant};
 use anyhow::{Context, bail};
 use arrow::array::AsArray;
 use indicatif::HumanCount;
+use lamcat_core::context::{Layout, Packed};
+use lamcat_model::{
+    Model,
+    inference::{Backend, DeviceKind, Precision, Requests},
+};
+use lamcat_sql::session::{Session, SessionOptions, quoted_path};
 use serde::Serialize;
 
 use super::super::{
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    context::{Layout, Packed},
-    inference::{Backend, DeviceKind, Precision, Requests},
-    model::Model,
-    session::{Session, SessionOptions, quoted_path},
 };
 
 /// Times that the model alone and the query take turns.

@@ -4,13 +4,13 @@ use std::{cmp::Ordering, collections::BTreeSet};
 
 use anyhow::bail;
 use arrow::datatypes::{DataType, Field, Schema};
+use lamcat_plot::{Axis, Chart, Colour, Marks, Series, histogram};
 
 use super::{
     columns::{Band, Columns, Drawn},
     look::{Kind, Look},
     rows::{Key, Rows, grows},
 };
-use crate::plot::{Axis, Chart, Colour, Marks, Series, histogram};
 
 /// More series of numbers than these are told apart by a bar of colours instead of by name.
 const NAMED: usize = 12;

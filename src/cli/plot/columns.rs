@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 use arrow::datatypes::{DataType, Field, Schema};
+use lamcat_core::schema::nearest;
 
 use super::look::{Kind, Look};
-use crate::schema::nearest;
 
 /// Series of one picture; more cannot be told apart.
 pub(super) const MOST_SERIES: usize = 100;

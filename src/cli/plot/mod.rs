@@ -13,6 +13,9 @@ use datafusion::{
     common::Column, dataframe::DataFrame, logical_expr::Expr, physical_plan::execute_stream, sql::parser::Statement,
 };
 use futures::StreamExt;
+use lamcat_core::outputs::write_whole;
+use lamcat_plot::{Picture, page};
+use lamcat_sql::session::Session;
 
 use self::{
     chart::chart,
@@ -24,11 +27,6 @@ use super::{
     progress::{QueryProgress, untrained_models},
     session_args::SessionArgs,
     stdout::out,
-};
-use crate::{
-    outputs::write_whole,
-    plot::{Picture, page},
-    session::Session,
 };
 
 #[derive(Debug, Args)]
@@ -76,7 +74,7 @@ pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
         steps.extend(steps_of(&session, sql, None)?);
     }
     for path in &args.file {
-        let text = crate::sources::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = lamcat_formats::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         steps.extend(steps_of(&session, &text, path.file_stem().and_then(|s| s.to_str()))?);
     }
     let whole_page = as_page(args.output.as_deref())?;

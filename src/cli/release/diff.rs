@@ -3,18 +3,16 @@
 use std::io::Write;
 
 use clap::Args;
+use lamcat_core::context::flags;
+use lamcat_release::{
+    diff::{ColumnChange, ColumnDiff, Diff, FlagDiff, diff},
+    releases,
+};
 
 use super::super::{
     session_args::LimitArgs,
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    context::flags,
-    release::{
-        diff::{ColumnChange, ColumnDiff, Diff, FlagDiff, diff},
-        releases,
-    },
 };
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use anyhow::Context;
 use chrono::{TimeDelta, Utc};
 use clap::Args;
 use indicatif::HumanBytes;
+use lamcat_release::garbage::{self, Garbage, Keep, Reason};
 use serde_json::json;
 
 use super::super::{
@@ -14,7 +15,6 @@ use super::super::{
     text_table::{Cell, text_table},
 };
 use super::plural;
-use crate::release::garbage::{self, Garbage, Keep, Reason};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]

@@ -10,18 +10,16 @@ use std::io::Write;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use indicatif::HumanBytes;
+use lamcat_release::{
+    Storage, paths,
+    releases::{self, Release},
+    verify::{Report, verify},
+};
+use lamcat_sql::session::{Session, SessionOptions};
 
 use super::{
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    release::{
-        Storage, paths,
-        releases::{self, Release},
-        verify::{Report, verify},
-    },
-    session::{Session, SessionOptions},
 };
 
 #[derive(Debug, Subcommand)]

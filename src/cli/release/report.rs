@@ -3,9 +3,11 @@
 use std::{io::Write, path::PathBuf};
 
 use clap::Args;
+use lamcat_catalogue::pipeline::report;
+use lamcat_core::outputs::write_whole;
+use lamcat_release::releases;
 
 use super::super::{session_args::LimitArgs, stdout::out};
-use crate::{outputs::write_whole, pipeline::report, release::releases};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

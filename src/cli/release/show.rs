@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use indicatif::HumanBytes;
+use lamcat_release::{releases, summary};
 use serde_json::json;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     },
     ReleaseArgs,
 };
-use crate::release::{releases, summary};
 
 pub(super) async fn run(args: &ReleaseArgs) -> anyhow::Result<()> {
     let (storage, folder) = args.open().await?;

@@ -9,20 +9,18 @@ use std::{io::Write, path::PathBuf};
 use anyhow::{Context, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
+use lamcat_catalogue::pipeline::{
+    Overrides, Pipeline,
+    schedule::{Ended, Ending, Entry, Why},
+};
+use lamcat_core::schema::limits;
+use lamcat_sql::session::{Location, Session, SessionOptions};
 use serde_json::{Value, json};
 
 use super::{
     numbers,
     stdout::out,
     text_table::{Cell, text_table},
-};
-use crate::{
-    pipeline::{
-        Overrides, Pipeline,
-        schedule::{Ended, Ending, Entry, Why},
-    },
-    schema::limits,
-    session::{Location, Session, SessionOptions},
 };
 
 #[derive(Debug, Subcommand)]

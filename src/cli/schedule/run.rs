@@ -15,6 +15,10 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use datafusion::common::runtime::SpawnedTask;
+use lamcat_catalogue::pipeline::schedule::{
+    Clock, Ending, Entry, Event, EventListener, Scheduled, ScheduledPipeline, Scheduler,
+};
+use lamcat_sql::session::{Session, SessionOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -23,10 +27,6 @@ use super::{
     health::{Address, Health},
     line, seconds,
     status::Status,
-};
-use crate::{
-    pipeline::schedule::{Clock, Ending, Entry, Event, EventListener, Scheduled, ScheduledPipeline, Scheduler},
-    session::{Session, SessionOptions},
 };
 
 #[derive(Debug, Args)]

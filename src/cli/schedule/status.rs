@@ -7,13 +7,13 @@ use std::{
 };
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use serde::Serialize;
-
-use super::seconds;
-use crate::pipeline::{
+use lamcat_catalogue::pipeline::{
     Stage,
     schedule::{Ended, Ending, Entry, Event},
 };
+use serde::Serialize;
+
+use super::seconds;
 
 /// A scheduler is stuck if something is not begun this long after it is due.
 const LATE: TimeDelta = TimeDelta::minutes(2);

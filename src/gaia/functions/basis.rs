@@ -18,13 +18,13 @@ use datafusion::{
         Volatility, expr::ScalarFunction, expr_rewriter::NamePreserver,
     },
 };
-
-use super::xp_arguments::COEFFICIENTS;
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind},
-    gaia::BASIS_HINT,
     udf::{Argument, ArgumentKind, SqlFunction},
 };
+
+use super::xp_arguments::COEFFICIENTS;
+use crate::BASIS_HINT;
 
 /// The prefix of the names of a band's columns, the column that says the basis of the band, and the basis of Gaia DR3.
 const BASES: [(&str, &str, i64); 2] = [("bp_", "bp_basis_function_id", 56), ("rp_", "rp_basis_function_id", 57)];

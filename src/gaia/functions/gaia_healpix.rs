@@ -2,12 +2,10 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Argument, Body, FunctionSpec, described, integers};
 
 use super::SECTION;
-use crate::{
-    gaia::source_id_pixel,
-    udf::{Argument, Body, FunctionSpec, described, integers},
-};
+use crate::source_id_pixel;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "gaia_healpix",
@@ -36,8 +34,9 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, values};
+
     use super::*;
-    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn a_source_id_has_its_pixel_in_its_upper_bits() {

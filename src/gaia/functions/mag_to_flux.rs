@@ -2,12 +2,10 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Argument, Body, FunctionSpec, described, floats};
 
 use super::{BAND, SECTION, ZERO_POINTS};
-use crate::{
-    gaia::photometry::flux_from_mag,
-    udf::{Argument, Body, FunctionSpec, described, floats},
-};
+use crate::photometry::flux_from_mag;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "mag_to_flux",
@@ -29,11 +27,10 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, values};
+
     use super::*;
-    use crate::{
-        gaia::photometry::{BP_ZERO_POINT, G_ZERO_POINT, RP_ZERO_POINT},
-        udf::tester::{Tester, values},
-    };
+    use crate::photometry::{BP_ZERO_POINT, G_ZERO_POINT, RP_ZERO_POINT};
 
     #[test]
     fn the_zero_point_is_the_magnitude_of_one_electron_a_second() {

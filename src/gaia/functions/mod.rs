@@ -7,11 +7,12 @@ mod xp_sampling;
 
 pub(crate) use basis::with_bases_checked;
 
-use crate::gaia::photometry::{BP_ZERO_POINT, G_ZERO_POINT, RP_ZERO_POINT};
-use crate::{
+use lamcat_core::{
     functions,
     udf::{Argument, Section},
 };
+
+use crate::photometry::{BP_ZERO_POINT, G_ZERO_POINT, RP_ZERO_POINT};
 
 functions! {
     xp,

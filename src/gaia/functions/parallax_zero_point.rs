@@ -2,12 +2,10 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Argument, Body, FunctionSpec, described, floats};
 
 use super::SECTION;
-use crate::{
-    gaia::parallax_zero_point,
-    udf::{Argument, Body, FunctionSpec, described, floats},
-};
+use crate::parallax_zero_point;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "parallax_zero_point",
@@ -51,8 +49,9 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, values};
+
     use super::*;
-    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn a_solution_needs_the_colour_that_it_used() {

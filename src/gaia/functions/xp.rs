@@ -7,15 +7,13 @@ use arrow::{
     datatypes::{DataType, Field, FieldRef},
 };
 use datafusion::{common::Result, logical_expr::Volatility};
+use lamcat_core::udf::{Argument, Arguments, Body, FunctionSpec};
 
 use super::{
     XP,
     xp_arguments::{BP, BP_RELEVANT, RP, RP_RELEVANT},
 };
-use crate::{
-    gaia::xp::{COEFFICIENTS_PER_BAND, XP_LEN, normalise},
-    udf::{Argument, Arguments, Body, FunctionSpec},
-};
+use crate::xp::{COEFFICIENTS_PER_BAND, XP_LEN, normalise};
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp",
@@ -66,11 +64,10 @@ fn evaluate(arguments: &Arguments) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, missing, values};
+
     use super::*;
-    use crate::{
-        gaia::g_flux,
-        udf::tester::{Tester, list, missing, values},
-    };
+    use crate::g_flux;
 
     #[test]
     fn coefficients_are_over_the_flux() {

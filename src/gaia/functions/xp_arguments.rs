@@ -1,10 +1,13 @@
 //! The arguments that XP functions have in common.
 
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind},
-    gaia::xp::{COEFFICIENTS_PER_BAND, is_triangle},
-    gaia::{DR4_BP_COEFFICIENTS, check_band_length},
     udf::{Argument, ListRule, Usage},
+};
+
+use crate::{
+    DR4_BP_COEFFICIENTS, check_band_length,
+    xp::{COEFFICIENTS_PER_BAND, is_triangle},
 };
 
 const FITS_HINT: &str = "FITS tables with one column per coefficient: `lamcat ingest` folds them into lists";

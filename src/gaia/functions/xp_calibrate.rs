@@ -1,16 +1,14 @@
 //! `xp_calibrate`: flux against wavelength.
 
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Body, FunctionSpec, fixed_lists};
 
 use super::{
     XP,
     xp_arguments::{BP, BP_RELEVANT, RP, RP_RELEVANT},
     xp_sampling::calibrated_field,
 };
-use crate::{
-    gaia::xp::{CALIBRATED_SAMPLES, band, calibrate},
-    udf::{Body, FunctionSpec, fixed_lists},
-};
+use crate::xp::{CALIBRATED_SAMPLES, band, calibrate};
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_calibrate",
@@ -45,8 +43,9 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, missing, values};
+
     use super::*;
-    use crate::udf::tester::{Tester, list, missing, values};
 
     #[test]
     fn a_spectrum_is_that_of_the_bands_that_are_there() {

@@ -1,16 +1,14 @@
 //! `xp_calibrate_error`: errors of the flux against wavelength.
 
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Body, FunctionSpec, fixed_lists};
 
 use super::{
     XP,
     xp_arguments::{BP_CORRELATIONS, BP_ERRORS, BP_RELEVANT, RP_CORRELATIONS, RP_ERRORS, RP_RELEVANT},
     xp_sampling::calibrated_field,
 };
-use crate::{
-    gaia::xp::{CALIBRATED_SAMPLES, Covariance, calibrate_error},
-    udf::{Body, FunctionSpec, fixed_lists},
-};
+use crate::xp::{CALIBRATED_SAMPLES, Covariance, calibrate_error};
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_calibrate_error",
@@ -47,8 +45,9 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, missing, values};
+
     use super::*;
-    use crate::udf::tester::{Tester, list, missing, values};
 
     #[test]
     fn errors_are_those_of_the_bands_that_are_there() {

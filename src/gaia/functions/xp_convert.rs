@@ -1,15 +1,13 @@
 //! `xp_convert`: flux against pseudo-wavelength.
 
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Body, FunctionSpec, lists};
 
 use super::{
     XP,
     xp_sampling::{PHOTOMETER, RELEVANT, SAMPLING, Sampled, coefficients, photometer, sampled_field},
 };
-use crate::{
-    gaia::xp::band,
-    udf::{Body, FunctionSpec, lists},
-};
+use crate::xp::band;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_convert",
@@ -46,11 +44,10 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, values};
+
     use super::*;
-    use crate::{
-        gaia::xp::{Photometer, Sampling},
-        udf::tester::{Tester, list, values},
-    };
+    use crate::xp::{Photometer, Sampling};
 
     #[test]
     fn a_flux_is_that_of_the_photometers_bases() {

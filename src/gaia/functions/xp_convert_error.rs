@@ -1,16 +1,14 @@
 //! `xp_convert_error`: errors of the flux against pseudo-wavelength.
 
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Argument, Body, FunctionSpec, lists};
 
 use super::{
     XP,
     xp_arguments::CORRELATIONS,
     xp_sampling::{PHOTOMETER, RELEVANT, SAMPLING, Sampled, coefficients, photometer, sampled_field},
 };
-use crate::{
-    gaia::xp::Covariance,
-    udf::{Argument, Body, FunctionSpec, lists},
-};
+use crate::xp::Covariance;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_convert_error",
@@ -54,11 +52,10 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, values};
+
     use super::*;
-    use crate::{
-        gaia::xp::{Photometer, Sampling},
-        udf::tester::{Tester, list, values},
-    };
+    use crate::xp::{Photometer, Sampling};
 
     #[test]
     fn an_error_is_that_of_the_covariance() {

@@ -2,14 +2,14 @@
 
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
-
-use super::xp_arguments::{BP, BP_CORRELATIONS, BP_ERRORS, BP_RELEVANT, RP, RP_CORRELATIONS, RP_ERRORS, RP_RELEVANT};
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind},
-    gaia::xp::{Covariance, Passband, band, passband, passbands},
     schema::nearest,
     udf::{Argument, Arguments, Literals, floats},
 };
+
+use super::xp_arguments::{BP, BP_CORRELATIONS, BP_ERRORS, BP_RELEVANT, RP, RP_CORRELATIONS, RP_ERRORS, RP_RELEVANT};
+use crate::xp::{Covariance, Passband, band, passband, passbands};
 
 const PASSBAND: Argument = Argument::text(
     "passband",

@@ -1,13 +1,13 @@
 //! What the functions of sampled spectra share.
 
 use arrow::datatypes::{DataType, Field};
-
-use super::xp_arguments::COEFFICIENTS;
-use crate::{
+use lamcat_core::{
     error::Error,
-    gaia::xp::{CALIBRATED_SAMPLES, Photometer, Sampling},
     udf::{Argument, Literals, described, item},
 };
+
+use super::xp_arguments::COEFFICIENTS;
+use crate::xp::{CALIBRATED_SAMPLES, Photometer, Sampling};
 
 /// The band whose coefficients a function takes.
 pub(super) const PHOTOMETER: Argument =

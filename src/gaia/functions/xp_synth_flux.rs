@@ -2,15 +2,13 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Body, FunctionSpec, described};
 
 use super::{
     XP,
     xp_photometry::{FROM_COEFFICIENTS, from_coefficients, passband_of_value},
 };
-use crate::{
-    gaia::xp::synthetic_flux,
-    udf::{Body, FunctionSpec, described},
-};
+use crate::xp::synthetic_flux;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_synth_flux",
@@ -34,11 +32,10 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, values};
+
     use super::*;
-    use crate::{
-        gaia::xp::passband,
-        udf::tester::{Tester, list, values},
-    };
+    use crate::xp::passband;
 
     #[test]
     fn a_flux_is_that_of_the_coefficients_used() {

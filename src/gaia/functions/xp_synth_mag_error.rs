@@ -2,15 +2,13 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Body, FunctionSpec, described};
 
 use super::{
     XP,
     xp_photometry::{FROM_COVARIANCES, from_covariances, passband_of_error},
 };
-use crate::{
-    gaia::xp::synthetic_mag_error,
-    udf::{Body, FunctionSpec, described},
-};
+use crate::xp::synthetic_mag_error;
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_synth_mag_error",
@@ -35,11 +33,10 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, list, values};
+
     use super::*;
-    use crate::{
-        gaia::xp::{Covariance, passband},
-        udf::tester::{Tester, list, values},
-    };
+    use crate::xp::{Covariance, passband};
 
     #[test]
     fn an_error_is_that_of_the_covariances() {

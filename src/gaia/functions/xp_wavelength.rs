@@ -1,12 +1,10 @@
 //! `xp_wavelength`: where calibrated spectra are sampled.
 
 use datafusion::logical_expr::Volatility;
+use lamcat_core::udf::{Body, FunctionSpec, fixed_lists};
 
 use super::{XP, xp_sampling::calibrated_field};
-use crate::{
-    gaia::xp::{CALIBRATED_SAMPLES, wavelengths_nm},
-    udf::{Body, FunctionSpec, fixed_lists},
-};
+use crate::xp::{CALIBRATED_SAMPLES, wavelengths_nm};
 
 pub(super) static SPEC: FunctionSpec = FunctionSpec {
     name: "xp_wavelength",
@@ -30,8 +28,9 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::udf::tester::{Tester, values};
+
     use super::*;
-    use crate::udf::tester::{Tester, values};
 
     #[test]
     fn wavelengths_are_two_nanometres_apart() {

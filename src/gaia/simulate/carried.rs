@@ -3,8 +3,9 @@
 
 use std::{io::Cursor, path::Path};
 
+use lamcat_core::error::Result;
+
 use super::numpy::Npz;
-use crate::error::Result;
 
 const FILE: &[u8] = include_bytes!("models/models.npz");
 /// The integer that stands for no value.

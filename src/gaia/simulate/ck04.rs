@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
+use lamcat_core::error::Result;
+
 use super::{
     carried::Carried,
     data::{DataFolder, column, fits_floats, malformed},
     labels::Atmosphere,
 };
-use crate::{
-    error::Result,
-    gaia::xp::{CALIBRATED_SAMPLES, wavelengths_nm},
-};
+use crate::xp::{CALIBRATED_SAMPLES, wavelengths_nm};
 
 const ORIGIN: &str = "https://archive.stsci.edu/hlsps/reference-atlases/cdbs/grid/ck04models/";
 

@@ -5,14 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    sources::FitsTable,
-};
 use arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{DataType, Float32Type},
 };
+use lamcat_core::error::{Error, ErrorKind, Result};
+use lamcat_formats::FitsTable;
 
 /// A folder with the files that the simulator is made of, in subfolders `forward_model`, `labels` and `xp_continuous`.
 #[derive(Debug, Clone)]

@@ -1,14 +1,13 @@
 //! Interstellar dust: a law of extinction, with an R(V) of its own before every star if wanted.
 
-use clap::ValueEnum;
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    extinction::{ExtinctionLaw, F99, G23},
+};
 use rand::Rng;
 
 use super::labels::normal;
-use crate::{
-    error::{Error, ErrorKind, Result},
-    extinction::{ExtinctionLaw, F99, G23},
-    gaia::xp::wavelengths_nm,
-};
+use crate::xp::wavelengths_nm;
 
 /// Ratio of total to selective extinction, A(V)/E(B-V), of the diffuse medium.
 const RV: f64 = 3.1;
@@ -21,7 +20,8 @@ const FAR: f64 = 3.0;
 const TWO_MASS_NM: [f64; 3] = [1235.0, 1662.0, 2159.0];
 
 /// A law of extinction for simulated stars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum DustLaw {
     /// Gordon et al. (2023, ApJ 950, 86).
     #[default]

@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
+use lamcat_core::error::Result;
+
 use super::{
     data::{DataFolder, column, fits_floats, malformed},
     spectrum_noise::{NoiseLibrary, SpectrumNoise},
 };
 use crate::{
-    error::Result,
-    gaia::g_flux,
-    gaia::xp::{COEFFICIENTS_PER_BAND, XP_LEN, gaia_g, passband, synthetic_mag},
+    g_flux,
+    xp::{COEFFICIENTS_PER_BAND, XP_LEN, gaia_g, passband, synthetic_mag},
 };
 
 const FILE: &str = "xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use hdf5_pure::File;
+use lamcat_core::error::Result;
 use serde::Deserialize;
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
     labels::Atmosphere,
     matrix::Dense,
 };
-use crate::error::Result;
 
 const NETWORK: &str = "labels/green2020/green2020_nn_model.h5";
 const SCALING: &str = "labels/green2020/green2020_theta_normalization.json";

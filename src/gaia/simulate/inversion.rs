@@ -8,14 +8,15 @@
 //! The prior's stars all have the same G flux, which must not decide that of the spectrum: m mᵀ is added to their
 //! covariance, so that the scale is free.
 
+use lamcat_core::{
+    cholesky::{cholesky, solve},
+    error::{Error, ErrorKind, Result},
+};
+
 use super::{matrix::dot, prior::Prior};
 use crate::{
-    error::{Error, ErrorKind, Result},
-    gaia::photometry::G_ZERO_POINT,
-    gaia::xp::{
-        CALIBRATED_SAMPLES, COEFFICIENTS_PER_BAND, Passband, XP_LEN, calibrate, gaia_g, passband, synthetic_flux,
-    },
-    model::cholesky::{cholesky, solve},
+    photometry::G_ZERO_POINT,
+    xp::{CALIBRATED_SAMPLES, COEFFICIENTS_PER_BAND, Passband, XP_LEN, calibrate, gaia_g, passband, synthetic_flux},
 };
 
 /// Error of a sample of a modelled spectrum, relative to the prior's mean flux plus [`FLOOR`] times its maximum.

@@ -1,5 +1,9 @@
 //! Labels of the stars to simulate.
 
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    schema::Vocabulary,
+};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -7,10 +11,6 @@ use super::{
     carried::Carried,
     data::{DataFolder, malformed},
     numpy::npy_rows,
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    schema::Vocabulary,
 };
 
 const FOLDER: &str = "labels/spectrafm_apogee_dr17";

@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lamcat_core::error::Result;
 use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyExt, ReadableElement};
 use zip::ZipArchive;
 
 use super::data::{malformed, open};
-use crate::error::Result;
 
 /// Most bytes of an array of an `.npz` file.
 const ARRAY_BYTES: u64 = 1 << 30;

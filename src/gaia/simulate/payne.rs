@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lamcat_core::error::Result;
+
 use super::{
     carried::Carried,
     data::{DataFolder, malformed},
@@ -10,7 +12,7 @@ use super::{
     matrix::Dense,
     numpy::Npz,
 };
-use crate::{error::Result, gaia::xp::CALIBRATED_SAMPLES};
+use crate::xp::CALIBRATED_SAMPLES;
 
 const FILE: &str = "forward_model/payne_xp/payne_cool_gaiaxp.npz";
 const ORIGIN: &str = "https://github.com/dnidever/gaiaxpspec (python/gaiaxpspec/data/payne_cool_gaiaxp.npz)";
@@ -81,7 +83,7 @@ impl Payne {
         self.seen.contains(&cell(star.values()))
     }
 
-    /// Flux per nm at the wavelengths of a calibrated XP spectrum ([`crate::gaia::xp::wavelengths_nm`]), in arbitrary units.
+    /// Flux per nm at the wavelengths of a calibrated XP spectrum ([`crate::xp::wavelengths_nm`]), in arbitrary units.
     #[must_use]
     pub fn flux(&self, star: Atmosphere) -> Vec<f32> {
         let [low, reach] = self.scaling;

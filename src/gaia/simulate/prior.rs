@@ -1,10 +1,9 @@
 //! How the coefficients of real spectra are distributed.
 
+use lamcat_core::error::{Error, ErrorKind, Result};
+
 use super::{carried::Carried, field_stars::FieldStar};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    gaia::xp::XP_LEN,
-};
+use crate::xp::XP_LEN;
 
 /// Faintest stars of the prior in G: below, noise hides what coefficients can be.
 const FAINTEST_G: f64 = 16.0;

@@ -1,5 +1,6 @@
 //! The simulator: everything that was read, and what is made of it star by star.
 
+use lamcat_core::error::{Error, ErrorKind, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -18,10 +19,7 @@ use super::{
     spectrum_noise::NoiseLibrary,
     star::{Star, source_id},
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    gaia::g_flux,
-};
+use crate::g_flux;
 
 /// Scatter of the absolute magnitude at given labels in mag: that of giants of APOGEE in the test data of Green et al.
 /// (2020) is 0.11-0.26, errors of labels and parallaxes included.

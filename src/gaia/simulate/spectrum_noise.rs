@@ -1,7 +1,9 @@
 //! Errors of real spectra by magnitude and colour, which simulated spectra get.
 
+use lamcat_core::error::Result;
+
 use super::carried::Carried;
-use crate::{error::Result, gaia::xp::XP_LEN};
+use crate::xp::XP_LEN;
 
 /// Of so many stars nearest in G, a star of the nearest in colour gives the noise.
 const NEAR_IN_G: usize = 20;

@@ -8,13 +8,13 @@ use arrow::{
     },
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
-
-use super::star::Star;
-use crate::{
+use lamcat_core::{
     error::{Error, ErrorKind, Result},
-    gaia::{columns::column, xp::COEFFICIENTS_PER_BAND},
     schema::{ERROR_SUFFIX, column_meta},
 };
+
+use super::star::Star;
+use crate::{columns::column, xp::COEFFICIENTS_PER_BAND};
 
 /// One source in this many is for tests.
 const TEST_SHARE: u64 = 10;

@@ -8,15 +8,15 @@ use datafusion::parquet::{
     errors::ParquetError,
     file::properties::WriterProperties,
 };
+use lamcat_core::{
+    error::{Error, ErrorKind, Result},
+    outputs::{NewFile, cannot_write, remove_leftovers, with_floats},
+};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::{
     simulator::Simulator,
     table::{schema, table},
-};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    outputs::{NewFile, cannot_write, remove_leftovers, with_floats},
 };
 
 /// Rows that are made and encoded at once. Equal batches make equal files, however many threads there are.

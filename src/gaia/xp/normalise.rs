@@ -5,7 +5,7 @@ use super::{
     passbands::gaia_g,
     photometry::synthetic_mag,
 };
-use crate::gaia::g_flux;
+use crate::g_flux;
 
 /// Fills `out` (length [`XP_LEN`](super::XP_LEN)) with the coefficients over the G flux, NaN where there is none.
 ///
@@ -39,7 +39,7 @@ pub fn normalise(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gaia::xp::XP_LEN;
+    use crate::xp::XP_LEN;
 
     #[test]
     fn missing_bands_truncation_and_short_lists_become_nan() {

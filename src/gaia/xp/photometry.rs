@@ -83,7 +83,7 @@ fn flux_of(mag: f64, passband: &Passband) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gaia::xp::{gaia_g, passband, passbands};
+    use crate::xp::{gaia_g, passband, passbands};
 
     fn star() -> [f64; 55] {
         let mut c = [0.0; 55];

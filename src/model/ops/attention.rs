@@ -7,11 +7,11 @@ use gemm::{Parallelism, gemm};
 use super::{dropout::Mask, elements, softmax, with_elements};
 
 /// Attention of queries `(rows, heads, n, d)` to keys and values `(rows, heads, m, d)`, with the queries scaled already.
-pub(in crate::model) struct Attend {
+pub(crate) struct Attend {
     /// Added to the scores: `(rows, 1, 1, m)`; at least one key of a row must be visible.
-    pub(in crate::model) mask: Tensor,
+    pub(crate) mask: Tensor,
     /// Dropout of the weights.
-    pub(in crate::model) dropout: Option<Mask>,
+    pub(crate) dropout: Option<Mask>,
 }
 
 /// Sizes of one head: queries, keys, width.

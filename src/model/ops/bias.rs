@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use super::{elements, with_elements};
 
 /// `x + bias` with `x` `(.., width)` and the bias `(width)`.
-pub(in crate::model) struct AddBias;
+pub(crate) struct AddBias;
 
 impl CustomOp2 for AddBias {
     fn name(&self) -> &'static str {

@@ -22,13 +22,13 @@ impl Dropout {
     }
 
     /// The mask of the next layer; `None` if nothing is dropped.
-    pub(in crate::model) fn next_mask(&self) -> Option<Mask> {
+    pub(crate) fn next_mask(&self) -> Option<Mask> {
         let next = || Mask::new(self.rate, self.key, self.layers.fetch_add(1, Ordering::Relaxed));
         (self.rate > 0.0).then(next)
     }
 
     /// Drops elements of `x` and scales the others up to keep the mean.
-    pub(in crate::model) fn apply(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let Some(mask) = self.next_mask() else { return Ok(x.clone()) };
         if x.device().is_cpu() {
             return x.contiguous()?.apply_op1(mask);
@@ -39,7 +39,7 @@ impl Dropout {
 }
 
 /// The mask of one layer.
-pub(in crate::model) struct Mask {
+pub(crate) struct Mask {
     key: [u32; 2],
     /// Hashes below it are dropped.
     threshold: u32,

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use super::{elements, exp::exp, with_elements};
 
 /// gelu in its erf form.
-pub(in crate::model) struct Gelu;
+pub(crate) struct Gelu;
 
 /// The normal distribution function and density, to 1e-7 (Abramowitz & Stegun 1964, 7.1.26; the exponential of the
 /// error function is that of the density).

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use super::{elements, with_elements};
 
 /// Layer norm of `x` `(.., width)` with weight and bias `(width)`; the field is epsilon.
-pub(in crate::model) struct Normalise(pub(in crate::model) f32);
+pub(crate) struct Normalise(pub(crate) f32);
 
 impl Normalise {
     /// The mean of a line and the reciprocal of its standard deviation.

@@ -1,10 +1,8 @@
+use lamcat_core::outputs::LocalStore;
 use object_store::path::Path;
 
 use super::*;
-use crate::{
-    outputs::LocalStore,
-    release::unsure::{Fate, Unsure},
-};
+use crate::unsure::{Fate, Unsure};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claim {

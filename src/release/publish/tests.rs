@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::release::unsure::{Fate, Unsure};
+use crate::unsure::{Fate, Unsure};
 
 /// Puts a finished release there; gives its folder.
 async fn finished(storage: &Storage, version: &str) -> String {

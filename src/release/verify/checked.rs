@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use lamcat_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
     index::Read,
     rows::{Leaves, Part, Sums},
 };
-use crate::{
-    error::Result,
-    release::{assemble::Manifest, damage::hash, parquet_file::Written, paths, storage::Storage, tiles::Tile},
-};
+use crate::{assemble::Manifest, damage::hash, parquet_file::Written, paths, storage::Storage, tiles::Tile};
 
 /// Bytes of the files of a group, if there are not too many groups.
 const GROUP_BYTES: u64 = 8 << 20;

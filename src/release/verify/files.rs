@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use datafusion::common::runtime::SpawnedTask;
 use futures::{StreamExt, TryStreamExt};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
 use super::{Check, Checked, Fault};
-use crate::{
-    error::{Error, ErrorKind, Result},
-    release::{assemble::Manifest, damage::hash, dataset::tables_at_once, paths, publish, storage::Storage},
-};
+use crate::{assemble::Manifest, damage::hash, dataset::tables_at_once, paths, publish, storage::Storage};
 
 /// Looks for files that are missing, too many, or have other bytes.
 pub(super) async fn check(

@@ -10,20 +10,18 @@ use arrow::{
 };
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
+use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Fault, Verifier, keys::keys, rows::Sums};
 use crate::{
-    error::{Error, ErrorKind, Result},
-    release::{
-        assemble::Manifest,
-        catalogue::{HEALPIX_COLUMN, ID_COLUMN},
-        dataset, index,
-        parquet_file::Written,
-        paths,
-        sums::{integers, mixed},
-        tiles::{Tile, Tiling},
-    },
+    assemble::Manifest,
+    catalogue::{HEALPIX_COLUMN, ID_COLUMN},
+    dataset, index,
+    parquet_file::Written,
+    paths,
+    sums::{integers, mixed},
+    tiles::{Tile, Tiling},
 };
 
 /// The columns that have an index, with the names of those, as the collection's properties have them.

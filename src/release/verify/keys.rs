@@ -7,8 +7,7 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Int64Type},
 };
-
-use crate::error::{Error, ErrorKind, Result};
+use lamcat_core::error::{Error, ErrorKind, Result};
 
 /// A number for each value of an indexed column; equal values have equal ones.
 pub(super) fn keys(column: &ArrayRef) -> Result<Vec<u64>> {

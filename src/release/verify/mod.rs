@@ -26,8 +26,8 @@ use super::{
     tiles::{Tile, Tiling},
     units::UnitTotals,
 };
-use crate::error::{Error, ErrorKind, Result};
 pub use checked::{Checked, Times, check_group, groups, times};
+use lamcat_core::error::{Error, ErrorKind, Result};
 use rows::{Leaves, Part, Sums};
 
 /// Something that is not as it must be.

@@ -8,22 +8,19 @@ use arrow::{
 };
 use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
+use lamcat_core::{error::Result, schema::healpix};
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Fault, keys::keys};
 use crate::{
-    error::Result,
-    release::{
-        catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
-        dataset,
-        margin::Margin,
-        paths,
-        storage::Storage,
-        sums::{RowSum, integers, mixed, no_column},
-        tiles::{HEALPIX_ORDER, Tile},
-        votable,
-    },
-    schema::healpix,
+    catalogue::{HEALPIX_COLUMN, ID_COLUMN, POSITION_COLUMNS},
+    dataset,
+    margin::Margin,
+    paths,
+    storage::Storage,
+    sums::{RowSum, integers, mixed, no_column},
+    tiles::{HEALPIX_ORDER, Tile},
+    votable,
 };
 
 /// Sums over rows that do not depend on their order.

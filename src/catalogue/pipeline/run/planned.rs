@@ -1,0 +1,76 @@
+//! A planned run: the session, the pipeline, the store and the job that all of its parts work with.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use lamcat_core::error::Result;
+use lamcat_model::Model;
+use lamcat_release::{Storage, assemble::Manifest, releases, verify::missing_files};
+use lamcat_sql::session::{LazyStores, Session};
+
+use super::{job::Job, planned_at::PlannedAt};
+use crate::pipeline::document::{Pipeline, plan_check};
+
+/// A planned run.
+pub struct Run {
+    pub(super) session: Session,
+    pub(super) pipeline: Pipeline,
+    pub(super) storage: Storage,
+    pub(super) job: Job,
+    pub(super) planned_at: PlannedAt,
+    /// Whether a release is published even if it fails gates.
+    pub(super) accepting: bool,
+}
+
+impl Run {
+    /// Opens a session for `pipeline`, with the `stores` of another one if given, checks it and plans a run.
+    ///
+    /// # Errors
+    /// If the model or an input cannot be read, the query does not suit a catalogue, or the store cannot be opened.
+    pub async fn open(pipeline: Pipeline, stores: Option<Arc<LazyStores>>) -> Result<Self> {
+        let session = pipeline.open_session_with(stores).await?;
+        pipeline.register_inputs(&session).await?;
+        let checked = Box::pin(plan_check(&session, &pipeline)).await?;
+        let model = session.engine().model(None)?;
+        Box::pin(Self::plan(session, pipeline, &model, &checked.schema)).await
+    }
+
+    /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`, which has
+    /// the inputs as tables ([`Pipeline::register_inputs`]).
+    ///
+    /// # Errors
+    /// If the inputs cannot be read or the store cannot be opened.
+    pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
+        let storage = session.storage(pipeline.root().exposed())?;
+        let planned_at = PlannedAt::now(&storage).await?;
+        let job = Job::plan(&session, &pipeline, model, columns).await?;
+        Ok(Self { session, pipeline, storage, job, planned_at, accepting: false })
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The same run, which publishes a release even if it fails gates.
+    #[must_use]
+    pub fn accepting(mut self, accept: bool) -> Self {
+        self.accepting = accept;
+        self
+    }
+
+    /// Where the release goes.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The manifest of the release in `folder`, if this job finished it and its files are still there.
+    pub(super) async fn finished(&self, folder: &str) -> Result<Option<Manifest>> {
+        let manifest = releases::manifest(&self.storage, folder).await?;
+        let Some(manifest) = manifest.filter(|manifest| manifest.job == self.job.id) else { return Ok(None) };
+        let faults = missing_files(&self.storage, folder).await?;
+        Ok(faults.is_empty().then_some(manifest))
+    }
+}

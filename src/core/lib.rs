@@ -1,0 +1,11 @@
+//! What the other crates of lamcat share: errors, the quantities that a model knows, the contexts of stars, output files,
+//! the framework of SQL functions, and what a survey is.
+
+pub mod cholesky;
+pub mod context;
+pub mod error;
+pub mod extinction;
+pub mod outputs;
+pub mod schema;
+pub mod survey;
+pub mod udf;

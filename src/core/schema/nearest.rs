@@ -1,0 +1,13 @@
+//! The name that was probably meant.
+
+/// The candidate closest to `name`, when it is close enough to be a slip.
+#[must_use] 
+pub fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    use strsim::levenshtein;
+    candidates
+        .iter()
+        .map(|c| (levenshtein(&name.to_lowercase(), &c.to_lowercase()), *c))
+        .filter(|(distance, c)| *distance <= 2 && *distance < c.len())
+        .min()
+        .map(|(_, c)| c)
+}

@@ -1,0 +1,215 @@
+//! Parquet files, read with care for NaN.
+//!
+//! The least and greatest value that a Parquet file gives for a column of floats leave NaN out, while in comparisons of SQL it is
+//! greater than every number. So files, row groups and pages are not skipped by such values where a NaN among the rows would
+//! be found, nor is a column taken to be constant by them: no bound of one side is looked up in them, but `=`, `IN` and bounds
+//! on both sides are, which no NaN meets. What is written has no such values of floats, so that no other reader is misled.
+
+mod footers;
+mod nan;
+mod source;
+
+use std::{any::Any, collections::HashMap, sync::Arc};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::{
+    catalog::Session,
+    common::{DataFusionError, GetExt, Result, Statistics, stats::Precision},
+    datasource::{
+        file_format::{
+            FileFormat, FileFormatFactory, FileMeta,
+            file_compression_type::FileCompressionType,
+            parquet::{ParquetFormat, ParquetFormatFactory},
+        },
+        physical_plan::{
+            FileScanConfig, FileScanConfigBuilder, FileSinkConfig, FileSource, parquet::metadata::DFParquetMetadata,
+        },
+        source::DataSourceExec,
+        table_schema::TableSchema,
+    },
+    physical_expr::{LexOrdering, LexRequirement},
+    physical_plan::ExecutionPlan,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use lamcat_core::outputs::options_with_floats;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use source::{careful, inner};
+
+use super::{
+    archive::display_path,
+    markup::refuse_web_page,
+    merge::{check_unique, merged},
+};
+
+/// Bytes in which a file that is not Parquet says what it is.
+const LOOKED_AT: u64 = 2048;
+
+/// DataFusion's format of Parquet, with care for NaN.
+#[derive(Debug)]
+pub struct CarefulParquet(Arc<dyn FileFormat>);
+
+impl CarefulParquet {
+    /// Reads and writes as `format` does, but for what NaN asks for.
+    #[must_use]
+    pub fn new(format: ParquetFormat) -> Self {
+        Self(Arc::new(format))
+    }
+}
+
+/// Whether a format is Parquet.
+#[must_use]
+pub fn is_parquet(format: &dyn FileFormat) -> bool {
+    format.is::<CarefulParquet>() || format.is::<ParquetFormat>()
+}
+
+/// Makes the format from a table's options.
+#[derive(Debug, Default)]
+pub struct CarefulParquetFactory(ParquetFormatFactory);
+
+impl GetExt for CarefulParquetFactory {
+    fn get_ext(&self) -> String {
+        self.0.get_ext()
+    }
+}
+
+impl FileFormatFactory for CarefulParquetFactory {
+    fn create(&self, state: &dyn Session, options: &HashMap<String, String>) -> Result<Arc<dyn FileFormat>> {
+        Ok(Arc::new(CarefulParquet(self.0.create(state, options)?)))
+    }
+
+    fn default(&self) -> Arc<dyn FileFormat> {
+        Arc::new(CarefulParquet(FileFormatFactory::default(&self.0)))
+    }
+}
+
+impl CarefulParquet {
+    /// The columns of a file.
+    async fn file_schema(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        file: &ObjectMeta,
+    ) -> Result<Schema> {
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let metadata = DFParquetMetadata::new(store.as_ref(), file).with_file_metadata_cache(Some(cache));
+        let name = display_path(store, file);
+        let whole = match metadata.fetch_schema().await {
+            Ok(whole) => whole,
+            Err(e) => {
+                let start = store.get_range(&file.location, 0..file.size.min(LOOKED_AT)).await;
+                start.map_or(Ok(()), |start| refuse_web_page(&start)).map_err(|e| e.at("file", &name))?;
+                return Err(e.context(format!("file {name}")));
+            }
+        };
+        check_unique(&name, &whole)?;
+        let schema = self.0.infer_schema(state, store, std::slice::from_ref(file)).await?;
+        Ok(schema.as_ref().clone())
+    }
+}
+
+/// Statistics without what they say of the values of floats.
+fn without_floats(mut statistics: Statistics, schema: &Schema) -> Statistics {
+    for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
+        if field.data_type().is_floating() {
+            column.min_value = Precision::Absent;
+            column.max_value = Precision::Absent;
+            column.sum_value = Precision::Absent;
+        }
+    }
+    statistics
+}
+
+#[async_trait]
+impl FileFormat for CarefulParquet {
+    fn get_ext(&self) -> String {
+        self.0.get_ext()
+    }
+
+    fn get_ext_with_compression(&self, compression: &FileCompressionType) -> Result<String> {
+        self.0.get_ext_with_compression(compression)
+    }
+
+    fn compression_type(&self) -> Option<FileCompressionType> {
+        self.0.compression_type()
+    }
+
+    async fn infer_schema(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        objects: &[ObjectMeta],
+    ) -> Result<SchemaRef> {
+        let at_once = state.config_options().execution.meta_fetch_concurrency.get();
+        let read = objects.iter().map(|file| async move {
+            Ok::<_, DataFusionError>((display_path(store, file), self.file_schema(state, store, file).await?))
+        });
+        let mut files: Vec<_> = stream::iter(read).boxed().buffered(at_once).try_collect().await?;
+        files.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(Arc::new(merged(&files, false)?))
+    }
+
+    async fn infer_stats(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        schema: SchemaRef,
+        object: &ObjectMeta,
+    ) -> Result<Statistics> {
+        Ok(without_floats(self.0.infer_stats(state, store, schema.clone(), object).await?, &schema))
+    }
+
+    async fn infer_ordering(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        schema: SchemaRef,
+        object: &ObjectMeta,
+    ) -> Result<Option<LexOrdering>> {
+        self.0.infer_ordering(state, store, schema, object).await
+    }
+
+    async fn infer_stats_and_ordering(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        schema: SchemaRef,
+        object: &ObjectMeta,
+    ) -> Result<FileMeta> {
+        let mut meta = self.0.infer_stats_and_ordering(state, store, schema.clone(), object).await?;
+        meta.statistics = without_floats(meta.statistics, &schema);
+        Ok(meta)
+    }
+
+    async fn create_physical_plan(&self, state: &dyn Session, conf: FileScanConfig) -> Result<Arc<dyn ExecutionPlan>> {
+        let source = inner(conf.file_source());
+        let conf = FileScanConfigBuilder::from(conf).with_source(source).build();
+        let plan = self.0.create_physical_plan(state, conf).await?;
+        let exec: &dyn Any = plan.as_ref();
+        let Some(conf) =
+            exec.downcast_ref::<DataSourceExec>().and_then(|e| e.data_source().downcast_ref::<FileScanConfig>())
+        else {
+            return Ok(plan);
+        };
+        let careful = careful(conf.file_source().clone());
+        Ok(DataSourceExec::from_data_source(FileScanConfigBuilder::from(conf.clone()).with_source(careful).build()))
+    }
+
+    async fn create_writer_physical_plan(
+        &self,
+        input: Arc<dyn ExecutionPlan>,
+        state: &dyn Session,
+        conf: FileSinkConfig,
+        order: Option<LexRequirement>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(parquet) = self.0.downcast_ref::<ParquetFormat>() else {
+            return self.0.create_writer_physical_plan(input, state, conf, order).await;
+        };
+        let options = options_with_floats(parquet.options(), conf.output_schema())?;
+        ParquetFormat::default().with_options(options).create_writer_physical_plan(input, state, conf, order).await
+    }
+
+    fn file_source(&self, table_schema: TableSchema) -> Arc<dyn FileSource> {
+        careful(self.0.file_source(table_schema))
+    }
+}

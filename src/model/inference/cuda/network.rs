@@ -1,0 +1,296 @@
+//! A model's weights as the kernels take them, in one piece.
+//!
+//! In the decoder, where one request asks all tokens, neither keys nor values are made. With the query `Q z + a`, a token
+//! `x` has the score `(Q z + a) (K x + b) = (K' Q z + K' a) x + (Q z + a) b`: one layer makes the vector and what is added
+//! to it from the request `z`. The answer `O (V m + (1 - p) c + p e) + o`, of the mean `m` of the tokens by their weights,
+//! the weight `p` of the extra key and its value `e`, is a layer of `m` and `p`.
+
+use std::f64::consts::LN_2;
+
+use lamcat_core::error::{Error, ErrorKind, Result};
+
+use super::{
+    numbers::Numbers,
+    shape::{Shape, TILE},
+};
+use crate::Model;
+
+/// Where something begins among the weights, in bytes.
+pub(super) type Place = usize;
+
+/// A layer: weight `(outputs, k)` and bias.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) weight: Place,
+    pub(super) bias: Place,
+    pub(super) k: usize,
+}
+
+/// A layer norm.
+#[derive(Debug)]
+pub(super) struct Norm {
+    pub(super) weight: Place,
+    pub(super) bias: Place,
+}
+
+/// The two dense layers and the norms that follow the attention.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) output: Layer,
+    pub(super) norm_1: Norm,
+    pub(super) wide: Layer,
+    pub(super) narrow: Layer,
+    pub(super) norm_2: Norm,
+}
+
+/// A block of the encoder.
+#[derive(Debug)]
+pub(super) struct EncoderBlock {
+    pub(super) projection: Layer,
+    pub(super) extra_key: Place,
+    pub(super) extra_value: Place,
+    pub(super) rest: Rest,
+}
+
+/// A block of the decoder.
+#[derive(Debug)]
+pub(super) struct DecoderBlock {
+    /// From a request to the vectors whose products with the tokens are the scores.
+    pub(super) asking: Layer,
+    pub(super) rest: Rest,
+}
+
+/// A model's weights.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) shape: Shape,
+    pub(super) bytes: Vec<u8>,
+    /// Of the tokens, `(tokens + 1, width)` in f32.
+    pub(super) scales: Place,
+    pub(super) biases: Place,
+    pub(super) encoder: Vec<EncoderBlock>,
+    pub(super) decoder: Vec<DecoderBlock>,
+    pub(super) head: Vec<Layer>,
+    /// Mean and log variance, in f32.
+    pub(super) answer: Layer,
+}
+
+impl Network {
+    /// Packs `model`.
+    pub(super) fn pack(model: &Model, shape: Shape) -> Result<Self> {
+        let mut pack = Pack { model, shape: &shape, bytes: Vec::new() };
+        let (scales, biases) = (pack.floats("embedding_layer.embeddings")?, pack.floats("embedding_layer.bias")?);
+        let encoder = (0..shape.encoder_heads.len())
+            .map(|i| pack.encoder_block(&format!("torch_encoder.encoder_transformer_block_{}", i + 1), i))
+            .collect::<Result<_>>()?;
+        let decoder = (0..shape.decoder_heads.len())
+            .map(|i| pack.decoder_block(&format!("torch_decoder.decoder_transformer_block_{}", i + 1), i))
+            .collect::<Result<_>>()?;
+        let mut k = shape.row();
+        let mut head = Vec::new();
+        for (i, outputs) in shape.head.into_iter().enumerate() {
+            let layer = pack.read(&format!("torch_decoder.decoder_dense_{}", i + 3))?;
+            head.push(pack.layer(&layer, outputs, k, false));
+            k = outputs;
+        }
+        let [mean, log_variance] =
+            ["torch_decoder.decoder_out", "torch_decoder.decoder_logvar_out"].map(|name| pack.read(name));
+        let (mean, log_variance) = (mean?, log_variance?);
+        let answer = Layer {
+            k: mean.k,
+            weight: pack.put_floats(mean.weight.iter().chain(&log_variance.weight)),
+            bias: pack.put_floats(mean.bias.iter().chain(&log_variance.bias)),
+        };
+        let bytes = pack.bytes;
+        Ok(Self { shape, bytes, scales, biases, encoder, decoder, head, answer })
+    }
+}
+
+/// A layer as a model has it: `weight` `(outputs, k)`.
+struct Source {
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    k: usize,
+}
+
+struct Pack<'a> {
+    model: &'a Model,
+    shape: &'a Shape,
+    bytes: Vec<u8>,
+}
+
+impl Pack<'_> {
+    fn get(&self, name: &str) -> Result<Vec<f64>> {
+        let missing = || Error::new(ErrorKind::Model, "the model lacks a weight").at("weight", name);
+        Ok(self.model.weight(name)?.ok_or_else(missing)?.into_iter().map(f64::from).collect())
+    }
+
+    fn read(&self, name: &str) -> Result<Source> {
+        let (weight, bias) = (self.get(&format!("{name}.weight"))?, self.get(&format!("{name}.bias"))?);
+        Ok(Source { k: weight.len() / bias.len().max(1), weight, bias })
+    }
+
+    /// Begins something where 16 bytes can be read at once.
+    fn begin(&mut self) -> Place {
+        self.bytes.resize(self.bytes.len().next_multiple_of(128), 0);
+        self.bytes.len()
+    }
+
+    fn put_floats<'b>(&mut self, values: impl Iterator<Item = &'b f64>) -> Place {
+        let at = self.begin();
+        self.bytes.extend(values.flat_map(|v| (*v as f32).to_le_bytes()));
+        at
+    }
+
+    fn floats(&mut self, name: &str) -> Result<Place> {
+        let values = self.get(name)?;
+        Ok(self.put_floats(values.iter()))
+    }
+
+    fn put_numbers(&mut self, values: &[f64]) -> Place {
+        let at = self.begin();
+        let numbers = self.shape.numbers;
+        for value in values {
+            numbers.write(*value as f32, &mut self.bytes);
+        }
+        at
+    }
+
+    fn norm(&mut self, name: &str) -> Result<Norm> {
+        Ok(Norm { weight: self.floats(&format!("{name}.weight"))?, bias: self.floats(&format!("{name}.bias"))? })
+    }
+
+    /// Packs a layer, padded by zeros to `outputs` and `k`; `paired` as the kernel `feed_forward` wants its matrices.
+    fn layer(&mut self, source: &Source, outputs: usize, k: usize, paired: bool) -> Layer {
+        let at = self.begin();
+        let numbers = self.shape.numbers;
+        let given = source.bias.len();
+        for output in 0..outputs {
+            for i in 0..k {
+                let i = if paired { paired_place(numbers, i) } else { i };
+                let value = if output < given && i < source.k { source.weight[output * source.k + i] } else { 0.0 };
+                numbers.write(value as f32, &mut self.bytes);
+            }
+        }
+        let padding = std::iter::repeat_n(&0.0, outputs.saturating_sub(given));
+        Layer { weight: at, bias: self.put_floats(source.bias.iter().chain(padding)), k }
+    }
+
+    fn rest(&mut self, block: &str, output: &Source, k: usize, hidden: usize) -> Result<Rest> {
+        let (width, row) = (self.shape.width, self.shape.row());
+        let (wide, narrow) = (self.read(&format!("{block}.dense_1"))?, self.read(&format!("{block}.dense_2"))?);
+        Ok(Rest {
+            output: self.layer(output, width, k, false),
+            norm_1: self.norm(&format!("{block}.layernorm_1"))?,
+            wide: self.layer(&wide, hidden, row, true),
+            narrow: self.layer(&narrow, width, hidden, true),
+            norm_2: self.norm(&format!("{block}.layernorm_2"))?,
+        })
+    }
+
+    /// Queries, keys and values; the queries scaled so that scores are in powers of two.
+    fn projections(&self, block: &str, heads: usize) -> Result<[Source; 3]> {
+        let width = self.shape.width;
+        let weight = self.get(&format!("{block}.attention.in_proj_weight"))?;
+        let bias = self.get(&format!("{block}.attention.in_proj_bias"))?;
+        let scale = 1.0 / (((width / heads) as f64).sqrt() * LN_2);
+        Ok([0, 1, 2].map(|i| {
+            let scaled = |values: &[f64]| values.iter().map(|v| if i == 0 { v * scale } else { *v }).collect();
+            Source {
+                weight: scaled(&weight[i * width * width..(i + 1) * width * width]),
+                bias: scaled(&bias[i * width..(i + 1) * width]),
+                k: width,
+            }
+        }))
+    }
+
+    fn encoder_block(&mut self, block: &str, i: usize) -> Result<EncoderBlock> {
+        let parts = self.projections(block, self.shape.encoder_heads[i])?;
+        let width = self.shape.width;
+        let all = Source {
+            weight: parts.iter().flat_map(|p| p.weight.iter().copied()).collect(),
+            bias: parts.iter().flat_map(|p| p.bias.iter().copied()).collect(),
+            k: width,
+        };
+        let extra_key = self.get(&format!("{block}.attention.bias_k"))?;
+        let extra_value = self.get(&format!("{block}.attention.bias_v"))?;
+        let output = self.read(&format!("{block}.attention.out_proj"))?;
+        let (projected, row) = (self.shape.projected_row(), self.shape.row());
+        Ok(EncoderBlock {
+            projection: self.layer(&all, projected, row, false),
+            extra_key: self.put_numbers(&extra_key),
+            extra_value: self.put_numbers(&extra_value),
+            rest: self.rest(block, &output, row, self.shape.encoder_hidden[i])?,
+        })
+    }
+
+    fn decoder_block(&mut self, block: &str, i: usize) -> Result<DecoderBlock> {
+        let heads = self.shape.decoder_heads[i];
+        let [query, key, value] = self.projections(block, heads)?;
+        let extra_key = self.get(&format!("{block}.attention.bias_k"))?;
+        let extra_value = self.get(&format!("{block}.attention.bias_v"))?;
+        let output = self.read(&format!("{block}.attention.out_proj"))?;
+        let asking = asking(heads, &query, &key, &extra_key);
+        let answering = answering(heads, &value, &extra_value, &output);
+        let (row, asking_row, means_row) =
+            (self.shape.row(), self.shape.asking_row(heads), self.shape.means_row(heads));
+        debug_assert!(asking_row.is_multiple_of(TILE));
+        Ok(DecoderBlock {
+            asking: self.layer(&asking, asking_row, row, false),
+            rest: self.rest(block, &answering, means_row, self.shape.decoder_hidden[i])?,
+        })
+    }
+}
+
+/// Number `i` of a row whose fragments are paired: of each step along k the even numbers, then the odd ones, where a
+/// number has 32 bits.
+fn paired_place(numbers: Numbers, i: usize) -> usize {
+    let step = numbers.k_step();
+    if step != 8 {
+        return i;
+    }
+    let (from, slot) = (i / step * step, i % step);
+    from + if slot < 4 { 2 * slot } else { 2 * (slot - 4) + 1 }
+}
+
+/// From a request to each head's vector, what is added to the head's scores, and its score of the extra key.
+fn asking(heads: usize, query: &Source, key: &Source, extra_key: &[f64]) -> Source {
+    let width = query.k;
+    let d = width / heads;
+    // Outputs that are a product of a head's query with `other(i)`, number `i` of all heads.
+    let product = |head: usize, other: &dyn Fn(usize) -> f64| {
+        let mut row = vec![0.0; width + 1];
+        for i in head * d..(head + 1) * d {
+            let other = other(i);
+            let numbers = query.weight[i * width..(i + 1) * width].iter().chain(&query.bias[i..=i]);
+            row.iter_mut().zip(numbers).for_each(|(sum, q)| *sum += other * q);
+        }
+        row
+    };
+    let mut rows = Vec::with_capacity(heads * (width + 2));
+    for head in 0..heads {
+        rows.extend((0..width).map(|j| product(head, &|i| key.weight[i * width + j])));
+    }
+    rows.extend((0..heads).map(|head| product(head, &|i| key.bias[i])));
+    rows.extend((0..heads).map(|head| product(head, &|i| extra_key[i])));
+    let bias = rows.iter().map(|row| row[width]).collect();
+    Source { weight: rows.iter().flat_map(|row| &row[..width]).copied().collect(), bias, k: width }
+}
+
+/// From each head's mean of the tokens and weight of the extra key to the answer.
+fn answering(heads: usize, value: &Source, extra_value: &[f64], output: &Source) -> Source {
+    let width = value.k;
+    let d = width / heads;
+    let k = heads * (width + 1);
+    let mut all = Source { weight: vec![0.0; width * k], bias: output.bias.clone(), k };
+    for (o, row) in all.weight.chunks_exact_mut(k).enumerate() {
+        for (i, (extra, bias)) in extra_value.iter().zip(&value.bias).enumerate() {
+            let (head, from) = (i / d, output.weight[o * width + i]);
+            let means = &mut row[head * width..(head + 1) * width];
+            means.iter_mut().zip(&value.weight[i * width..]).for_each(|(sum, v)| *sum += from * v);
+            row[heads * width + head] += from * (extra - bias);
+            all.bias[o] += from * bias;
+        }
+    }
+    all
+}

@@ -1,0 +1,94 @@
+//! The sizes of a model that kernels are compiled for, and the paddings that follow from them.
+
+use super::numbers::Numbers;
+use crate::{Architecture, Model};
+
+/// Outputs and rows of a block of the kernel `dense`.
+pub(super) const TILE: usize = 128;
+/// The most slots of a context whose scores a warp can hold.
+const MOST_SLOTS: usize = 128;
+/// The widest token of which a warp can hold some rows.
+const MOST_WIDTH: usize = 256;
+
+/// A model's sizes and its numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    pub(super) numbers: Numbers,
+    pub(super) width: usize,
+    /// Slots of a context.
+    pub(super) slots: usize,
+    pub(super) encoder_heads: [usize; Architecture::ENCODER_BLOCKS],
+    pub(super) decoder_heads: [usize; Architecture::DECODER_BLOCKS],
+    /// Units of the hidden layers, padded to whole lines.
+    pub(super) encoder_hidden: [usize; Architecture::ENCODER_BLOCKS],
+    pub(super) decoder_hidden: [usize; Architecture::DECODER_BLOCKS],
+    /// Outputs of the layers after the decoder, padded to whole tiles.
+    pub(super) head: [usize; Architecture::HEAD_LAYERS],
+}
+
+impl Shape {
+    /// The shape of `model`, or why the kernels cannot run it.
+    pub(super) fn of(model: &Model, numbers: Numbers) -> Result<Self, String> {
+        let a = model.architecture();
+        if !a.width.is_multiple_of(16) || a.width > MOST_WIDTH {
+            return Err(format!("a width of {}, where it takes multiples of 16 up to {MOST_WIDTH}", a.width));
+        }
+        if a.context_length > MOST_SLOTS {
+            return Err(format!("a context of {} slots, where it takes up to {MOST_SLOTS}", a.context_length));
+        }
+        let encoder_heads = std::array::from_fn(|i| a.encoder_heads >> i);
+        if encoder_heads.iter().any(|heads| !(a.width / heads).is_multiple_of(2))
+            || encoder_heads[0] == encoder_heads[1]
+        {
+            return Err(format!("{} heads of odd size in its encoder", a.encoder_heads));
+        }
+        if model.vocabulary().len() > usize::from(u16::MAX) {
+            return Err(format!("{} tokens", model.vocabulary().len()));
+        }
+        let line = numbers.per_line();
+        Ok(Self {
+            numbers,
+            width: a.width,
+            slots: a.context_length,
+            encoder_heads,
+            decoder_heads: std::array::from_fn(|i| a.decoder_heads >> i),
+            encoder_hidden: std::array::from_fn(|i| (a.encoder_dense >> i).next_multiple_of(line)),
+            decoder_hidden: std::array::from_fn(|i| (a.decoder_dense >> i).next_multiple_of(line)),
+            head: std::array::from_fn(|i| (a.decoder_dense >> i).next_multiple_of(TILE)),
+        })
+    }
+
+    /// Numbers from one token's row to the next.
+    pub(super) fn row(&self) -> usize {
+        self.width.next_multiple_of(self.numbers.per_line())
+    }
+
+    /// Numbers from one token's queries, keys and values to the next's.
+    pub(super) fn projected_row(&self) -> usize {
+        (3 * self.width).next_multiple_of(TILE)
+    }
+
+    /// Numbers from one request's vectors for scores to the next's, in a block of `heads`.
+    pub(super) fn asking_row(&self, heads: usize) -> usize {
+        (heads * (self.width + 2)).next_multiple_of(TILE)
+    }
+
+    /// Numbers from one request's means to the next's.
+    pub(super) fn means_row(&self, heads: usize) -> usize {
+        (heads * (self.width + 1)).next_multiple_of(self.numbers.per_line())
+    }
+
+    /// The kernels' constants, as a compiler takes them.
+    pub(super) fn defines(&self) -> Vec<String> {
+        let head = |i: usize| self.width / self.encoder_heads[i];
+        [
+            ("PRECISION", self.numbers.code() as usize),
+            ("WIDTH", self.width),
+            ("SLOTS", self.slots),
+            ("FIRST_HEAD", head(0)),
+            ("SECOND_HEAD", head(1)),
+        ]
+        .map(|(name, value)| format!("-D{name}={value}"))
+        .to_vec()
+    }
+}

@@ -1,0 +1,36 @@
+//! The Transformer of Leung & Bovy (2023): architecture, weights, files, and the [engines](inference) that run it.
+//!
+//! A row of the sky is a *context*: up to `context_length` pairs of a token id and a standardised value. The
+//! [`Encoder`] turns it into a *perception* `(rows, context, width)`; the [`Decoder`] answers *requests*, token ids,
+//! with a mean and a log variance each. [`Transformer`] holds both; [`Model`] adds vocabulary, provenance and the
+//! content hash; [`mod@file`] reads and writes them; [`import`] reads the authors' checkpoint. A model can carry its
+//! training [`Domain`], which says how unlike the training stars a spectrum is.
+
+mod attention;
+mod block;
+mod checkpoint;
+mod config;
+mod decoder;
+pub mod default;
+mod domain;
+mod embedding;
+mod encoder;
+mod factors;
+pub mod file;
+pub mod import;
+pub mod inference;
+pub mod init;
+mod ops;
+mod pass;
+mod pickle;
+mod transformer;
+
+pub use config::Architecture;
+pub use decoder::Decoder;
+pub use domain::{Domain, soften};
+pub use encoder::Encoder;
+pub use factors::Factors;
+pub use file::{Model, Provenance};
+pub use ops::Dropout;
+pub use pass::Pass;
+pub use transformer::{Perception, Prediction, Transformer};
