@@ -12,7 +12,7 @@
 //! # The flow
 //!
 //! ```text
-//!  sources ──> context ──> inference ──> release
+//!  formats ──> context ──> inference ──> release
 //!  (ECSV,      (tokens,    (device        (HATS, in any
 //!   FITS,       packed)     thread)        object store)
 //!   VOTable,
@@ -20,22 +20,27 @@
 //!        driven by SQL: functions ──> planner ──> session ──> pipeline, ingest, cli
 //! ```
 //!
-//! Each module imports only from modules to its left in this list, or above it:
+//! # The crates
 //!
-//! | layer | modules |
-//! |---|---|
-//! | 0 | [`schema`], [`error`], [`outputs`] |
-//! | 1 | [`sources`], [`context`], [`model`], [`xp`], [`plot`], [`release`]; these never import each other |
-//! | 2 | [`inference`] |
-//! | 3 | [`functions`] |
-//! | 4 | [`planner`] |
-//! | 5 | [`session`] |
-//! | 6 | [`ingest`], [`train`], [`pipeline`] |
-//! | 7 | [`eval`] |
-//! | 8 | [`cli`] |
+//! Each has a folder of its name in `src`. This one is the program; its library gives the others under one name, for its
+//! tests and for those who want everything. What builds on a part depends on its crate alone.
 //!
-//! The crate `lamcat-kernels` in `src/kernels`, below them all, has the arithmetic of the CPU engine for each set of
-//! instructions, and nearly all unsafe code.
+//! | crate | what it is | what it builds on |
+//! |---|---|---|
+//! | `lamcat-core` | [`error`]s, the quantities of models ([`schema`]), [`context`]s, output files, the framework of SQL functions ([`udf`]), and what a [survey](mod@survey) is | |
+//! | `lamcat-plot` | charts as SVG ([`plot`]) | core |
+//! | `lamcat-formats` | readers of files ([`sources`]) | core |
+//! | `lamcat-release` | catalogues in object stores ([`release`]) | core |
+//! | `lamcat-kernels` | the arithmetic of the CPU engine for each set of instructions, and nearly all unsafe code | |
+//! | `lamcat-model` | the network and its files ([`model`]), the engines that run it ([`inference`]) | core, kernels |
+//! | `lamcat-gaia` | all that is Gaia's ([`gaia`]) | core, formats |
+//! | `lamcat-sql` | [`functions`], [`planner`], [`session`] | core, formats, model, release |
+//! | `lamcat-train` | training ([`train`]) and evaluation ([`eval`]) | core, model, plot |
+//! | `lamcat-catalogue` | [`pipeline`]s with their schedules, and [`ingest`] | all but gaia and train |
+//! | `lamcat` | the program ([`cli`]) | all |
+//!
+//! A survey is known to a program that links its crate: nothing else names it. `lamcat-sql` alone has the functions of the
+//! model and of the sky, and those of no survey.
 //!
 //! # Glossary
 //!
@@ -72,12 +77,16 @@
 //!
 //! # Recipes
 //!
-//! **Add a SQL function.** Write the computation as a plain function where it belongs (`schema`, `xp`). Write a file of the
-//! function's name in the folder of [`functions`] where its like are: a [`functions::FunctionSpec`] with a thin adapter round
-//! the computation, and tests with the tester that they share. Add its name, one line, to the list in the `mod.rs` of the
-//! folder. The checks of its arguments, their names and the documentation follow; `LAMCAT_WRITE_PAGES=1 cargo test --test it
-//! manual` writes its page. As rustfmt does not see the modules of the list, format with `cargo fmt --
-//! src/functions/*/*.rs`.
+//! **Add a SQL function.** Write the computation as a plain function. Write a file of the function's name in the folder where
+//! its like are (`src/sql/functions/model`, `src/sql/functions/sky`, `src/gaia/functions`): a [`udf::FunctionSpec`] with a
+//! thin adapter round the computation, and tests with the tester that they share. Add its name, one line, to the list in the
+//! `mod.rs` of the folder. The checks of its arguments, their names and the documentation follow; `LAMCAT_WRITE_PAGES=1 cargo
+//! test --test it manual` writes its page. As rustfmt does not see the modules of the list, format with `cargo fmt --
+//! src/sql/functions/*/*.rs src/gaia/functions/*.rs`.
+//!
+//! **Add a survey.** A crate with a [`survey::Survey`], handed over by the macro `survey!`; `src/lib.rs` names the crate.
+//!
+//! **Add a column of a survey.** A line in its table: `src/gaia/dr3_columns.csv`.
 //!
 //! **Add an output of the model.** Add a variant to [`inference::Output`], its column in [`inference::Program`], and a
 //! function that asks for it. The planner needs nothing.

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-KERNELS = HERE.parents[1] / "src/inference/cuda/kernels"
+KERNELS = HERE.parents[1] / "src/model/inference/cuda/kernels"
 CACHE = Path(os.environ.get("LAMCAT_CUDA", Path.home() / ".cache/lamcat-cuda"))
 PRECISIONS = {"f32": 0, "tf32": 1, "f16": 2, "bf16": 3}
 # Compute capability: bytes of shared memory that blocks of a multiprocessor share; each block takes 1 KiB more than it asks.

@@ -1,6 +1,6 @@
 //! Surveys: each brings the columns of its catalogues, the bases that its spectra are given on, and its SQL functions.
 //!
-//! All that lamcat knows of a survey is in one folder, which implements [`Survey`] and hands it over with [`survey!`].
+//! All that lamcat knows of a survey is in one folder, which implements [`Survey`] and hands it over with [`survey!`](crate::survey!).
 
 use std::sync::LazyLock;
 
@@ -48,7 +48,7 @@ pub struct SurveyColumn {
     pub description: &'static str,
 }
 
-/// A survey as [`survey!`] hands it over.
+/// A survey as [`survey!`](crate::survey!) hands it over.
 #[doc(hidden)]
 pub struct Registration(pub &'static dyn Survey);
 

@@ -28,6 +28,10 @@ impl Crate {
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
             let mut own = module.clone();
             if path.is_dir() {
+                // Another crate.
+                if path.join("lib.rs").exists() {
+                    continue;
+                }
                 own.push(stem);
                 self.read_folder(&path, &own);
             } else if path.extension().is_some_and(|e| e == "rs") {

@@ -1,7 +1,7 @@
 //! The one way to write a SQL function.
 //!
 //! A function is a [`FunctionSpec`]: its name, its arguments, its documentation and a thin adapter round plain code. Each has
-//! a file of its own, with its tests, in a folder of functions that belong together; the macro [`functions!`] lists those of
+//! a file of its own, with its tests, in a folder of functions that belong together; the macro [`functions!`](crate::functions!) lists those of
 //! a folder. [`SqlFunction`] is a function as DataFusion knows it, which checks calls, names arguments and documents them;
 //! [`mod@reference`] writes the SQL reference.
 

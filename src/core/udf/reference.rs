@@ -1,5 +1,4 @@
-//! The SQL reference: every function that lamcat adds, from the functions' own documentation. [`crate::docs::sql`] has its
-//! pages.
+//! The SQL reference: every function that lamcat adds, from the functions' own documentation.
 
 use std::fmt::Write as _;
 

@@ -38,7 +38,7 @@ pub(super) struct Emulated {
 
 /// The library of kernels for a shape, compiled where it is not there yet; `None` without a compiler of C++.
 fn library(shape: &Shape) -> Option<PathBuf> {
-    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inference/cuda/kernels");
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("inference/cuda/kernels");
     let folder = std::env::temp_dir().join(format!("lamcat-kernels-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let to = folder.join(format!("{}.so", shape.defines().join("")));

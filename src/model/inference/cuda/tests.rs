@@ -96,7 +96,7 @@ fn wide_tokens_do_too() {
 #[test]
 fn the_reference_is_reproduced() {
     let root = std::env::var_os("LAMCAT_SHARED").map_or_else(
-        || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         std::path::PathBuf::from,
     );
     // Every case takes time on the emulated machine: those of many requests are left to the tiny model.
