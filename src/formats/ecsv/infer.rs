@@ -1,4 +1,4 @@
-//! Types of the columns of a table without an ECSV header: the Gaia archive's where the name is one of its columns and
+//! Types of the columns of a table without an ECSV header: a survey's where the name is one of its columns and
 //! the values fit, else what the first records look like. What a column is depends on its own name and values alone.
 //!
 //! Integers of 64 bits, signed or not; floats, unless an integer among them would lose digits; logicals, written `true` and
@@ -146,6 +146,12 @@ fn significant_digits(value: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use lamcat_core::{
+        schema::Basis,
+        survey::{Survey, SurveyColumn},
+        udf::FunctionSpec,
+    };
+
     use super::*;
 
     fn type_of(name: &str, cells: &[&str]) -> DataType {
@@ -190,8 +196,36 @@ mod tests {
         }
     }
 
+    struct Gaia;
+
+    lamcat_core::survey!(Gaia);
+
+    impl Survey for Gaia {
+        fn name(&self) -> &'static str {
+            "Gaia"
+        }
+
+        fn bases(&self) -> Vec<Basis> {
+            Vec::new()
+        }
+
+        fn column(&self, name: &str) -> Option<SurveyColumn> {
+            let type_name = match name {
+                "phot_g_mean_mag" => "float32",
+                "source_id" => "int64",
+                "ra" => "float64",
+                _ => return None,
+            };
+            Some(SurveyColumn { type_name, unit: "", ucd: "", description: "" })
+        }
+
+        fn functions(&self) -> Vec<&'static FunctionSpec> {
+            Vec::new()
+        }
+    }
+
     #[test]
-    fn a_column_of_gaia_has_its_type_where_the_values_fit() {
+    fn a_column_of_a_survey_has_its_type_where_the_values_fit() {
         assert_eq!(type_of("phot_g_mean_mag", &["15.283843"]), DataType::Float32);
         assert_eq!(type_of("phot_g_mean_mag", &["15.28384312345"]), DataType::Float64);
         assert_eq!(type_of("source_id", &["5853498713190525696"]), DataType::Int64);
