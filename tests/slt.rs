@@ -140,6 +140,7 @@ async fn session() -> Result<Session> {
         encoder_dense: 32,
         decoder_heads: 4,
         decoder_dense: 32,
+        ..Architecture::tiny()
     };
     let first = init::random("first", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1)?;
     session.engine().set_default_model(first);

@@ -6,7 +6,10 @@ use anyhow::bail;
 use candle_core::DType;
 use clap::{Args, Subcommand, ValueEnum};
 use lamcat_core::schema::Vocabulary;
-use lamcat_model::{Architecture, Domain, Model, default, import, init};
+use lamcat_model::{
+    Architecture, Domain, Model, default, import, init,
+    weights::{BlockWeights, Place, Weights},
+};
 use serde_json::json;
 
 use super::{
@@ -143,6 +146,7 @@ pub(super) async fn run(command: ModelCommand) -> anyhow::Result<()> {
                 encoder_dense: args.encoder_dense,
                 decoder_heads: args.decoder_heads,
                 decoder_dense: args.decoder_dense,
+                ..Architecture::tiny()
             };
             let model = init::random(&args.name, architecture, Vocabulary::leung_bovy_2023(), args.seed)?;
             model.save(&args.output)?;
@@ -182,10 +186,15 @@ fn as_text(model: &Model) -> String {
     let xp: Vec<_> = v.coefficients().collect();
     let others: Vec<&str> =
         (1..=v.len() as u32).filter(|id| !xp.contains(id)).map(|id| v.token(id).name.as_str()).collect();
+    // An architecture whose family is unknown has no model.
+    let blocks = |of: fn(Weights<Place>) -> Vec<BlockWeights<Place>>| {
+        let blocks = a.layout(v.len()).map(of).unwrap_or_default();
+        let one = |block: &BlockWeights<Place>| format!("{} heads, dense {}", block.heads, block.dense_1.bias.shape[0]);
+        format!("{} blocks: {}", blocks.len(), blocks.iter().map(one).collect::<Vec<_>>().join("; "))
+    };
     format!(
         "model        {}\ntrained      {}\norigin       {}\nwritten by   {}\nhash         {}\nparameters   {}\n\
-         context      {} tokens of width {}\nencoder      {} blocks, {} heads, dense {}, halved block by block\n\
-         decoder      {} blocks, {} heads, dense {}, halved block by block\ntokens       {} XP coefficients, {}\n\
+         context      {} tokens of width {}\nencoder      {}\ndecoder      {}\ntokens       {} XP coefficients, {}\n\
          domain       {}",
         model.label(),
         if model.provenance().trained { "yes" } else { "no: random weights, every result is meaningless" },
@@ -195,12 +204,8 @@ fn as_text(model: &Model) -> String {
         model.parameters(),
         a.context_length,
         a.width,
-        Architecture::ENCODER_BLOCKS,
-        a.encoder_heads,
-        a.encoder_dense,
-        Architecture::DECODER_BLOCKS,
-        a.decoder_heads,
-        a.decoder_dense,
+        blocks(|layout| layout.encoder),
+        blocks(|layout| layout.decoder),
         xp.len(),
         others.join(", "),
         model.domain().map_or_else(

@@ -52,6 +52,7 @@ impl SizeArgs {
             encoder_dense: self.encoder_dense.unwrap_or(base.encoder_dense),
             decoder_heads: self.decoder_heads.unwrap_or(base.decoder_heads),
             decoder_dense: self.decoder_dense.unwrap_or(base.decoder_dense),
+            ..base
         }
     }
 }

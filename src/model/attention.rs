@@ -3,9 +3,9 @@
 //! every token is padding still has something to attend to.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Linear, VarBuilder, linear};
+use candle_nn::Linear;
 
-use super::pass::Pass;
+use super::{pass::Pass, weights::BlockWeights};
 
 /// One attention layer.
 #[derive(Debug, Clone)]
@@ -20,21 +20,20 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Loads `in_proj_weight` `(3 width, width)`, `in_proj_bias`, `bias_k`, `bias_v` `(1, 1, width)` and `out_proj`.
-    pub fn load(vb: &VarBuilder, width: usize, heads: usize) -> Result<Self> {
-        let weight = vb.get((3 * width, width), "in_proj_weight")?;
-        let bias = vb.get(3 * width, "in_proj_bias")?;
+    /// The attention of a block of this width.
+    pub(super) fn new(weights: &BlockWeights<Tensor>, width: usize) -> Result<Self> {
         let projection = |i: usize| -> Result<Linear> {
-            Ok(Linear::new(weight.narrow(0, i * width, width)?, Some(bias.narrow(0, i * width, width)?)))
+            let weight = weights.projection.weight.narrow(0, i * width, width)?;
+            Ok(Linear::new(weight, Some(weights.projection.bias.narrow(0, i * width, width)?)))
         };
         Ok(Self {
             query: projection(0)?,
             key: projection(1)?,
             value: projection(2)?,
-            extra_key: vb.get((1, 1, width), "bias_k")?,
-            extra_value: vb.get((1, 1, width), "bias_v")?,
-            output: linear(width, width, vb.pp("out_proj"))?,
-            heads,
+            extra_key: weights.extra_key.clone(),
+            extra_value: weights.extra_value.clone(),
+            output: weights.output.linear(),
+            heads: weights.heads,
         })
     }
 

@@ -2,12 +2,9 @@
 //! layer norm.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{LayerNorm, Linear, VarBuilder, layer_norm, linear};
+use candle_nn::{LayerNorm, Linear};
 
-use super::{
-    attention::Attention,
-    pass::{LAYER_NORM_EPSILON, Pass},
-};
+use super::{attention::Attention, pass::Pass, weights::BlockWeights};
 
 /// One block of the encoder or decoder.
 #[derive(Debug, Clone)]
@@ -20,14 +17,14 @@ pub struct Block {
 }
 
 impl Block {
-    /// Loads a block of `heads` attention heads and a hidden layer of `dense` units.
-    pub fn load(vb: &VarBuilder, width: usize, heads: usize, dense: usize) -> Result<Self> {
+    /// The block of these weights.
+    pub(super) fn new(weights: &BlockWeights<Tensor>, width: usize) -> Result<Self> {
         Ok(Self {
-            attention: Attention::load(&vb.pp("attention"), width, heads)?,
-            norm_1: layer_norm(width, LAYER_NORM_EPSILON, vb.pp("layernorm_1"))?,
-            dense_1: linear(width, dense, vb.pp("dense_1"))?,
-            dense_2: linear(dense, width, vb.pp("dense_2"))?,
-            norm_2: layer_norm(width, LAYER_NORM_EPSILON, vb.pp("layernorm_2"))?,
+            attention: Attention::new(weights, width)?,
+            norm_1: weights.norm_1.layer_norm(),
+            dense_1: weights.dense_1.linear(),
+            dense_2: weights.dense_2.linear(),
+            norm_2: weights.norm_2.layer_norm(),
         })
     }
 

@@ -3,10 +3,21 @@
 use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-/// Sizes of the Transformer; the published model is [`Architecture::leung_bovy_2023`].
+use super::{
+    families,
+    weights::{LayerWeights, Place, Weights},
+};
+
+/// What is added to a variance before its root is taken in a layer norm: PyTorch's default, which the published model uses.
+pub const LAYER_NORM_EPSILON: f32 = 1e-5;
+
+/// Family and sizes of the Transformer; the published model is [`Architecture::leung_bovy_2023`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
+    /// Name of its family, which says how many blocks there are; see [`families`].
+    #[serde(default = "default_family", skip_serializing_if = "is_default_family")]
+    pub family: String,
     /// Slots of the context.
     pub context_length: usize,
     /// Width of an embedded token.
@@ -22,13 +33,6 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// Encoder blocks.
-    pub const ENCODER_BLOCKS: usize = 2;
-    /// Decoder blocks.
-    pub const DECODER_BLOCKS: usize = 3;
-    /// Dense layers of the decoder's head before the two outputs.
-    pub const HEAD_LAYERS: usize = 4;
-
     /// Weights at most: more than a hundred times as many as the published model has.
     pub const MOST_WEIGHTS: u64 = 1 << 30;
 
@@ -36,6 +40,7 @@ impl Architecture {
     #[must_use]
     pub fn leung_bovy_2023() -> Self {
         Self {
+            family: default_family(),
             context_length: 64,
             width: 128,
             encoder_heads: 16,
@@ -48,21 +53,36 @@ impl Architecture {
     /// The smallest useful sizes, width 32: for tests and first tries.
     #[must_use]
     pub fn tiny() -> Self {
-        Self { context_length: 64, width: 32, encoder_heads: 8, encoder_dense: 64, decoder_heads: 8, decoder_dense: 96 }
+        Self {
+            width: 32,
+            encoder_heads: 8,
+            encoder_dense: 64,
+            decoder_heads: 8,
+            decoder_dense: 96,
+            ..Self::leung_bovy_2023()
+        }
+    }
+
+    /// The weights of such a network for a vocabulary of `tokens` tokens.
+    ///
+    /// # Errors
+    /// If the family is unknown.
+    pub fn layout(&self, tokens: usize) -> Result<Weights<Place>> {
+        Ok(families::family(&self.family)?.layout(self, tokens))
     }
 
     /// Floating-point operations of a star's matrix products, two for each multiply-add: `tokens` in, `requests` out,
-    /// keys and values made once for all requests.
+    /// keys and values made once for all requests; 0 for an unknown family.
     #[must_use]
     pub fn flops(&self, tokens: usize, requests: usize) -> u64 {
+        let Ok(layout) = self.layout(1) else { return 0 };
         let (w, t) = (self.width, tokens);
         let attention = 4 * w * (t + 1);
-        let encoder = (0..Self::ENCODER_BLOCKS).map(|i| 8 * w * w + attention + 4 * w * (self.encoder_dense >> i));
-        let keys_and_values = Self::DECODER_BLOCKS * 4 * w * w;
-        let decoder = (0..Self::DECODER_BLOCKS).map(|i| 4 * w * w + attention + 4 * w * (self.decoder_dense >> i));
-        let widths: Vec<usize> =
-            std::iter::once(w).chain((0..Self::HEAD_LAYERS).map(|i| self.decoder_dense >> i)).chain([2]).collect();
-        let head: usize = widths.windows(2).map(|pair| 2 * pair[0] * pair[1]).sum();
+        let of = |layer: &LayerWeights<Place>| 2 * layer.weight.shape.iter().product::<usize>();
+        let encoder = layout.encoder.iter().map(|block| 8 * w * w + attention + of(&block.dense_1) + of(&block.dense_2));
+        let keys_and_values = layout.decoder.len() * 4 * w * w;
+        let decoder = layout.decoder.iter().map(|block| 4 * w * w + attention + of(&block.dense_1) + of(&block.dense_2));
+        let head: usize = layout.head.iter().chain([&layout.mean, &layout.log_variance]).map(of).sum();
         let of_token = encoder.sum::<usize>() + keys_and_values;
         (t * of_token + requests * (decoder.sum::<usize>() + head)) as u64
     }
@@ -82,13 +102,10 @@ impl Architecture {
         if self.width == 0 || self.width > 1 << 16 {
             return bad("width", self.width);
         }
-        let blocks = (0..Self::ENCODER_BLOCKS).map(|i| (self.encoder_heads >> i, self.encoder_dense >> i)).chain(
-            (0..Self::HEAD_LAYERS).map(|i| {
-                let heads = if i < Self::DECODER_BLOCKS { self.decoder_heads >> i } else { 1 };
-                (heads, self.decoder_dense >> i)
-            }),
-        );
-        for (heads, dense) in blocks {
+        let layout = self.layout(1)?;
+        let outputs = |layer: &LayerWeights<Place>| layer.bias.shape.iter().product();
+        let blocks = layout.encoder.iter().chain(&layout.decoder).map(|block| (block.heads, outputs(&block.dense_1)));
+        for (heads, dense) in blocks.chain(layout.head.iter().map(|layer| (1, outputs(layer)))) {
             if heads == 0 || !self.width.is_multiple_of(heads) {
                 return bad("head count", heads);
             }
@@ -103,6 +120,14 @@ impl Architecture {
         }
         Ok(())
     }
+}
+
+fn default_family() -> String {
+    families::default().name().to_owned()
+}
+
+fn is_default_family(name: &str) -> bool {
+    name == families::default().name()
 }
 
 #[cfg(test)]
@@ -121,6 +146,15 @@ mod tests {
         a.validate().unwrap();
         assert!(Architecture { width: 100, ..a.clone() }.validate().is_err());
         assert!(Architecture { context_length: 0, ..a.clone() }.validate().is_err());
-        assert!(Architecture { decoder_dense: 4, ..a }.validate().is_err());
+        assert!(Architecture { decoder_dense: 4, ..a.clone() }.validate().is_err());
+        let unknown = Architecture { family: "none".to_owned(), ..a }.validate().unwrap_err().to_string();
+        assert!(unknown.contains("unknown family 'none'") && unknown.contains("leung-bovy-2023"), "{unknown}");
+    }
+
+    #[test]
+    fn the_default_family_is_not_written_so_that_files_keep_their_hashes() {
+        let json = serde_json::to_string(&Architecture::tiny()).unwrap();
+        assert!(!json.contains("family"), "{json}");
+        assert_eq!(serde_json::from_str::<Architecture>(&json).unwrap(), Architecture::tiny());
     }
 }

@@ -1,11 +1,11 @@
-//! The decoder: three cross-attention blocks from the request to the perception, then four dense layers with gelu
+//! The decoder: cross-attention blocks from the request to the perception, then dense layers with gelu
 //! and two linear outputs, the mean and the log variance. Requests do not see each other, so any number of them
 //! shares one pass over the keys and values of the perception.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Linear, VarBuilder, linear};
+use candle_nn::Linear;
 
-use super::{block::Block, config::Architecture, pass::Pass};
+use super::{block::Block, pass::Pass, weights::{LayerWeights, Weights}};
 
 /// Perception and requests to mean and log variance.
 #[derive(Debug, Clone)]
@@ -17,26 +17,13 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Loads the blocks `decoder_transformer_block_1..3`, the dense layers `decoder_dense_3..6` and both outputs.
-    pub fn load(vb: &VarBuilder, a: &Architecture) -> Result<Self> {
-        let blocks = (0..Architecture::DECODER_BLOCKS)
-            .map(|i| {
-                let vb = vb.pp(format!("decoder_transformer_block_{}", i + 1));
-                Block::load(&vb, a.width, a.decoder_heads >> i, a.decoder_dense >> i)
-            })
-            .collect::<Result<_>>()?;
-        let mut head = Vec::with_capacity(Architecture::HEAD_LAYERS);
-        let mut width = a.width;
-        for i in 0..Architecture::HEAD_LAYERS {
-            let out = a.decoder_dense >> i;
-            head.push(linear(width, out, vb.pp(format!("decoder_dense_{}", i + 3)))?);
-            width = out;
-        }
+    /// The decoder of these weights.
+    pub(super) fn new(weights: &Weights<Tensor>, width: usize) -> Result<Self> {
         Ok(Self {
-            blocks,
-            head,
-            mean: linear(width, 1, vb.pp("decoder_out"))?,
-            log_variance: linear(width, 1, vb.pp("decoder_logvar_out"))?,
+            blocks: weights.decoder.iter().map(|block| Block::new(block, width)).collect::<Result<_>>()?,
+            head: weights.head.iter().map(LayerWeights::linear).collect(),
+            mean: weights.mean.linear(),
+            log_variance: weights.log_variance.linear(),
         })
     }
 

@@ -2,9 +2,8 @@
 //! (Leung & Bovy 2023, section 3.1). Row 0 of `E` and `b` is zero, so padding embeds to zero.
 
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
-use super::pass::Pass;
+use super::{pass::Pass, weights::Weights};
 
 /// The non-linear embedding of values and requests.
 #[derive(Debug, Clone)]
@@ -14,9 +13,9 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// Loads `embeddings` and `bias`, both `(vocabulary + 1, width)`.
-    pub fn load(vb: &VarBuilder, tokens: usize, width: usize) -> Result<Self> {
-        Ok(Self { embeddings: vb.get((tokens + 1, width), "embeddings")?, bias: vb.get((tokens + 1, width), "bias")? })
+    /// The embedding of these weights.
+    pub(super) fn new(weights: &Weights<Tensor>) -> Self {
+        Self { embeddings: weights.scales.clone(), bias: weights.biases.clone() }
     }
 
     /// Embeds standardised `values` of `tokens`, both `(rows, context)`, to `(rows, context, width)`.

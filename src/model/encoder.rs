@@ -1,9 +1,8 @@
-//! The encoder: two self-attention blocks over the embedded context.
+//! The encoder: self-attention blocks over the embedded context.
 
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 
-use super::{block::Block, config::Architecture, pass::Pass};
+use super::{block::Block, pass::Pass, weights::BlockWeights};
 
 /// Embedded context to perception.
 #[derive(Debug, Clone)]
@@ -12,15 +11,9 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Loads the blocks under `encoder_transformer_block_1`, `_2`.
-    pub fn load(vb: &VarBuilder, a: &Architecture) -> Result<Self> {
-        let blocks = (0..Architecture::ENCODER_BLOCKS)
-            .map(|i| {
-                let vb = vb.pp(format!("encoder_transformer_block_{}", i + 1));
-                Block::load(&vb, a.width, a.encoder_heads >> i, a.encoder_dense >> i)
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { blocks })
+    /// The encoder of these blocks.
+    pub(super) fn new(blocks: &[BlockWeights<Tensor>], width: usize) -> Result<Self> {
+        Ok(Self { blocks: blocks.iter().map(|block| Block::new(block, width)).collect::<Result<_>>()? })
     }
 
     /// `(rows, context, width)` to the perception of the same shape.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
     outputs::write_whole,
@@ -24,6 +23,7 @@ use super::{
     config::Architecture,
     domain::{self, Domain},
     transformer::Transformer,
+    weights::Weights,
 };
 
 /// Version of the header that this crate writes; it reads those from 1 on.
@@ -177,13 +177,13 @@ impl Model {
         write_whole(path.as_ref(), self.to_bytes()?)
     }
 
-    /// A weight by the name it has in the published checkpoint, row-major; `None` if the model has none of that name.
+    /// Its weights by what they are for, row-major.
     ///
     /// # Errors
-    /// If it cannot be read.
-    pub fn weight(&self, name: &str) -> Result<Option<Vec<f32>>> {
-        let Some(tensor) = self.tensors.get(name) else { return Ok(None) };
-        Ok(Some(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?))
+    /// If one cannot be read.
+    pub fn weights(&self) -> Result<Weights<Vec<f32>>> {
+        let layout = self.architecture.layout(self.vocabulary.len())?;
+        layout.try_map(|place| Ok(place.tensor(&self.tensors)?.flatten_all()?.to_vec1()?))
     }
 
     /// The name SQL knows it by.
@@ -228,9 +228,9 @@ impl Model {
         }
     }
 
-    /// The weights on the host, by the published checkpoint's names.
+    /// The weights on the host, by the names that they have in the file.
     #[must_use]
-    pub fn weights(&self) -> &BTreeMap<String, Tensor> {
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
@@ -292,10 +292,9 @@ fn network(
     vocabulary: &Vocabulary,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<Transformer> {
-    let map: HashMap<_, _> = tensors.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let vb = VarBuilder::from_tensors(map, DType::F32, &Device::Cpu);
-    Transformer::load(&vb, architecture, vocabulary.len())
-        .map_err(|e| damaged("a weight is missing or has another shape than its architecture says").source(e))
+    let misfit = |e| damaged("a weight is missing or has another shape than its architecture says").source(e);
+    let weights = architecture.layout(vocabulary.len())?.try_map(|place| place.tensor(tensors)).map_err(misfit)?;
+    Ok(Transformer::new(&weights, architecture)?)
 }
 
 fn read_header(bytes: &[u8]) -> Result<Header> {

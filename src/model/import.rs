@@ -96,6 +96,7 @@ fn architecture(n: &Network) -> Result<Architecture> {
         encoder_dense: n.encoder_dense_num,
         decoder_heads: n.decoder_head_num,
         decoder_dense: n.decoder_dense_num,
+        ..Architecture::tiny()
     })
 }
 

@@ -16,6 +16,7 @@ mod domain;
 mod embedding;
 mod encoder;
 mod factors;
+pub mod families;
 pub mod file;
 pub mod import;
 pub mod inference;
@@ -24,8 +25,9 @@ mod ops;
 mod pass;
 mod pickle;
 mod transformer;
+pub mod weights;
 
-pub use config::Architecture;
+pub use config::{Architecture, LAYER_NORM_EPSILON};
 pub use decoder::Decoder;
 pub use domain::{Domain, soften};
 pub use encoder::Encoder;

@@ -6,10 +6,10 @@ use candle_nn::{
     ops::{softmax, softmax_last_dim},
 };
 
-use super::ops::{AddBias, Attend, Dropout, Gelu, Normalise};
-
-/// PyTorch's default, which the published model uses.
-pub(super) const LAYER_NORM_EPSILON: f64 = 1e-5;
+use super::{
+    config::LAYER_NORM_EPSILON,
+    ops::{AddBias, Attend, Dropout, Gelu, Normalise},
+};
 
 /// How a forward pass runs.
 #[derive(Debug)]
@@ -52,12 +52,12 @@ impl Pass {
         match (self, layer.bias()) {
             (Self::Infer, _) | (_, None) => layer.forward(x),
             (_, Some(bias)) if x.device().is_cpu() => {
-                x.contiguous()?.apply_op3(layer.weight(), bias, Normalise(LAYER_NORM_EPSILON as f32))
+                x.contiguous()?.apply_op3(layer.weight(), bias, Normalise(LAYER_NORM_EPSILON))
             }
             (_, Some(bias)) => {
                 let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
                 let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-                let unit = centred.broadcast_div(&(variance + LAYER_NORM_EPSILON)?.sqrt()?)?;
+                let unit = centred.broadcast_div(&(variance + f64::from(LAYER_NORM_EPSILON))?.sqrt()?)?;
                 unit.broadcast_mul(layer.weight())?.broadcast_add(bias)
             }
         }

@@ -1,9 +1,10 @@
 //! The whole network on one device.
 
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::VarBuilder;
 
-use super::{config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder, pass::Pass};
+use super::{
+    config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder, pass::Pass, weights::Weights,
+};
 
 /// What the encoder made of a batch, ready to answer requests.
 #[derive(Debug, Clone)]
@@ -44,13 +45,16 @@ pub struct Transformer {
 }
 
 impl Transformer {
-    /// Loads the network for a vocabulary of `tokens` tokens; names follow the published checkpoint.
-    pub fn load(vb: &VarBuilder, architecture: &Architecture, tokens: usize) -> Result<Self> {
+    /// The network of these weights, on their device.
+    ///
+    /// # Errors
+    /// If a weight has another shape than the architecture says.
+    pub fn new(weights: &Weights<Tensor>, architecture: &Architecture) -> Result<Self> {
         Ok(Self {
-            embedding: Embedding::load(&vb.pp("embedding_layer"), tokens, architecture.width)?,
-            encoder: Encoder::load(&vb.pp("torch_encoder"), architecture)?,
-            decoder: Decoder::load(&vb.pp("torch_decoder"), architecture)?,
-            device: vb.device().clone(),
+            embedding: Embedding::new(weights),
+            encoder: Encoder::new(&weights.encoder, architecture.width)?,
+            decoder: Decoder::new(weights, architecture.width)?,
+            device: weights.scales.device().clone(),
             context_length: architecture.context_length,
         })
     }

@@ -36,7 +36,7 @@ pub fn dry_run(set: &TrainingSet, settings: &Settings, start: Option<&Model>, de
     let sampler = Sampler::new(set, settings)?;
     let random = || init::random("initial", settings.architecture.clone(), set.vocabulary().clone(), settings.seed);
     let model = start.map_or_else(random, |model| Ok(model.clone()))?;
-    let mut learner = Learner::new(model.weights(), model.architecture(), set.tokens(), None, device)?;
+    let mut learner = Learner::new(model.tensors(), model.architecture(), set.tokens(), None, device)?;
     let batch = sampler.draw(set, &sampler.order(0), 0, 0);
     let loss = learner.step(&batch, settings.schedule.rate, settings.dropout, 0)?;
     let begun = Instant::now();
@@ -45,7 +45,7 @@ pub fn dry_run(set: &TrainingSet, settings: &Settings, start: Option<&Model>, de
         stars: set.rows(),
         training_stars: sampler.training_stars(),
         validation_stars: sampler.validation_stars(),
-        parameters: model.weights().values().map(Tensor::elem_count).sum(),
+        parameters: model.tensors().values().map(Tensor::elem_count).sum(),
         steps_per_epoch: sampler.steps_per_epoch(),
         stars_per_second: settings.batch as f64 / begun.elapsed().as_secs_f64(),
         loss,

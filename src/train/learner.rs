@@ -1,9 +1,8 @@
 //! The network as it learns: weights, optimizer, and one step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::VarBuilder;
+use candle_core::{Device, Tensor, Var};
 use lamcat_core::error::{Error, ErrorKind, Result};
 use lamcat_model::{Architecture, Dropout, Pass, Prediction, Transformer};
 use rayon::prelude::*;
@@ -30,7 +29,7 @@ pub struct Learner {
 type Slope = (f64, BTreeMap<String, Tensor>);
 
 impl Learner {
-    /// A network for `tokens` tokens with the given `weights`, by the published checkpoint's names; `optimizer` is that
+    /// A network for `tokens` tokens with the given `weights`, by their names in a model file; `optimizer` is that
     /// of the run it goes on with, if any.
     pub fn new(
         weights: &BTreeMap<String, Tensor>,
@@ -41,8 +40,9 @@ impl Learner {
     ) -> Result<Self> {
         let weights = vars(weights, device)?;
         let optimizer = optimizer.map_or_else(|| AdamW::new(&weights, AdamWSettings::default()), Ok)?;
-        let map: HashMap<_, _> = weights.iter().map(|(k, v)| (k.clone(), v.as_tensor().clone())).collect();
-        let network = Transformer::load(&VarBuilder::from_tensors(map, DType::F32, device), architecture, tokens)?;
+        let tensors = weights.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+        let layout = architecture.layout(tokens)?;
+        let network = Transformer::new(&layout.try_map(|place| place.tensor(&tensors))?, architecture)?;
         Ok(Self { weights, network, optimizer, device: device.clone() })
     }
 

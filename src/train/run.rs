@@ -278,7 +278,7 @@ fn first_weights(state: &State) -> Result<BTreeMap<String, Tensor>> {
         let bias = name.ends_with("bias") && !name.starts_with("embedding_layer");
         Ok((name.clone(), if bias { t.zeros_like()? } else { t.clone() }))
     };
-    model.weights().iter().map(weight).collect()
+    model.tensors().iter().map(weight).collect()
 }
 
 fn resume(path: &Path, wanted: &State, device: &Device) -> Result<(State, Learner)> {

@@ -30,6 +30,7 @@ impl Size {
                 encoder_dense: 256,
                 decoder_heads: 8,
                 decoder_dense: 512,
+                ..Architecture::tiny()
             },
             Self::Full => Architecture::leung_bovy_2023(),
         }

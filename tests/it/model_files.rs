@@ -61,6 +61,7 @@ async fn a_model_without_a_token_says_which_it_has() {
         encoder_dense: 8,
         decoder_heads: 4,
         decoder_dense: 8,
+        ..Architecture::tiny()
     };
     let model = init::random("few", architecture, Vocabulary::new(tokens, Basis::unsaid()).unwrap(), 1).unwrap();
     let session = lamcat::session::Session::new(&lamcat::session::SessionOptions::default()).unwrap();

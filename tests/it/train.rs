@@ -55,14 +55,14 @@ fn a_step_matches_pytorch() {
     let a = read_npz(&folder.join("train_step.npz"), |_| true);
     let batch = reference_batch(&a);
     let mut learner =
-        Learner::new(model.weights(), model.architecture(), model.vocabulary().len(), None, &Device::Cpu).unwrap();
+        Learner::new(model.tensors(), model.architecture(), model.vocabulary().len(), None, &Device::Cpu).unwrap();
     let (loss, gradients) = learner.gradients(&batch, 0.0, 0).unwrap();
     let expected = a["loss"].iter().next().unwrap();
     println!("loss {loss} for {expected}: {:.1e}", (loss / expected - 1.0).abs());
     assert!((loss / expected - 1.0).abs() <= LOSS_TOLERANCE, "loss {loss} for {expected}");
 
     let (mut worst, mut compared) = (0.0f64, 0);
-    for name in model.weights().keys() {
+    for name in model.tensors().keys() {
         let expected = flat(&a[&format!("grad/{name}")]);
         let got = host(&gradients[name]);
         assert_eq!(got.len(), expected.len(), "{name}");
@@ -102,12 +102,12 @@ fn adamw_moves_weights_by_given_gradients_as_pytorch_does() {
     let model = import::import(&folder, "tiny_train", false).unwrap();
     let a = read_npz(&folder.join("train_step.npz"), |n| n.contains('/'));
     let var = |(name, t): (&String, &Tensor)| (name.clone(), Var::from_tensor(t).unwrap());
-    let weights: BTreeMap<String, Var> = model.weights().iter().map(var).collect();
+    let weights: BTreeMap<String, Var> = model.tensors().iter().map(var).collect();
     let gradient = |(name, t): (&String, &Tensor)| {
         let values = flat(&a[&format!("grad/{name}")]);
         (name.clone(), Tensor::from_vec(values, t.shape(), &Device::Cpu).unwrap())
     };
-    let gradients = model.weights().iter().map(gradient).collect();
+    let gradients = model.tensors().iter().map(gradient).collect();
     AdamW::new(&weights, AdamWSettings::default()).unwrap().step(&weights, &gradients, RATE).unwrap();
     let mut worst = 0.0f64;
     for (name, weight) in &weights {

@@ -1,10 +1,18 @@
 //! The network's weights as the products take them.
 
-use lamcat_core::error::{Error, ErrorKind, Result};
+use lamcat_core::error::Result;
 use lamcat_kernels::{PANEL, Right, padded};
 
 use super::dense::Dense;
-use crate::{Architecture, Model, inference::Precision};
+use crate::{
+    Model,
+    inference::Precision,
+    weights::{BlockWeights, LayerWeights},
+};
+
+/// Weights as a model has them.
+type Layer = LayerWeights<Vec<f32>>;
+type Block = BlockWeights<Vec<f32>>;
 
 /// A model's weights, packed.
 #[derive(Debug)]
@@ -81,31 +89,21 @@ impl Network {
         if !a.width.is_multiple_of(PANEL) {
             return Ok(None);
         }
-        let source = Source { model, width: a.width, precision };
-        let encoder = (0..Architecture::ENCODER_BLOCKS).map(|i| {
-            source.encoder_block(&format!("torch_encoder.encoder_transformer_block_{}", i + 1), a.encoder_heads >> i)
-        });
-        let decoder = (0..Architecture::DECODER_BLOCKS).map(|i| {
-            source.decoder_block(&format!("torch_decoder.decoder_transformer_block_{}", i + 1), a.decoder_heads >> i)
-        });
-        let head = (0..Architecture::HEAD_LAYERS)
-            .map(|i| source.dense(&format!("torch_decoder.decoder_dense_{}", i + 3), precision));
-        let [mean, log_variance] = ["torch_decoder.decoder_out", "torch_decoder.decoder_logvar_out"].map(|layer| {
-            Ok::<_, Error>((source.get(&format!("{layer}.weight"))?, source.get(&format!("{layer}.bias"))?))
-        });
-        let (mean, log_variance) = (mean?, log_variance?);
-        let k = mean.0.len();
+        let weights = model.weights()?;
+        let source = Source { width: a.width, precision };
+        let (mean, log_variance) = (weights.mean, weights.log_variance);
+        let k = mean.weight.len();
         Ok(Some(Self {
             width: a.width,
-            scales: source.get("embedding_layer.embeddings")?,
-            biases: source.get("embedding_layer.bias")?,
-            encoder: encoder.collect::<Result<_>>()?,
-            decoder: decoder.collect::<Result<_>>()?,
-            head: head.collect::<Result<_>>()?,
+            scales: weights.scales,
+            biases: weights.biases,
+            encoder: weights.encoder.into_iter().map(|block| source.encoder_block(block)).collect(),
+            decoder: weights.decoder.into_iter().map(|block| source.decoder_block(block)).collect(),
+            head: weights.head.iter().map(|layer| dense(layer, precision)).collect(),
             outputs: Dense::pack(
                 Precision::F32,
-                &[mean.0, log_variance.0].concat(),
-                &[mean.1, log_variance.1].concat(),
+                &[mean.weight, log_variance.weight].concat(),
+                &[mean.bias, log_variance.bias].concat(),
                 k,
             ),
         }))
@@ -117,81 +115,69 @@ impl Network {
     }
 }
 
-/// Reads a model's weights.
-struct Source<'a> {
-    model: &'a Model,
+/// Packs a layer.
+fn dense(layer: &Layer, precision: Precision) -> Dense {
+    let k = layer.weight.len() / layer.bias.len().max(1);
+    Dense::pack(precision, &layer.weight, &layer.bias, k)
+}
+
+/// Packs the weights of blocks.
+struct Source {
     width: usize,
     /// Of the layers whose products are most of the work. What the attention asks and gives and the network's outputs stay
     /// in f32: they are little work, and on them an error weighs most.
     precision: Precision,
 }
 
-impl Source<'_> {
-    fn get(&self, name: &str) -> Result<Vec<f32>> {
-        let missing = || Error::new(ErrorKind::Model, "the model lacks a weight").at("weight", name);
-        self.model.weight(name)?.ok_or_else(missing)
-    }
-
-    fn dense(&self, layer: &str, precision: Precision) -> Result<Dense> {
-        let (weight, bias) = (self.get(&format!("{layer}.weight"))?, self.get(&format!("{layer}.bias"))?);
-        let k = weight.len() / bias.len().max(1);
-        Ok(Dense::pack(precision, &weight, &bias, k))
-    }
-
-    fn norm(&self, layer: &str) -> Result<Norm> {
-        Ok(Norm { weight: self.get(&format!("{layer}.weight"))?, bias: self.get(&format!("{layer}.bias"))? })
-    }
-
-    fn rest(&self, block: &str) -> Result<Rest> {
-        Ok(Rest {
-            output: self.dense(&format!("{block}.attention.out_proj"), Precision::F32)?,
-            norm_1: self.norm(&format!("{block}.layernorm_1"))?,
-            dense_1: self.dense(&format!("{block}.dense_1"), self.precision)?,
-            dense_2: self.dense(&format!("{block}.dense_2"), self.precision)?,
-            norm_2: self.norm(&format!("{block}.layernorm_2"))?,
-        })
+impl Source {
+    fn rest(&self, block: Block) -> Rest {
+        let norm = |layer: Layer| Norm { weight: layer.weight, bias: layer.bias };
+        Rest {
+            output: dense(&block.output, Precision::F32),
+            norm_1: norm(block.norm_1),
+            dense_1: dense(&block.dense_1, self.precision),
+            dense_2: dense(&block.dense_2, self.precision),
+            norm_2: norm(block.norm_2),
+        }
     }
 
     /// Weight and bias of queries, keys and values; those of the queries scaled by `log2(e) / sqrt(width / heads)`, so that
     /// a score is an exponent of 2.
-    fn projections(&self, block: &str, heads: usize) -> Result<[(Vec<f32>, Vec<f32>); 3]> {
-        let weight = self.get(&format!("{block}.attention.in_proj_weight"))?;
-        let bias = self.get(&format!("{block}.attention.in_proj_bias"))?;
-        let scale = (std::f64::consts::LOG2_E / ((self.width / heads) as f64).sqrt()) as f32;
+    fn projections(&self, block: &Block) -> [(Vec<f32>, Vec<f32>); 3] {
+        let Layer { weight, bias } = &block.projection;
+        let scale = (std::f64::consts::LOG2_E / ((self.width / block.heads) as f64).sqrt()) as f32;
         let square = self.width * self.width;
         let part = |i: usize| {
             let scale = if i == 0 { scale } else { 1.0 };
             let scaled = |values: &[f32]| values.iter().map(|v| v * scale).collect();
             (scaled(&weight[i * square..(i + 1) * square]), scaled(&bias[i * self.width..(i + 1) * self.width]))
         };
-        Ok([part(0), part(1), part(2)])
+        [part(0), part(1), part(2)]
     }
 
-    fn encoder_block(&self, block: &str, heads: usize) -> Result<EncoderBlock> {
-        let parts = self.projections(block, heads)?;
-        let (weights, biases): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Ok(EncoderBlock {
-            heads,
+    fn encoder_block(&self, mut block: Block) -> EncoderBlock {
+        let (weights, biases): (Vec<_>, Vec<_>) = self.projections(&block).into_iter().unzip();
+        EncoderBlock {
+            heads: block.heads,
             projection: Dense::pack(self.precision, &weights.concat(), &biases.concat(), self.width),
-            extra_key: self.get(&format!("{block}.attention.bias_k"))?,
-            extra_value: self.get(&format!("{block}.attention.bias_v"))?,
-            rest: self.rest(block)?,
-        })
+            extra_key: std::mem::take(&mut block.extra_key),
+            extra_value: std::mem::take(&mut block.extra_value),
+            rest: self.rest(block),
+        }
     }
 
-    fn decoder_block(&self, block: &str, heads: usize) -> Result<DecoderBlock> {
-        let [query, key, value] = self.projections(block, heads)?;
-        let d = self.width / heads;
-        let extra_key = self.get(&format!("{block}.attention.bias_k"))?;
+    fn decoder_block(&self, mut block: Block) -> DecoderBlock {
+        let [query, key, value] = self.projections(&block);
+        let d = self.width / block.heads;
         let values = value.0.chunks_exact(d * self.width).zip(value.1.chunks_exact(d));
-        Ok(DecoderBlock {
-            heads,
+        DecoderBlock {
+            heads: block.heads,
             query: Dense::pack(Precision::F32, &query.0, &query.1, self.width),
             keys: key.0,
-            extra_key: extra_key.iter().zip(&key.1).map(|(extra, bias)| extra - bias).collect(),
+            extra_key: block.extra_key.iter().zip(&key.1).map(|(extra, bias)| extra - bias).collect(),
             values: values.map(|(weight, bias)| Dense::pack(Precision::F32, weight, bias, self.width)).collect(),
-            extra_value: self.get(&format!("{block}.attention.bias_v"))?,
-            rest: self.rest(block)?,
-        })
+            extra_value: std::mem::take(&mut block.extra_value),
+            rest: self.rest(block),
+        }
     }
 }

@@ -9,9 +9,8 @@ use super::{
     dense::{Part, Rows, STRETCH},
     network::{DecoderBlock, EncoderBlock, Network, Norm, Rest},
 };
+use crate::LAYER_NORM_EPSILON;
 
-/// PyTorch's default, which the published model uses.
-const LAYER_NORM_EPSILON: f32 = 1e-5;
 /// Tokens that go through the encoder together.
 const ENCODER_ROWS: usize = 256;
 /// Rows that go through the decoder's wide layers together, at most.

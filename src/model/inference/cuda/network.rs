@@ -7,13 +7,20 @@
 
 use std::f64::consts::LN_2;
 
-use lamcat_core::error::{Error, ErrorKind, Result};
+use lamcat_core::error::{Error, Result};
 
 use super::{
     numbers::Numbers,
     shape::{Shape, TILE},
 };
-use crate::Model;
+use crate::{
+    Model,
+    weights::{BlockWeights, LayerWeights},
+};
+
+/// Weights as a model has them.
+type ModelLayer = LayerWeights<Vec<f64>>;
+type ModelBlock = BlockWeights<Vec<f64>>;
 
 /// Where something begins among the weights, in bytes.
 pub(super) type Place = usize;
@@ -78,26 +85,21 @@ pub(super) struct Network {
 impl Network {
     /// Packs `model`.
     pub(super) fn pack(model: &Model, shape: Shape) -> Result<Self> {
-        let mut pack = Pack { model, shape: &shape, bytes: Vec::new() };
-        let (scales, biases) = (pack.floats("embedding_layer.embeddings")?, pack.floats("embedding_layer.bias")?);
-        let encoder = (0..shape.encoder_heads.len())
-            .map(|i| pack.encoder_block(&format!("torch_encoder.encoder_transformer_block_{}", i + 1), i))
-            .collect::<Result<_>>()?;
-        let decoder = (0..shape.decoder_heads.len())
-            .map(|i| pack.decoder_block(&format!("torch_decoder.decoder_transformer_block_{}", i + 1), i))
-            .collect::<Result<_>>()?;
+        let weights = model.weights()?;
+        let weights = weights.try_map(|numbers| Ok::<_, Error>(numbers.iter().copied().map(f64::from).collect::<Vec<_>>()))?;
+        let mut pack = Pack { shape: &shape, bytes: Vec::new() };
+        let (scales, biases) = (pack.put_floats(weights.scales.iter()), pack.put_floats(weights.biases.iter()));
+        let encoder = weights.encoder.iter().enumerate().map(|(i, block)| pack.encoder_block(block, i)).collect();
+        let decoder = weights.decoder.iter().enumerate().map(|(i, block)| pack.decoder_block(block, i)).collect();
         let mut k = shape.row();
         let mut head = Vec::new();
-        for (i, outputs) in shape.head.into_iter().enumerate() {
-            let layer = pack.read(&format!("torch_decoder.decoder_dense_{}", i + 3))?;
-            head.push(pack.layer(&layer, outputs, k, false));
-            k = outputs;
+        for (layer, outputs) in weights.head.iter().zip(&shape.head) {
+            head.push(pack.layer(&Source::of(layer), *outputs, k, false));
+            k = *outputs;
         }
-        let [mean, log_variance] =
-            ["torch_decoder.decoder_out", "torch_decoder.decoder_logvar_out"].map(|name| pack.read(name));
-        let (mean, log_variance) = (mean?, log_variance?);
+        let (mean, log_variance) = (weights.mean, weights.log_variance);
         let answer = Layer {
-            k: mean.k,
+            k: mean.weight.len(),
             weight: pack.put_floats(mean.weight.iter().chain(&log_variance.weight)),
             bias: pack.put_floats(mean.bias.iter().chain(&log_variance.bias)),
         };
@@ -113,23 +115,18 @@ struct Source {
     k: usize,
 }
 
+impl Source {
+    fn of(layer: &ModelLayer) -> Self {
+        Self { k: layer.weight.len() / layer.bias.len().max(1), weight: layer.weight.clone(), bias: layer.bias.clone() }
+    }
+}
+
 struct Pack<'a> {
-    model: &'a Model,
     shape: &'a Shape,
     bytes: Vec<u8>,
 }
 
 impl Pack<'_> {
-    fn get(&self, name: &str) -> Result<Vec<f64>> {
-        let missing = || Error::new(ErrorKind::Model, "the model lacks a weight").at("weight", name);
-        Ok(self.model.weight(name)?.ok_or_else(missing)?.into_iter().map(f64::from).collect())
-    }
-
-    fn read(&self, name: &str) -> Result<Source> {
-        let (weight, bias) = (self.get(&format!("{name}.weight"))?, self.get(&format!("{name}.bias"))?);
-        Ok(Source { k: weight.len() / bias.len().max(1), weight, bias })
-    }
-
     /// Begins something where 16 bytes can be read at once.
     fn begin(&mut self) -> Place {
         self.bytes.resize(self.bytes.len().next_multiple_of(128), 0);
@@ -142,11 +139,6 @@ impl Pack<'_> {
         at
     }
 
-    fn floats(&mut self, name: &str) -> Result<Place> {
-        let values = self.get(name)?;
-        Ok(self.put_floats(values.iter()))
-    }
-
     fn put_numbers(&mut self, values: &[f64]) -> Place {
         let at = self.begin();
         let numbers = self.shape.numbers;
@@ -156,8 +148,8 @@ impl Pack<'_> {
         at
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm> {
-        Ok(Norm { weight: self.floats(&format!("{name}.weight"))?, bias: self.floats(&format!("{name}.bias"))? })
+    fn norm(&mut self, layer: &ModelLayer) -> Norm {
+        Norm { weight: self.put_floats(layer.weight.iter()), bias: self.put_floats(layer.bias.iter()) }
     }
 
     /// Packs a layer, padded by zeros to `outputs` and `k`; `paired` as the kernel `feed_forward` wants its matrices.
@@ -176,69 +168,60 @@ impl Pack<'_> {
         Layer { weight: at, bias: self.put_floats(source.bias.iter().chain(padding)), k }
     }
 
-    fn rest(&mut self, block: &str, output: &Source, k: usize, hidden: usize) -> Result<Rest> {
+    fn rest(&mut self, block: &ModelBlock, output: &Source, k: usize, hidden: usize) -> Rest {
         let (width, row) = (self.shape.width, self.shape.row());
-        let (wide, narrow) = (self.read(&format!("{block}.dense_1"))?, self.read(&format!("{block}.dense_2"))?);
-        Ok(Rest {
+        Rest {
             output: self.layer(output, width, k, false),
-            norm_1: self.norm(&format!("{block}.layernorm_1"))?,
-            wide: self.layer(&wide, hidden, row, true),
-            narrow: self.layer(&narrow, width, hidden, true),
-            norm_2: self.norm(&format!("{block}.layernorm_2"))?,
-        })
+            norm_1: self.norm(&block.norm_1),
+            wide: self.layer(&Source::of(&block.dense_1), hidden, row, true),
+            narrow: self.layer(&Source::of(&block.dense_2), width, hidden, true),
+            norm_2: self.norm(&block.norm_2),
+        }
     }
 
     /// Queries, keys and values; the queries scaled so that scores are in powers of two.
-    fn projections(&self, block: &str, heads: usize) -> Result<[Source; 3]> {
+    fn projections(&self, block: &ModelBlock) -> [Source; 3] {
         let width = self.shape.width;
-        let weight = self.get(&format!("{block}.attention.in_proj_weight"))?;
-        let bias = self.get(&format!("{block}.attention.in_proj_bias"))?;
-        let scale = 1.0 / (((width / heads) as f64).sqrt() * LN_2);
-        Ok([0, 1, 2].map(|i| {
+        let ModelLayer { weight, bias } = &block.projection;
+        let scale = 1.0 / (((width / block.heads) as f64).sqrt() * LN_2);
+        [0, 1, 2].map(|i| {
             let scaled = |values: &[f64]| values.iter().map(|v| if i == 0 { v * scale } else { *v }).collect();
             Source {
                 weight: scaled(&weight[i * width * width..(i + 1) * width * width]),
                 bias: scaled(&bias[i * width..(i + 1) * width]),
                 k: width,
             }
-        }))
+        })
     }
 
-    fn encoder_block(&mut self, block: &str, i: usize) -> Result<EncoderBlock> {
-        let parts = self.projections(block, self.shape.encoder_heads[i])?;
-        let width = self.shape.width;
+    fn encoder_block(&mut self, block: &ModelBlock, i: usize) -> EncoderBlock {
+        let parts = self.projections(block);
         let all = Source {
             weight: parts.iter().flat_map(|p| p.weight.iter().copied()).collect(),
             bias: parts.iter().flat_map(|p| p.bias.iter().copied()).collect(),
-            k: width,
+            k: self.shape.width,
         };
-        let extra_key = self.get(&format!("{block}.attention.bias_k"))?;
-        let extra_value = self.get(&format!("{block}.attention.bias_v"))?;
-        let output = self.read(&format!("{block}.attention.out_proj"))?;
         let (projected, row) = (self.shape.projected_row(), self.shape.row());
-        Ok(EncoderBlock {
+        EncoderBlock {
             projection: self.layer(&all, projected, row, false),
-            extra_key: self.put_numbers(&extra_key),
-            extra_value: self.put_numbers(&extra_value),
-            rest: self.rest(block, &output, row, self.shape.encoder_hidden[i])?,
-        })
+            extra_key: self.put_numbers(&block.extra_key),
+            extra_value: self.put_numbers(&block.extra_value),
+            rest: self.rest(block, &Source::of(&block.output), row, self.shape.encoder_hidden[i]),
+        }
     }
 
-    fn decoder_block(&mut self, block: &str, i: usize) -> Result<DecoderBlock> {
-        let heads = self.shape.decoder_heads[i];
-        let [query, key, value] = self.projections(block, heads)?;
-        let extra_key = self.get(&format!("{block}.attention.bias_k"))?;
-        let extra_value = self.get(&format!("{block}.attention.bias_v"))?;
-        let output = self.read(&format!("{block}.attention.out_proj"))?;
-        let asking = asking(heads, &query, &key, &extra_key);
-        let answering = answering(heads, &value, &extra_value, &output);
+    fn decoder_block(&mut self, block: &ModelBlock, i: usize) -> DecoderBlock {
+        let heads = block.heads;
+        let [query, key, value] = self.projections(block);
+        let asking = asking(heads, &query, &key, &block.extra_key);
+        let answering = answering(heads, &value, &block.extra_value, &Source::of(&block.output));
         let (row, asking_row, means_row) =
             (self.shape.row(), self.shape.asking_row(heads), self.shape.means_row(heads));
         debug_assert!(asking_row.is_multiple_of(TILE));
-        Ok(DecoderBlock {
+        DecoderBlock {
             asking: self.layer(&asking, asking_row, row, false),
-            rest: self.rest(block, &answering, means_row, self.shape.decoder_hidden[i])?,
-        })
+            rest: self.rest(block, &answering, means_row, self.shape.decoder_hidden[i]),
+        }
     }
 }
 

@@ -183,14 +183,14 @@ impl Planner<'_> {
             let scales = weight(network.scales);
             vec![memory(sizes.places.requests), scales, memory(x), int(sizes.row), int(asked)]
         });
-        let widest = self.shape.decoder_heads.map(|heads| self.shape.asking_row(heads)).into_iter().max().unwrap_or(0);
+        let widest = self.shape.decoder_heads.iter().map(|heads| self.shape.asking_row(*heads)).max().unwrap_or(0);
         let asking = self.rows(rows, widest);
         let network = self.network;
         for (i, block) in network.decoder.iter().enumerate() {
             self.decoder_block(i, block, x, asking, perception);
         }
         let (mut from, mut k) = (x, self.shape.row());
-        for (layer, outputs) in network.head.iter().zip(self.shape.head) {
+        for (layer, outputs) in network.head.iter().zip(self.shape.head.clone()) {
             let to = self.rows(rows, outputs);
             self.dense(layer, from, to, outputs, true, rows);
             (from, k) = (to, outputs);

@@ -1,7 +1,10 @@
 //! The sizes of a model that kernels are compiled for, and the paddings that follow from them.
 
 use super::numbers::Numbers;
-use crate::{Architecture, Model};
+use crate::{
+    LAYER_NORM_EPSILON, Model,
+    weights::{BlockWeights, Place},
+};
 
 /// Outputs and rows of a block of the kernel `dense`.
 pub(super) const TILE: usize = 128;
@@ -17,13 +20,13 @@ pub(super) struct Shape {
     pub(super) width: usize,
     /// Slots of a context.
     pub(super) slots: usize,
-    pub(super) encoder_heads: [usize; Architecture::ENCODER_BLOCKS],
-    pub(super) decoder_heads: [usize; Architecture::DECODER_BLOCKS],
+    pub(super) encoder_heads: Vec<usize>,
+    pub(super) decoder_heads: Vec<usize>,
     /// Units of the hidden layers, padded to whole lines.
-    pub(super) encoder_hidden: [usize; Architecture::ENCODER_BLOCKS],
-    pub(super) decoder_hidden: [usize; Architecture::DECODER_BLOCKS],
+    pub(super) encoder_hidden: Vec<usize>,
+    pub(super) decoder_hidden: Vec<usize>,
     /// Outputs of the layers after the decoder, padded to whole tiles.
-    pub(super) head: [usize; Architecture::HEAD_LAYERS],
+    pub(super) head: Vec<usize>,
 }
 
 impl Shape {
@@ -36,7 +39,12 @@ impl Shape {
         if a.context_length > MOST_SLOTS {
             return Err(format!("a context of {} slots, where it takes up to {MOST_SLOTS}", a.context_length));
         }
-        let encoder_heads = std::array::from_fn(|i| a.encoder_heads >> i);
+        let layout = a.layout(model.vocabulary().len()).map_err(|e| e.to_string())?;
+        let heads = |blocks: &[BlockWeights<Place>]| blocks.iter().map(|block| block.heads).collect::<Vec<_>>();
+        let encoder_heads = heads(&layout.encoder);
+        if encoder_heads.len() != 2 {
+            return Err(format!("{} blocks in its encoder, where it takes two", encoder_heads.len()));
+        }
         if encoder_heads.iter().any(|heads| !(a.width / heads).is_multiple_of(2))
             || encoder_heads[0] == encoder_heads[1]
         {
@@ -46,15 +54,18 @@ impl Shape {
             return Err(format!("{} tokens", model.vocabulary().len()));
         }
         let line = numbers.per_line();
+        let hidden = |blocks: &[BlockWeights<Place>]| {
+            blocks.iter().map(|block| block.dense_1.bias.shape[0].next_multiple_of(line)).collect()
+        };
         Ok(Self {
             numbers,
             width: a.width,
             slots: a.context_length,
             encoder_heads,
-            decoder_heads: std::array::from_fn(|i| a.decoder_heads >> i),
-            encoder_hidden: std::array::from_fn(|i| (a.encoder_dense >> i).next_multiple_of(line)),
-            decoder_hidden: std::array::from_fn(|i| (a.decoder_dense >> i).next_multiple_of(line)),
-            head: std::array::from_fn(|i| (a.decoder_dense >> i).next_multiple_of(TILE)),
+            decoder_heads: heads(&layout.decoder),
+            encoder_hidden: hidden(&layout.encoder),
+            decoder_hidden: hidden(&layout.decoder),
+            head: layout.head.iter().map(|layer| layer.bias.shape[0].next_multiple_of(TILE)).collect(),
         })
     }
 
@@ -89,6 +100,8 @@ impl Shape {
             ("SECOND_HEAD", head(1)),
         ]
         .map(|(name, value)| format!("-D{name}={value}"))
-        .to_vec()
+        .into_iter()
+        .chain([format!("-DLAYER_NORM_EPSILON={LAYER_NORM_EPSILON:e}f")])
+        .collect()
     }
 }

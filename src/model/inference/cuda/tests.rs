@@ -76,6 +76,7 @@ fn sizes_that_fill_no_tile_do_too() {
         encoder_dense: 70,
         decoder_heads: 12,
         decoder_dense: 50,
+        ..Architecture::tiny()
     };
     check_beside_candle(odd, &[NUMBERS[0], NUMBERS[3]]);
 }
@@ -89,6 +90,7 @@ fn wide_tokens_do_too() {
         encoder_dense: 64,
         decoder_heads: 4,
         decoder_dense: 40,
+        ..Architecture::tiny()
     };
     check_beside_candle(wide, &[NUMBERS[0], NUMBERS[2]]);
 }

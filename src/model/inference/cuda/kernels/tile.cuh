@@ -59,7 +59,7 @@ DEVICE void norm_rows(float (&x)[COLUMNS][4], const float *weight, const float *
             squares += x[n][half] * x[n][half] + x[n][half + 1] * x[n][half + 1];
         }
         // PyTorch's epsilon, which the published model uses.
-        const float scale = reciprocal_root(row_sum(squares) * SHARE + 1e-5f);
+        const float scale = reciprocal_root(row_sum(squares) * SHARE + LAYER_NORM_EPSILON);
         UNROLL for (int n = 0; n < COLUMNS; n++) {
             const int column = 8 * n + lane_pair();
             x[n][half] = x[n][half] * scale * weight[column] + bias[column];
