@@ -28,7 +28,7 @@ pub fn fail(command: &mut Command) -> String {
     assert_eq!(output.status.code(), Some(1), "{command:?} should fail:\n{stdout}\n{stderr}");
     let said = |line: &&str| {
         // What is remarkable of an input is said when it is opened, and what is tried again before it is given up.
-        !(cfg!(feature = "cuda") && line.contains("computing on the CPU") || line.contains(" WARN lamcat::"))
+        !(cfg!(feature = "cuda") && line.contains("computing on the CPU") || line.contains(" WARN lamcat"))
     };
     let first = stderr.lines().find(said).unwrap_or_default();
     assert!(first.starts_with("error: "), "{stderr}");

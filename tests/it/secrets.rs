@@ -289,7 +289,7 @@ fn the_log_says_what_is_asked_for() {
     let by_variable = log(lamcat(folder.path()).env("RUST_LOG", "debug"));
     let by_option = log(lamcat(folder.path()).env_remove("RUST_LOG").args(["--log", "lamcat=info"]));
     assert!(!quiet.contains("DEBUG") && by_variable.contains("DEBUG"), "{by_variable}");
-    assert!(by_option.contains("INFO lamcat::session") && !by_option.contains("DEBUG"), "{by_option}");
+    assert!(by_option.contains("INFO lamcat_sql::session") && !by_option.contains("DEBUG"), "{by_option}");
     let wrong = log(lamcat(folder.path()).args(["--log", "warn=loud"]));
     assert!(wrong.contains("'warn=loud' does not say what to log"), "{wrong}");
 }
