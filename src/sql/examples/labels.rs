@@ -1,10 +1,9 @@
-//! Asks the model for labels of stars in a table of your own: `cargo run --example labels`.
+//! Asks the model for labels of stars in a table of your own: `cargo run --example labels`. It links the crate
+//! of Gaia, whose functions the session has for that reason alone.
 
 use arrow::util::pretty::print_batches;
-use lamcat::{
-    gaia::sample,
-    session::{Session, SessionOptions},
-};
+use lamcat_gaia::sample;
+use lamcat_sql::session::{Session, SessionOptions};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
