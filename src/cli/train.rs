@@ -257,7 +257,7 @@ fn train(
     query: &str,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let start = start.map(Model::weights);
+    let start = start.map(Model::tensors);
     let mut run = Run::open(&args.dir, set, settings, start, args.fresh, args.course.checkpoint_every, &Device::Cpu)?;
     if run.resumed_at() > 0 && !args.quiet {
         eprintln!("going on after step {} of the run in {}", run.resumed_at(), args.dir.display());

@@ -79,9 +79,11 @@ impl Architecture {
         let (w, t) = (self.width, tokens);
         let attention = 4 * w * (t + 1);
         let of = |layer: &LayerWeights<Place>| 2 * layer.weight.shape.iter().product::<usize>();
-        let encoder = layout.encoder.iter().map(|block| 8 * w * w + attention + of(&block.dense_1) + of(&block.dense_2));
+        let encoder =
+            layout.encoder.iter().map(|block| 8 * w * w + attention + of(&block.dense_1) + of(&block.dense_2));
         let keys_and_values = layout.decoder.len() * 4 * w * w;
-        let decoder = layout.decoder.iter().map(|block| 4 * w * w + attention + of(&block.dense_1) + of(&block.dense_2));
+        let decoder =
+            layout.decoder.iter().map(|block| 4 * w * w + attention + of(&block.dense_1) + of(&block.dense_2));
         let head: usize = layout.head.iter().chain([&layout.mean, &layout.log_variance]).map(of).sum();
         let of_token = encoder.sum::<usize>() + keys_and_values;
         (t * of_token + requests * (decoder.sum::<usize>() + head)) as u64

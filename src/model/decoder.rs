@@ -5,7 +5,11 @@
 use candle_core::{Result, Tensor};
 use candle_nn::Linear;
 
-use super::{block::Block, pass::Pass, weights::{LayerWeights, Weights}};
+use super::{
+    block::Block,
+    pass::Pass,
+    weights::{LayerWeights, Weights},
+};
 
 /// Perception and requests to mean and log variance.
 #[derive(Debug, Clone)]

@@ -110,7 +110,7 @@ impl Domain {
     }
 
     /// The score of softened values, each a `(dimension, value)`; `None` without any, or if one is NaN.
-    #[must_use] 
+    #[must_use]
     pub fn score_of(&self, observed: &[(usize, f64)]) -> Option<f32> {
         if observed.is_empty() {
             return None;

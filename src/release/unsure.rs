@@ -39,7 +39,7 @@ pub struct Unsure {
 
 impl Unsure {
     /// This store as a place of releases.
-    #[must_use] 
+    #[must_use]
     pub fn storage(&self) -> Storage {
         Storage::new(Arc::new(self.clone()), Path::from("demo"), "memory:///".parse().unwrap())
     }

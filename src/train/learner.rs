@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use lamcat_core::error::{Error, ErrorKind, Result};
 use lamcat_model::{Architecture, Dropout, Pass, Prediction, Transformer};
 use rayon::prelude::*;

@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// The candidate closest to `name`, when it is close enough to be a slip.
-#[must_use] 
+#[must_use]
 pub fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     use strsim::levenshtein;
     candidates

@@ -10,7 +10,7 @@ pub(super) fn is_identifier(name: &str) -> bool {
 }
 
 /// What to do about identifiers of a type; `None` if they are integers.
-#[must_use] 
+#[must_use]
 pub fn advice(name: &str, data_type: &DataType) -> Option<String> {
     if data_type.is_floating() {
         return Some(format!(

@@ -86,7 +86,8 @@ impl Network {
     /// Packs `model`.
     pub(super) fn pack(model: &Model, shape: Shape) -> Result<Self> {
         let weights = model.weights()?;
-        let weights = weights.try_map(|numbers| Ok::<_, Error>(numbers.iter().copied().map(f64::from).collect::<Vec<_>>()))?;
+        let weights =
+            weights.try_map(|numbers| Ok::<_, Error>(numbers.iter().copied().map(f64::from).collect::<Vec<_>>()))?;
         let mut pack = Pack { shape: &shape, bytes: Vec::new() };
         let (scales, biases) = (pack.put_floats(weights.scales.iter()), pack.put_floats(weights.biases.iter()));
         let encoder = weights.encoder.iter().enumerate().map(|(i, block)| pack.encoder_block(block, i)).collect();
