@@ -7,32 +7,32 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// Slots of the context.
+    /// Number of slots of the context.
     pub context_length: usize,
     /// Width of an embedded token.
     pub width: usize,
-    /// Attention heads of the first encoder block; the second has half.
+    /// Attention heads of the first encoder block; the second block has half as many.
     pub encoder_heads: usize,
-    /// Width of the first encoder block's dense layer; the second's is half.
+    /// Width of the first encoder block's dense layer; that of the second block is half as wide.
     pub encoder_dense: usize,
-    /// Attention heads of the first decoder block; each following has half of the one before.
+    /// Attention heads of the first decoder block; each further block has half as many as the one before.
     pub decoder_heads: usize,
-    /// Width of the first decoder block's dense layer; each following has half of the one before.
+    /// Width of the first decoder block's dense layer; each further one is half as wide as the one before.
     pub decoder_dense: usize,
 }
 
 impl Architecture {
-    /// Encoder blocks.
+    /// Number of encoder blocks.
     pub const ENCODER_BLOCKS: usize = 2;
-    /// Decoder blocks.
+    /// Number of decoder blocks.
     pub const DECODER_BLOCKS: usize = 3;
-    /// Dense layers of the decoder's head before the two outputs.
+    /// Number of dense layers in the decoder's head, before the two outputs.
     pub const HEAD_LAYERS: usize = 4;
 
-    /// Weights at most: more than a hundred times as many as the published model has.
+    /// Maximum number of weights: more than a hundred times that of the published model.
     pub const MOST_WEIGHTS: u64 = 1 << 30;
 
-    /// The published sizes: 8,845,529 parameters with the 118-token vocabulary.
+    /// The sizes of the published model: 8,845,529 parameters with the 118-token vocabulary.
     #[must_use]
     pub fn leung_bovy_2023() -> Self {
         Self {
@@ -45,14 +45,14 @@ impl Architecture {
         }
     }
 
-    /// The smallest useful sizes, width 32: for tests and first tries.
+    /// The smallest useful sizes, with width 32, for tests and first experiments.
     #[must_use]
     pub fn tiny() -> Self {
         Self { context_length: 64, width: 32, encoder_heads: 8, encoder_dense: 64, decoder_heads: 8, decoder_dense: 96 }
     }
 
-    /// Floating-point operations of a star's matrix products, two for each multiply-add: `tokens` in, `requests` out,
-    /// keys and values made once for all requests.
+    /// Returns the floating-point operations of the matrix products for one star, two per multiply-add, with `tokens`
+    /// inputs and `requests` outputs; keys and values are computed once for all requests.
     #[must_use]
     pub fn flops(&self, tokens: usize, requests: usize) -> u64 {
         let (w, t) = (self.width, tokens);
@@ -67,10 +67,10 @@ impl Architecture {
         (t * of_token + requests * (decoder.sum::<usize>() + head)) as u64
     }
 
-    /// Checks that every block's width divides into its heads and every size is positive.
+    /// Checks that every size is positive and that every block's number of heads divides the width.
     ///
     /// # Errors
-    /// Names the size that does not fit.
+    /// If a size does not fit; the error names it.
     pub fn validate(&self) -> Result<()> {
         let bad = |what: &str, value: usize| {
             Err(Error::new(ErrorKind::Model, format!("the model's {what} is unusable: {value}"))
@@ -96,7 +96,7 @@ impl Architecture {
                 return bad("dense width", dense);
             }
         }
-        // What a star costs is twice the weights for each token and request, or more.
+        // The operations for one star are at least twice the weights for each token and request.
         let weights = self.flops(1, 1) / 2;
         if weights > Self::MOST_WEIGHTS {
             return bad("number of weights", weights as usize);

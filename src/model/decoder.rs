@@ -1,13 +1,13 @@
-//! The decoder: three cross-attention blocks from the request to the perception, then four dense layers with gelu
-//! and two linear outputs, the mean and the log variance. Requests do not see each other, so any number of them
-//! shares one pass over the keys and values of the perception.
+//! The decoder: three cross-attention blocks from the request to the perception, then four dense layers with gelu and
+//! two linear outputs, the mean and the log variance. Requests do not affect each other, so any number of them shares
+//! one pass over the keys and values of the perception.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Linear, VarBuilder, linear};
 
 use super::{block::Block, config::Architecture, pass::Pass};
 
-/// Perception and requests to mean and log variance.
+/// Computes mean and log variance from a perception and requests.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     blocks: Vec<Block>,
@@ -17,7 +17,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Loads the blocks `decoder_transformer_block_1..3`, the dense layers `decoder_dense_3..6` and both outputs.
+    /// Loads the blocks `decoder_transformer_block_1..3`, the dense layers `decoder_dense_3..6` and the two outputs.
     pub fn load(vb: &VarBuilder, a: &Architecture) -> Result<Self> {
         let blocks = (0..Architecture::DECODER_BLOCKS)
             .map(|i| {
@@ -40,8 +40,8 @@ impl Decoder {
         })
     }
 
-    /// Embedded `requests` `(rows, n, width)` of a `perception` `(rows, context, width)` to the standardised mean and
-    /// the log variance, each `(rows, n)`.
+    /// Computes the standardised mean and the log variance, each `(rows, n)`, from embedded `requests` `(rows, n,
+    /// width)` and a `perception` `(rows, context, width)`.
     pub fn forward(
         &self,
         requests: &Tensor,

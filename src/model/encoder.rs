@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 
 use super::{block::Block, config::Architecture, pass::Pass};
 
-/// Embedded context to perception.
+/// Computes the perception from an embedded context.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     blocks: Vec<Block>,
@@ -23,7 +23,7 @@ impl Encoder {
         Ok(Self { blocks })
     }
 
-    /// `(rows, context, width)` to the perception of the same shape.
+    /// Computes the perception, which has the shape of its input `(rows, context, width)`.
     pub fn forward(&self, embedded: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
         let mut x = embedded.clone();
         for block in &self.blocks {

@@ -1,4 +1,4 @@
-//! Random weights: to begin training, for benchmarks at full size and for tests.
+//! Random weights, for the start of training, for full-size benchmarks and for tests.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{config::Architecture, file::Model, file::Provenance};
 
-/// A model with random weights: uniform within `sqrt(3 / fan_in)`, layer norms at identity, the embedding's padding
-/// row at zero. The same seed gives the same weights on every machine.
+/// Returns a model with random weights: uniform within `sqrt(3 / fan_in)`, layer norms at identity, the embedding's
+/// padding row at zero. The same seed gives the same weights on every machine.
 ///
 /// # Errors
 /// If the architecture is not usable.
@@ -43,7 +43,7 @@ fn weights(name: &str, shape: &[usize], rng: &mut ChaCha8Rng) -> Vec<f32> {
     values
 }
 
-/// Every weight's name and shape, in a fixed order.
+/// Returns every weight's name and shape, in a fixed order.
 fn shapes(a: &Architecture, tokens: usize) -> Vec<(String, Vec<usize>)> {
     let w = a.width;
     let mut all = vec![
