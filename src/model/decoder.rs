@@ -40,8 +40,8 @@ impl Decoder {
         })
     }
 
-    /// Computes the standardised mean and the log variance, each `(rows, n)`, from embedded `requests` `(rows, n,
-    /// width)` and a `perception` `(rows, context, width)`.
+    /// Computes the standardised mean and the log variance, each `(rows, n)`, from embedded `requests`
+    /// `(rows, n, width)` and a `perception` `(rows, context, width)`.
     pub fn forward(
         &self,
         requests: &Tensor,

@@ -55,8 +55,8 @@ impl Transformer {
         })
     }
 
-    /// Encodes `rows` contexts, given row-major: `tokens` (0 = padding) and standardised `values`, each `rows *
-    /// context_length` long.
+    /// Encodes `rows` contexts, given row-major: `tokens` (0 = padding) and standardised `values`, each
+    /// `rows * context_length` long.
     ///
     /// # Errors
     /// If the length is not a whole number of contexts.

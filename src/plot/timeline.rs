@@ -56,8 +56,8 @@ pub struct Span {
 }
 
 impl Timeline {
-    /// Returns the timeline as an SVG image, 900 pixels wide and as high as its rows need, of which there are at most
-    /// 40. Bars less than a pixel apart are joined.
+    /// Returns the timeline as an SVG image, 900 pixels wide and as high as its rows, which are at most 40, need. Bars
+    /// less than a pixel apart are joined.
     ///
     /// # Errors
     /// If it cannot be drawn.

@@ -136,8 +136,8 @@ impl Layout {
         Ok(all)
     }
 
-    /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags. `missing` counts the missing values of
-    /// each block.
+    /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags. `missing` counts the wanted and
+    /// the present coefficients of each block.
     fn read_row(&self, columns: &Columns, row: usize, slots: &mut Vec<(TokenId, f32)>, missing: &mut [Missing]) -> i32 {
         let mut flag = 0;
         let given = columns.context.is_valid(row);

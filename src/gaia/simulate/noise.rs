@@ -4,7 +4,7 @@ use super::inversion::Band;
 
 /// Returns the 1-sigma error in mas of a parallax of Gaia DR3 for G in mag: sqrt(40 + 800 z + 30 z²) µas with z =
 /// 10^(0.4 (G − 15)), as on ESA's page on Gaia's science performance and in the package PyGaia; but at least 18 µas,
-/// the median of real bright stars (G 9 to 14), where that formula has a minimum of 13.
+/// the median of real bright stars (G 9 to 14), for which the published formula stops at 13.
 #[must_use]
 pub fn parallax_error(g: f64) -> f64 {
     let z = 10f64.powf(0.4 * (g - 15.0));

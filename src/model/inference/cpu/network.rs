@@ -52,8 +52,8 @@ pub(super) struct DecoderBlock {
 }
 
 impl DecoderBlock {
-    /// The matrix from the queries of `head` to the vectors whose product with a token is a score: `(width / heads,
-    /// width)`.
+    /// The matrix from the queries of `head` to the vectors whose product with a token is a score:
+    /// `(width / heads, width)`.
     pub(super) fn absorbed(&self, head: usize) -> Right<'_> {
         let width = self.extra_key.len();
         Right::rows(&self.keys, width).from_row(head * width / self.heads)
@@ -155,8 +155,8 @@ impl Source<'_> {
         })
     }
 
-    /// Returns the weight and bias of queries, keys and values. Those of the queries are scaled by `log2(e) /
-    /// sqrt(width / heads)`, so that a score is an exponent of 2.
+    /// Returns the weight and bias of queries, keys and values. Those of the queries are scaled by
+    /// `log2(e) / sqrt(width / heads)`, so that a score is an exponent of 2.
     fn projections(&self, block: &str, heads: usize) -> Result<[(Vec<f32>, Vec<f32>); 3]> {
         let weight = self.get(&format!("{block}.attention.in_proj_weight"))?;
         let bias = self.get(&format!("{block}.attention.in_proj_bias"))?;

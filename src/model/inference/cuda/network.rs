@@ -1,9 +1,9 @@
 //! A model's weights in the layout of the kernels, in one piece of memory.
 //!
-//! In the decoder, where one request attends to all tokens, neither keys nor values are computed. With the query `Q z +
-//! a`, a token `x` has the score `(Q z + a) (K x + b) = (K' Q z + K' a) x + (Q z + a) b`: one layer computes the vector
-//! and the added number from the request `z`. The result `O (V m + (1 - p) c + p e) + o` of the weighted mean `m` of
-//! the tokens, the weight `p` of the extra key and its value `e` is a layer of `m` and `p`.
+//! In the decoder, where one request attends to all tokens, neither keys nor values are computed. With the query
+//! `Q z + a`, a token `x` has the score `(Q z + a) (K x + b) = (K' Q z + K' a) x + (Q z + a) b`: one layer computes the
+//! vector and the added number from the request `z`. The result `O (V m + (1 - p) c + p e) + o` of the weighted mean
+//! `m` of the tokens, the weight `p` of the extra key and its value `e` is a layer of `m` and `p`.
 
 use std::f64::consts::LN_2;
 
