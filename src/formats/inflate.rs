@@ -68,8 +68,8 @@ pub fn inflated(bytes: impl Read + Send + 'static) -> Result<Box<dyn BufRead + S
 pub trait ReadSeek: Read + Seek + Send + std::fmt::Debug {}
 impl<T: Read + Seek + Send + std::fmt::Debug> ReadSeek for T {}
 
-/// Does the same for a file that can be read from any position. The inflated part of a compressed file is stored in a
-/// file without a name, as far as it has been read.
+/// Like [`inflated`], for a file that can be read from any position. The inflated part of a compressed file is stored
+/// in a file without a name, as far as it has been read.
 pub(super) fn inflated_file(mut bytes: Box<dyn ReadSeek>) -> Result<Box<dyn ReadSeek>> {
     let begin = beginning(bytes.as_mut(), 8)?;
     let Some(compression) = Compression::of(&begin) else { return Ok(bytes) };

@@ -99,7 +99,7 @@ fn is_nan(statistics: &Statistics) -> bool {
     match statistics {
         Statistics::Float(values) => any(values.min_opt(), values.max_opt(), |v| v.is_nan()),
         Statistics::Double(values) => any(values.min_opt(), values.max_opt(), |v| v.is_nan()),
-        // Of this type only half-precision floats are passed to this function.
+        // Among the columns that get here only half-precision floats have this type.
         Statistics::FixedLenByteArray(values) => any(values.min_opt(), values.max_opt(), |v| {
             v.data().first_chunk().is_some_and(|bytes| f16::from_le_bytes(*bytes).is_nan())
         }),

@@ -35,8 +35,8 @@ const MOST_DRAWS: usize = 1000;
 const PAYNE_DUST: (f64, f64) = (-0.4, 0.0);
 /// The same range for the grid, whose errors have either sign.
 const CK04_DUST: (f64, f64) = (-0.2, 0.3);
-/// The logg from which the network's colours are used unchanged; below it they are adjusted to those of Green et al.
-/// (2020).
+/// The logg from which the network's colours are used unchanged, and the logg up to which they are fully adjusted to
+/// those of Green et al. (2020); in between they are interpolated.
 const DWARFS_FROM: f32 = 4.0;
 const GIANTS_TO: f32 = 3.5;
 /// Approximate E(BP-RP)/E(B-V), for the iteration that adjusts the colour.

@@ -12,7 +12,7 @@ use super::{
 const THREADS: usize = 256;
 /// Warps per block of the attention.
 const ATTENTION_WARPS: usize = 4;
-/// Number of k lines that `dense` loads ahead.
+/// Number of stages of the copy pipeline in `dense`, each of which holds one line of k.
 const DENSE_STAGES: usize = 3;
 
 /// An argument of a kernel.

@@ -6,7 +6,7 @@
 #pragma once
 #include "tile.cuh"
 
-// Number of lines of k that are being copied at once.
+// Number of stages of the copy pipeline, each of which holds one line of k.
 constexpr int DENSE_STAGES = 3;
 
 // The product of a tile of WARPS_M * M * 16 rows with one of WARPS_N * N * 8 outputs; each warp computes M times N
