@@ -1,17 +1,17 @@
 //! Symmetric systems of equations in f64.
 //!
-//! A crate of linear algebra, such as faer, would be much to compile for these few functions: the matrices are small, and many
-//! are factorised at a time, each on one core.
+//! A linear-algebra crate, such as faer, would be slow to compile for these few functions: the matrices are small, and
+//! many are factorised at a time, each on one core.
 
-/// Cholesky factor (lower, row-major) of the symmetric positive definite `n × n` matrix, of which the lower triangle is
-/// read; `None` if it is not positive definite.
+/// Returns the Cholesky factor (lower, row-major) of the symmetric positive definite `n × n` matrix, of which only the
+/// lower triangle is read; `None` if the matrix is not positive definite.
 #[must_use]
 pub fn cholesky(mut matrix: Vec<f64>, n: usize) -> Option<Vec<f64>> {
     factorise(&mut matrix, n)?;
     Some(matrix)
 }
 
-/// As [`cholesky`], in place.
+/// Like [`cholesky`], but in place.
 pub fn factorise(matrix: &mut [f64], n: usize) -> Option<()> {
     for i in 0..n {
         let (above, row) = matrix.split_at_mut(i * n);

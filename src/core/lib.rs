@@ -1,5 +1,5 @@
-//! What the other crates of lamcat share: errors, the quantities that a model knows, the contexts of stars, output files,
-//! the framework of SQL functions, and what a survey is.
+//! The foundation of the other lamcat crates: errors, the quantities that a model knows, the contexts of stars, output
+//! files, the framework of SQL functions, and the interface of a survey.
 
 pub mod cholesky;
 pub mod context;

@@ -1,6 +1,7 @@
-//! Surveys: each brings the columns of its catalogues, the bases that its spectra are given on, and its SQL functions.
+//! Surveys: each provides the columns of its catalogues, the bases of its spectra, and its SQL functions.
 //!
-//! All that lamcat knows of a survey is in one folder, which implements [`Survey`] and hands it over with [`survey!`](crate::survey!).
+//! Everything that lamcat knows about a survey is in one folder, which implements [`Survey`] and registers it with
+//! [`survey!`](crate::survey!).
 
 use std::sync::LazyLock;
 
@@ -17,28 +18,29 @@ pub trait Survey: Sync {
     /// Its name, e.g. `Gaia`.
     fn name(&self) -> &'static str;
 
-    /// The bases that its releases give spectra on, the oldest first. The same list may occur in several.
+    /// The bases on which its releases give spectra, oldest first. Several surveys may list the same basis.
     fn bases(&self) -> Vec<Basis>;
 
-    /// The column of this name in its catalogues.
+    /// Returns the column with this name in its catalogues.
     fn column(&self, name: &str) -> Option<SurveyColumn>;
 
-    /// The SQL functions of its data, in the order of the reference.
+    /// The SQL functions for its data, in the order of the reference.
     fn functions(&self) -> Vec<&'static FunctionSpec>;
 
-    /// A plan that checks what its data say of themselves, where the plan does not use that: the basis of coefficients.
+    /// Returns a plan that checks the metadata of its data, such as the basis of coefficients, where the plan itself
+    /// does not use them.
     ///
     /// # Errors
-    /// As those of rewriting a plan.
+    /// The errors of rewriting a plan.
     fn checked(&self, plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
         Ok(plan)
     }
 }
 
-/// A column of a survey's catalogue, for files that do not say what their columns are.
+/// A column of a survey's catalogue, for files that do not describe their columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SurveyColumn {
-    /// Type in the words of ECSV: `int64`, `float32`, `float64[null]` (a list), ….
+    /// Type in ECSV notation: `int64`, `float32`, `float64[null]` (a list), ….
     pub type_name: &'static str,
     /// VOUnit; empty when dimensionless.
     pub unit: &'static str,
@@ -48,7 +50,7 @@ pub struct SurveyColumn {
     pub description: &'static str,
 }
 
-/// A survey as [`survey!`](crate::survey!) hands it over.
+/// A survey as registered by [`survey!`](crate::survey!).
 #[doc(hidden)]
 pub struct Registration(pub &'static dyn Survey);
 
@@ -57,7 +59,8 @@ inventory::collect!(Registration);
 #[doc(hidden)]
 pub use inventory::submit;
 
-/// Makes a survey known to every program that links its crate: `survey!(Gaia)`, with a unit struct that is a [`Survey`].
+/// Registers a survey with every program that links its crate: `survey!(Gaia)`, with a unit struct that is a
+/// [`Survey`].
 #[macro_export]
 macro_rules! survey {
     ($survey:expr) => {
@@ -65,7 +68,7 @@ macro_rules! survey {
     };
 }
 
-/// All surveys, by their names.
+/// All surveys, sorted by name.
 #[must_use]
 pub fn surveys() -> &'static [&'static dyn Survey] {
     static SURVEYS: LazyLock<Vec<&'static dyn Survey>> = LazyLock::new(|| {
@@ -76,7 +79,7 @@ pub fn surveys() -> &'static [&'static dyn Survey] {
     &SURVEYS
 }
 
-/// The column of a name in the catalogue of any survey.
+/// Returns the column with this name in the catalogue of any survey.
 #[must_use]
 pub fn column(name: &str) -> Option<SurveyColumn> {
     surveys().iter().find_map(|survey| survey.column(name))
@@ -89,10 +92,10 @@ pub fn bases() -> &'static [Basis] {
     &BASES
 }
 
-/// The known basis of a name.
+/// Returns the known basis with this name.
 ///
 /// # Errors
-/// If there is none; the hint lists the known ones.
+/// If there is no such basis; the hint lists the known ones.
 pub fn basis(name: &str) -> Result<Basis> {
     let known = bases();
     let names: Vec<&str> = known.iter().map(|basis| basis.name.as_str()).collect();
@@ -103,10 +106,12 @@ pub fn basis(name: &str) -> Result<Basis> {
     })
 }
 
-/// Checks that a list of `length` coefficients, or those of one block, are not on another known basis than `basis`.
+/// Checks that a list of `length` coefficients, or the coefficients of one block, are not on another known basis than
+/// `basis`.
 ///
 /// # Errors
-/// If it is as long as a list or a block of another known basis and of this one none is; the message names both.
+/// If the length is that of a list or block of another known basis but of none of this one; the message names both
+/// bases.
 pub fn check_length(basis: &Basis, length: usize) -> Result<()> {
     let has = |basis: &Basis| basis.length() == length || basis.blocks.iter().any(|block| block.length == length);
     if has(basis) {

@@ -1,4 +1,5 @@
-//! Arrow's own files (IPC): with a footer, as those that end in `.arrow` and `.feather` mostly are, or as a stream of batches.
+//! Arrow's own files (IPC): either with a footer, which is the usual form of `.arrow` and `.feather` files, or as a
+//! stream of batches.
 
 use std::{
     fmt,
@@ -19,13 +20,14 @@ use super::{
     markup::refuse_markup,
 };
 
-/// What a file with a footer begins and ends with.
+/// The first and last bytes of a file with a footer.
 const FOOTED: &[u8] = b"ARROW1";
-/// What Feather files of before Arrow's own format begin with.
+/// The first bytes of Feather files from before Arrow's own format.
 const FEATHER: &[u8] = b"FEA1";
-/// By this word Arrow 0.17 said that buffers are compressed. What does not know it takes their bytes for values.
+/// With this word Arrow 0.17 marked compressed buffers. A reader that does not know it takes their bytes for values.
 const OLD_COMPRESSION: &[u8] = b"ARROW:experimental_compression";
-/// Where that stands at the latest: with the first batch, behind the columns' descriptions.
+/// Number of bytes within which this word occurs: at the latest with the first batch, after the descriptions of the
+/// columns.
 const LOOKED_AT: u64 = 64 << 10;
 
 /// A table in an Arrow file.
@@ -45,7 +47,7 @@ impl ArrowTable {
     /// Opens a file, which may be compressed.
     ///
     /// # Errors
-    /// If it is no Arrow file, or damaged.
+    /// If it is not an Arrow file, or is damaged.
     pub fn read(bytes: impl ReadSeek + 'static) -> Result<Self> {
         let unreadable = |e| Error::new(ErrorKind::Io, "cannot read the file").source(e);
         let mut bytes = inflated_file(Box::new(bytes)).map_err(unreadable)?;
@@ -75,7 +77,7 @@ impl ArrowTable {
         &self.schema
     }
 
-    /// The rows with the columns that are `wanted`, a batch at a time.
+    /// Returns the rows with the columns that are `wanted`, one batch at a time.
     ///
     /// # Errors
     /// If the file is damaged.

@@ -1,4 +1,4 @@
-//! Numbers as FITS and VOTable store them, most significant byte first, to Arrow arrays.
+//! Converts numbers as stored in FITS and VOTable, most significant byte first, to Arrow arrays.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use arrow::{
     datatypes::DataType,
 };
 
-/// Type of an element as stored.
+/// The stored type of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     Logical,
@@ -21,7 +21,8 @@ pub(super) enum Element {
 }
 
 impl Element {
-    /// TZERO by which the standard stores unsigned integers, or signed bytes, in this type (section 5.2.5).
+    /// Returns the TZERO with which the standard stores unsigned integers, or signed bytes, in this type (section
+    /// 5.2.5).
     pub(super) fn unsigned_offset(self) -> Option<f64> {
         match self {
             Self::Byte => Some(-128.0),
@@ -32,7 +33,7 @@ impl Element {
         }
     }
 
-    /// Bytes of an element.
+    /// Size of an element in bytes.
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::Logical | Self::Byte | Self::Char => 1,
@@ -54,21 +55,21 @@ impl Scaling {
     pub(super) const NONE: Self = Self { scale: 1.0, zero: 0.0 };
 }
 
-/// What the elements of a column are and mean.
+/// Type and meaning of the elements of a column.
 #[derive(Debug, Clone)]
 pub(super) struct Elements {
     pub(super) element: Element,
-    /// The integer that stands for no value.
+    /// The integer that means NULL.
     pub(super) null: Option<i64>,
-    /// The float that does.
+    /// The float that means NULL.
     pub(super) null_float: Option<f64>,
-    /// Stored with FITS's offset for integers of the other signedness.
+    /// Whether the integers have the other signedness and are stored with FITS's offset.
     pub(super) unsigned: bool,
     pub(super) scaling: Option<Scaling>,
 }
 
 impl Elements {
-    /// Type of one value.
+    /// Arrow type of one value.
     pub(super) fn item_type(&self) -> DataType {
         match (self.element, self.scaling) {
             (Element::Logical, _) => DataType::Boolean,
@@ -84,7 +85,7 @@ impl Elements {
         }
     }
 
-    /// The values of elements that come one by one.
+    /// Converts elements, given one by one, to an array.
     pub(super) fn items<'a>(&self, items: impl Iterator<Item = &'a [u8]>) -> ArrayRef {
         if let Some(s) = self.scaling {
             return Arc::new(items.map(|b| self.stored(b).map(|v| s.zero + s.scale * v)).collect::<Float64Array>());
@@ -111,7 +112,7 @@ impl Elements {
         }
     }
 
-    /// The stored integer; `None` where it is the column's null value.
+    /// Returns the stored integer; `None` if it is the column's null value.
     fn integer(&self, bytes: &[u8]) -> Option<i64> {
         let value = match (self.element, bytes) {
             (Element::Short, &[a, b]) => i64::from(i16::from_be_bytes([a, b])),
@@ -129,7 +130,7 @@ impl Elements {
         Some(value + offset)
     }
 
-    /// The stored number; `None` where it is NaN or the column's null value.
+    /// Returns the stored number; `None` if it is NaN or the column's null value.
     fn stored(&self, bytes: &[u8]) -> Option<f64> {
         match self.element {
             Element::Float => Some(f64::from(f32::from_be_bytes(bytes.try_into().ok()?))),

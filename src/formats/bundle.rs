@@ -1,4 +1,4 @@
-//! Files of several in one: tar, compressed or not, and zip.
+//! Bundles of several files: zip, and tar with or without compression.
 
 use std::{
     fs::File,
@@ -10,37 +10,37 @@ use zip::ZipArchive;
 
 use super::inflate::{COMPRESSED, ReadSeek, inflated};
 
-/// Where a tar file says what it is, in the header of its first member.
+/// The offset and content of a tar file's magic number, in the header of its first member.
 const TAR_MARK: (usize, &[u8]) = (257, b"ustar");
 const ZIP_MARK: &[u8] = b"PK\x03\x04";
-/// Endings of tar files, of compressed ones in one word.
+/// Endings of tar files, including one-word endings of compressed ones.
 const TAR: [&str; 7] = [".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".taz"];
 const ZIP: &str = ".zip";
-/// Members that a message names.
+/// Number of members named in a message.
 const NAMED: usize = 3;
 
-/// How several files are one.
+/// A format that bundles several files into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bundle {
-    /// A tar file, of any compression.
+    /// A tar file, with any compression or none.
     Tar,
     /// A zip file.
     Zip,
 }
 
-/// A member of a bundle, in a file without a name.
+/// A member of a bundle, stored in a file without a name.
 #[derive(Debug)]
 pub struct Member {
     /// Its path in the bundle.
     pub path: String,
-    /// Its bytes.
+    /// Its content.
     pub file: File,
-    /// How many they are.
+    /// Its size in bytes.
     pub size: u64,
 }
 
 impl Bundle {
-    /// What a file's name says.
+    /// Recognises the format by a file's name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         let lower = name.to_lowercase();
@@ -51,7 +51,7 @@ impl Bundle {
         lower.ends_with(ZIP).then_some(Self::Zip)
     }
 
-    /// What the first bytes say, inflated if they were compressed.
+    /// Recognises the format by the first bytes, which are already inflated if they were compressed.
     #[must_use]
     pub fn of_bytes(start: &[u8]) -> Option<Self> {
         if start.starts_with(ZIP_MARK) {
@@ -60,10 +60,10 @@ impl Bundle {
         start.get(TAR_MARK.0..)?.starts_with(TAR_MARK.1).then_some(Self::Tar)
     }
 
-    /// The members that are `wanted` by their paths, in order of these.
+    /// Returns the members whose paths are `wanted`, sorted by path.
     ///
     /// # Errors
-    /// If it cannot be read, or none is wanted.
+    /// If it cannot be read, or no member is wanted.
     pub fn unpack(self, bytes: impl ReadSeek + 'static, wanted: impl Fn(&str) -> bool) -> Result<Vec<Member>> {
         let mut members = Vec::new();
         let mut others = Vec::new();
@@ -90,7 +90,7 @@ impl Bundle {
     }
 }
 
-/// A path without what leads elsewhere.
+/// Removes the parts of a path that lead elsewhere.
 fn plain(path: &str) -> String {
     path.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | "..")).collect::<Vec<_>>().join("/")
 }

@@ -1,11 +1,11 @@
-//! Which of several tables in a file is read.
+//! The choice between several tables in a file.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
 use arrow::datatypes::Schema;
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-/// Which tables of a file with several, as FITS files and VOTables may be.
+/// Which tables to read from a file with several, such as a FITS file or a VOTable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum TableChoice {
     /// All of them; they must have the same columns.
@@ -13,17 +13,17 @@ pub enum TableChoice {
     All,
     /// The first one.
     First,
-    /// The one of this number, `#2` behind the file's name: in FITS files that of its unit, of which the primary one is 0; in
-    /// VOTables the first table is 1.
+    /// The table with this number, `#2` after the file's name: in FITS files the number of its unit, where the primary
+    /// unit is 0; in VOTables the first table is 1.
     Number(usize),
-    /// The one of this name, `#NAME` behind the file's name.
+    /// The table with this name, `#NAME` after the file's name.
     Name(String),
 }
 
 impl FromStr for TableChoice {
     type Err = Error;
 
-    /// What follows the `#` behind a file's name.
+    /// Parses the text after the `#` that follows a file's name.
     fn from_str(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::new(ErrorKind::Input, "no table is named after the '#'")
@@ -34,7 +34,7 @@ impl FromStr for TableChoice {
 }
 
 impl fmt::Display for TableChoice {
-    /// What stands behind a file's name.
+    /// Writes the text after a file's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All | Self::First => Ok(()),
@@ -60,7 +60,7 @@ impl TableChoice {
         }
     }
 
-    /// The numbers of the chosen ones among tables of these numbers, names and columns.
+    /// Returns the numbers of the chosen tables among tables with these numbers, names and columns.
     pub(super) fn among(&self, tables: &[(usize, Option<String>, Schema)]) -> Result<HashSet<usize>> {
         let mut chosen: Vec<_> = tables.iter().filter(|(n, name, _)| self.is(*n, name.as_deref())).collect();
         if *self == Self::First {
@@ -82,13 +82,13 @@ impl TableChoice {
     }
 }
 
-/// The error of a file whose tables differ.
+/// The error for a file whose tables differ.
 pub(super) fn several(listed: &str) -> Error {
     Error::new(ErrorKind::Input, format!("the file has several tables whose columns differ: {listed}"))
         .hint("choose one by number or name behind the file's name: 'FILE#2' or 'FILE#NAME'")
 }
 
-/// Tables as one chooses them.
+/// Lists tables in the form in which one chooses them.
 pub(super) fn listed(tables: &[(usize, Option<String>, Schema)]) -> String {
     let one = |(number, name, schema): &(usize, Option<String>, Schema)| {
         let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
@@ -100,5 +100,5 @@ pub(super) fn listed(tables: &[(usize, Option<String>, Schema)]) -> String {
     tables.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Columns of a table that a message names.
+/// Number of a table's columns named in a message.
 const SHOWN: usize = 4;

@@ -1,13 +1,13 @@
-//! Text in other encodings than UTF-8.
+//! Text in encodings other than UTF-8.
 
 use std::io::{BufRead, BufReader, Read, Result};
 
 use encoding_rs::{CoderResult, Decoder, Encoding};
 
-/// Where an XML declaration ends at the latest.
+/// Number of bytes within which an XML declaration ends.
 const DECLARATION_BYTES: usize = 1024;
 
-/// The text of an XML document as UTF-8, from the encoding that its byte-order mark says or its declaration.
+/// Converts the text of an XML document to UTF-8, from the encoding given by its byte-order mark or its declaration.
 pub(super) fn decoded(mut text: Box<dyn BufRead + Send>) -> Result<Box<dyn BufRead + Send>> {
     let begin = text.fill_buf()?;
     let encoding = Encoding::for_bom(begin).map(|(encoding, _)| encoding).or_else(|| declared(begin));
@@ -20,7 +20,7 @@ pub(super) fn decoded(mut text: Box<dyn BufRead + Send>) -> Result<Box<dyn BufRe
     }
 }
 
-/// The encoding in `<?xml version="1.0" encoding="ISO-8859-1"?>`.
+/// Returns the encoding named in `<?xml version="1.0" encoding="ISO-8859-1"?>`.
 fn declared(begin: &[u8]) -> Option<&'static Encoding> {
     let begin = &begin[..begin.len().min(DECLARATION_BYTES)];
     let declaration = begin.trim_ascii_start().strip_prefix(b"<?xml")?;

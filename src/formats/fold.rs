@@ -1,4 +1,4 @@
-//! Tables with one column per coefficient (`bp_coeff_0`, `bp_coeff_1`, …) to tables with one list column.
+//! Converts tables with one column per coefficient (`bp_coeff_0`, `bp_coeff_1`, …) to tables with one list column.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use arrow::{
 };
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-/// Fewer numbered columns than this are left as they are.
+/// Minimum length of a series; fewer numbered columns are left as they are.
 const SHORTEST_SERIES: usize = 3;
 
-/// Which columns of a table become elements of which list column.
+/// The mapping of a table's columns to the elements of list columns.
 #[derive(Debug, Clone)]
 pub struct Fold {
     schema: SchemaRef,
-    /// For each output column the input columns it is made of; one: passed through.
+    /// For each output column the input columns it consists of; a single one is passed through.
     sources: Vec<Vec<usize>>,
 }
 
 impl Fold {
-    /// Finds series of adjacent number columns `NAME_0 … NAME_n` of one type; each becomes the list column `NAME`.
+    /// Finds series of adjacent numeric columns `NAME_0 … NAME_n` with one type; each becomes the list column `NAME`.
     #[must_use]
     pub fn new(schema: &Schema) -> Self {
         let mut fields = Vec::new();
@@ -50,7 +50,7 @@ impl Fold {
         Self { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())), sources }
     }
 
-    /// The folded table's columns.
+    /// The columns of the folded table.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -59,7 +59,7 @@ impl Fold {
     /// Folds a batch.
     ///
     /// # Errors
-    /// If the batch is not of the schema the fold was made for.
+    /// If the batch does not have the schema for which the fold was made.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let failed = |e| Error::new(ErrorKind::Input, "numbered columns cannot be folded to a list").source(e);
         let columns = self
@@ -84,7 +84,7 @@ fn interleave(batch: &RecordBatch, columns: &[usize], item: &Arc<Field>) -> Resu
     Ok(Arc::new(FixedSizeListArray::try_new(item.clone(), n as i32, values, None)?))
 }
 
-/// Length of the series that starts at column `at`; 1 if it starts none.
+/// Returns the length of the series that starts at column `at`; 1 if no series starts there.
 fn series(schema: &Schema, at: usize) -> usize {
     let first = schema.field(at);
     let Some(name) = first.name().strip_suffix("_0").filter(|_| first.data_type().is_numeric()) else { return 1 };

@@ -1,4 +1,4 @@
-//! Files that may be compressed: gzip, bzip2, Zstandard and xz, known by their first bytes.
+//! Files that may be compressed with gzip, bzip2, Zstandard or xz, which are recognised by their first bytes.
 
 use std::{
     fs::File,
@@ -11,10 +11,10 @@ use liblzma::{bufread::XzDecoder, stream};
 
 const COMPRESSED_BYTES: usize = 1 << 20;
 const TEXT_BYTES: usize = 1 << 18;
-/// Most memory that an xz file may ask for; its highest level asks for 65 MiB.
+/// Maximum memory that an xz file may request; its highest level needs 65 MiB.
 const DICTIONARY_BYTES: u64 = 256 << 20;
 
-/// How a file is compressed.
+/// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compression {
     Gzip,
@@ -38,7 +38,7 @@ impl Compression {
         Self::MAGIC.into_iter().find(|(magic, _)| begin.starts_with(magic)).map(|(_, compression)| compression)
     }
 
-    /// What compressed bytes, of one or several members, become.
+    /// Decompresses bytes, which may have one or several members.
     fn inflate(self, bytes: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(bytes)),
@@ -52,7 +52,7 @@ impl Compression {
     }
 }
 
-/// The bytes as they are, or inflated if they begin as a compressed file does.
+/// Returns the bytes as they are, or inflated if they begin like a compressed file.
 ///
 /// # Errors
 /// If they cannot be read.
@@ -64,12 +64,12 @@ pub fn inflated(bytes: impl Read + Send + 'static) -> Result<Box<dyn BufRead + S
     }
 }
 
-/// Bytes that can be read from any place.
+/// Bytes that can be read from any position.
 pub trait ReadSeek: Read + Seek + Send + std::fmt::Debug {}
 impl<T: Read + Seek + Send + std::fmt::Debug> ReadSeek for T {}
 
-/// The same of a file that is read from any place. Of a compressed one, what has been inflated stays in a file without a name,
-/// as far as it has been read.
+/// Like [`inflated`], for a file that can be read from any position. The inflated part of a compressed file is stored
+/// in a file without a name, as far as it has been read.
 pub(super) fn inflated_file(mut bytes: Box<dyn ReadSeek>) -> Result<Box<dyn ReadSeek>> {
     let begin = beginning(bytes.as_mut(), 8)?;
     let Some(compression) = Compression::of(&begin) else { return Ok(bytes) };
@@ -77,7 +77,7 @@ pub(super) fn inflated_file(mut bytes: Box<dyn ReadSeek>) -> Result<Box<dyn Read
     Ok(Box::new(Inflated { source, file: tempfile::tempfile()?, length: 0, at: 0 }))
 }
 
-/// The first bytes of a file, which is then to be read from its beginning.
+/// Returns the first bytes of a file and rewinds it to its beginning.
 pub(super) fn beginning(bytes: &mut dyn ReadSeek, length: u64) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     bytes.take(length).read_to_end(&mut start)?;
@@ -88,7 +88,7 @@ pub(super) fn beginning(bytes: &mut dyn ReadSeek, length: u64) -> Result<Vec<u8>
 struct Inflated {
     source: Box<dyn Read + Send>,
     file: File,
-    /// Bytes in the file.
+    /// Number of bytes in the file.
     length: u64,
     at: u64,
 }
@@ -100,7 +100,7 @@ impl std::fmt::Debug for Inflated {
 }
 
 impl Inflated {
-    /// Inflates up to `end`, or to the file's end if that comes first.
+    /// Inflates up to `end`, or to the end of the file if that comes first.
     fn fill(&mut self, end: u64) -> Result<()> {
         if self.length < end {
             self.file.seek(SeekFrom::Start(self.length))?;

@@ -1,4 +1,4 @@
-//! Files in the field's formats to Arrow tables.
+//! Reads files in the formats of astronomy as Arrow tables.
 
 mod archive;
 mod arrow_file;

@@ -1,17 +1,17 @@
-//! Pages of the web where a table was expected: what a server says of a login or an error is often saved under the name of
-//! the file that was asked for.
+//! Recognises web pages in place of tables: a server's login or error page is often saved under the name of the
+//! requested file.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-/// Bytes in which a page says what it is.
+/// Number of bytes that are examined.
 const LOOK: usize = 2048;
-/// What a web page begins with, in lower case.
+/// The possible beginnings of a web page, in lower case.
 const PAGE: [&[u8]; 5] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<script"];
 
-/// Refuses a web page, by how it begins.
+/// Refuses a web page, which is recognised by its beginning.
 ///
 /// # Errors
-/// If it is one.
+/// If it is a web page.
 pub fn refuse_web_page(start: &[u8]) -> Result<()> {
     if !is_web_page(start) {
         return Ok(());
@@ -21,10 +21,10 @@ pub fn refuse_web_page(start: &[u8]) -> Result<()> {
     ))
 }
 
-/// Refuses a web page or another text in XML where lines of values are expected.
+/// Refuses a web page or other XML text where lines of values are expected.
 ///
 /// # Errors
-/// If it is one.
+/// If it is one of them.
 pub(super) fn refuse_markup(start: &[u8]) -> Result<()> {
     refuse_web_page(start)?;
     let text = text(start);
@@ -35,7 +35,7 @@ pub(super) fn refuse_markup(start: &[u8]) -> Result<()> {
         .hint("a VOTable is read where its name ends in .vot or .xml; a server's error is to be fetched again"))
 }
 
-/// What follows a byte-order mark and blanks.
+/// Returns the bytes after a byte-order mark and blanks.
 fn text(start: &[u8]) -> &[u8] {
     start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start()
 }
@@ -46,7 +46,7 @@ fn is_web_page(start: &[u8]) -> bool {
         return false;
     }
     let look = text[..text.len().min(LOOK)].to_ascii_lowercase();
-    // Comments and declarations may come before.
+    // Comments and declarations may come first.
     let says = |mark: &[u8]| memchr::memmem::find(&look, mark).is_some();
     PAGE.iter().any(|mark| look.starts_with(mark)) || says(PAGE[0]) || says(PAGE[1])
 }

@@ -1,4 +1,4 @@
-//! The columns of a table of several files.
+//! Merges the columns of a table that consists of several files.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,12 +8,13 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 /// A file's name and columns.
 pub type FileColumns = (String, Schema);
 
-/// The columns of all `files` by name, in the order in which they come first; a column that a file lacks is NULL in its rows.
-/// Where types differ the column has one that holds every value of both. `guessed` types give way further: floats beside
-/// integers, as each value is looked at when it is read.
+/// Returns the columns of all `files` by name, in the order of their first occurrence; a column that a file lacks is
+/// NULL in its rows. If types differ, the column has a type that can hold every value of both. `guessed` types are more
+/// flexible: floats may be combined with integers, as each value is checked when it is read.
 ///
 /// # Errors
-/// If a name occurs twice in a file, types or units differ, or no type holds the values of both; the message names the files.
+/// If a name occurs twice in a file, types or units differ, or no type can hold the values of both; the message names
+/// the files.
 pub fn merged(files: &[FileColumns], guessed: bool) -> Result<Schema> {
     let mut fields: Vec<(FieldRef, &str)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -41,15 +42,16 @@ pub fn merged(files: &[FileColumns], guessed: bool) -> Result<Schema> {
     Ok(Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata))
 }
 
-/// Whether a column is NULL in rows of a file: it may be there, or the file lacks it.
+/// Whether a column may be NULL in rows of a file, either because the file allows it or because the file lacks the
+/// column.
 fn has_nulls(field: &Field, files: &[FileColumns]) -> bool {
     files.iter().any(|(_, schema)| schema.field_with_name(field.name()).map_or(true, Field::is_nullable))
 }
 
-/// Checks that no column has the name of another.
+/// Checks that no two columns have the same name.
 ///
 /// # Errors
-/// If one has; the message names it and the file.
+/// If two have; the message names the column and the file.
 pub fn check_unique(file: &str, schema: &Schema) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     match schema.fields().iter().find(|field| !seen.insert(field.name().as_str())) {
@@ -81,7 +83,7 @@ fn common_field(a: &Field, b: &Field, guessed: bool) -> Result<Field, String> {
     Ok(Field::new(a.name(), data_type, a.is_nullable() || b.is_nullable()).with_metadata(metadata))
 }
 
-/// The narrowest type that holds every value of both.
+/// Returns the narrowest type that can hold every value of both.
 fn common_type(a: &DataType, b: &DataType, guessed: bool) -> Option<DataType> {
     use DataType as T;
     let list = |data_type: &DataType| match data_type {
@@ -108,7 +110,7 @@ fn common_type(a: &DataType, b: &DataType, guessed: bool) -> Option<DataType> {
     }
 }
 
-/// Bits of an integer without its sign, and whether it has one.
+/// Returns the number of bits of an integer without its sign, and whether it is signed.
 fn integer_bits(data_type: &DataType) -> Option<(u8, bool)> {
     Some(match data_type {
         DataType::Int8 => (7, true),
@@ -124,7 +126,7 @@ fn integer_bits(data_type: &DataType) -> Option<(u8, bool)> {
 }
 
 fn common_number(a: &DataType, b: &DataType, guessed: bool) -> Option<DataType> {
-    /// Bits of the integers that a float holds to the last digit.
+    /// Returns the number of bits of the integers that a float represents exactly.
     fn float_bits(data_type: &DataType) -> Option<u8> {
         match data_type {
             DataType::Float16 => Some(11),
@@ -156,7 +158,7 @@ fn common_number(a: &DataType, b: &DataType, guessed: bool) -> Option<DataType> 
     }
 }
 
-/// What arrow itself makes of two types, as of structs with other fields.
+/// Returns the result of arrow's own merging of two types, for example of structs with different fields.
 fn merged_by_arrow(a: &DataType, b: &DataType) -> Option<DataType> {
     let mut field = Field::new("", a.clone(), true);
     field.try_merge(&Field::new("", b.clone(), true)).ok()?;

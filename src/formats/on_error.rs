@@ -1,16 +1,16 @@
-//! What becomes of malformed values.
+//! The treatment of malformed values.
 
 use std::str::FromStr;
 
 use lamcat_core::error::{Error, ErrorKind};
 
-/// What becomes of values that are not of their column's type.
+/// The treatment of values that do not have their column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnError {
-    /// The query fails and says where.
+    /// The query fails and names the place.
     #[default]
     Fail,
-    /// They are NULL, and counted.
+    /// They become NULL and are counted.
     Null,
 }
 

@@ -1,4 +1,4 @@
-//! Small files of text: SQL, pipelines, settings.
+//! Small text files: SQL, pipelines, settings.
 
 use std::{
     io::{Error, ErrorKind, Result},
@@ -7,7 +7,7 @@ use std::{
 
 use encoding_rs::{Encoding, UTF_8};
 
-/// The text of a file, UTF-8 or what its byte-order mark says, without the mark.
+/// Returns the text of a file, in UTF-8 or the encoding given by its byte-order mark, without the mark.
 ///
 /// # Errors
 /// If the file cannot be read, or is not text.

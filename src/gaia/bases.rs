@@ -1,14 +1,14 @@
-//! The bases of functions that Gaia's releases give BP and RP spectra on.
+//! The bases of functions on which Gaia's releases give BP and RP spectra.
 
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
     schema::Basis,
 };
 
-/// Coefficients of a BP spectrum of Gaia DR4; in DR3 both photometers have 55.
+/// Number of coefficients of a BP spectrum in Gaia DR4; in DR3 both photometers have 55.
 pub const DR4_BP_COEFFICIENTS: usize = 51;
 
-/// That of Gaia DR3 (bases number 56 and 57 of the archive) and that of Gaia DR4.
+/// Returns the bases of Gaia DR3 (numbers 56 and 57 in the archive) and of Gaia DR4.
 pub(super) fn bases() -> Vec<Basis> {
     let dr3 = Basis::unsaid();
     let mut dr4 = Basis { name: "gaia-dr4-xp".to_owned(), ..dr3.clone() };
@@ -16,14 +16,14 @@ pub(super) fn bases() -> Vec<Basis> {
     vec![dr3, dr4]
 }
 
-/// Advice for spectra that the tables of the `xp_*` functions are not for.
+/// Advice for spectra that the tables of the `xp_*` functions do not cover.
 pub const BASIS_HINT: &str = "the models and the tables of xp_* are for spectra of Gaia DR3, with 55 coefficients a band on the bases \
                               56 (BP) and 57 (RP): use those; where 51 of a DR3 spectrum were kept, fill the list up to 55 with NULL";
 
-/// Checks that the coefficients of one band are not as many as those of BP in Gaia DR4, for which there are no tables.
+/// Checks that the number of coefficients of one band is not that of BP in Gaia DR4, for which there are no tables.
 ///
 /// # Errors
-/// If they are; the message names the release.
+/// If it is; the message names the release.
 pub fn check_band_length(name: &str, length: usize) -> Result<()> {
     if length != DR4_BP_COEFFICIENTS {
         return Ok(());

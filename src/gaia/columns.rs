@@ -1,4 +1,4 @@
-//! Types, units and UCDs of the columns of Gaia DR3, as the headers of the archive's files give them.
+//! Types, units and UCDs of the columns of Gaia DR3, as given in the headers of the archive's files.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -14,13 +14,13 @@ static COLUMNS: LazyLock<HashMap<&str, SurveyColumn>> = LazyLock::new(|| {
     .collect()
 });
 
-/// The column of `gaia_source` or `xp_continuous_mean_spectrum` of this name.
+/// Returns the column of `gaia_source` or `xp_continuous_mean_spectrum` with this name.
 #[must_use]
 pub fn column(name: &str) -> Option<SurveyColumn> {
     COLUMNS.get(name).copied()
 }
 
-/// Descriptions of the columns of `gaia_source` that catalogues often repeat; empty for the others.
+/// Returns the description of a column of `gaia_source` that catalogues often repeat; empty for the others.
 fn description(name: &str) -> &'static str {
     match name {
         "source_id" => "Gaia's identifier of the source, unique within a data release",

@@ -1,5 +1,5 @@
-//! Gaia: its columns, its scales of brightness and parallax, its BP and RP spectra, its SQL functions, and simulated stars.
-//! All that lamcat knows of this survey is here, and reaches the rest through [`Survey`] alone.
+//! Gaia: its columns, its scales of brightness and parallax, its BP and RP spectra, its SQL functions, and simulated
+//! stars. Everything that lamcat knows about this survey is here, and other crates use it only through [`Survey`].
 
 mod bases;
 mod columns;
@@ -25,7 +25,7 @@ use lamcat_core::{
     udf::FunctionSpec,
 };
 
-/// The survey.
+/// The Gaia survey.
 #[derive(Debug)]
 pub struct Gaia;
 

@@ -5,14 +5,14 @@ const FIVE_PARAMETERS: i64 = 31;
 /// `astrometric_params_solved` of a six-parameter solution.
 const SIX_PARAMETERS: i64 = 95;
 
-/// The G magnitudes at which the coefficients are given; between them they are interpolated linearly.
+/// The G magnitudes for which the coefficients are given; between them the coefficients are interpolated linearly.
 const MAGNITUDES: [f64; 13] = [6.0, 10.8, 11.2, 11.8, 12.2, 12.9, 13.1, 15.9, 16.1, 17.5, 19.0, 20.0, 21.0];
 
-/// Powers (j of the colour's, k of the latitude's basis functions) of the columns of [`FIVE`].
+/// For each column of [`FIVE`] the indices j and k of the basis functions of colour and latitude.
 const FIVE_TERMS: [(usize, usize); 8] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (3, 0), (4, 0)];
 
-/// Table 9: coefficients of five-parameter solutions, µas; figures as in the authors' package gaiadr3-zeropoint 0.1.0
-/// (see NOTICE.txt).
+/// Table 9: coefficients of five-parameter solutions, in µas; the numbers are those of the authors' package
+/// gaiadr3-zeropoint 0.1.0 (see NOTICE.txt).
 const FIVE: [[f64; 8]; 13] = [
     [-26.98, -9.62, 27.40, -25.1, 0.0, -1257.0, 0.0, 0.0],
     [-27.23, -3.07, 23.04, 35.3, 15.7, -1257.0, 0.0, 0.0],
@@ -29,10 +29,10 @@ const FIVE: [[f64; 8]; 13] = [
     [-18.22, -15.24, -18.54, 0.0, 128.2, 0.0, 0.0, 0.0],
 ];
 
-/// Powers of the columns of [`SIX`].
+/// For each column of [`SIX`] the indices j and k.
 const SIX_TERMS: [(usize, usize); 7] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)];
 
-/// Table 10: coefficients of six-parameter solutions, µas; same source.
+/// Table 10: coefficients of six-parameter solutions, in µas; same source.
 const SIX: [[f64; 7]; 13] = [
     [-27.85, -7.78, 27.47, -32.1, 14.4, 9.5, -67.0],
     [-28.91, -3.57, 22.92, 7.7, 12.6, 1.6, -572.0],
@@ -49,11 +49,12 @@ const SIX: [[f64; 7]; 13] = [
     [-29.53, -20.34, -18.74, -39.5, 326.8, -262.3, 1598.0],
 ];
 
-/// Parallax zero point in mas, to be subtracted from the catalogue's parallax.
+/// Returns the parallax zero point in mas, to be subtracted from the catalogue's parallax.
 ///
 /// `nu_eff` (µm⁻¹) is used for five-parameter solutions (`astrometric_params_solved` 31), `pseudocolour` (µm⁻¹) for
-/// six-parameter ones (95); `ecl_lat` is the ecliptic latitude in degrees. `None` for other solutions and outside the
-/// range in which the recipe was determined: 6 < G < 21, 1.1 < `nu_eff` < 1.9, 1.24 < `pseudocolour` < 1.72.
+/// six-parameter ones (95); `ecl_lat` is the ecliptic latitude in degrees. The result is `None` for other solutions and
+/// outside the range for which the recipe was determined: 6 < G < 21, 1.1 < `nu_eff` < 1.9, 1.24 < `pseudocolour` <
+/// 1.72.
 #[must_use]
 pub fn parallax_zero_point(
     phot_g_mean_mag: f64,
@@ -81,7 +82,7 @@ pub fn parallax_zero_point(
     Some(micro / 1000.0)
 }
 
-/// Sum of the interpolated coefficients times the basis functions of colour and latitude.
+/// Returns the sum of the interpolated coefficients times the basis functions of colour and latitude.
 fn sum<const N: usize>(
     table: &[[f64; N]; 13],
     terms: &[(usize, usize); N],

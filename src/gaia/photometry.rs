@@ -9,20 +9,20 @@ pub const BP_ZERO_POINT: f64 = 25.338_542_215_8;
 /// Vega zero point of the RP band in e⁻ s⁻¹ (same source).
 pub const RP_ZERO_POINT: f64 = 24.747_895_501_2;
 
-/// Flux in e⁻ s⁻¹ of magnitude `mag` in the band of this zero point.
+/// Returns the flux in e⁻ s⁻¹ of magnitude `mag` in the band with this zero point.
 #[must_use]
 pub fn flux_from_mag(mag: f64, zero_point: f64) -> f64 {
     let flux = 10f64.powf((zero_point - mag) / 2.5);
     if flux.is_normal() { flux } else { f64::NAN }
 }
 
-/// Magnitude of `flux` in e⁻ s⁻¹ in the band of this zero point; NaN where the flux is not positive.
+/// Returns the magnitude of `flux` in e⁻ s⁻¹ in the band with this zero point; NaN if the flux is not positive.
 #[must_use]
 pub fn mag_from_flux(flux: f64, zero_point: f64) -> f64 {
     if flux > 0.0 { zero_point - 2.5 * flux.log10() } else { f64::NAN }
 }
 
-/// G flux in e⁻ s⁻¹ of magnitude `phot_g_mean_mag`.
+/// Returns the G flux in e⁻ s⁻¹ of magnitude `phot_g_mean_mag`.
 #[must_use]
 pub fn g_flux(phot_g_mean_mag: f64) -> f64 {
     flux_from_mag(phot_g_mean_mag, G_ZERO_POINT)

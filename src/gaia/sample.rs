@@ -1,8 +1,8 @@
-//! Sources of any number with the shape of real ones, to test and measure with.
+//! Generates any number of sources that resemble real ones, for tests and measurements.
 //!
-//! It has the columns of the Gaia archive's `xp_continuous_mean_spectrum` joined with `gaia_source`. The coefficients
-//! are drawn around the training set's medians with its spread, along one latent "temperature" with noise that grows
-//! with the order. They have realistic sizes; they are not the spectra of any stars.
+//! The table has the columns of the Gaia archive's `xp_continuous_mean_spectrum` joined with `gaia_source`. The
+//! coefficients are drawn around the training set's medians with its spread, along one latent "temperature" with noise
+//! that increases with the order. Their sizes are realistic, but they are not the spectra of any stars.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::g_flux;
 
-/// Coefficients per band of the archive's files.
+/// Coefficients per band in the archive's files.
 const COEFFICIENTS: usize = 55;
-/// One source in this many has no BP spectrum, another one no RP, another neither.
+/// Interval of gaps: one source in this many has no BP spectrum, another one no RP spectrum, and another neither.
 const GAP_EVERY: usize = 50;
 
 struct Star {
@@ -37,7 +37,7 @@ struct Star {
     relevant: [i16; 2],
 }
 
-/// `rows` simulated sources; the same seed gives the same rows.
+/// Returns `rows` simulated sources; the same seed gives the same rows.
 ///
 /// # Errors
 /// If there are too many rows for one batch.

@@ -1,5 +1,5 @@
-//! Attention with one learned extra key and value. Queries lie along the lanes of vectors, so that no step of the softmax
-//! goes across lanes.
+//! Attention with one additional learned key and value. Queries are laid out along the vector lanes, so that no step of
+//! the softmax crosses lanes.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use pulp::{Simd, WithSimd};
 
 use super::{buffer::Buffer, pointwise::exp2};
 
-/// Keys or values of one head: those of the context's tokens with the extra one behind them.
+/// Keys or values of one head: those of the context's tokens, followed by the extra one.
 #[derive(Clone, Copy)]
 struct Memory<'a> {
-    /// `(tokens, stride)`, from the head's first number.
+    /// `(tokens, stride)`, starting at the head's first number.
     tokens: &'a [f32],
     stride: usize,
     extra: &'a [f32],
@@ -24,15 +24,15 @@ impl Memory<'_> {
     }
 }
 
-/// Every token of a star asks every token of it and the extra key, head by head. Scores are exponents of 2.
+/// Attention of every token of a star to all its tokens and the extra key, head by head. Scores are exponents of 2.
 pub struct SelfAttention<'a> {
     /// Scaled queries, keys and values side by side: `(tokens, 3 width)`.
     pub projected: &'a [f32],
-    /// Tokens of the star.
+    /// Number of tokens of the star.
     pub tokens: usize,
-    /// Width of the network; the heads share it equally.
+    /// Width of the network, which is divided equally among the heads.
     pub width: usize,
-    /// Heads.
+    /// Number of heads.
     pub heads: usize,
     /// The extra key of all heads, `(width)`.
     pub extra_key: &'a [f32],
@@ -40,7 +40,7 @@ pub struct SelfAttention<'a> {
     pub extra_value: &'a [f32],
     /// `(tokens, width)`.
     pub out: &'a mut [f32],
-    /// Room.
+    /// Working memory.
     pub scratch: &'a mut Buffer,
 }
 
@@ -90,10 +90,10 @@ impl WithSimd for SelfAttention<'_> {
     }
 }
 
-/// Rows of a block that is turned in registers.
+/// Rows of a block that is transposed in registers.
 const BLOCK: usize = 16;
 
-/// Turns `n` rows of `D` numbers, `stride` apart, into `(D, lines)`.
+/// Transposes `n` rows of `D` numbers, `stride` apart, to `(D, lines)`.
 #[inline(always)]
 fn turn<const D: usize>(rows: &[f32], stride: usize, n: usize, out: &mut [f32], lines: usize) {
     let whole = n - n % BLOCK;
@@ -121,7 +121,7 @@ fn turn_any(rows: &[f32], (stride, d): (usize, usize), some: Range<usize>, out: 
     }
 }
 
-/// Turns `(D, lines)` into `n` rows of `D` numbers, `stride` apart.
+/// Transposes `(D, lines)` to `n` rows of `D` numbers, `stride` apart.
 #[inline(always)]
 fn turn_back<const D: usize>(columns: &[f32], lines: usize, n: usize, out: &mut [f32], stride: usize) {
     let whole = n - n % BLOCK;
@@ -149,7 +149,7 @@ fn turn_back_any(columns: &[f32], lines: usize, some: Range<usize>, out: &mut [f
     }
 }
 
-/// The queries of one head, and room for what becomes of them.
+/// The queries of one head, and memory for their scores and results.
 struct Queries<'a> {
     /// `(d, lines)`.
     asked: &'a [f32],
@@ -165,7 +165,7 @@ struct Queries<'a> {
 }
 
 impl Queries<'_> {
-    /// Answers as many vectors of queries as there are registers for; gives their number.
+    /// Processes as many vectors of queries as the registers can hold; returns their number.
     #[inline(always)]
     fn attend<S: Simd>(self, simd: S) -> usize {
         let many = S::REGISTER_COUNT >= 32;
@@ -182,7 +182,8 @@ impl Queries<'_> {
     }
 }
 
-/// `V` vectors of queries of `D` numbers, which stay in registers, or of any number if `D` is 0; gives `V`.
+/// Processes `V` vectors of queries of `D` numbers, which stay in registers, or of any number of them if `D` is 0;
+/// returns `V`.
 struct Attend<'a, const V: usize, const D: usize>(Queries<'a>);
 
 impl<const V: usize, const D: usize> WithSimd for Attend<'_, V, D> {
@@ -249,10 +250,10 @@ impl<const V: usize, const D: usize> WithSimd for Attend<'_, V, D> {
     }
 }
 
-/// Keys that are scored side by side, so that their sums need not wait for each other.
+/// Number of keys that are scored side by side, so that their sums need not wait for each other.
 const TOGETHER: usize = 4;
 
-/// Scores of `K` keys from key `first` on, by queries of `D` numbers.
+/// Computes the scores of `K` keys, starting with key `first`, for queries of `D` numbers.
 #[inline(always)]
 fn score<S: Simd, const V: usize, const D: usize, const K: usize>(
     simd: S,
@@ -276,7 +277,7 @@ fn score<S: Simd, const V: usize, const D: usize, const K: usize>(
     sums
 }
 
-/// `D` numbers of the answers from number `at` on: the mean of the values by their weights. Gives `D`.
+/// Computes `D` numbers of the results, starting with number `at`: the weighted mean of the values. Returns `D`.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "the inner part of a loop")]
 fn mix<S: Simd, const V: usize, const D: usize>(
@@ -308,14 +309,14 @@ fn mix<S: Simd, const V: usize, const D: usize>(
     D
 }
 
-/// Softmax, of exponents of 2, of each row of `scores` with the extra key's score, in place; the weights of the extra key
-/// replace its scores.
+/// Softmax, with exponents of 2, of each row of `scores` together with the extra key's score, in place; the weights of
+/// the extra key replace its scores.
 pub struct Softmax<'a> {
-    /// `(rows, columns)`, a whole number of vectors each.
+    /// `(rows, columns)`; each row is a whole number of vectors.
     pub scores: &'a mut [f32],
-    /// Columns.
+    /// Number of columns.
     pub columns: usize,
-    /// Columns that count; what becomes of the others is not said.
+    /// Number of columns that count; the others have no defined content afterwards.
     pub count: usize,
     /// `(rows)`.
     pub extra: &'a mut [f32],

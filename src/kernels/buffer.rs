@@ -1,30 +1,30 @@
-//! Memory that starts at a cache line.
+//! Memory aligned to cache lines.
 
 use std::ops::{Deref, DerefMut};
 
 use bytemuck::{Pod, Zeroable};
 
-/// Numbers in a cache line.
+/// Numbers per cache line.
 const LINE: usize = 16;
 
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([f32; LINE]);
 
-/// Numbers that start at a cache line; they keep their place and grow as needed.
+/// A growing array of numbers, aligned to a cache line.
 #[derive(Debug, Clone, Default)]
 pub struct Buffer {
     lines: Vec<Line>,
 }
 
 impl Buffer {
-    /// `len` zeros.
+    /// Returns `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
         Self { lines: vec![Line::default(); len.div_ceil(LINE)] }
     }
 
-    /// At least `len` numbers; what they are is not said.
+    /// Returns at least `len` numbers, growing the buffer if needed; their content is unspecified.
     pub fn at_least(&mut self, len: usize) -> &mut [f32] {
         if self.len() < len {
             self.lines.resize(len.div_ceil(LINE), Line::default());

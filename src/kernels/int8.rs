@@ -1,4 +1,5 @@
-//! Numbers in 8 bits: rows become bytes by scales of their own, weights integers by one for each output.
+//! Numbers in 8 bits: rows are rounded to bytes with scales of their own, weights to integers with one scale for each
+//! output.
 
 use bytemuck::Zeroable;
 use pulp::{Simd, WithSimd};
@@ -14,18 +15,18 @@ use super::{
 
 /// Inputs that share a scale.
 pub const GROUP: usize = 128;
-/// Largest integer of a weight.
+/// Largest integer that represents a weight.
 const LARGEST: f32 = 127.0;
 
-/// A layer's weights in 8 bits, and its bias; outputs beyond its width are zero.
+/// A layer's weights in 8 bits, and its bias; padded outputs beyond its width are zero.
 #[derive(Debug, Clone)]
 pub struct Int8Weights {
     pub(crate) groups: Vec<Group>,
     /// `(n)`.
     pub bias: Buffer,
-    /// Inputs.
+    /// Number of inputs.
     pub k: usize,
-    /// Outputs, in whole panels.
+    /// Number of outputs, rounded up to whole panels.
     pub n: usize,
 }
 
@@ -35,14 +36,14 @@ pub(crate) struct Group {
     /// `(n / PANEL, steps)`.
     pub(crate) quads: Vec<Quads>,
     pub(crate) steps: usize,
-    /// What an integer of each output stands for, `(n)`.
+    /// The value of one integer step for each output, `(n)`.
     pub(crate) scales: Buffer,
     /// Sum of each output's weights, `(n)`.
     pub(crate) sums: Buffer,
 }
 
 impl Int8Weights {
-    /// Rounds `weight` `(outputs, k)`, row-major, with `bias` `(outputs)`.
+    /// Rounds `weight` `(outputs, k)`, row-major, and packs it with `bias` `(outputs)`.
     #[must_use]
     pub fn pack(weight: &[f32], bias: &[f32], k: usize) -> Self {
         let n = padded(bias.len());
@@ -73,13 +74,13 @@ impl Group {
     }
 }
 
-/// Rows in 8 bits: each [`GROUP`] of a row has a scale and a lowest value of its own.
+/// Rows in 8 bits: each [`GROUP`] of a row has its own scale and minimum.
 #[derive(Debug, Clone, Default)]
 pub struct Int8Rows {
-    /// `(rows, stride)`, a row in whole quads.
+    /// `(rows, stride)`; a row is a whole number of quads.
     pub(crate) bytes: Vec<u8>,
     pub(crate) stride: usize,
-    /// `(rows, groups)`: what a unit stands for, and what 0 does.
+    /// `(rows, groups)`: the scale (the value of one step) and the value of byte 0.
     pub(crate) scales: Vec<[f32; 2]>,
     pub(crate) groups: usize,
     pub(crate) rows: usize,
@@ -89,11 +90,11 @@ pub struct Int8Rows {
 pub struct Round<'a> {
     /// `(rows, stride)`.
     pub x: &'a [f32],
-    /// From a row to the next.
+    /// Distance between the starts of two rows.
     pub stride: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Numbers of a row.
+    /// Numbers per row.
     pub k: usize,
     /// The rounded rows.
     pub out: &'a mut Int8Rows,
@@ -108,7 +109,7 @@ impl WithSimd for WithVnni<Round<'_>> {
         out.stride = k.next_multiple_of(QUAD);
         out.groups = k.div_ceil(GROUP);
         out.rows = rows;
-        // What lies beyond a row's end meets weights of zero; it only has to be there.
+        // The bytes beyond a row's end are multiplied by zero weights; they only have to exist.
         if out.bytes.len() < rows * out.stride {
             out.bytes.resize(rows * out.stride, 0);
         }
@@ -121,19 +122,19 @@ impl WithSimd for WithVnni<Round<'_>> {
     }
 }
 
-/// Gives what a unit and 0 stand for.
+/// Returns the value of one step and the value of byte 0.
 #[inline(always)]
 fn round<S: Simd>(simd: S, x: &[f32], bytes: &mut [u8], vnni: bool) -> [f32; 2] {
     #[cfg(target_arch = "x86_64")]
     if vnni {
         assert!(x.len() <= bytes.len());
         #[expect(unsafe_code, reason = "instructions beyond those that Rust takes for granted")]
-        // SAFETY: the machine has them, and there are as many bytes as numbers.
+        // SAFETY: the machine has AVX-512, and there are as many bytes as numbers.
         return unsafe { vnni::round(x, bytes) };
     }
     let (vectors, rest) = S::as_simd_f32s(x);
     let (mut least, mut most) = (simd.splat_f32s(f32::INFINITY), simd.splat_f32s(f32::NEG_INFINITY));
-    // 0, unless a number is none or infinite, which then makes all results so.
+    // This is 0 unless a number is NaN or infinite, which then turns all results into NaN.
     let mut odd = simd.splat_f32s(0.0);
     for x in vectors {
         least = simd.min_f32s(*x, least);

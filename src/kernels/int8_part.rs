@@ -1,34 +1,35 @@
-//! The part of a product of 8-bit integers that instructions of their own can do, and the numbers that both share.
+//! The part of an 8-bit integer product for which there are special instructions, and the constants that both
+//! implementations share.
 
 use bytemuck::Zeroable;
 
 use super::product::PANEL;
 
-/// Inputs that one instruction takes together.
+/// Inputs that one instruction processes together.
 pub(crate) const QUAD: usize = 4;
-/// Adding it to a number below 2^22 leaves the nearest integer in the low bits.
+/// Adding this to a number below 2^22 leaves the nearest integer in the low bits.
 pub(crate) const ROUNDER: f32 = 8_388_608.0;
 
-/// Four inputs' weights for each column of a panel.
+/// The weights of four inputs for each column of a panel.
 #[derive(Debug, Clone, Copy, Zeroable)]
 #[repr(C, align(64))]
 pub(crate) struct Quads(pub(crate) [[i8; QUAD]; PANEL]);
 
-/// What one group of inputs adds to some rows of a panel.
+/// The contribution of one group of inputs to some rows of a panel.
 pub(crate) struct Part<'a> {
-    /// From the first row's first byte of the group.
+    /// Starts at the first row's first byte of the group.
     pub(crate) bytes: &'a [u8],
     pub(crate) stride: usize,
     pub(crate) quads: &'a [Quads],
-    /// Of the rows, `groups` apart.
+    /// The scales of the rows, `groups` apart.
     pub(crate) scales: &'a [[f32; 2]],
     pub(crate) groups: usize,
-    /// What an integer of each column stands for, and the sums of the columns' weights.
+    /// The value of one integer step for each column, and the sums of the columns' weights.
     pub(crate) units: &'a [f32],
     pub(crate) sums: &'a [f32],
     /// Whether the machine has AVX-512 VNNI.
     pub(crate) vnni: bool,
 }
 
-/// Rows of a panel and the distance from one to the next, 0 if all are one.
+/// Rows of a panel and the distance between them, which is 0 if all rows are the same.
 pub(crate) type Panels<'a> = (&'a [f32], usize);

@@ -1,6 +1,7 @@
 //! Products of 8-bit integers.
 //!
-//! The sums of integers are exact, so that all instruction sets differ by the rounding of what follows them only.
+//! The sums of integers are exact, so results of different instruction sets differ only by the rounding of the later
+//! steps.
 
 use pulp::{Simd, WithSimd};
 
@@ -14,35 +15,35 @@ use super::{
     product::{PANEL, Start},
 };
 
-/// Groups of inputs that are taken together: a panel of them stays in the first cache.
+/// Groups of inputs that are processed together: a panel of them fits into the first-level cache.
 const SWEEP: usize = 8;
-/// Rows of a block; the sums of one fill the registers of AVX-512.
+/// Rows of a block; the sums of one block fill the registers of AVX-512.
 const ROWS: usize = 12;
 
-/// `out (m, columns) = rows (m, inputs) weights (inputs, columns) + start`, through gelu if wanted.
+/// `out (m, columns) = rows (m, inputs) weights (inputs, columns) + start`, optionally followed by gelu.
 pub struct Int8Product<'a> {
-    /// The left factor; all its rows are taken.
+    /// The left factor; all its rows are used.
     pub rows: &'a Int8Rows,
     /// The right factor.
     pub weights: &'a Int8Weights,
-    /// First input, a multiple of [`GROUP`]; as many are taken as the rows have.
+    /// First input, a multiple of [`GROUP`]; the number of inputs is that of the rows.
     pub first_input: usize,
     /// First column, a multiple of [`PANEL`].
     pub first_column: usize,
-    /// Columns, a multiple of [`PANEL`].
+    /// Number of columns, a multiple of [`PANEL`].
     pub columns: usize,
-    /// What is added to.
+    /// The initial value of the result, to which the product is added.
     pub start: Start<'a>,
     /// Whether the result goes through gelu.
     pub gelu: bool,
     /// The result.
     pub out: &'a mut [f32],
-    /// From a row of the result to the next.
+    /// Distance between the starts of two rows of the result.
     pub stride: usize,
 }
 
 impl<'a> Int8Product<'a> {
-    /// All of a layer: from all inputs to all outputs and with its bias, into rows of its width.
+    /// Returns the product of a whole layer: from all inputs to all outputs, with its bias, into rows of its width.
     #[must_use]
     pub fn layer(rows: &'a Int8Rows, weights: &'a Int8Weights, gelu: bool, out: &'a mut [f32]) -> Self {
         Self {
@@ -96,21 +97,21 @@ impl WithSimd for WithVnni<Int8Product<'_>> {
     }
 }
 
-/// Some rows by a panel, over some groups of inputs.
+/// The product of some rows and a panel, over some groups of inputs.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     rows: &'a Int8Rows,
     /// First row.
     first: usize,
     groups: &'a [Group],
-    /// The first one's place among all groups of the rows.
+    /// The index of the first group among all groups of the rows.
     first_group: usize,
     /// First column of the panel.
     column: usize,
     vnni: bool,
 }
 
-/// What becomes of a block's numbers.
+/// The steps that follow the sums of a block.
 struct Finish<'a> {
     start: Start<'a>,
     gelu: bool,
@@ -119,7 +120,7 @@ struct Finish<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Gives the number of rows done.
+    /// Returns the number of rows done.
     #[inline(always)]
     fn run<S: Simd, const M: usize>(self, simd: S, finish: Finish<'_>) -> usize {
         let Finish { start, gelu, out, stride } = finish;
@@ -178,7 +179,7 @@ impl WithSimd for Activate<'_> {
 }
 
 impl Part<'_> {
-    /// Adds to `M` rows of `from`, or of `to` itself, into `to`.
+    /// Adds the contribution to `M` rows of `from`, or of `to` itself, and writes the sums to `to`.
     #[inline(always)]
     fn add<S: Simd, const M: usize>(&self, simd: S, from: Option<Panels<'_>>, to: &mut [f32], stride: usize) {
         assert!((M - 1) * self.stride + self.quads.len() * QUAD <= self.bytes.len());
@@ -188,7 +189,8 @@ impl Part<'_> {
         #[cfg(target_arch = "x86_64")]
         if self.vnni {
             #[expect(unsafe_code, reason = "instructions beyond those that Rust takes for granted")]
-            // SAFETY: the machine has them, and all that is read and written was seen to be there.
+            // SAFETY: the machine has AVX-512 VNNI, and the assertions above check that everything read and written is
+            // in bounds.
             unsafe {
                 vnni::add::<M>(self, from, to, stride);
             }

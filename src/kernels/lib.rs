@@ -1,8 +1,9 @@
-//! What lamcat's CPU engine computes with, written for each instruction set: matrix products, attention, layer norm, gelu.
+//! The arithmetic of lamcat's CPU engine, written for each instruction set: matrix products, attention, layer norm,
+//! gelu.
 //!
-//! A crate of its own, so that it is fast in development builds too and nothing else needs unsafe code. All numbers are
-//! f32; sizes are in numbers. Each result is one chain of operations that depends on its row alone, so that rows can be
-//! grouped in any way; results of different [`Path`]s differ by rounding.
+//! It is a separate crate so that it is fast in development builds too and no other code needs `unsafe`. All numbers
+//! are f32, and sizes are counted in numbers. Each result is one chain of operations that depends only on its own row,
+//! so rows can be grouped in any way; results of different [`Path`]s differ by rounding.
 
 #![allow(
     clippy::inline_always,

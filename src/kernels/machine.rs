@@ -1,4 +1,4 @@
-//! What operations are told of the machine, beyond its vectors.
+//! Properties of the machine, other than its vectors, that operations depend on.
 
 /// An operation, and whether the machine has AVX-512 VNNI.
 pub(crate) struct WithVnni<T>(pub(crate) T, pub(crate) bool);

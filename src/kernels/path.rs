@@ -1,4 +1,4 @@
-//! Which instructions are used.
+//! Selects the instruction set.
 
 use std::fmt;
 
@@ -18,14 +18,14 @@ use super::{
 pub struct Path(Arch);
 
 impl Default for Path {
-    /// The fastest.
+    /// Returns the fastest instruction set.
     fn default() -> Self {
         Self(Arch::new())
     }
 }
 
 impl Path {
-    /// Those that this machine has, the fastest first: AVX-512, AVX2 with FMA, NEON, and plain code.
+    /// Returns the instruction sets that this machine has, fastest first: AVX-512, AVX2 with FMA, NEON, and plain code.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
@@ -58,12 +58,12 @@ impl Path {
         self.0.dispatch(op)
     }
 
-    /// A matrix product.
+    /// Computes a matrix product.
     pub fn product(self, product: Product<'_>) {
         self.run(product);
     }
 
-    /// A matrix product of 8-bit integers.
+    /// Computes a matrix product of 8-bit integers.
     pub fn int8_product(self, product: Int8Product<'_>) {
         self.run(WithVnni(product, self.has_vnni()));
     }
@@ -73,7 +73,7 @@ impl Path {
         self.run(WithVnni(round, self.has_vnni()));
     }
 
-    /// Whether 8-bit products have an instruction of their own, which makes them faster than those of f32.
+    /// Whether the machine has an instruction for 8-bit products, which makes them faster than f32 products.
     #[must_use]
     pub fn has_vnni(self) -> bool {
         #[cfg(target_arch = "x86_64")]
@@ -83,22 +83,22 @@ impl Path {
         false
     }
 
-    /// The attention of a star's tokens to each other.
+    /// Computes the attention of a star's tokens to each other.
     pub fn attend(self, attention: SelfAttention<'_>) {
         self.run(attention);
     }
 
-    /// Weights of tokens from their scores.
+    /// Computes the weights of tokens from their scores.
     pub fn softmax(self, softmax: Softmax<'_>) {
         self.run(softmax);
     }
 
-    /// Layer norm of a sum.
+    /// Computes the layer norm of a sum.
     pub fn add_and_norm(self, norm: AddAndNorm<'_>) {
         self.run(norm);
     }
 
-    /// The embedding of a token.
+    /// Computes the embedding of a token.
     pub fn embed(self, embed: Embed<'_>) {
         self.run(embed);
     }

@@ -1,11 +1,11 @@
-//! Functions of single numbers and of rows, in vectors.
+//! Functions of single numbers and of rows, computed in vectors.
 
 use pulp::{Simd, WithSimd};
 
-/// The normal distribution function is 0 below minus this and 1 above it, to f32's precision.
+/// Below minus this the normal distribution function is 0, and above this it is 1, to f32's precision.
 const FAR: f32 = 5.5;
-/// `(Phi(x) - 1/2) / x` as a polynomial in `2 (x / FAR)^2 - 1`, of degree 14 by a weighted Chebyshev fit: gelu is within
-/// 8e-7 of the exact one for |x| <= 8, and within a unit of the last place of |x| beyond.
+/// `(Phi(x) - 1/2) / x` as a polynomial in `2 (x / FAR)^2 - 1`, of degree 14, from a weighted Chebyshev fit: gelu is
+/// within 8e-7 of the exact value for |x| <= 8, and within one unit in the last place of |x| beyond.
 const PHI: [f32; 15] = [
     0.128_551_95,
     -0.064_172_365,
@@ -24,12 +24,12 @@ const PHI: [f32; 15] = [
     0.000_426_505_14,
 ];
 
-/// The same for |x| <= 4, of degree 6: gelu is within 2e-4 of the exact one, a fraction of what 8 bits cost.
+/// The same for |x| <= 4, of degree 6: gelu is within 2e-4 of the exact value, a fraction of the error of 8 bits.
 const NEAR: f32 = 4.0;
 const NEAR_PHI: [f32; 7] =
     [0.175_970_21, -0.084_426_62, 0.055_410_19, -0.035_462_342, 0.024_091_054, -0.016_550_897, 0.005_972_031_5];
 
-/// The larger of both; what is no number stays so.
+/// Returns the larger of both; NaN stays NaN.
 #[inline(always)]
 fn at_least<S: Simd>(simd: S, x: S::f32s, low: S::f32s) -> S::f32s {
     simd.select_f32s(simd.less_than_f32s(x, low), low, x)
@@ -41,7 +41,7 @@ pub(crate) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     gelu_within(simd, x, FAR, &PHI)
 }
 
-/// [`gelu`] to 2e-4.
+/// [`gelu`] with an error of at most 2e-4.
 #[inline(always)]
 pub(crate) fn coarse_gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     gelu_within(simd, x, NEAR, &NEAR_PHI)
@@ -60,15 +60,15 @@ fn gelu_within<S: Simd, const N: usize>(simd: S, x: S::f32s, far: f32, phi: &[f3
     simd.mul_f32s(factor, simd.mul_add_e_f32s(sum, near, simd.splat_f32s(0.5)))
 }
 
-/// Adding it rounds a small number to an integer, kept in the low bits with the exponent's bias on top.
+/// Adding this rounds a small number to an integer, stored in the low bits with the exponent's bias on top.
 const ROUNDER: f32 = 12_582_912.0 + 127.0;
 /// Below this the result would leave f32's normal range.
 const SMALLEST: f32 = -126.0;
-/// `2^r` for `|r| <= 1/2`, highest power first: the polynomial of degree 5 with the least relative error, 9e-8.
+/// `2^r` for `|r| <= 1/2`, highest power first: the polynomial of degree 5 with the smallest relative error, 9e-8.
 #[expect(clippy::approx_constant, reason = "fitted with the others: near ln 2, not it")]
 const POWER: [f32; 6] = [0.001_326_472_7, 0.009_671_513, 0.055_507_336, 0.240_222_42, 0.693_147, 1.0];
 
-/// `2^x` for `x` up to 127, to 2 units in the last place; smaller `x` than -126 count as that.
+/// `2^x` for `x` up to 127, to 2 units in the last place; an `x` below -126 counts as -126.
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
@@ -83,7 +83,7 @@ pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(p, simd.transmute_f32s_u32s(power))
 }
 
-/// `gelu(scale value + bias)`: the embedding of a token, `(width)` a whole number of vectors.
+/// `gelu(scale value + bias)`: the embedding of a token; `(width)` is a whole number of vectors.
 pub struct Embed<'a> {
     /// `(width)`.
     pub scale: &'a [f32],
@@ -108,7 +108,7 @@ impl WithSimd for Embed<'_> {
     }
 }
 
-/// Layer norm of the rows of `x + residual`, `(rows, width)`, into `x`.
+/// Layer norm of the rows of `x + residual`, `(rows, width)`, written to `x`.
 pub struct AddAndNorm<'a> {
     /// `(rows, width)`.
     pub x: &'a mut [f32],

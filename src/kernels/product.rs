@@ -1,7 +1,7 @@
-//! Matrix products whose results are finished, with bias and gelu, before they leave the registers.
+//! Matrix products whose results are completed, with bias and gelu, before they leave the registers.
 //!
-//! Each element of a product is one chain of multiply-adds along `k` from its bias, whatever the number of rows: a row's
-//! result does not depend on the rows beside it.
+//! Each element of a product is one chain of multiply-adds along `k`, starting from its bias, whatever the number of
+//! rows: a row's result does not depend on the rows beside it.
 
 use pulp::{Simd, WithSimd};
 
@@ -9,10 +9,10 @@ use super::{buffer::Buffer, pointwise::gelu};
 
 /// Columns of a panel.
 pub const PANEL: usize = 32;
-/// Longest stretch of `k` at once, so that the rows' part of it stays in the cache.
+/// Largest part of `k` processed at once, so that the corresponding part of the rows stays in the cache.
 const DEPTH: usize = 512;
 
-/// The length of a row of `n` numbers in whole panels.
+/// Returns the length of a row of `n` numbers, rounded up to whole panels.
 #[must_use]
 pub fn padded(n: usize) -> usize {
     n.next_multiple_of(PANEL)
@@ -23,9 +23,9 @@ pub fn padded(n: usize) -> usize {
 pub struct Left<'a> {
     /// The elements.
     pub data: &'a [f32],
-    /// From a row to the next.
+    /// Distance between the starts of two rows.
     pub row: usize,
-    /// From an element of a row to the next.
+    /// Distance between two elements of a row.
     pub column: usize,
 }
 
@@ -35,11 +35,11 @@ pub struct Left<'a> {
 pub struct Right<'a> {
     /// The elements.
     pub data: &'a [f32],
-    /// From a row to the next.
+    /// Distance between the starts of two rows.
     pub row: usize,
-    /// From a panel to the next.
+    /// Distance between the starts of two panels.
     pub panel: usize,
-    /// Columns.
+    /// Number of columns.
     pub n: usize,
 }
 
@@ -50,28 +50,28 @@ impl<'a> Right<'a> {
         Self { data, row: n, panel: PANEL, n }
     }
 
-    /// Rows `from` and on.
+    /// Returns the rows starting with `from`.
     #[must_use]
     pub fn from_row(self, from: usize) -> Self {
         Self { data: &self.data[from * self.row..], ..self }
     }
 
-    /// Columns `from..from + n`, whole panels.
+    /// Returns the columns `from..from + n`, which are whole panels.
     #[must_use]
     pub fn columns(self, from: usize, n: usize) -> Self {
         Self { data: &self.data[from / PANEL * self.panel..], n, ..self }
     }
 }
 
-/// A layer's weights in panels, and its bias; outputs beyond its width are zero.
+/// A layer's weights in panels, and its bias; padded outputs beyond its width are zero.
 #[derive(Debug, Clone)]
 pub struct Weights {
     panels: Buffer,
     /// `(n)`.
     pub bias: Buffer,
-    /// Inputs.
+    /// Number of inputs.
     pub k: usize,
-    /// Outputs, in whole panels.
+    /// Number of outputs, rounded up to whole panels.
     pub n: usize,
 }
 
@@ -98,20 +98,20 @@ impl Weights {
     }
 }
 
-/// What a product starts from.
+/// The initial value of a product.
 #[derive(Clone, Copy)]
 pub enum Start<'a> {
-    /// Nothing.
+    /// Zero.
     Zero,
     /// A value for each column.
     Bias(&'a [f32]),
-    /// What the result holds.
+    /// The current content of the result.
     Result,
 }
 
-/// `out (m, n) = left (m, k) right (k, n) + start`, through gelu if wanted; `out` has rows of `stride`.
+/// `out (m, n) = left (m, k) right (k, n) + start`, optionally followed by gelu; `out` has rows of `stride`.
 pub struct Product<'a> {
-    /// Rows.
+    /// Number of rows.
     pub m: usize,
     /// Length of the sums.
     pub k: usize,
@@ -119,13 +119,13 @@ pub struct Product<'a> {
     pub left: Left<'a>,
     /// The right factor.
     pub right: Right<'a>,
-    /// What is added to.
+    /// The initial value of the result, to which the product is added.
     pub start: Start<'a>,
     /// Whether the result goes through gelu.
     pub gelu: bool,
     /// The result.
     pub out: &'a mut [f32],
-    /// From a row of the result to the next.
+    /// Distance between the starts of two rows of the result.
     pub stride: usize,
 }
 
@@ -134,7 +134,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Rows and vectors of a block, so that its sums fit the registers.
+        // Rows and vectors of a block, chosen so that its sums fit into the registers.
         match (S::F32_LANES, S::REGISTER_COUNT) {
             (16, _) => self.blocks::<S, 12, 2>(simd),
             (8, _) => self.blocks::<S, 6, 2>(simd),
@@ -172,7 +172,7 @@ impl Product<'_> {
         }
     }
 
-    /// That every element lies in its slice.
+    /// Checks that every element lies in its slice.
     fn check(&self) {
         let Self { m, k, left, right, out, stride, .. } = self;
         let n = right.n;
@@ -185,7 +185,7 @@ impl Product<'_> {
     }
 }
 
-/// Some rows and vectors of a product, over a stretch of `k`.
+/// Some rows and vectors of a product, over a part of `k`.
 struct Block<'b, 'a> {
     product: &'b mut Product<'a>,
     i: usize,
@@ -196,7 +196,7 @@ struct Block<'b, 'a> {
 }
 
 impl Block<'_, '_> {
-    /// Gives the number of rows done.
+    /// Returns the number of rows done.
     #[inline(always)]
     fn run<S: Simd, const M: usize, const V: usize>(&mut self, simd: S) -> usize {
         simd.vectorize(Sums::<M, V> { block: self });
@@ -219,8 +219,8 @@ impl<const M: usize, const V: usize> WithSimd for Sums<'_, '_, '_, M, V> {
         let (i, j, from, depth) = (*i, *j, *from, *depth);
         let (left, right, stride) = (product.left, product.right, product.stride);
         let lanes = S::F32_LANES;
-        // SAFETY: `Product::check` has seen that the last element of each factor and of the result lies in its slice, and
-        // blocks lie within them. Vectors have the alignment of their numbers.
+        // SAFETY: `Product::check` has verified that the last element of each factor and of the result lies in its
+        // slice, and blocks lie within them. Vectors have the alignment of their numbers.
         unsafe {
             let a = left.data.as_ptr().add(i * left.row + from * left.column);
             let b = right.data.as_ptr().add(j / PANEL * right.panel + from * right.row + j % PANEL);

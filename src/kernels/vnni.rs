@@ -1,4 +1,5 @@
-//! What AVX-512 VNNI does faster than vectors of any machine: rows to bytes, and sums of bytes by integers.
+//! Operations that AVX-512 VNNI does faster than portable vectors: rounding rows to bytes, and multiplying bytes by
+//! integers.
 
 #![expect(unsafe_code, reason = "instructions by name; bounds checks inside the loops would cost half their speed")]
 
@@ -14,17 +15,17 @@ use super::{
     product::PANEL,
 };
 
-/// Numbers in a vector.
+/// Numbers per vector.
 const LANES: usize = 16;
 const VECTORS: usize = PANEL / LANES;
 
-/// As many numbers of `x` from `at` on as a vector takes, `fill` beyond its end.
+/// Returns one vector of the numbers of `x` starting at `at`, with `fill` beyond the end of `x`.
 ///
 /// # Safety
-/// The machine has AVX-512; `at` is within `x`.
+/// The machine must have AVX-512, and `at` must be within `x`.
 #[target_feature(enable = "avx512f")]
 unsafe fn load(x: &[f32], at: usize, fill: f32) -> __m512 {
-    // SAFETY: what lies beyond the end is not read.
+    // SAFETY: nothing beyond the end is read.
     unsafe {
         let from = x.as_ptr().add(at);
         if x.len() - at >= LANES {
@@ -35,21 +36,21 @@ unsafe fn load(x: &[f32], at: usize, fill: f32) -> __m512 {
     }
 }
 
-/// The first `n` lanes.
+/// Returns the mask of the first `n` lanes.
 fn mask(n: usize) -> u16 {
     if n >= LANES { u16::MAX } else { (1 << n) - 1 }
 }
 
-/// Rounds `x` to `bytes`; gives what a unit and 0 stand for.
+/// Rounds `x` to `bytes`; returns the value of one step and the value of byte 0.
 ///
 /// # Safety
-/// The machine has AVX-512, and there are as many bytes as numbers.
+/// The machine must have AVX-512, and there must be as many bytes as numbers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(crate) unsafe fn round(x: &[f32], bytes: &mut [u8]) -> [f32; 2] {
     // SAFETY: every load begins within `x`, and every store ends where `x` does.
     unsafe {
         let (mut least, mut most) = (_mm512_set1_ps(f32::INFINITY), _mm512_set1_ps(f32::NEG_INFINITY));
-        // 0, unless a number is none or infinite, which then makes all results so.
+        // This is 0 unless a number is NaN or infinite, which then turns all results into NaN.
         let mut odd = _mm512_setzero_ps();
         let first = x.first().copied().unwrap_or(0.0);
         for at in (0..x.len()).step_by(LANES) {
@@ -72,18 +73,19 @@ pub(crate) unsafe fn round(x: &[f32], bytes: &mut [u8]) -> [f32; 2] {
     }
 }
 
-/// Adds what a group of inputs gives to `M` rows of `from`, or of `to` itself, into `to`.
+/// Adds the contribution of a group of inputs to `M` rows of `from`, or of `to` itself, and writes the sums to `to`.
 ///
 /// # Safety
-/// The machine has AVX-512 VNNI; the part has the bytes and scales of as many rows, and there are as many to add to.
+/// The machine must have AVX-512 VNNI; the part must have the bytes and scales of `M` rows, and there must be as many
+/// rows to add to.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(crate) unsafe fn add<const M: usize>(part: &Part<'_>, from: Option<Panels<'_>>, to: &mut [f32], stride: usize) {
     let mut all = [[_mm512_setzero_si512(); VECTORS]; M];
     let mut row = part.bytes.as_ptr();
     for quads in part.quads {
         let weights = std::ptr::from_ref(quads).cast::<__m512i>();
-        // SAFETY: a `Quads` is as long as its vectors and starts at a multiple of their length; the caller has seen that M
-        // rows of as many quads are there.
+        // SAFETY: a `Quads` is as long as its vectors and aligned to their length; the caller has checked that M rows
+        // of as many quads exist.
         unsafe {
             let mut column = [_mm512_setzero_si512(); VECTORS];
             for v in 0..VECTORS {
@@ -102,7 +104,7 @@ pub(crate) unsafe fn add<const M: usize>(part: &Part<'_>, from: Option<Panels<'_
     let to = to.as_mut_ptr();
     let (from, from_stride) = from.map_or((to.cast_const(), stride), |(from, stride)| (from.as_ptr(), stride));
     for r in 0..M {
-        // SAFETY: the caller has seen that the rows have scales, and panels to add from and to.
+        // SAFETY: the caller has checked that the rows have scales, and panels to add from and to.
         unsafe {
             let [scale, low] = *part.scales.get_unchecked(r * part.groups);
             let (scale, low) = (_mm512_set1_ps(scale), _mm512_set1_ps(low));

@@ -1,5 +1,5 @@
-//! Multi-head attention with one learned extra key and value, as PyTorch's `MultiheadAttention` with
-//! `add_bias_kv`: `softmax(Q K^T / sqrt(d) + mask) V`, projected. The extra key is never masked, so a row whose
+//! Multi-head attention with one additional learned key and value, as in PyTorch's `MultiheadAttention` with
+//! `add_bias_kv`: `softmax(Q K^T / sqrt(d) + mask) V`, projected. The extra key is never masked, so a row in which
 //! every token is padding still has something to attend to.
 
 use candle_core::{Result, Tensor};

@@ -1,4 +1,4 @@
-//! A post-norm Transformer block: attention, residual, layer norm, two dense layers with gelu between, residual,
+//! A post-norm Transformer block: attention, residual, layer norm, two dense layers with gelu between them, residual,
 //! layer norm.
 
 use candle_core::{Result, Tensor};
@@ -28,7 +28,7 @@ impl Block {
         })
     }
 
-    /// `query` `(rows, n, width)` attends to `memory` `(rows, m, width)` under `mask`; returns `(rows, n, width)`.
+    /// Attends from `query` `(rows, n, width)` to `memory` `(rows, m, width)` under `mask`; returns `(rows, n, width)`.
     pub fn forward(&self, query: &Tensor, memory: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
         let attended = pass.dropout(self.attention.forward(query, memory, mask, pass)?)?;
         let x = pass.norm(&self.norm_1, &(query + attended)?)?;

@@ -1,4 +1,5 @@
-//! Weights of a PyTorch checkpoint: a zip archive with a pickle that describes them, and a file of numbers for each.
+//! Reads the weights of a PyTorch checkpoint: a zip archive with a pickle that describes them, and a file of numbers
+//! for each weight.
 
 use std::{
     collections::BTreeMap,
@@ -13,25 +14,25 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{self, Node, Value};
 
-/// What went wrong, in words.
+/// An error message.
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// What describes the weights.
+/// The file that describes the weights.
 const DESCRIPTION: &str = "data.pkl";
 
-/// Where the numbers of a weight are, and how they lie.
+/// The location and memory layout of a weight's numbers.
 struct Stored {
     /// Name of the file below `data/`.
     file: String,
     kind: &'static Kind,
-    /// Numbers in the file.
+    /// Number of elements in the file.
     numbers: usize,
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-/// A type of numbers.
+/// A numeric type.
 struct Kind {
     name: &'static str,
     bytes: usize,
@@ -55,7 +56,7 @@ fn eight(b: &[u8]) -> [u8; 8] {
     [b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]
 }
 
-/// The weights under a key of the checkpoint, by name, as f32.
+/// Returns the weights under a key of the checkpoint, by name, as f32.
 pub(super) fn weights(path: &Path, key: &str) -> Result<BTreeMap<String, Tensor>, Problem> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
     let mut names = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
@@ -69,7 +70,7 @@ pub(super) fn weights(path: &Path, key: &str) -> Result<BTreeMap<String, Tensor>
     let Value::Dict(weights) = &weights.value else { return Err(format!("'{key}' holds no weights").into()) };
     let folder = format!("{}data/", description.trim_end_matches(DESCRIPTION));
     let mut tensors = BTreeMap::new();
-    // Some weights may share their numbers, but not many: what is read is bounded by what is there.
+    // Some weights may share their numbers, but not many: the size of the file bounds the total that is read.
     let mut room = 2 * path.metadata()?.len();
     for (name, value) in weights {
         let (Some(name), Some(stored)) = (name.value.text(), stored(value)) else { continue };
@@ -82,19 +83,19 @@ pub(super) fn weights(path: &Path, key: &str) -> Result<BTreeMap<String, Tensor>
     Ok(tensors)
 }
 
-/// The value of a dict's key; of a key that comes twice the last, as in Python.
+/// Returns the value for a key of a dict; if the key occurs twice, the last one counts, as in Python.
 fn entry<'a>(dict: &'a Node, key: &str) -> Option<&'a Node> {
     let Value::Dict(pairs) = &dict.value else { return None };
     pairs.iter().rev().find(|(known, _)| known.value.text() == Some(key)).map(|(_, value)| value.as_ref())
 }
 
-/// Where a value's numbers are; `None` if it is no tensor.
+/// Returns the location of a tensor's numbers; `None` if the value is not a tensor.
 fn stored(value: &Node) -> Option<Result<Stored, &'static str>> {
     let Value::Call(callable, args) = &value.value else { return None };
     let (Value::Global(name), args) = (&callable.value, args.value.list()?) else { return None };
     match name.as_str() {
         "torch._utils._rebuild_parameter" => stored(args.first()?),
-        // The function, its type, its arguments.
+        // The arguments are the function, its type and its arguments.
         "torch._tensor._rebuild_from_type_v2" => match &args.first()?.value {
             Value::Global(name) if name == "torch._utils._rebuild_tensor_v2" => {
                 Some(tensor(args.get(2)?.value.list()?))
@@ -106,7 +107,7 @@ fn stored(value: &Node) -> Option<Result<Stored, &'static str>> {
     }
 }
 
-/// Storage, offset, shape and strides of a tensor.
+/// Parses the storage, offset, shape and strides of a tensor.
 fn tensor(args: &[pickle::Shared]) -> Result<Stored, &'static str> {
     let sizes = |value: &Node| -> Option<Vec<usize>> { value.value.list()?.iter().map(|n| n.value.size()).collect() };
     let parts = || {
@@ -124,7 +125,7 @@ fn tensor(args: &[pickle::Shared]) -> Result<Stored, &'static str> {
 }
 
 impl Stored {
-    /// Whether every element is one of the numbers.
+    /// Whether every element lies within the stored numbers.
     fn fits(&self) -> bool {
         let count = self.shape.iter().try_fold(1_usize, |count, n| count.checked_mul(*n));
         let steps = self.shape.iter().zip(&self.strides);
@@ -136,7 +137,7 @@ impl Stored {
             && (count == Some(0) || last.is_some_and(|last| last < self.numbers))
     }
 
-    /// The places of the elements among the numbers, in the order of rows.
+    /// Returns the position of each element among the stored numbers, in row-major order.
     fn places(&self) -> Vec<usize> {
         if self.shape.contains(&0) {
             return Vec::new();
@@ -153,7 +154,7 @@ impl Stored {
 fn read(archive: &mut ZipArchive<BufReader<File>>, folder: &str, stored: &Stored) -> Result<Tensor, Problem> {
     let file = archive.by_name(&format!("{folder}{}", stored.file))?;
     let bytes = stored.numbers.checked_mul(stored.kind.bytes).ok_or("it is too large")?;
-    // PyTorch does not compress numbers; compressed ones might be any number of times as long as the file.
+    // PyTorch does not compress numbers. A compressed file could expand to many times its size.
     if file.compression() != CompressionMethod::Stored || file.size() < bytes as u64 {
         return Err("its numbers are not all there".into());
     }

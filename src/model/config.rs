@@ -22,13 +22,13 @@ pub struct Architecture {
     pub context_length: usize,
     /// Width of an embedded token.
     pub width: usize,
-    /// Attention heads of the first encoder block; the second has half.
+    /// Attention heads of the first encoder block; the second block has half as many.
     pub encoder_heads: usize,
-    /// Width of the first encoder block's dense layer; the second's is half.
+    /// Width of the first encoder block's dense layer; that of the second block is half as wide.
     pub encoder_dense: usize,
-    /// Attention heads of the first decoder block; each following has half of the one before.
+    /// Attention heads of the first decoder block; each further block has half as many as the one before.
     pub decoder_heads: usize,
-    /// Width of the first decoder block's dense layer; each following has half of the one before.
+    /// Width of the first decoder block's dense layer; each further one is half as wide as the one before.
     pub decoder_dense: usize,
 }
 
@@ -36,7 +36,7 @@ impl Architecture {
     /// Weights at most: more than a hundred times as many as the published model has.
     pub const MOST_WEIGHTS: u64 = 1 << 30;
 
-    /// The published sizes: 8,845,529 parameters with the 118-token vocabulary.
+    /// The sizes of the published model: 8,845,529 parameters with the 118-token vocabulary.
     #[must_use]
     pub fn leung_bovy_2023() -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Architecture {
         }
     }
 
-    /// The smallest useful sizes, width 32: for tests and first tries.
+    /// The smallest useful sizes, with width 32, for tests and first experiments.
     #[must_use]
     pub fn tiny() -> Self {
         Self {
@@ -71,8 +71,8 @@ impl Architecture {
         Ok(families::family(&self.family)?.layout(self, tokens))
     }
 
-    /// Floating-point operations of a star's matrix products, two for each multiply-add: `tokens` in, `requests` out,
-    /// keys and values made once for all requests; 0 for an unknown family.
+    /// Returns the floating-point operations of the matrix products for one star, two per multiply-add, with `tokens`
+    /// inputs and `requests` outputs; keys and values are computed once for all requests.
     #[must_use]
     pub fn flops(&self, tokens: usize, requests: usize) -> u64 {
         let Ok(layout) = self.layout(1) else { return 0 };
@@ -89,10 +89,10 @@ impl Architecture {
         (t * of_token + requests * (decoder.sum::<usize>() + head)) as u64
     }
 
-    /// Checks that every block's width divides into its heads and every size is positive.
+    /// Checks that every size is positive and that every block's number of heads divides the width.
     ///
     /// # Errors
-    /// Names the size that does not fit.
+    /// If a size does not fit; the error names it.
     pub fn validate(&self) -> Result<()> {
         let bad = |what: &str, value: usize| {
             Err(Error::new(ErrorKind::Model, format!("the model's {what} is unusable: {value}"))
@@ -115,7 +115,7 @@ impl Architecture {
                 return bad("dense width", dense);
             }
         }
-        // What a star costs is twice the weights for each token and request, or more.
+        // The operations for one star are at least twice the weights for each token and request.
         let weights = self.flops(1, 1) / 2;
         if weights > Self::MOST_WEIGHTS {
             return bad("number of weights", weights as usize);

@@ -1,6 +1,6 @@
-//! The decoder: cross-attention blocks from the request to the perception, then dense layers with gelu
-//! and two linear outputs, the mean and the log variance. Requests do not see each other, so any number of them
-//! shares one pass over the keys and values of the perception.
+//! The decoder: three cross-attention blocks from the request to the perception, then four dense layers with gelu and
+//! two linear outputs, the mean and the log variance. Requests do not affect each other, so any number of them shares
+//! one pass over the keys and values of the perception.
 
 use candle_core::{Result, Tensor};
 use candle_nn::Linear;
@@ -11,7 +11,7 @@ use super::{
     weights::{LayerWeights, Weights},
 };
 
-/// Perception and requests to mean and log variance.
+/// Computes mean and log variance from a perception and requests.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     blocks: Vec<Block>,
@@ -31,8 +31,8 @@ impl Decoder {
         })
     }
 
-    /// Embedded `requests` `(rows, n, width)` of a `perception` `(rows, context, width)` to the standardised mean and
-    /// the log variance, each `(rows, n)`.
+    /// Computes the standardised mean and the log variance, each `(rows, n)`, from embedded `requests`
+    /// `(rows, n, width)` and a `perception` `(rows, context, width)`.
     pub fn forward(
         &self,
         requests: &Tensor,

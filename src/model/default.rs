@@ -4,16 +4,16 @@ use lamcat_core::error::Result;
 
 use super::Model;
 
-/// Name of the model that lamcat carries.
+/// Name of the embedded model.
 pub const NAME: &str = "lam-sim";
 
-/// The bytes of its file.
+/// The content of its model file.
 const FILE: &[u8] = include_bytes!("default/model.safetensors");
 
-/// The model that lamcat carries.
+/// Returns the embedded model.
 ///
 /// # Errors
-/// Never, as long as the file is the one that was released.
+/// Never, as long as the file is the released one.
 pub fn model() -> Result<Model> {
     Model::from_bytes(FILE)
 }

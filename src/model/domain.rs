@@ -1,18 +1,20 @@
-//! The training domain of a model: how the coefficients of its training stars are distributed, and how unlike them a
-//! spectrum is.
+//! The training domain of a model: the distribution of the coefficients of its training stars, and a measure of how
+//! unlike them a spectrum is.
 //!
-//! The standardised coefficients, softened so that outliers stay near, are described by a mixture of factor analysers
-//! ([`Factors`]). Of a spectrum the coefficients that the model reads are compared with the one it most probably comes
-//! from. Missing coefficients are integrated out. The squared Mahalanobis distance d² of n coefficients becomes a
-//! deviate of the standard normal distribution by the cube-root transformation of Wilson & Hilferty (1931, PNAS 17, 684),
+//! A mixture of factor analysers ([`Factors`]) describes the standardised coefficients, which are softened first so
+//! that outliers are not too far away. The coefficients of a spectrum that the model reads are compared with the
+//! component from which they most probably come. Missing coefficients are integrated out. The squared Mahalanobis
+//! distance d² of n coefficients becomes a deviate of the standard normal distribution by the cube-root transformation
+//! of Wilson & Hilferty (1931, PNAS 17, 684),
 //!
 //! ```text
 //! score = ((d² / n)^(1/3) - (1 - 2 / 9n)) / sqrt(2 / 9n)
 //! ```
 //!
-//! so that scores of few and of many coefficients compare: larger the less a spectrum is like any training star. They are
-//! positive as often as negative if the distributions are normal. Real distributions have longer tails than normal ones: which score is too large is the
-//! [threshold](Domain::threshold), measured on training stars that were left out of a fit.
+//! so that scores from few and from many coefficients are comparable; a larger score means that the spectrum is less
+//! like any training star. If the distributions are normal, scores are positive as often as negative. Real
+//! distributions have longer tails than normal ones: the limit for a score is therefore a
+//! [threshold](Domain::threshold) measured on training stars that were left out of a fit.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +26,9 @@ use lamcat_core::{
 
 use super::factors::{Factors, nearest};
 
-/// What the names of a domain's tensors in a model file begin with.
+/// Prefix of the names of a domain's tensors in a model file.
 pub(super) const PREFIX: &str = "domain.";
-/// And what they end with.
+/// The rest of these names.
 const TENSORS: [&str; 6] = ["tokens", "weight", "mean", "loading", "variance", "threshold"];
 
 /// The distribution of a model's training stars.
@@ -35,23 +37,23 @@ pub struct Domain {
     tokens: Vec<TokenId>,
     mixture: Vec<Factors>,
     threshold: f32,
-    /// Dimension of each token id.
+    /// The dimension of each token, by token id.
     dimensions: Vec<Option<usize>>,
 }
 
-/// A standardised value as the domain's distributions see it: `asinh`, linear within the spread of the training set
-/// and logarithmic beyond. An infinite value counts as the largest finite one; NaN stays NaN.
+/// Maps a standardised value to the scale of the domain's distributions: `asinh`, which is linear within the spread of
+/// the training set and logarithmic beyond it. An infinite value counts as the largest finite one; NaN stays NaN.
 #[must_use]
 pub fn soften(standardised: f32) -> f64 {
     f64::from(standardised.clamp(f32::MIN, f32::MAX)).asinh()
 }
 
 impl Domain {
-    /// A domain of the softened values of `tokens`, a dimension of `mixture` each. A star is outside if its score exceeds
-    /// `threshold`.
+    /// Creates a domain of the softened values of `tokens`, each of which is one dimension of `mixture`. A star is
+    /// outside the domain if its score exceeds `threshold`.
     ///
     /// # Errors
-    /// If there is no token or distribution, a token is padding or occurs twice, the sizes do not fit each other, or the
+    /// If there is no token or no distribution, a token is padding or occurs twice, the sizes do not match, or the
     /// threshold is not finite.
     pub fn new(tokens: Vec<TokenId>, mixture: Vec<Factors>, threshold: f32) -> Result<Self> {
         let rank = mixture.first().map_or(0, Factors::rank);
@@ -72,13 +74,13 @@ impl Domain {
         Ok(Self { tokens, mixture, threshold, dimensions })
     }
 
-    /// The tokens it judges.
+    /// The tokens whose values the score uses.
     #[must_use]
     pub fn tokens(&self) -> &[TokenId] {
         &self.tokens
     }
 
-    /// The distributions it is a mixture of.
+    /// The components of the mixture.
     #[must_use]
     pub fn mixture(&self) -> &[Factors] {
         &self.mixture
@@ -98,9 +100,9 @@ impl Domain {
         Self::new(self.tokens, self.mixture, threshold)
     }
 
-    /// How unlike the training stars a context is, see [`Domain`]. `tokens` and standardised `values` are those
-    /// of the context's slots, 0 where padding. `None` if it holds no coefficient that the domain judges, or one of them
-    /// is NaN.
+    /// Returns how unlike the training stars a context is, see [`Domain`]. `tokens` and standardised `values` are those
+    /// of the context's slots, 0 for padding. The result is `None` if the context holds no coefficient that the domain
+    /// covers, or one of them is NaN.
     #[must_use]
     pub fn score(&self, tokens: &[TokenId], values: &[f32]) -> Option<f32> {
         let dimension = |token: &TokenId| self.dimensions.get(*token as usize).copied().flatten();
@@ -109,7 +111,7 @@ impl Domain {
         self.score_of(&observed)
     }
 
-    /// The score of softened values, each a `(dimension, value)`; `None` without any, or if one is NaN.
+    /// Returns the score of softened values, each a `(dimension, value)`; `None` if there is no value or one is NaN.
     #[must_use]
     pub fn score_of(&self, observed: &[(usize, f64)]) -> Option<f32> {
         if observed.is_empty() {
@@ -118,9 +120,9 @@ impl Domain {
         Some(normal_deviate(nearest(&self.mixture, observed)?, observed.len()) as f32)
     }
 
-    /// The tensors of a model file, by name: `domain.tokens` (dimensions), `domain.weight` (distributions), `domain.mean`
-    /// and `domain.variance` (distributions, dimensions), `domain.loading` (distributions, dimensions, rank) and
-    /// `domain.threshold` (1).
+    /// Returns the tensors for a model file, by name: `domain.tokens` (dimensions), `domain.weight` (distributions),
+    /// `domain.mean` and `domain.variance` (distributions, dimensions), `domain.loading` (distributions, dimensions,
+    /// rank) and `domain.threshold` (1).
     pub(super) fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let (k, d) = (self.mixture.len(), self.tokens.len());
         let rank = self.mixture[0].rank();
@@ -140,7 +142,7 @@ impl Domain {
         Ok(tensors.into_iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor)).collect())
     }
 
-    /// Reads the domain from the tensors of a model file; `None` if there is none.
+    /// Reads the domain from the tensors of a model file; `None` if the file has no domain.
     ///
     /// # Errors
     /// If a tensor is missing, unknown, or of the wrong shape or type, a number is not usable, or a token is not in
@@ -184,7 +186,7 @@ impl Domain {
         Self::new(tokens, mixture, flat("threshold", &[1])?[0] as f32)
     }
 
-    /// Whether a model with this vocabulary can have the domain.
+    /// Checks that a model with this vocabulary can have the domain.
     ///
     /// # Errors
     /// If a token is not in `vocabulary`.
@@ -193,7 +195,8 @@ impl Domain {
     }
 }
 
-/// Whether all tokens are of a vocabulary. Those of a file are looked at before anything has room for the greatest of them.
+/// Checks that all tokens belong to a vocabulary. The tokens of a file are checked before memory is allocated for the
+/// largest of them.
 fn all_known(tokens: &[TokenId], vocabulary: &Vocabulary) -> Result<()> {
     match tokens.iter().find(|token| **token as usize > vocabulary.len()) {
         Some(token) => Err(unusable("a token is not in the vocabulary").at("token", token)),
@@ -201,7 +204,8 @@ fn all_known(tokens: &[TokenId], vocabulary: &Vocabulary) -> Result<()> {
     }
 }
 
-/// The deviate of the standard normal distribution with the upper tail of a squared distance of `n` elements.
+/// Returns the deviate of the standard normal distribution whose upper tail is that of a squared distance of `n`
+/// elements.
 fn normal_deviate(squared_distance: f64, n: usize) -> f64 {
     let spread = 2.0 / (9.0 * n as f64);
     ((squared_distance.max(0.0) / n as f64).cbrt() - (1.0 - spread)) / spread.sqrt()

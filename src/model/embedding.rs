@@ -1,4 +1,4 @@
-//! Token embedding: `gelu(E[t] x + b[t])` for an input token `t` with standardised value `x`, `E[t]` for a request
+//! Token embedding: `gelu(E[t] x + b[t])` for an input token `t` with standardised value `x`, and `E[t]` for a request
 //! (Leung & Bovy 2023, section 3.1). Row 0 of `E` and `b` is zero, so padding embeds to zero.
 
 use candle_core::{Result, Tensor};

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::{block::Block, pass::Pass, weights::BlockWeights};
 
-/// Embedded context to perception.
+/// Computes the perception from an embedded context.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     blocks: Vec<Block>,
@@ -16,7 +16,7 @@ impl Encoder {
         Ok(Self { blocks: blocks.iter().map(|block| Block::new(block, width)).collect::<Result<_>>()? })
     }
 
-    /// `(rows, context, width)` to the perception of the same shape.
+    /// Computes the perception, which has the shape of its input `(rows, context, width)`.
     pub fn forward(&self, embedded: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
         let mut x = embedded.clone();
         for block in &self.blocks {

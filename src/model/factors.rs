@@ -1,9 +1,9 @@
-//! Factor analysers: normal distributions with covariance `W Wᵀ + diag(ψ)`, of which any elements may be missing
+//! Factor analysers: normal distributions with covariance `W Wᵀ + diag(ψ)`, any elements of which may be missing
 //! (Ghahramani & Hinton 1996).
 //!
-//! With `x = μ + W z + ε`, `z ~ N(0, 1)` of `rank` elements and `ε ~ N(0, diag(ψ))`, the observed part o of an x has the
-//! covariance `W_o W_oᵀ + diag(ψ_o)`: a missing element is integrated out by leaving out its rows. Woodbury's identity
-//! turns the system of as many equations as there are observed elements into one of `rank`.
+//! With `x = μ + W z + ε`, where `z ~ N(0, 1)` has `rank` elements and `ε ~ N(0, diag(ψ))`, the observed part o of an x
+//! has the covariance `W_o W_oᵀ + diag(ψ_o)`: a missing element is integrated out by leaving out its rows. Woodbury's
+//! identity reduces the system of equations from one equation per observed element to `rank` equations.
 
 use lamcat_core::{
     cholesky::{factorise, solve_lower, solve_upper},
@@ -21,24 +21,24 @@ pub struct Factors {
     inverse: Vec<(f64, f64)>,
 }
 
-/// What a factor analyser says of an observed x.
+/// The distribution of the latent z, given an observed x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latent {
     /// Natural logarithm of weight times density of the observed elements.
     pub log_density: f64,
     /// Mean of z given the observed elements: `rank`.
     pub mean: Vec<f64>,
-    /// Cholesky factor, lower, of the inverse covariance of z given the observed elements: `rank × rank`.
+    /// Lower Cholesky factor of the inverse covariance of z given the observed elements: `rank × rank`.
     pub precision: Vec<f64>,
 }
 
 impl Factors {
-    /// A distribution with share `weight` of its mixture: `mean` and `variance` (ψ) hold an element per dimension, `loading`
-    /// (W) a row of `rank` per dimension. The numbers are rounded to f32, as files hold them.
+    /// Creates a component whose share of its mixture is `weight`: `mean` and `variance` (ψ) hold one element per
+    /// dimension, `loading` (W) a row of `rank` elements per dimension. The numbers are rounded to f32, as they are
+    /// stored in files.
     ///
     /// # Errors
-    /// If the lengths do not fit each other, a number is not finite, the weight is not in (0, 1], or a variance is not
-    /// positive.
+    /// If the lengths do not match, a number is not finite, the weight is not in (0, 1], or a variance is not positive.
     pub fn new(weight: f64, mean: Vec<f64>, loading: Vec<f64>, variance: Vec<f64>) -> Result<Self> {
         let bad = |why: &str| Err(Error::new(ErrorKind::Model, why));
         let dimensions = mean.len();
@@ -73,7 +73,7 @@ impl Factors {
         &self.mean
     }
 
-    /// W: a row of `rank` for every dimension.
+    /// W: a row of `rank` elements for every dimension.
     #[must_use]
     pub fn loading(&self) -> &[f64] {
         &self.loading
@@ -91,8 +91,8 @@ impl Factors {
         self.loading.len() / self.mean.len()
     }
 
-    /// The distribution of z given the observed elements of x, each a `(dimension, value)`; `None` where a value is not
-    /// finite.
+    /// Returns the distribution of z given the observed elements of x, each a `(dimension, value)`; `None` if a value
+    /// is not finite.
     #[must_use]
     pub fn latent(&self, observed: &[(usize, f64)]) -> Option<Latent> {
         let mut work = Work::new(self.rank());
@@ -102,8 +102,8 @@ impl Factors {
         Some(Latent { log_density, mean, precision })
     }
 
-    /// Squared Mahalanobis distance of the observed elements from their mean, and natural logarithm of weight times
-    /// density; `None` where a value is not finite.
+    /// Returns the squared Mahalanobis distance of the observed elements from their mean, and the natural logarithm of
+    /// weight times density; `None` if a value is not finite.
     fn measure(&self, observed: &[(usize, f64)], work: &mut Work) -> Option<(f64, f64)> {
         let rank = self.rank();
         let Work { precision, projected } = work;
@@ -135,8 +135,8 @@ impl Factors {
     }
 }
 
-/// What a distance is computed in, and what is left there: with `P = 1 + Wᵀ ψ⁻¹ W = L Lᵀ` of the observed elements, the
-/// inverse covariance of z, L; and with the residuals r, `L⁻¹ Wᵀ ψ⁻¹ r`.
+/// Working memory and results of a distance. For the observed elements, with `P = 1 + Wᵀ ψ⁻¹ W = L Lᵀ`, the inverse
+/// covariance of z, it holds L; and, with the residuals r, `L⁻¹ Wᵀ ψ⁻¹ r`.
 struct Work {
     precision: Vec<f64>,
     projected: Vec<f64>,
@@ -148,8 +148,8 @@ impl Work {
     }
 }
 
-/// The squared Mahalanobis distance of an observed x from the distribution of a mixture, all of one rank, that it most
-/// probably comes from; `None` where a value is not finite.
+/// Returns the squared Mahalanobis distance of an observed x from the component of a mixture from which it most
+/// probably comes; `None` if a value is not finite. All components must have the same rank.
 #[must_use]
 pub(crate) fn nearest(mixture: &[Factors], observed: &[(usize, f64)]) -> Option<f64> {
     let mut work = Work::new(mixture.first()?.rank());
@@ -189,7 +189,7 @@ mod tests {
         ];
         for (observed, squared, log_density, mean) in cases {
             let latent = factors().latent(observed).unwrap();
-            // The other distribution is farther, and leaves other numbers behind.
+            // The other component is farther away, and leaves other numbers in the working memory.
             let far = Factors::new(0.75, vec![50.0; 4], vec![0.5; 8], vec![1.0; 4]).unwrap();
             let distance = nearest(&[far.clone(), factors(), far], observed).unwrap();
             assert!((distance - squared).abs() < 1e-9, "{distance}");

@@ -1,8 +1,8 @@
 //! Model files: one safetensors file whose metadata key `lamcat` holds a JSON header with the architecture, the
-//! vocabulary with its normalisation, the basis of its spectra, the provenance and the content hash. The hash covers the
-//! architecture, the vocabulary, the basis and every tensor, so a flipped bit is found at load and a plan can name the
-//! exact model it was made for. The tensors of a training domain, `domain.…`, stand beside the weights where the model has
-//! one: its tokens as u32, all else always as f32.
+//! vocabulary with its normalisation, the basis of its spectra, the provenance and the content hash. The hash covers
+//! the architecture, the vocabulary, the basis and every tensor, so a flipped bit is detected when the file is loaded,
+//! and a plan can name the exact model it was made for. If the model has a training domain, its tensors, `domain.…`,
+//! are stored beside the weights: the tokens as u32, everything else always as f32.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,25 +26,25 @@ use super::{
     weights::Weights,
 };
 
-/// Version of the header that this crate writes; it reads those from 1 on.
+/// Version of the header that this crate writes; it reads all versions from 1 on.
 const FORMAT_VERSION: u32 = 2;
 const HEADER_KEY: &str = "lamcat";
-/// Longest file that is read.
+/// Maximum size of a file that is read.
 const FILE_BYTES: u64 = 4 << 30;
 
-/// Where a model's weights come from.
+/// The origin of a model's weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// False for random weights: every output of such a model is meaningless and says so.
+    /// False for random weights: every output of such a model is meaningless and is marked so.
     pub trained: bool,
-    /// One line: imported from what, initialised with which seed, trained on what.
+    /// One line: what the weights were imported from, which seed initialised them, or what they were trained on.
     pub origin: String,
-    /// Software that wrote the file.
+    /// The software that wrote the file.
     pub created_by: String,
 }
 
 impl Provenance {
-    /// Provenance written by this version of lamcat.
+    /// Creates the provenance of a model made by this version of lamcat.
     #[must_use]
     pub fn new(trained: bool, origin: impl Into<String>) -> Self {
         Self { trained, origin: origin.into(), created_by: concat!("lamcat ", env!("CARGO_PKG_VERSION")).to_owned() }
@@ -61,7 +61,7 @@ struct Header {
     hash: String,
 }
 
-/// A named model with its weights on the host, ready to run.
+/// A named model with its weights in host memory, ready to run.
 #[derive(Debug, Clone)]
 pub struct Model {
     name: String,
@@ -92,7 +92,7 @@ impl Model {
         Ok(Self { name: name.into(), architecture, vocabulary, provenance, hash, tensors, network, domain: None })
     }
 
-    /// The same model with the distribution of its training stars, which its hash then covers.
+    /// Returns the same model with the distribution of its training stars, which its hash then covers.
     ///
     /// # Errors
     /// If a token of the domain is not in the model's vocabulary.
@@ -125,7 +125,7 @@ impl Model {
     /// Reads a model from the bytes of a model file.
     ///
     /// # Errors
-    /// As [`Model::open`].
+    /// The errors of [`Model::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let header = read_header(bytes)?;
         header.architecture.validate()?;
@@ -147,7 +147,7 @@ impl Model {
         Ok(model)
     }
 
-    /// The bytes of the model file; the same model always gives the same bytes.
+    /// Returns the bytes of the model file; the same model always gives the same bytes.
     ///
     /// # Errors
     /// If a tensor cannot be serialised.
@@ -169,7 +169,7 @@ impl Model {
         safetensors::serialize(&tensors, Some(metadata)).map_err(cannot_write)
     }
 
-    /// Writes the model file; a reader never sees half of it.
+    /// Writes the model file; a reader never sees an incomplete file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -177,7 +177,8 @@ impl Model {
         write_whole(path.as_ref(), self.to_bytes()?)
     }
 
-    /// Its weights by what they are for, row-major.
+    /// Returns a weight by its name in the published checkpoint, row-major; `None` if the model has no weight with that
+    /// name.
     ///
     /// # Errors
     /// If one cannot be read.
@@ -186,21 +187,22 @@ impl Model {
         layout.try_map(|place| Ok(place.tensor(&self.tensors)?.flatten_all()?.to_vec1()?))
     }
 
-    /// The name SQL knows it by.
+    /// The model's name in SQL.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The same model under another name.
+    /// Returns the same model under another name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The same model with its weights rounded to `dtype` (f32, f16 or bf16), which its file then holds; it computes in
-    /// f32 as before, and its hash is that of the rounded weights. The training domain stays as it is.
+    /// Returns the same model with its weights rounded to `dtype` (f32, f16 or bf16), the type in which its file then
+    /// stores them. It computes in f32 as before, and its hash is that of the rounded weights. The training domain is
+    /// unchanged.
     ///
     /// # Errors
     /// If a weight does not fit the type.
@@ -228,31 +230,31 @@ impl Model {
         }
     }
 
-    /// The weights on the host, by the names that they have in the file.
+    /// The weights in host memory, by the published checkpoint's names.
     #[must_use]
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
-    /// Its sizes.
+    /// The model's sizes.
     #[must_use]
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// Its tokens and their normalisation.
+    /// The model's tokens and their normalisation.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    /// Where its weights come from.
+    /// The origin of the model's weights.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
     }
 
-    /// The distribution of its training stars, if the file holds it.
+    /// The distribution of the training stars, if the file holds it.
     #[must_use]
     pub fn domain(&self) -> Option<&Domain> {
         self.domain.as_ref()
@@ -264,7 +266,7 @@ impl Model {
         &self.hash
     }
 
-    /// The network on the host.
+    /// The network in host memory.
     #[must_use]
     pub fn network(&self) -> &Transformer {
         &self.network
@@ -276,7 +278,7 @@ impl Model {
         self.tensors.values().map(Tensor::elem_count).sum()
     }
 
-    /// How outputs name the model: its name, and that it is untrained if so.
+    /// The model's name in outputs, with a remark if it is untrained.
     #[must_use]
     pub fn label(&self) -> String {
         if self.provenance.trained {
@@ -322,7 +324,7 @@ fn content_hash(
 ) -> Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(serde_json::to_vec(&(architecture, vocabulary.tokens())).map_err(cannot_write)?);
-    // A model keeps its hash when a file of format 1 is written anew.
+    // A model keeps its hash when a file of format 1 is rewritten.
     if *vocabulary.basis() != Basis::unsaid() {
         hasher.update(serde_json::to_vec(vocabulary.basis()).map_err(cannot_write)?);
     }

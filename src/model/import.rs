@@ -1,5 +1,5 @@
-//! Import of the authors' published format: `config.json` with vocabulary and normalisation beside `weights.pt`, a
-//! PyTorch checkpoint with the weights under `model_state_dict`.
+//! Imports the authors' published format: `config.json` with vocabulary and normalisation, and `weights.pt`, a PyTorch
+//! checkpoint with the weights under `model_state_dict`.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -55,8 +55,8 @@ struct Normalisation {
 /// Reads the published format from a folder that holds `config.json` and `weights.pt`.
 ///
 /// # Errors
-/// If a file is missing or unreadable, the model uses another activation than gelu, the vocabulary and the
-/// normalisation do not fit each other, or a weight is missing or of the wrong shape.
+/// If a file is missing or unreadable, the model uses an activation other than gelu, the vocabulary and the
+/// normalisation do not match, or a weight is missing or of the wrong shape.
 pub fn import(folder: &Path, name: &str, trained: bool) -> Result<Model> {
     let config_path = folder.join("config.json");
     let text = std::fs::read_to_string(&config_path).map_err(|e| {

@@ -1,4 +1,4 @@
-//! Random weights: to begin training, for benchmarks at full size and for tests.
+//! Random weights, for the start of training, for full-size benchmarks and for tests.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use super::{
     weights::{Initial, Place},
 };
 
-/// A model with random weights: uniform within `sqrt(3 / fan_in)`, layer norms at identity, the embedding's padding
-/// row at zero. The same seed gives the same weights on every machine.
+/// Returns a model with random weights: uniform within `sqrt(3 / fan_in)`, layer norms at identity, the embedding's
+/// padding row at zero. The same seed gives the same weights on every machine.
 ///
 /// # Errors
 /// If the architecture is not usable.

@@ -1,10 +1,10 @@
 //! The Transformer of Leung & Bovy (2023): architecture, weights, files, and the [engines](inference) that run it.
 //!
-//! A row of the sky is a *context*: up to `context_length` pairs of a token id and a standardised value. The
-//! [`Encoder`] turns it into a *perception* `(rows, context, width)`; the [`Decoder`] answers *requests*, token ids,
-//! with a mean and a log variance each. [`Transformer`] holds both; [`Model`] adds vocabulary, provenance and the
-//! content hash; [`mod@file`] reads and writes them; [`import`] reads the authors' checkpoint. A model can carry its
-//! training [`Domain`], which says how unlike the training stars a spectrum is.
+//! A row of a table becomes a *context*: up to `context_length` pairs of a token id and a standardised value. The
+//! [`Encoder`] turns it into a *perception* `(rows, context, width)`; the [`Decoder`] answers each *request*, a token
+//! id, with a mean and a log variance. [`Transformer`] holds both; [`Model`] adds vocabulary, provenance and the
+//! content hash; [`mod@file`] reads and writes models; [`import`] reads the authors' checkpoint. A model may include
+//! its training [`Domain`], which measures how unlike the training stars a spectrum is.
 
 mod attention;
 mod block;

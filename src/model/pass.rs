@@ -1,4 +1,5 @@
-//! How the layers run: for answers, with candle's fused operations, or for training, with gradients and dropout.
+//! The two ways to run the layers: for inference, with candle's fused operations, or for training, with gradients and
+//! dropout.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::{
@@ -11,17 +12,17 @@ use super::{
     ops::{AddBias, Attend, Dropout, Gelu, Normalise},
 };
 
-/// How a forward pass runs.
+/// The mode of a forward pass.
 #[derive(Debug)]
 pub enum Pass {
-    /// For answers: fast, without gradients.
+    /// Inference: fast, without gradients.
     Infer,
-    /// For training: every operation has its gradient, and dropout is applied.
+    /// Training: every operation has its gradient, and dropout is applied.
     Train(Dropout),
 }
 
 impl Pass {
-    /// Whether the training operations of [`super::ops`] apply.
+    /// Whether the training operations of [`super::ops`] are used.
     fn on_host(&self, x: &Tensor) -> bool {
         matches!(self, Self::Train(_)) && x.device().is_cpu()
     }
@@ -79,7 +80,7 @@ impl Pass {
         weights.matmul(v)
     }
 
-    /// Dropout in training, nothing otherwise.
+    /// Applies dropout in training; does nothing otherwise.
     pub(super) fn dropout(&self, x: Tensor) -> Result<Tensor> {
         match self {
             Self::Infer => Ok(x),

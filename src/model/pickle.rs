@@ -1,50 +1,51 @@
-//! As much of Python's pickle as PyTorch's checkpoints are written in. Nothing is executed, and what is read is bounded:
-//! by the number of values, by how deep they lie in each other, and by what copies of them would take.
+//! Reads the part of Python's pickle format in which PyTorch's checkpoints are written. Nothing is executed, and the
+//! input is bounded: by the number of values, by their nesting depth, and by the memory that copies of them would need.
 
 use std::{collections::HashMap, rc::Rc};
 
-/// Bytes of a pickle at most. That of a model with a thousand weights, without their numbers, has a tenth of it.
+/// Maximum size of a pickle in bytes. The pickle of a model with a thousand weights, without their numbers, has a tenth
+/// of it.
 pub(super) const MOST_BYTES: usize = 4 << 20;
-/// How deep values may lie in each other. Those of a checkpoint lie ten deep.
+/// Maximum nesting depth of values. Those of a checkpoint are nested ten deep.
 const MOST_LEVELS: u16 = 64;
-/// Elements of lists that may be copied.
+/// Maximum number of list elements that may be copied.
 const MOST_COPIES: usize = 1 << 20;
 
-/// What is wrong with a pickle.
+/// The error describes what is wrong with a pickle.
 pub(super) type Result<T> = std::result::Result<T, String>;
 
-/// A value, shared wherever it is used.
+/// A value, shared by all its users.
 pub(super) type Shared = Rc<Node>;
 
-/// A value and how deep others lie in it.
+/// A value and its nesting depth.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
     levels: u16,
 }
 
-/// A value of Python.
+/// A Python value.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
-    /// A name of a module, as `torch._utils._rebuild_tensor_v2`.
+    /// A qualified name, such as `torch._utils._rebuild_tensor_v2`.
     Global(String),
     Integer(i64),
     Text(String),
     /// A tuple or a list.
     List(Vec<Shared>),
     Dict(Vec<(Shared, Shared)>),
-    /// What comes of calling the first with the second.
+    /// The result of calling the first value with the second as its arguments.
     Call(Shared, Shared),
-    /// What the checkpoint has elsewhere.
+    /// An object that the checkpoint stores elsewhere.
     Stored(Shared),
-    /// The beginning of a list on the stack.
+    /// The marker on the stack at which a list begins.
     Mark,
-    /// Of no use here: None, truth values, numbers with a point.
+    /// A value that is not needed here: None, a truth value, or a number with a decimal point.
     Other,
 }
 
 impl Value {
-    /// The elements of a tuple or list.
+    /// The elements, if the value is a tuple or list.
     pub(super) fn list(&self) -> Option<&[Shared]> {
         if let Self::List(items) = self { Some(items) } else { None }
     }
@@ -53,13 +54,13 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// An integer that is a size or a place.
+    /// The integer, if the value is a valid size or position.
     pub(super) fn size(&self) -> Option<usize> {
         if let Self::Integer(n) = self { usize::try_from(*n).ok() } else { None }
     }
 }
 
-/// Reads the value of a pickle.
+/// Reads the value in a pickle.
 pub(super) fn read(bytes: &[u8]) -> Result<Shared> {
     if bytes.len() > MOST_BYTES {
         return Err(format!("its description has {} bytes: a model's has at most {MOST_BYTES}", bytes.len()));
@@ -76,7 +77,7 @@ struct Reader<'a> {
     copies: usize,
 }
 
-/// A value in which others lie.
+/// Makes a node from a value that may contain others.
 fn node(value: Value) -> Result<Shared> {
     let levels = match &value {
         Value::List(items) => around(0, items.iter().map(|item| item.levels)),
@@ -88,7 +89,7 @@ fn node(value: Value) -> Result<Shared> {
     Ok(Rc::new(Node { value, levels }))
 }
 
-/// The levels of a value around others of so many, and of `deepest`.
+/// Returns the nesting depth of a value whose elements have the depths `deepest` and `others`.
 fn around(deepest: u16, others: impl IntoIterator<Item = u16>) -> Result<u16> {
     let levels = others.into_iter().fold(deepest, u16::max) + 1;
     if levels > MOST_LEVELS {
@@ -98,7 +99,7 @@ fn around(deepest: u16, others: impl IntoIterator<Item = u16>) -> Result<u16> {
 }
 
 impl Reader<'_> {
-    /// Does one operation; false at the end.
+    /// Executes one operation; returns false at the end.
     fn step(&mut self) -> Result<bool> {
         let [code] = self.take()?;
         match code {
@@ -152,7 +153,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Operations on what is on the stack.
+    /// Operations on the values on the stack.
     fn combine(&mut self, code: u8) -> Result<()> {
         match code {
             b'a' => {
@@ -182,7 +183,7 @@ impl Reader<'_> {
                     _ => self.push(Value::Call(callable, args)),
                 }
             }
-            // Attributes of an object, which weights have none of.
+            // Attributes of an object, which weights do not have.
             b'b' => self.pop().map(drop),
             b'Q' => {
                 let id = self.pop()?;
@@ -227,7 +228,7 @@ impl Reader<'_> {
         Ok(line)
     }
 
-    /// An integer of up to eight bytes.
+    /// Reads an integer of up to eight bytes.
     fn long(&mut self) -> Result<()> {
         let [length] = self.take()?;
         let digits = self.slice(length.into())?;
@@ -247,13 +248,13 @@ impl Reader<'_> {
         self.stack.pop().ok_or_else(|| "it takes a value that is not there".to_owned())
     }
 
-    /// Takes so many values from the top.
+    /// Takes `count` values from the top.
     fn top(&mut self, count: usize) -> Result<Vec<Shared>> {
         let first = self.stack.len().checked_sub(count).ok_or("it takes a value that is not there")?;
         Ok(self.stack.split_off(first))
     }
 
-    /// Takes the values above the last mark, and the mark.
+    /// Takes the values above the last mark, and removes the mark.
     fn marked(&mut self) -> Result<Vec<Shared>> {
         let mark = self.stack.iter().rposition(|node| matches!(node.value, Value::Mark));
         let mark = mark.ok_or("a list in it has no beginning")?;
@@ -262,7 +263,7 @@ impl Reader<'_> {
         Ok(items)
     }
 
-    /// The container on the top, a copy if it is used elsewhere too.
+    /// Takes the container at the top; if it is used elsewhere too, takes a copy.
     fn container(&mut self) -> Result<Node> {
         let top = self.pop()?;
         if Rc::strong_count(&top) > 1 {
@@ -350,10 +351,10 @@ mod tests {
         assert!(refused(&[b"N".to_vec(), vec![0x85; 3_000_000], b".".to_vec()].concat()).contains("deep"));
         assert!(refused(&b"N".repeat(MOST_BYTES + 1)).contains("bytes"));
         assert!(refused(b"X\xff\xff\xff\xffa.").contains("ends early"));
-        // A list that is remembered after each of its elements.
+        // A list that is memoised after each of its elements.
         let growing = [b"]".to_vec(), b"q\x00Na".repeat(100_000), b".".to_vec()].concat();
         assert!(refused(&growing).contains("grow"));
-        // Twice itself, many times over, takes no more than once.
+        // A tuple of a value with itself, nested many times, needs no more memory than a single copy.
         let doubled = [b"N".to_vec(), b"q\x00h\x00\x86".repeat(60), b".".to_vec()].concat();
         assert!(read(&doubled).is_ok());
         assert!(refused(b"\x8a\x09aaaaaaaaa.").contains("large"));

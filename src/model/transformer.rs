@@ -6,18 +6,18 @@ use super::{
     config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder, pass::Pass, weights::Weights,
 };
 
-/// What the encoder made of a batch, ready to answer requests.
+/// The encoder's output for a batch, ready to answer requests.
 #[derive(Debug, Clone)]
 pub struct Perception {
     /// `(rows, context, width)`.
     pub tokens: Tensor,
-    /// 1 where a slot holds a token, 0 where it is padding: `(rows, context)`.
+    /// 1 if a slot holds a token, 0 if it is padding: `(rows, context)`.
     pub present: Tensor,
     mask: Tensor,
 }
 
 impl Perception {
-    /// Mean of the perception over the slots that hold a token: `(rows, width)`; zero where none does.
+    /// Mean of the perception over the slots that hold a token: `(rows, width)`; zero if no slot does.
     pub fn mean(&self) -> Result<Tensor> {
         let weight = self.present.unsqueeze(2)?;
         let sum = self.tokens.broadcast_mul(&weight)?.sum(1)?;
@@ -25,12 +25,12 @@ impl Perception {
     }
 }
 
-/// Standardised answers to a batch of requests.
+/// Standardised answers to the requests for a batch.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    /// Mean, standardised: `(rows, requests)`.
+    /// Standardised mean: `(rows, requests)`.
     pub mean: Tensor,
-    /// Natural logarithm of the variance, standardised: `(rows, requests)`.
+    /// Natural logarithm of the standardised variance: `(rows, requests)`.
     pub log_variance: Tensor,
 }
 
@@ -59,11 +59,11 @@ impl Transformer {
         })
     }
 
-    /// Encodes `rows` contexts given row-major: `tokens` (0 = padding) and standardised `values`, each
+    /// Encodes `rows` contexts, given row-major: `tokens` (0 = padding) and standardised `values`, each
     /// `rows * context_length` long.
     ///
     /// # Errors
-    /// If the contexts are not whole.
+    /// If the length is not a whole number of contexts.
     pub fn perceive(&self, tokens: &[u32], values: &[f32]) -> Result<Perception> {
         if !tokens.len().is_multiple_of(self.context_length) {
             candle_core::bail!("{} slots are no whole contexts of {}", tokens.len(), self.context_length);
@@ -71,8 +71,8 @@ impl Transformer {
         self.encode(tokens.len() / self.context_length, tokens, values, &Pass::Infer)
     }
 
-    /// Answers each of `rows` rows' own requests as [`Transformer::perceive`] and [`Transformer::request_per_row`] do,
-    /// in a `pass` for training; a row may have fewer slots than the context.
+    /// Answers the requests of each of `rows` rows as [`Transformer::perceive`] and [`Transformer::request_per_row`]
+    /// do, in a `pass` for training; a row may have fewer slots than the context.
     pub fn train(
         &self,
         rows: usize,
@@ -97,7 +97,7 @@ impl Transformer {
         Ok(Perception { tokens, present, mask })
     }
 
-    /// Answers the same `requests` (token ids) for every row: `(rows, requests)`.
+    /// Answers the same `requests` (token ids) for every row; the result is `(rows, requests)`.
     pub fn request(&self, perception: &Perception, requests: &[u32]) -> Result<Prediction> {
         let (rows, _, _) = perception.tokens.dims3()?;
         let tokens = Tensor::from_slice(requests, (1, requests.len()), &self.device)?;
@@ -106,7 +106,7 @@ impl Transformer {
         self.decode(perception, &embedded.broadcast_as((rows, n, width))?.contiguous()?, &Pass::Infer)
     }
 
-    /// Answers each row's own requests, `tokens` `(rows, requests)`.
+    /// Answers separate requests for each row, `tokens` `(rows, requests)`.
     pub fn request_per_row(&self, perception: &Perception, tokens: &Tensor) -> Result<Prediction> {
         self.decode(perception, &self.embedding.request(tokens)?, &Pass::Infer)
     }
@@ -117,8 +117,8 @@ impl Transformer {
     }
 }
 
-/// Additive mask `(rows, 1, 1, context + 1)`: minus infinity where the token is padding, 0 elsewhere and for the
-/// learned extra key.
+/// Returns the additive mask `(rows, 1, 1, context + 1)`: minus infinity where the token is padding, 0 elsewhere and
+/// for the learned extra key.
 fn attention_mask(tokens: &Tensor) -> Result<Tensor> {
     let (rows, context) = tokens.dims2()?;
     let hidden = Tensor::full(f32::NEG_INFINITY, (rows, context), tokens.device())?;

@@ -5,15 +5,15 @@ use plotters::style::{RGBColor, colors::colormaps::ColorMap, colors::colormaps::
 /// The colour of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Colour {
-    /// One of eight that colour-blind readers can tell apart (Okabe & Ito 2008); the ninth is the first again.
+    /// One of eight colours that colour-blind readers can tell apart (Okabe & Ito 2008); the ninth is the first again.
     Palette(usize),
-    /// The place of a value on the chart's colour scale, viridis from the lowest to the highest.
+    /// The colour of a value on the chart's colour scale, which is viridis from the lowest value to the highest.
     Scale(f64),
-    /// For what is only there to compare with.
+    /// Grey, for data that are only there for comparison.
     Grey,
 }
 
-/// Okabe & Ito (2008), with black last and a darker yellow, which is read on white.
+/// The palette of Okabe & Ito (2008), with black last and a darker yellow, which is legible on white.
 const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -26,12 +26,12 @@ const PALETTE: [RGBColor; 8] = [
 ];
 const GREY: RGBColor = RGBColor(130, 130, 130);
 
-/// The values that the colours of a scale stand for.
+/// The range of values of a colour scale.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ColourScale {
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Whether colours follow the logarithm.
+    /// Whether the colour scale is logarithmic.
     pub(super) log: bool,
 }
 
@@ -40,14 +40,14 @@ impl ColourScale {
         if self.log { value.log10() } else { value }
     }
 
-    /// Whether a value has a place on the scale.
+    /// Whether a value can be placed on the scale.
     pub(super) fn has(self, value: f64) -> bool {
         self.linear(value).is_finite()
     }
 }
 
 impl Colour {
-    /// The colour in a chart with this colour scale.
+    /// Returns the colour in a chart with this colour scale.
     pub(super) fn rgb(self, scale: ColourScale) -> RGBColor {
         match self {
             Self::Palette(i) => PALETTE[i % PALETTE.len()],
@@ -57,14 +57,14 @@ impl Colour {
     }
 }
 
-/// The colour of a value on a scale; grey if it has none.
+/// Returns the colour of a value on a scale; grey if it cannot be placed there.
 pub(super) fn on_scale(value: f64, scale: ColourScale) -> RGBColor {
     if !scale.has(value) {
         return GREY;
     }
     let (value, low, high) = (scale.linear(value), scale.linear(scale.low), scale.linear(scale.high));
     let place = if high > low { (value - low) / (high - low) } else { 0.5 };
-    // The last tenth of viridis is a yellow that is hardly seen on white.
+    // The last tenth of viridis is a yellow that is hardly visible on white.
     ViridisRGB.get_color(0.93 * place.clamp(0.0, 1.0))
 }
 

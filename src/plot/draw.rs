@@ -1,4 +1,4 @@
-//! From a chart to SVG.
+//! Draws a chart as SVG.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 use plotters::{
@@ -17,17 +17,18 @@ use super::{
     style::{Area, Drawn, FONT, GRID, UNIT},
 };
 
-/// Width and height of the image in pixels, and of a compact one.
+/// Width and height of the image in pixels, for a normal and for a compact chart.
 const SIZE: (i32, i32) = (900, 540);
 const COMPACT: (i32, i32) = (600, 400);
-/// Dots of one series that are drawn.
+/// Maximum number of dots drawn for one series.
 const MOST_POINTS: usize = 5000;
-/// Share of a heat map's cell that lies under the next one, so that no seam shows between them.
+/// Share of a heat map's cell that is covered by the next one, so that no seam is visible between them.
 const OVERLAP: f64 = 0.15;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
 
 impl Chart {
-    /// The chart as an SVG image of 900 x 540 pixels, a compact one of 600 x 400; characters that no SVG can hold are replaced.
+    /// Returns the chart as an SVG image of 900 x 540 pixels, or of 600 x 400 if it is compact; characters that are not
+    /// allowed in SVG are replaced.
     ///
     /// # Errors
     /// If it cannot be drawn.
@@ -39,16 +40,17 @@ impl Chart {
         if self.compact { COMPACT } else { SIZE }
     }
 
-    /// Lowest and highest value of a coordinate, of those that its axis can show; infinity and its negative if none.
+    /// Returns the lowest and highest value of a coordinate that its axis can show; infinity and its negative if there
+    /// are none.
     fn limits(&self, log: bool, coordinate: impl Fn(&Marks, &mut Vec<f64>)) -> (f64, f64) {
         let mut values = Vec::new();
         self.series.iter().for_each(|s| coordinate(&s.marks, &mut values));
-        // An axis is only logarithmic where something has a logarithm.
+        // An axis is only logarithmic if some value has a logarithm.
         let log = log && values.iter().any(|v| *v > 0.0 && v.is_finite());
         limits(values.into_iter().filter(|v| !log || *v > 0.0))
     }
 
-    /// The colour scale, from the lowest to the highest value.
+    /// Returns the colour scale, from the lowest to the highest value.
     fn colour_scale(&self) -> ColourScale {
         let values = self.series.iter().flat_map(|s| match (&s.marks, s.colour) {
             (Marks::ColouredPoints(p) | Marks::HeatMap(p), _) => p.iter().map(|p| p.2).collect(),
@@ -59,13 +61,14 @@ impl Chart {
     }
 }
 
-/// The colour scale of values; those without a place on it are left out.
+/// Returns the colour scale of values; those that cannot be placed on it are ignored.
 pub(super) fn colour_scale(values: impl Iterator<Item = f64>, log: bool) -> ColourScale {
     let (low, high) = limits(values.filter(|v| !log || *v > 0.0));
     ColourScale { low, high, log }
 }
 
-/// An image of so many pixels, with what `draw` draws on white; characters that no SVG can hold are replaced.
+/// Returns an image with the given size in pixels, with a white background and the content that `draw` draws;
+/// characters that are not allowed in SVG are replaced.
 pub(super) fn svg_image(size: (i32, i32), draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
     let (width, height) = (size.0 * UNIT, size.1 * UNIT);
     let mut svg = String::new();
@@ -79,7 +82,7 @@ pub(super) fn svg_image(size: (i32, i32), draw: impl FnOnce(&Area) -> Drawn) -> 
     Ok(printable(&svg).replacen(&units, &format!("width=\"{}\" height=\"{}\"", size.0, size.1), 1))
 }
 
-/// Draws a heading at the top left; gives the units that it takes.
+/// Draws a heading at the top left; returns its height in units.
 pub(super) fn heading(title: &str, whole: &Area) -> std::result::Result<i32, Box<dyn std::error::Error>> {
     if title.is_empty() {
         return Ok(12 * UNIT);
@@ -111,7 +114,7 @@ fn ys(marks: &Marks, out: &mut Vec<f64>) {
     }
 }
 
-/// The distinct values, ascending, each with the edges of its cell halfway to its neighbours.
+/// Returns the distinct values, ascending, each with the edges of its cell, which are halfway to its neighbours.
 fn edges(values: impl Iterator<Item = f64>) -> Vec<(f64, f64, f64)> {
     let mut all: Vec<f64> = values.filter(|v| v.is_finite()).collect();
     all.sort_by(f64::total_cmp);
@@ -216,7 +219,8 @@ fn heat_map(context: &mut Context, cells: &[(f64, f64, f64)], (x, y): (&Scale, &
     Ok(())
 }
 
-/// Dots, of too many every n-th; the more there are, the smaller and the more transparent.
+/// Returns dots for the points, or for every n-th if there are too many; the more there are, the smaller and more
+/// transparent they are.
 fn thinned(points: Vec<((f64, f64), RGBColor)>) -> Vec<Circle<(f64, f64), i32>> {
     let every = points.len().div_ceil(MOST_POINTS).max(1);
     let (radius, opacity) = match points.len() / every {
@@ -234,7 +238,7 @@ mod tests {
     use super::*;
     use crate::{Axis, Colour, histogram};
 
-    /// How many elements of a name a well-formed SVG image has.
+    /// Returns the number of elements with this name in an SVG image, which must be well-formed.
     fn count(svg: &str, element: &str) -> usize {
         let mut reader = Reader::from_str(svg);
         let mut found = 0;

@@ -4,8 +4,8 @@ use super::Marks;
 
 const BINS: std::ops::RangeInclusive<f64> = 5.0..=80.0;
 
-/// Counts of the finite values in bins of equal width, 5 to 80 of them, as wide as Freedman & Diaconis (1981) advise:
-/// twice the interquartile range over the cube root of the number of values. Empty if no value is finite.
+/// Counts the finite values in 5 to 80 bins of equal width. The width is that of Freedman & Diaconis (1981): twice the
+/// interquartile range over the cube root of the number of values. The result is empty if no value is finite.
 #[must_use]
 pub fn histogram(values: &[f64]) -> Marks {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
@@ -45,7 +45,7 @@ mod tests {
         let bars = bars(&values);
         assert_eq!(rows(&bars), 1000);
         assert_eq!((bars[0].0, bars.last().unwrap().1), (0.0, 36.0));
-        // numpy.histogram_bin_edges(values, bins="fd") has 11: interquartile range 18, width 3.6, 36 / 3.6 = 10, and
+        // numpy.histogram_bin_edges(values, bins="fd") has 11 edges: interquartile range 18, width 3.6, 36 / 3.6 = 10;
         // its quartiles are interpolated.
         assert!((10..=11).contains(&bars.len()), "{}", bars.len());
     }

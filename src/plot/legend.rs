@@ -1,4 +1,4 @@
-//! The legend at the right of a chart: the names of its series, and the bar of its colours.
+//! The legend at the right of a chart: the names of its series, and its colour bar.
 
 use plotters::{
     coord::ranged1d::Ranged,
@@ -20,10 +20,10 @@ const LINE_HEIGHT: i32 = 20 * UNIT;
 const BAR_HEIGHT: i32 = 220 * UNIT;
 const BAR_WIDTH: i32 = 14 * UNIT;
 const BAR_STEPS: i32 = 64;
-/// Width of a letter in units, approximately.
+/// Approximate width of a letter in units.
 const LETTER: i32 = 17 * UNIT / 2;
 const LONGEST_NAME: usize = 28;
-/// Number of names for which there is room.
+/// Maximum number of names that fit.
 const MOST_NAMES: usize = 22;
 
 /// Width of the legend in units; 0 if it would be empty.
@@ -34,12 +34,12 @@ pub(super) fn width(chart: &Chart) -> i32 {
     names.max(bar)
 }
 
-/// Width of a text in units, approximately.
+/// Returns the approximate width of a text in units.
 pub(super) fn text_width(text: &str) -> i32 {
     LETTER * text.chars().count() as i32
 }
 
-/// Width in units of a bar of colours with its label.
+/// Returns the width in units of a colour bar with its label.
 pub(super) fn bar_width(label: &str) -> i32 {
     14 * UNIT + LETTER * (label.chars().count().clamp(8, LONGEST_NAME) as i32 + 2)
 }
@@ -69,7 +69,7 @@ pub(super) fn draw(chart: &Chart, area: &Area, scale: ColourScale) -> Drawn {
     Ok(())
 }
 
-/// Draws a sample of the marks of a series, before its name.
+/// Draws a sample of the marks of a series in front of its name.
 fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: ColourScale) -> Drawn {
     let colour = series.colour.rgb(scale);
     let (right, half) = (left + 18 * UNIT, 5 * UNIT);
@@ -90,14 +90,14 @@ fn sample(series: &Series, area: &Area, (left, y): (i32, i32), scale: ColourScal
     Ok(())
 }
 
-/// Draws a bar of colours with its label above and its ticks at the right.
+/// Draws a colour bar with its label above and its ticks at the right.
 pub(super) fn bar(label: &str, area: &Area, (left, top): (i32, i32), scale: ColourScale) -> Drawn {
     let axis = Axis { log: scale.log, ..Axis::default() };
     let ticks = Scale::new(&axis, (scale.low, scale.high), false);
     area.draw(&Text::new(shortened(&ticks.label(label)), (left, top), text_style()))?;
     let top = top + LINE_HEIGHT;
     let bottom = top + BAR_HEIGHT;
-    // Each step covers the foot of the one above, so that no seam shows between them.
+    // Each step covers the bottom of the one above, so that no seam is visible between them.
     for i in (0..BAR_STEPS).rev() {
         let value = ticks.at((f64::from(i) + 0.5) / f64::from(BAR_STEPS));
         let step = [(left, bottom - BAR_HEIGHT * (i + 1) / BAR_STEPS), (left + BAR_WIDTH, bottom)];
@@ -119,7 +119,7 @@ pub(super) fn shortened(name: &str) -> String {
     name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
 }
 
-/// Text that begins at the point it is drawn at, level with it.
+/// The style of a text whose anchor is its left end, vertically centred.
 pub(super) fn text_style() -> TextStyle<'static> {
     TextStyle::from(("sans-serif", FONT).into_font()).pos(Pos::new(HPos::Left, VPos::Center))
 }

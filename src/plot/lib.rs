@@ -1,7 +1,7 @@
 //! Charts as SVG images: plain numbers in, a picture out.
 //!
-//! A [`Chart`] has two [`Axis`] descriptions and [`Series`] of [`Marks`]. Values that are not finite, and on a
-//! logarithmic axis those that are not positive, are left out; in a line or a band they make a gap.
+//! A [`Chart`] has two [`Axis`] descriptions and [`Series`] of [`Marks`]. Values that are not finite are left out, and
+//! on a logarithmic axis also those that are not positive; in a line or a band they make a gap.
 //!
 //! ```
 //! use lamcat::plot::{Axis, Chart, Colour, Marks, Series};
@@ -35,23 +35,23 @@ pub use page::{Picture, digits, html_page, page, table};
 pub use sky_map::SkyMap;
 pub use timeline::{Span, Timeline};
 
-/// What is drawn: series on two axes, with a legend of their names and a bar of their colours at the right.
+/// A chart: series on two axes, with a legend of their names and a colour bar at the right.
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
-    /// Heading; none if empty.
+    /// Heading; empty for none.
     pub title: String,
     /// The horizontal axis.
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-    /// Quantity that [`Colour::Scale`] and the third values of [`Marks::ColouredPoints`] and [`Marks::HeatMap`] stand
-    /// for: the label of the colour bar, which is left out if this is empty.
+    /// Quantity of [`Colour::Scale`] and of the third values of [`Marks::ColouredPoints`] and [`Marks::HeatMap`]: the
+    /// label of the colour bar, which is left out if this is empty.
     pub colour: String,
-    /// Whether the colours follow the logarithm; what has none is left out.
+    /// Whether the colour scale is logarithmic; values without a logarithm are left out.
     pub log_colour: bool,
-    /// Whether the image is small, with text as large as ever: for pictures side by side.
+    /// Whether the image is small, with text of the usual size, for pictures side by side.
     pub compact: bool,
-    /// What is drawn, in this order.
+    /// The series, in drawing order.
     pub series: Vec<Series>,
 }
 
@@ -60,52 +60,52 @@ pub struct Chart {
 pub struct Axis {
     /// Quantity and unit.
     pub label: String,
-    /// Whether the axis is logarithmic.
+    /// Whether the scale is logarithmic.
     pub log: bool,
-    /// Whether values grow to the left, or downwards.
+    /// Whether values increase to the left, or downwards.
     pub inverted: bool,
 }
 
 impl Axis {
-    /// A linear axis.
+    /// Returns a linear axis.
     #[must_use]
     pub fn new(label: impl Into<String>) -> Self {
         Self { label: label.into(), ..Self::default() }
     }
 }
 
-/// Marks of one look.
+/// Marks that are drawn in the same style.
 #[derive(Debug, Clone)]
 pub struct Series {
-    /// Name in the legend; not listed if empty.
+    /// Name in the legend; empty to leave the series out of the legend.
     pub name: String,
-    /// What is drawn.
+    /// The marks.
     pub marks: Marks,
-    /// Its colour; coloured points and heat maps have their own.
+    /// Its colour; ignored for coloured points and heat maps, which have their own colours.
     pub colour: Colour,
 }
 
 impl Series {
-    /// A named series.
+    /// Returns a named series.
     #[must_use]
     pub fn new(name: impl Into<String>, marks: Marks, colour: Colour) -> Self {
         Self { name: name.into(), marks, colour }
     }
 }
 
-/// What a series draws.
+/// The marks of a series.
 #[derive(Debug, Clone)]
 pub enum Marks {
     /// A line through (x, y) in the given order.
     Line(Vec<(f64, f64)>),
-    /// A dot at each (x, y); of more than 5000 every n-th is drawn.
+    /// A dot at each (x, y); if there are more than 5000, only every n-th is drawn.
     Points(Vec<(f64, f64)>),
-    /// A dot at each (x, y), coloured by the third value; of more than 5000 every n-th is drawn.
+    /// A dot at each (x, y), coloured by the third value; if there are more than 5000, only every n-th is drawn.
     ColouredPoints(Vec<(f64, f64, f64)>),
     /// The area between (x, low) and (x, high), in the order of x.
     Band(Vec<(f64, f64, f64)>),
     /// A bar from the first x to the second, as high as the third value; see [`histogram`].
     Bars(Vec<(f64, f64, f64)>),
-    /// A cell about each (x, y), coloured by the third value; cells reach halfway to their neighbours.
+    /// A cell around each (x, y), coloured by the third value; cells extend halfway to their neighbours.
     HeatMap(Vec<(f64, f64, f64)>),
 }

@@ -1,20 +1,20 @@
-//! The Mollweide projection: the whole sphere on an ellipse, equal areas as equal areas.
+//! The Mollweide projection, which maps the whole sphere to an ellipse and preserves areas.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// Halvings of the interval that the auxiliary angle lies in: to 1e-15.
+/// Number of bisections of the interval that contains the auxiliary angle: enough for 1e-15.
 const HALVINGS: usize = 52;
 
-/// The place of a longitude from -180 to 180 and a latitude, both in degrees, on the ellipse with the half axes 2 and 1,
-/// x to the east and y to the north (Snyder 1987, USGS Professional Paper 1395, equations 31-1 to 31-3). Longitudes beyond
-/// 180 have places beyond the ellipse.
+/// Returns the position of a longitude from -180 to 180 and a latitude, both in degrees, on the ellipse with semi-axes
+/// 2 and 1, with x to the east and y to the north (Snyder 1987, USGS Professional Paper 1395, equations 31-1 to 31-3).
+/// Longitudes beyond 180 have positions outside the ellipse.
 #[must_use]
 pub fn mollweide(longitude: f64, latitude: f64) -> (f64, f64) {
     let wanted = PI * latitude.to_radians().sin();
     let (mut low, mut high) = (-FRAC_PI_2, FRAC_PI_2);
     for _ in 0..HALVINGS {
         let middle = 0.5 * (low + high);
-        // 2 theta + sin 2 theta grows with theta.
+        // 2 theta + sin 2 theta increases with theta.
         if 2.0 * middle + (2.0 * middle).sin() > wanted { high = middle } else { low = middle }
     }
     let theta = 0.5 * (low + high);
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn places_are_those_of_snyders_equations() {
-        // The auxiliary angle by scipy.optimize.brentq.
+        // The auxiliary angle was computed with scipy.optimize.brentq.
         let known = [
             ((0.0, 0.0), (0.0, 0.0)),
             ((90.0, 0.0), (1.0, 0.0)),
@@ -42,17 +42,17 @@ mod tests {
             let found = mollweide(longitude, latitude);
             assert!((found.0 - x).abs() < 1e-8 && (found.1 - y).abs() < 1e-8, "{longitude} {latitude}: {found:?}");
         }
-        // At the poles the angle is that of a double root: half the digits.
+        // At the poles the angle is a double root, so it has only half the digits.
         let pole = mollweide(60.0, 90.0);
         assert!(pole.0.abs() < 1e-4 && (pole.1 - 1.0).abs() < 1e-8, "{pole:?}");
     }
 
     #[test]
     fn equal_areas_stay_equal() {
-        // Of a band round the sphere the ellipse has the same share as the sphere: half of sin(latitude).
+        // The ellipse has the same share of a band around the sphere as the sphere itself: half of sin(latitude).
         let band = |latitude: f64| {
             let y = mollweide(0.0, latitude).1;
-            // Area of an ellipse with the half axes 2 and 1 between 0 and y.
+            // Area of an ellipse with semi-axes 2 and 1 between 0 and y.
             2.0 * (y * (1.0 - y * y).sqrt() + y.asin()) / (2.0 * PI)
         };
         for latitude in [5.0_f64, 23.4, 60.0, 85.0] {

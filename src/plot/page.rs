@@ -1,25 +1,25 @@
-//! HTML pages that hold their pictures in themselves.
+//! HTML pages that contain their pictures.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// A picture with what is said about it.
+/// A picture with a heading and a text.
 #[derive(Debug, Clone)]
 pub struct Picture {
     /// Heading above it.
     pub heading: String,
     /// Text below the heading.
     pub text: String,
-    /// The image, as [`Chart::svg`](super::Chart::svg) gives it.
+    /// The image, as returned by [`Chart::svg`](super::Chart::svg).
     pub svg: String,
 }
 
 const BASE: &str = "body{font-family:sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}\
                     svg{max-width:100%;height:auto}";
 
-/// A page holds everything in itself: whatever its text is, a browser loads nothing and runs no script.
+/// A page contains everything that it needs: whatever its text is, a browser loads nothing and runs no script.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// A page of pictures, one below the other.
+/// Returns a page of pictures, one below the other.
 #[must_use]
 pub fn page(title: &str, pictures: &[Picture]) -> String {
     let body = html! {
@@ -32,7 +32,8 @@ pub fn page(title: &str, pictures: &[Picture]) -> String {
     html_page(title, "p{white-space:pre-line}", &body)
 }
 
-/// A page of HTML elements; rules of `style` go before those of every page. Characters that XML cannot hold are replaced.
+/// Returns a page of HTML elements; the rules of `style` precede the common ones. Characters that are not allowed in
+/// XML are replaced.
 #[must_use]
 pub fn html_page(title: &str, style: &str, body: &Markup) -> String {
     let page = html! {
@@ -50,7 +51,7 @@ pub fn html_page(title: &str, style: &str, body: &Markup) -> String {
     printable(&page.into_string()) + "\n"
 }
 
-/// A table of HTML, with a class for its style.
+/// Returns an HTML table, with a class for its style.
 #[must_use]
 pub fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> Markup {
     html! {
@@ -65,7 +66,7 @@ pub fn table(class: &str, header: &[&str], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// A number with about four significant digits, as `1.234e-5` if it is small.
+/// Formats a number with about four significant digits, as `1.234e-5` if it is small.
 #[must_use]
 pub fn digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -78,7 +79,7 @@ pub fn digits(value: f64) -> String {
     format!("{value:.places$}")
 }
 
-/// Text with a replacement character for each that XML cannot hold (XML 1.0, section 2.2).
+/// Returns the text with a replacement character for each character that is not allowed in XML (XML 1.0, section 2.2).
 pub(super) fn printable(text: &str) -> String {
     let legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     text.chars().map(|c| if legal(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()

@@ -1,4 +1,4 @@
-//! The scale of an axis: limits, round ticks and their text.
+//! The scale of an axis: its limits, round ticks and their text.
 
 use std::ops::Range;
 
@@ -6,27 +6,28 @@ use plotters::coord::ranged1d::{KeyPointHint, KeyPointWeight, NoDefaultFormattin
 
 use super::Axis;
 
-/// Share of the axis that stays empty beyond the data, at each end.
+/// Share of the axis left empty at each end, outside the data.
 const MARGIN: f64 = 0.03;
-/// Ticks wanted on an axis.
+/// Approximate number of ticks on an axis.
 const TICKS: f64 = 8.0;
-/// Decades of a logarithmic axis from which on only powers of ten are ticks.
+/// Number of decades from which a logarithmic axis has ticks only at powers of ten.
 const MANY_DECADES: f64 = 3.0;
 const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
-/// From values to places on an axis.
+/// Maps values to positions on an axis.
 #[derive(Debug, Clone)]
 pub(super) struct Scale {
     low: f64,
     high: f64,
     log: bool,
     inverted: bool,
-    /// Power of ten that the ticks' text leaves to the label.
+    /// Power of ten that is shown in the label and not in the ticks' text.
     exponent: i32,
 }
 
 impl Scale {
-    /// The scale of `axis` for data between `low` and `high`; `grounded` data begin where the axis does.
+    /// Returns the scale of `axis` for data between `low` and `high`; if the data are `grounded`, the axis begins where
+    /// they do.
     pub(super) fn new(axis: &Axis, (low, high): (f64, f64), grounded: bool) -> Self {
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let raw = Self { low, high, log: axis.log && low > 0.0, inverted: axis.inverted, exponent: 0 };
@@ -54,23 +55,23 @@ impl Scale {
         if self.log { 10f64.powf(place) } else { place }
     }
 
-    /// The value at a share of the axis, from its low end.
+    /// Returns the value at a fraction of the axis, from its low end.
     pub(super) fn at(&self, share: f64) -> f64 {
         let (low, high) = (self.linear(self.low), self.linear(self.high));
         self.unlinear(low + share * (high - low))
     }
 
-    /// Whether a value has a place on the axis.
+    /// Whether a value can be placed on the axis.
     pub(super) fn has(&self, value: f64) -> bool {
         self.linear(value).is_finite()
     }
 
-    /// Where bars stand: at zero, or at the end of the axis if that is above.
+    /// The value at which bars begin: zero, or the end of the axis if that is above zero.
     pub(super) fn ground(&self) -> f64 {
         self.low.max(0.0)
     }
 
-    /// Round values on the axis, ascending.
+    /// Returns round values on the axis, ascending.
     pub(super) fn ticks(&self) -> Vec<f64> {
         let span = self.linear(self.high) - self.linear(self.low);
         if !self.log || span < 0.5 {
@@ -89,7 +90,7 @@ impl Scale {
         (first..=last).map(|i| i as f64 * step).collect()
     }
 
-    /// A tick as text, without the power of ten that [`Scale::label`] has.
+    /// Returns a tick's text, without the power of ten shown by [`Scale::label`].
     pub(super) fn text(&self, value: f64) -> String {
         if self.log && self.linear(self.high) - self.linear(self.low) >= 0.5 {
             return power_or_number(value);
@@ -98,11 +99,11 @@ impl Scale {
         let step = scaled(round_step((self.high - self.low) / TICKS));
         let decimals = (-(step * 1.000_001).log10().floor()).clamp(0.0, 12.0) as usize;
         let text = format!("{:.decimals$}", scaled(value));
-        // No "-0".
+        // Avoids "-0".
         if text.trim_start_matches(['-', '0', '.']).is_empty() { text.replace('-', "") } else { text }.replace('-', "−")
     }
 
-    /// The axis label with the power of ten of the ticks.
+    /// Returns the axis label with the ticks' power of ten.
     pub(super) fn label(&self, label: &str) -> String {
         match (self.exponent, label.is_empty()) {
             (0, _) => label.to_owned(),
@@ -112,7 +113,7 @@ impl Scale {
     }
 }
 
-/// The round step (1, 2 or 5 times a power of ten) next above `step`.
+/// Returns the next round step (1, 2 or 5 times a power of ten) above `step`.
 fn round_step(step: f64) -> f64 {
     let decade = 10f64.powf(step.log10().floor());
     let wanted = step / decade * 0.999_999;
@@ -184,7 +185,7 @@ mod tests {
         let log = Axis { log: true, ..Axis::default() };
         assert_eq!(texts(&log, (0.02, 3.0)).0, ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"].to_vec());
         assert_eq!(texts(&log, (1e-9, 1.0)).0, ["10⁻⁸", "10⁻⁶", "10⁻⁴", "0.01", "1"].to_vec());
-        // Nothing to take a logarithm of: a linear axis.
+        // No value has a logarithm, so the axis is linear.
         assert_eq!(texts(&log, (-1.0, 1.0)).0, texts(&linear, (-1.0, 1.0)).0);
     }
 

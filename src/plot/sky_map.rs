@@ -18,44 +18,44 @@ use super::{
     style::{Area, Drawn, FONT, UNIT},
 };
 
-/// Pixels of the image.
+/// Size of the image in pixels.
 const SIZE: (i32, i32) = (900, 460);
-/// Pieces of each side of a HEALPix pixel; at low orders sides are bent.
+/// Number of line segments per side of a HEALPix pixel; at low orders the sides are curved.
 const PIECES: u32 = 2;
 const PIECES_OF_LARGE: u32 = 8;
-/// Order below which pixels are large.
+/// Order below which pixels are large on the map.
 const LARGE_BELOW: u8 = 3;
-/// How much larger than it is a pixel is drawn, so that no seam shows.
+/// Factor by which a pixel is enlarged, so that no seam is visible.
 const SWELL: f64 = 1.04;
-/// Degrees between the lines of the grid.
+/// Spacing of the grid lines in degrees.
 const STEP: i32 = 30;
-/// Degrees between points of a line.
+/// Spacing of the points of a line in degrees.
 const LINE_STEP: usize = 3;
 const GRID: RGBColor = RGBColor(170, 170, 170);
 const GALAXY: RGBColor = RGBColor(213, 94, 0);
-/// North Galactic pole in ICRS, and the Galactic longitude of the north celestial pole, in degrees (ESA 1997, The
+/// The north Galactic pole in ICRS, and the Galactic longitude of the north celestial pole, in degrees (ESA 1997, The
 /// Hipparcos and Tycho Catalogues, vol. 1, section 1.5.3).
 const GALACTIC_POLE: (f64, f64) = (192.859_48, 27.128_25);
 const LONGITUDE_OF_POLE: f64 = 122.931_92;
 
-/// Values of HEALPix pixels (NESTED, ICRS) on the sky in the Mollweide projection of equatorial coordinates: right
-/// ascension 0 in the middle and growing to the left, north up. The Galactic plane is drawn in.
+/// Values of HEALPix pixels (NESTED, ICRS) on the sky, in the Mollweide projection of equatorial coordinates: right
+/// ascension 0 is in the middle, increasing to the left, and north is up. The Galactic plane is marked.
 #[derive(Debug, Clone, Default)]
 pub struct SkyMap {
-    /// Heading; none if empty.
+    /// Heading; empty for none.
     pub title: String,
     /// The quantity and its unit.
     pub colour: String,
-    /// Whether the colours follow the logarithm; what has none is left out.
+    /// Whether the colour scale is logarithmic; values without a logarithm are left out.
     pub log_colour: bool,
     /// Order of the pixels, 0 to 29.
     pub order: u8,
-    /// Pixels, below 12 · 4^order, with their values.
+    /// Pixel indices, below 12 · 4^order, with their values.
     pub pixels: Vec<(u64, f64)>,
 }
 
 impl SkyMap {
-    /// The map as an SVG image of 900 x 460 pixels.
+    /// Returns the map as an SVG image of 900 x 460 pixels.
     ///
     /// # Errors
     /// If it cannot be drawn.
@@ -99,10 +99,10 @@ impl SkyMap {
     }
 }
 
-/// Where the ellipse is on the image.
+/// The position of the ellipse in the image.
 struct Frame {
     centre: (f64, f64),
-    /// Half of its height.
+    /// Half the height of the ellipse.
     half: f64,
     right: i32,
 }
@@ -119,7 +119,7 @@ impl Frame {
         }
     }
 
-    /// Of a right ascension from -180 to 180 and a declination.
+    /// Returns the position of a right ascension from -180 to 180 and a declination.
     fn place(&self, ra: f64, dec: f64) -> (i32, i32) {
         let (x, y) = mollweide(ra, dec);
         ((self.centre.0 - x * self.half).round() as i32, (self.centre.1 - y * self.half).round() as i32)
@@ -132,18 +132,18 @@ impl Frame {
     }
 }
 
-/// A longitude as one from -180 to 180.
+/// Returns a longitude in the range from -180 to 180.
 fn centred(degrees: f64) -> f64 {
     (degrees + 180.0).rem_euclid(360.0) - 180.0
 }
 
-/// The outline of a pixel as right ascensions from -180 to 180 and declinations; two outlines where it lies on the edge of
-/// the map.
+/// Returns the outline of a pixel as right ascensions from -180 to 180 and declinations, or two outlines if the pixel
+/// crosses the edge of the map.
 fn parts(order: u8, pixel: u64) -> Vec<Vec<(f64, f64)>> {
     let pieces = if order < LARGE_BELOW { PIECES_OF_LARGE } else { PIECES };
     let middle = centred(nested::center(order, pixel).0.to_degrees());
     let corners = nested::path_along_cell_edge(order, pixel, &Cardinal::S, true, pieces);
-    // The pole has no longitude of its own.
+    // The longitude of a pole is arbitrary.
     let longitude = |lon: f64, lat: f64| if lat.abs() > 89.999_999 { middle } else { middle + centred(lon - middle) };
     let outline: Vec<(f64, f64)> = corners
         .iter()
@@ -151,14 +151,14 @@ fn parts(order: u8, pixel: u64) -> Vec<Vec<(f64, f64)>> {
         .map(|(lon, lat)| (longitude(lon, lat), lat))
         .collect();
     let shifts = [0.0, 360.0, -360.0].into_iter().filter(|shift| {
-        // Some of it lies on the map when it is shifted so.
+        // Some part of the pixel is on the map with this shift.
         outline.iter().any(|p| (p.0 + shift).abs() < 180.0)
     });
     let shifted = |shift: f64| outline.iter().map(|p| ((p.0 + shift).clamp(-180.0, 180.0), p.1)).collect();
     shifts.map(shifted).collect()
 }
 
-/// A polygon made larger from its middle.
+/// Returns a polygon enlarged about its centre.
 fn swollen(corners: impl Iterator<Item = (i32, i32)>) -> Vec<(i32, i32)> {
     let corners: Vec<(f64, f64)> = corners.map(|(x, y)| (x.into(), y.into())).collect();
     let n = corners.len().max(1) as f64;
@@ -192,7 +192,7 @@ fn labels(whole: &Area, frame: &Frame) -> Drawn {
     for ra in [-120, -60, 0, 60, 120] {
         let (x, y) = frame.place(f64::from(ra), 0.0);
         let text = format!("{}°", (ra + 360) % 360);
-        // A rim of white: the colours below may be dark or light.
+        // White copies behind the text, because the colours below may be dark or light.
         let rim = [(-1, -1), (-1, 1), (1, -1), (1, 1), (0, 1), (0, -1), (1, 0), (-1, 0)];
         for (dx, dy) in rim {
             let at = (x + dx * UNIT, y + 10 * UNIT + dy * UNIT);
@@ -203,7 +203,7 @@ fn labels(whole: &Area, frame: &Frame) -> Drawn {
     Ok(())
 }
 
-/// The point of the Galactic plane at a Galactic longitude: right ascension and declination, in degrees.
+/// Returns the right ascension and declination, in degrees, of the point of the Galactic plane at a Galactic longitude.
 fn galactic_plane(longitude: f64) -> (f64, f64) {
     let (pole_ra, pole_dec) = (GALACTIC_POLE.0, GALACTIC_POLE.1.to_radians());
     let from_pole = (LONGITUDE_OF_POLE - longitude).to_radians();
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_galactic_plane_is_that_of_astropy() {
-        // SkyCoord(l=.., b=0, frame='galactic').icrs of astropy 7.
+        // Values from SkyCoord(l=.., b=0, frame='galactic').icrs of astropy 7.
         let known = [
             (0.0, (266.404_988_3, -28.936_177_8)),
             (33.0, (282.890_518_9, 0.060_585_7)),

@@ -1,4 +1,4 @@
-//! What all drawings have in common: their units, the size of their text, the colour of their grid.
+//! The style of all drawings: their units, the size of their text, the colour of their grid.
 
 use plotters::{
     coord::Shift,
@@ -6,14 +6,14 @@ use plotters::{
     style::RGBColor,
 };
 
-/// Units of the drawing to a pixel of the image. Coordinates are whole units.
+/// Drawing units per pixel of the image. Coordinates are whole units.
 pub(super) const UNIT: i32 = 2;
 /// Size of the text, in units.
 pub(super) const FONT: i32 = 17 * UNIT;
-/// Colour of the lines of a grid.
+/// Colour of grid lines.
 pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
 
-/// Whether a part was drawn.
+/// The result of drawing a part.
 pub(super) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 /// A part of the image, in units.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

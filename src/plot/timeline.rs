@@ -1,4 +1,4 @@
-//! Who worked when.
+//! Timelines of who worked when.
 
 use lamcat_core::error::Result;
 use plotters::{
@@ -18,28 +18,29 @@ use super::{
     style::{Area, Drawn, FONT, GRID, UNIT},
 };
 
-/// Width of the image in pixels, and that of its smallest bar.
+/// Width of the image and minimum width of a bar, in pixels.
 const WIDTH: i32 = 900;
 const SMALLEST: f64 = 2.0;
 /// Height of a row in pixels.
 const ROW: i32 = 18;
-/// Rows that are drawn.
+/// Maximum number of rows.
 const MOST_ROWS: usize = 40;
-/// Place for the names of lanes, of the kinds of bars, and of the axis, in pixels.
+/// Space for the names of lanes, for the kinds of bars, and for the axis, in pixels.
 const NAMES: i32 = 190;
 const KINDS: i32 = 28;
 const AXIS: i32 = 56;
 
-/// A bar per piece of work over time, in a lane per worker; a lane has as many rows as its worker did things at once.
+/// One bar per piece of work over time, in one lane per worker; a lane has as many rows as the worker did things at
+/// once.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
-    /// Heading; none if empty.
+    /// Heading; empty for none.
     pub title: String,
     /// Label of the axis.
     pub x: String,
-    /// Names of the kinds of work, which have colours of their own.
+    /// Names of the kinds of work, each of which has its own colour.
     pub kinds: Vec<String>,
-    /// The workers with what they did.
+    /// The workers with their pieces of work.
     pub lanes: Vec<(String, Vec<Span>)>,
 }
 
@@ -50,13 +51,13 @@ pub struct Span {
     pub begin: f64,
     /// When it ended.
     pub end: f64,
-    /// Number of its kind.
+    /// Index of its kind.
     pub kind: usize,
 }
 
 impl Timeline {
-    /// The timeline as an SVG image 900 pixels wide and as high as it has rows, 40 at most. Bars that are no pixel apart
-    /// are one.
+    /// Returns the timeline as an SVG image, 900 pixels wide and as high as its rows, which are at most 40, need. Bars
+    /// less than a pixel apart are joined.
     ///
     /// # Errors
     /// If it cannot be drawn.
@@ -66,13 +67,13 @@ impl Timeline {
         svg_image((WIDTH, height), |whole| self.draw(&rows, whole))
     }
 
-    /// First and last moment of all.
+    /// Returns the first and last moment of all spans.
     fn limits(&self) -> (f64, f64) {
         let spans = self.lanes.iter().flat_map(|lane| &lane.1).filter(|s| s.begin.is_finite() && s.end.is_finite());
         spans.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s.begin), h.max(s.end)))
     }
 
-    /// The rows from the top, each with the name of its lane.
+    /// Returns the rows from the top, each with the name of its lane.
     fn rows(&self) -> Vec<(&str, Vec<Span>)> {
         let (low, high) = self.limits();
         let pixel = (high - low).max(0.0) / f64::from(WIDTH - NAMES);
@@ -118,7 +119,7 @@ impl Timeline {
         for (row, (_, spans)) in shown.iter().enumerate() {
             let (upper, lower) = (row as f64 + 0.12, row as f64 + 0.88);
             let bars = spans.iter().map(|span| {
-                // A gap between bars, where they have the room for it.
+                // A gap between bars, if they are wide enough.
                 let end = (span.end - 0.4 * smallest).max(span.begin + smallest);
                 let colour = Colour::Palette(span.kind).rgb(plain).filled();
                 Rectangle::new([(span.begin, upper), (end, lower)], colour)
@@ -144,14 +145,15 @@ impl Timeline {
     }
 }
 
-/// Spans in as few rows as they overlap; those of a kind in a row that are less than `gap` apart are joined.
+/// Distributes spans over as few rows as their overlaps allow; spans of one kind in a row that are less than `gap`
+/// apart are joined.
 fn packed(spans: &[Span], gap: f64) -> Vec<Vec<Span>> {
     let mut sorted: Vec<Span> = spans.iter().copied().filter(|s| s.begin.is_finite() && s.end >= s.begin).collect();
     sorted.sort_by(|a, b| a.begin.total_cmp(&b.begin));
     let mut ends: Vec<f64> = Vec::new();
     let mut rows: Vec<Vec<Span>> = Vec::new();
     for span in sorted {
-        // Clocks are read a little apart: what ends as another begins does not overlap it.
+        // Clocks differ slightly: a span that ends as another begins does not overlap it.
         let free = ends.iter().position(|end| *end <= span.begin + 0.5 * gap);
         let row = free.unwrap_or(rows.len());
         if row == rows.len() {

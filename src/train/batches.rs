@@ -1,4 +1,4 @@
-//! Batches made on another thread, a few ahead of the network.
+//! Makes batches on another thread, a few ahead of the network.
 
 use std::{
     sync::mpsc::{Receiver, sync_channel},
@@ -10,10 +10,10 @@ use super::{
     set::TrainingSet,
 };
 
-/// Batches that wait at most.
+/// Maximum number of batches that wait.
 const AHEAD: usize = 4;
 
-/// The batches from step `first` on, without end; the thread ends when the receiver is dropped.
+/// Sends the batches from step `first` on, without end; the thread ends when the receiver is dropped.
 pub(super) fn batches<'scope>(
     scope: &'scope Scope<'scope, '_>,
     sampler: &'scope Sampler,

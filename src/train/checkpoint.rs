@@ -1,4 +1,4 @@
-//! Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
+//! Checkpoints: everything that a run needs to continue as if it had never stopped, in one safetensors file.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ const WEIGHTS: &str = "weights/";
 const FIRST: &str = "first_moment/";
 const SECOND: &str = "second_moment/";
 
-/// Where a run stands, besides its tensors.
+/// The progress of a run, without its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) format: u32,
@@ -30,7 +30,7 @@ pub(super) struct State {
     /// Content hash of the training set.
     pub(super) set: String,
     pub(super) vocabulary: Vocabulary,
-    /// Steps done; epoch, batch and every seed follow from it.
+    /// Steps done; epoch, batch and every seed are derived from it.
     pub(super) step: u64,
     /// Seconds of training so far.
     pub(super) seconds: f64,
@@ -47,7 +47,7 @@ impl State {
         Self { format, settings, set, vocabulary, step: 0, seconds: 0.0, loss: (0.0, 0), validation: None }
     }
 
-    /// Checks that a run with `other`'s settings on `other`'s set can go on from here.
+    /// Checks that a run with `other`'s settings on `other`'s set can continue from here.
     pub(super) fn continues(&self, other: &Self) -> Result<()> {
         let (mine, theirs) = (as_json(&self.settings)?, as_json(&other.settings)?);
         let mut differences = Vec::new();
@@ -74,14 +74,14 @@ fn as_json(settings: &Settings) -> Result<serde_json::Value> {
     serde_json::to_value(settings).map_err(|e| Error::new(ErrorKind::Config, "the settings are unusable").source(e))
 }
 
-/// The tensors of a checkpoint: weights, means of the gradients, means of their squares.
+/// The tensors of a checkpoint: the weights, and the running means of the gradients and of their squares.
 pub(super) struct Tensors {
     pub(super) weights: BTreeMap<String, Tensor>,
     pub(super) first: BTreeMap<String, Tensor>,
     pub(super) second: BTreeMap<String, Tensor>,
 }
 
-/// Writes a checkpoint, whole or not at all.
+/// Writes a checkpoint, completely or not at all.
 pub(super) fn save(path: &Path, state: &State, tensors: &Tensors) -> Result<()> {
     let mut all = BTreeMap::new();
     for (prefix, part) in [(WEIGHTS, &tensors.weights), (FIRST, &tensors.first), (SECOND, &tensors.second)] {

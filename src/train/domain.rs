@@ -1,11 +1,11 @@
 //! Fits the [`Domain`] of a model to its training set.
 //!
-//! The mixture is fitted to at most [`FITTED_STARS`] spectra, each once. A spectrum that the set has several times is the
-//! likelier among them, and counts as often as the set has it where the threshold is placed.
+//! The mixture is fitted to at most [`FITTED_STARS`] spectra, each of them once. A spectrum with several copies in the
+//! set is more likely to be among them, and all copies count when the threshold is determined.
 //!
-//! The threshold holds for stars that were not fitted: the spectra are put into [`FOLDS`] parts, copies of one into the
-//! same, and the scores of each part come from a mixture that was fitted to the others. The domain's own mixture is then
-//! fitted to all.
+//! The threshold is determined with stars that were not fitted: the spectra are divided into [`FOLDS`] parts, with all
+//! copies of a spectrum in the same part, and the scores of each part come from a mixture that was fitted to the other
+//! parts. The domain's own mixture is then fitted to all of them.
 
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
@@ -20,21 +20,24 @@ use super::{
     set::TrainingSet,
 };
 
-/// Distributions of the mixture, and latent factors of each: enough for the curved sequence of the stars at all noises.
+/// Number of components of the mixture, and of latent factors of each: enough for the curved sequence of the stars at
+/// all noise levels.
 const COMPONENTS: usize = 8;
 const RANK: usize = 8;
-/// The fit ends after so many iterations, or when one makes the mean log density of a star grow by less than this.
+/// Maximum number of iterations of the fit, and the growth of the stars' mean log density per iteration below which the
+/// fit ends.
 const ITERATIONS: usize = 30;
 const GAIN: f64 = 1e-3;
-/// Spectra that are fitted at most.
+/// Maximum number of spectra that are fitted.
 const FITTED_STARS: usize = 20_000;
-/// A coefficient that fewer of the fitted spectra have is left out.
+/// Minimum number of fitted spectra with a coefficient; a coefficient that fewer spectra have is left out.
 const STARS_OF_A_COEFFICIENT: usize = 50;
-/// Lowest coefficients of each block by which the stars are first put into clusters.
+/// Number of the lowest coefficients of each block that are used for the initial clustering of the stars.
 const ANCHORS: usize = 4;
-/// Parts of the cross-validation. Of two, each fit would have half of the stars, and scores well above the domain's own.
+/// Number of parts of the cross-validation. With only two, each fit would have half of the stars, and its scores would
+/// be well above the domain's own.
 const FOLDS: u64 = 4;
-/// Makes a spectrum's part independent of whether it is fitted.
+/// Makes a spectrum's part independent of the decision whether it is fitted.
 const FOLD_KEY: u64 = 0x666f_6c64;
 
 /// The domain of a training set, and the scores of its stars.
@@ -42,24 +45,26 @@ const FOLD_KEY: u64 = 0x666f_6c64;
 pub struct DomainFit {
     /// The domain.
     pub domain: Domain,
-    /// Scores of the rows that have coefficients, ascending, each by a mixture that was not fitted to its spectrum.
+    /// Scores of the rows that have coefficients, ascending, each from a mixture that was not fitted to its spectrum.
     pub scores: Vec<f32>,
-    /// Different spectra among these rows.
+    /// Number of different spectra among these rows.
     pub spectra: usize,
-    /// Names of the coefficients that the domain leaves out: hardly any star has them, or they are always the same.
+    /// Names of the coefficients that the domain leaves out because hardly any star has them or they are always the
+    /// same.
     pub left_out: Vec<String>,
 }
 
 impl DomainFit {
-    /// Share of the training stars that lie outside unless another is asked for: one in two hundred.
+    /// Default share of the training stars outside the domain: one in two hundred.
     pub const OUTSIDE: f64 = 0.005;
-    /// Different spectra that a distribution of the mixture needs at least.
+    /// Minimum number of different spectra per component of the mixture.
     pub const STARS: usize = 100;
 
-    /// Fits the coefficients that a bare spectrum fills a context of `context_length` slots with, and puts the threshold
-    /// where a share of `outside` of the stars exceeds it, had they not been fitted. The standardised values of `set`
-    /// must be those of `vocabulary`. The same seed gives the same fit. `None` if fewer than [`DomainFit::STARS`]
-    /// different spectra have coefficients, or all of these are left out.
+    /// Fits the coefficients with which a bare spectrum fills a context of `context_length` slots, and sets the
+    /// threshold to the score that a share `outside` of the stars exceeds if they are not part of the fit. The
+    /// standardised values of `set` must be those of `vocabulary`. The same seed gives the same fit. The result is
+    /// `None` if fewer than [`DomainFit::STARS`] different spectra have coefficients, or if all coefficients are left
+    /// out.
     ///
     /// # Errors
     /// If the share is not in (0, 0.5].
@@ -102,13 +107,13 @@ impl DomainFit {
         Ok(Some(Self { domain, scores, spectra: judged.len(), left_out }))
     }
 
-    /// The score that a share of `share` of the stars does not exceed.
+    /// Returns the score that a share `share` of the stars does not exceed.
     #[must_use]
     pub fn quantile(&self, share: f64) -> f32 {
         quantile(&self.scores, share)
     }
 
-    /// What is doubtful about the fit, a line each, with the share that was asked for.
+    /// Returns the doubts about a fit with the requested share `outside`, one per line.
     #[must_use]
     pub fn doubts(&self, outside: f64) -> Vec<String> {
         let mut doubts = Vec::new();
@@ -126,7 +131,7 @@ impl DomainFit {
     }
 }
 
-/// The nearest-rank quantile of ascending values.
+/// Returns the nearest-rank quantile of ascending values.
 fn quantile(ascending: &[f32], share: f64) -> f32 {
     let rank = (share * ascending.len() as f64).ceil() as usize;
     ascending[rank.clamp(1, ascending.len()) - 1]
@@ -136,7 +141,7 @@ fn quantile(ascending: &[f32], share: f64) -> f32 {
 struct Column {
     /// Its id in the model's vocabulary.
     token: TokenId,
-    /// Its place in the rows of the set.
+    /// Its index in the rows of the set.
     place: usize,
     /// Its order in its block.
     order: usize,
@@ -147,25 +152,26 @@ struct Column {
 struct Spectrum {
     /// Hash of its coefficients.
     key: u64,
-    /// The first of its rows.
+    /// Index of its first row.
     star: usize,
     /// Number of its rows.
     copies: usize,
 }
 
 impl Spectrum {
-    /// What the spectra are ordered by to choose some of them: every copy draws a number, and the lowest counts.
+    /// Returns the number by which spectra are sorted to choose some of them: every copy draws a number, and the lowest
+    /// counts.
     fn draw(&self) -> u64 {
         (0..self.copies as u64).map(|copy| mix(self.key ^ mix(copy))).min().unwrap_or(u64::MAX)
     }
 
-    /// Its part of the cross-validation, of [`FOLDS`].
+    /// Returns its part of the cross-validation, one of [`FOLDS`].
     fn fold(&self) -> u64 {
         mix(self.key ^ FOLD_KEY) % FOLDS
     }
 }
 
-/// The spectra of a set, each once, and their coefficients that a domain judges.
+/// The different spectra of a set, and their coefficients that are part of a domain.
 struct Spectra<'a> {
     set: &'a TrainingSet,
     columns: Vec<Column>,
@@ -173,7 +179,7 @@ struct Spectra<'a> {
 }
 
 impl<'a> Spectra<'a> {
-    /// The coefficients that a bare spectrum fills a context with, and the spectra that have any of them.
+    /// Finds the coefficients with which a bare spectrum fills a context, and the spectra that have any of them.
     fn new(set: &'a TrainingSet, vocabulary: &Vocabulary, context_length: usize) -> Self {
         let mut columns = Vec::new();
         let share = context_length / vocabulary.blocks().count();
@@ -199,7 +205,7 @@ impl<'a> Spectra<'a> {
         Self { set, columns, distinct }
     }
 
-    /// At most so many spectra, those with the lowest draws, in the order of their hashes.
+    /// Returns at most `most` spectra, those with the lowest draws, in the order of their hashes.
     fn choose(&self, most: usize) -> Vec<Spectrum> {
         let mut chosen = self.distinct.clone();
         chosen.sort_by_cached_key(Spectrum::draw);
@@ -208,7 +214,8 @@ impl<'a> Spectra<'a> {
         chosen
     }
 
-    /// Leaves out the coefficients that too few of these spectra have or that are the same in all; their names.
+    /// Removes the coefficients that too few of these spectra have or that are the same in all, and returns their
+    /// names.
     fn leave_out(&mut self, spectra: &[Spectrum], vocabulary: &Vocabulary) -> Vec<String> {
         let set = self.set;
         let says_something = |column: &Column| {
@@ -224,7 +231,7 @@ impl<'a> Spectra<'a> {
         left_out.iter().map(|column| vocabulary.token(column.token).name.clone()).collect()
     }
 
-    /// The softened coefficients of a star.
+    /// Returns the softened coefficients of a star.
     fn observed(&self, star: usize) -> Observed {
         let row = self.set.row(star);
         let softened = self.columns.iter().map(|column| soften(row[column.place])).enumerate();
@@ -254,7 +261,7 @@ mod tests {
 
     const DIMENSIONS: usize = 20;
 
-    /// Independent normal coefficients, half of them of each band.
+    /// Independent normal coefficients, half of them from each band.
     fn normal(stars: usize, seed: u64) -> Vec<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         (0..stars * DIMENSIONS).map(|_| rng.sample(StandardNormal)).collect()
@@ -301,7 +308,8 @@ mod tests {
         assert!(thrice.domain == once.domain && thrice.scores.len() == 1200);
         let some = set(copied(30));
         assert_eq!((fit_of(&some, 0.05).spectra, fit_of(&some, 0.05).scores.len()), (300, 390));
-        // A row is chosen with probability p: 30 (1 - (1 - p)^4) + 270 p = 100 spectra, of which 22 are repeated ones.
+        // If a row is chosen with probability p, there are 30 (1 - (1 - p)^4) + 270 p = 100 spectra, of which 22 are
+        // repeated ones.
         let chosen = Spectra::new(&some, some.vocabulary(), 64).choose(100);
         let repeated = chosen.iter().filter(|s| s.copies == 4).count();
         assert!((18..=28).contains(&repeated), "{repeated}");

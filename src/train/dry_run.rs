@@ -1,4 +1,4 @@
-//! What a run would do, before it does it.
+//! Predicts the size and cost of a run before it starts.
 
 use std::time::Instant;
 
@@ -11,26 +11,26 @@ use super::{learner::Learner, sample::Sampler, set::TrainingSet, settings::Setti
 /// The size and cost of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DryRun {
-    /// Stars of the set.
+    /// Number of stars in the set.
     pub stars: usize,
-    /// Stars to train on.
+    /// Number of stars to train on.
     pub training_stars: usize,
-    /// Stars kept for validation.
+    /// Number of stars reserved for validation.
     pub validation_stars: usize,
-    /// Weights of the network.
+    /// Number of weights of the network.
     pub parameters: usize,
-    /// Steps of an epoch.
+    /// Number of steps per epoch.
     pub steps_per_epoch: u64,
     /// Stars trained on per second, measured on one batch.
     pub stars_per_second: f64,
-    /// Loss of the network on that batch before it learns.
+    /// Loss of the network on that batch before training.
     pub loss: f64,
 }
 
-/// Measures one step of a run that begins with the weights of `start` or random ones, writing nothing.
+/// Measures one step of a run that begins with the weights of `start`, or with random ones, without writing anything.
 ///
 /// # Errors
-/// As [`super::Run::open`].
+/// The errors of [`super::Run::open`].
 pub fn dry_run(set: &TrainingSet, settings: &Settings, start: Option<&Model>, device: &Device) -> Result<DryRun> {
     settings.validate()?;
     let sampler = Sampler::new(set, settings)?;

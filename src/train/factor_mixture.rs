@@ -1,8 +1,8 @@
-//! Fits a mixture of factor analysers to stars of which elements are missing, by expectation maximisation (Ghahramani &
-//! Hinton 1996, "The EM algorithm for mixtures of factor analyzers").
+//! Fits a mixture of factor analysers to stars with missing elements, by expectation maximisation (Ghahramani & Hinton
+//! 1996, "The EM algorithm for mixtures of factor analyzers").
 //!
-//! With one weight of prior knowledge per element: a component is drawn to the mean and the variance of all stars as if
-//! one more star said so, so that elements that hardly any of its stars have stay sane.
+//! The prior has the weight of one star per element: it pulls a component towards the mean and the variance of all
+//! stars, as if one more star had them, so that elements that hardly any of its stars have remain reasonable.
 
 use lamcat_core::{
     cholesky::{cholesky, solve},
@@ -14,32 +14,32 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-/// The elements of a star that are known, as `(dimension, value)`.
+/// The known elements of a star, as `(dimension, value)`.
 pub(super) type Observed = Vec<(usize, f64)>;
 
-/// Shares of a star below this are neglected.
+/// A star's share of a component below this is neglected.
 const SMALLEST_SHARE: f64 = 1e-4;
-/// Smallest variance of all stars: what varies less does not differ from star to star.
+/// Smallest variance over all stars: an element that varies less is considered constant.
 pub(super) const SMALLEST_VARIANCE: f64 = 1e-6;
 /// Smallest variance of a component, relative to that of all stars.
 const FLOOR: f64 = 1e-3;
-/// Rounds of the clustering that the fit begins with.
+/// Number of rounds of the initial clustering.
 const ROUNDS: usize = 20;
-/// Stars that are added up at a time; sums do not depend on the number of threads.
+/// Number of stars whose sums are computed together; the results do not depend on the number of threads.
 const CHUNK: usize = 1024;
 
-/// What is fitted, and how long.
+/// The size of the mixture and the duration of the fit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MixtureSettings {
     /// Number of factor analysers.
     pub(super) components: usize,
-    /// Latent factors of each.
+    /// Number of latent factors of each.
     pub(super) rank: usize,
-    /// Iterations at most.
+    /// Maximum number of iterations.
     pub(super) iterations: usize,
-    /// The fit ends when an iteration makes the mean log density of a star grow by less.
+    /// The fit ends when an iteration increases the mean log density of a star by less than this.
     pub(super) gain: f64,
-    /// Seed of the first guess.
+    /// Seed of the initial guess.
     pub(super) seed: u64,
 }
 
@@ -66,11 +66,11 @@ impl Overall {
     }
 }
 
-/// Fits a mixture to the stars; the same settings give the same fit. `anchors` are the dimensions by which the stars are
-/// first put into clusters; there a missing element counts as 0.
+/// Fits a mixture to the stars; the same settings give the same fit. `anchors` are the dimensions used for the initial
+/// clustering of the stars, where a missing element counts as 0.
 ///
 /// # Errors
-/// If a distribution is not usable, as where a value is not finite.
+/// If a component is not usable, for example because a value is not finite.
 pub(super) fn fit(
     stars: &[Observed],
     dimensions: usize,
@@ -102,7 +102,7 @@ pub(super) fn fit(
     Ok(mixture)
 }
 
-/// The cluster of every star, by Lloyd's algorithm.
+/// Assigns every star to a cluster, with Lloyd's algorithm.
 fn clusters(stars: &[Observed], anchors: &[usize], components: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let points: Vec<Vec<f64>> = stars
         .iter()
@@ -134,7 +134,7 @@ fn clusters(stars: &[Observed], anchors: &[usize], components: usize, rng: &mut 
     cluster
 }
 
-/// A cluster's means and variances, the latter half in small random loadings.
+/// Makes a component from a cluster's means and variances; half of the variances goes into small random loadings.
 fn first_guess(
     members: &[&Observed],
     stars: usize,
@@ -162,13 +162,13 @@ fn first_guess(
     Factors::new((members.len() as f64).max(1.0) / stars as f64, mean, loading, variance)
 }
 
-/// What the stars say of a mixture: sums over the stars, by component.
+/// The statistics of the stars for a mixture: sums over the stars, by component.
 struct Sums {
     components: Vec<ComponentSums>,
     log_density: f64,
 }
 
-/// Sums over a component's share of the stars. With `y = (z, 1)` of `rank + 1` elements, for every dimension over the
+/// Sums over a component's share of the stars. With `y = (z, 1)` of `rank + 1` elements, for every dimension, over the
 /// stars that have it: `Σ ⟨y yᵀ⟩` (lower triangle), `Σ x ⟨y⟩` and `Σ x²`.
 #[derive(Clone)]
 struct ComponentSums {
@@ -185,7 +185,7 @@ impl ComponentSums {
         Self { share: 0.0, outer: zeros(dimensions * y * y), product: zeros(dimensions * y), square: zeros(dimensions) }
     }
 
-    /// Adds a star of which z has the mean and the inverse covariance with this Cholesky factor.
+    /// Adds a star whose z has this mean and an inverse covariance with this Cholesky factor.
     fn add(&mut self, star: &Observed, share: f64, mean: &[f64], precision: &[f64]) {
         let (rank, size) = (mean.len(), mean.len() + 1);
         let y: Vec<f64> = mean.iter().copied().chain([1.0]).collect();
@@ -216,7 +216,7 @@ impl ComponentSums {
         add(&mut self.square, &other.square);
     }
 
-    /// The most probable factor analyser: in every dimension a regression of x on y.
+    /// Returns the most probable factor analyser: in every dimension a regression of x on y.
     fn maximise(&self, stars: usize, overall: &Overall, rank: usize) -> Result<Factors> {
         let size = rank + 1;
         let (mut mean, mut loading, mut variance) = (Vec::new(), Vec::new(), Vec::new());
@@ -231,7 +231,7 @@ impl ComponentSums {
                 Some(factor) => solve(&factor, &mut w),
                 None => w.fill(f64::NAN),
             }
-            // Σ (x − w·y)², with the triangle's other half.
+            // Σ (x − w·y)², including the triangle's other half.
             let mut residual = square - 2.0 * w.iter().zip(product).map(|(w, p)| w * p).sum::<f64>();
             for row in 0..size {
                 let below: f64 = (0..row).map(|column| w[column] * outer[row * size + column]).sum();
@@ -295,12 +295,12 @@ mod tests {
     const SPREAD: [f64; 5] = [0.5, 1.0, 0.3, 2.0, 0.7];
     const CENTRE: [f64; 5] = [1.0, 0.0, -2.0, 3.0, 0.0];
 
-    /// Evenly distributed values of variance 1: multiples of a root.
+    /// Returns evenly distributed values with variance 1: multiples of a root.
     fn uniform(star: usize, root: f64) -> f64 {
         12f64.sqrt() * ((star as f64 * root.sqrt()).fract() - 0.5)
     }
 
-    /// `LOADING z + SPREAD ε + CENTRE` of the elements that `known` names.
+    /// Returns the elements of `LOADING z + SPREAD ε + CENTRE` selected by `known`.
     fn stars(known: impl Fn(usize, usize) -> bool) -> Vec<Observed> {
         let star = |i: usize| -> Observed {
             let z = uniform(i, 2.0);
@@ -366,7 +366,7 @@ mod tests {
         mixture.sort_by(|a, b| a.mean()[0].total_cmp(&b.mean()[0]));
         assert!((mixture[0].weight() - 0.75).abs() < 1e-3 && (mixture[1].weight() - 0.25).abs() < 1e-3, "{mixture:?}");
         assert!((mixture[1].mean()[2] - 28.0).abs() < 0.2, "{mixture:?}");
-        // Nobody has the last two elements: they stay at what is known of all stars.
+        // No star has the last two elements, so they stay at the values of all stars.
         for f in &mixture {
             assert!((f.variance()[3] / SMALLEST_VARIANCE - 1.0).abs() < 1e-6 && f.mean()[3] == 0.0, "{f:?}");
             assert!(f.loading()[3..].iter().all(|w| *w == 0.0), "{f:?}");

@@ -1,4 +1,4 @@
-//! The network as it learns: weights, optimizer, and one step.
+//! The network during training: weights, optimizer, and one step.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use super::{
     sample::Batch,
 };
 
-/// Stars that go through the network at once on the CPU, each tile on one core: few enough for what the gradient needs
-/// to stay near it. Fixed, so that sums are made in the same order on any machine.
+/// Number of stars that pass through the network at once on the CPU, each tile on one core: few enough that the data
+/// for the gradient stay in the core's cache. It is fixed, so that sums are computed in the same order on any machine.
 const TILE_STARS: usize = 32;
 
 /// Weights and optimizer on one device.
@@ -29,8 +29,8 @@ pub struct Learner {
 type Slope = (f64, BTreeMap<String, Tensor>);
 
 impl Learner {
-    /// A network for `tokens` tokens with the given `weights`, by their names in a model file; `optimizer` is that
-    /// of the run it goes on with, if any.
+    /// Makes a network for `tokens` tokens with the given `weights`, named as in the published checkpoint; `optimizer`
+    /// is that of the run to be continued, if any.
     pub fn new(
         weights: &BTreeMap<String, Tensor>,
         architecture: &Architecture,
@@ -52,7 +52,7 @@ impl Learner {
         &self.optimizer
     }
 
-    /// A copy of the weights on the host, by name.
+    /// Returns a copy of the weights in host memory, by name.
     pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         let copy = |(name, var): (&String, &Var)| -> Result<_> {
             Ok((name.clone(), var.as_tensor().detach().to_device(&Device::Cpu)?.copy()?))
@@ -60,10 +60,11 @@ impl Learner {
         self.weights.iter().map(copy).collect()
     }
 
-    /// One step of the optimizer on a batch; returns the batch's loss before it. `key` decides what dropout drops.
+    /// Does one step of the optimizer on a batch; returns the batch's loss before it. `key` determines what dropout
+    /// drops.
     ///
     /// # Errors
-    /// If the loss is not finite; the weights are then as before.
+    /// If the loss is not finite; the weights are unchanged then.
     pub fn step(&mut self, batch: &Batch, rate: f64, dropout: f32, key: u64) -> Result<f64> {
         let (loss, gradients) = self.gradients(batch, dropout, key)?;
         if !loss.is_finite() {
@@ -75,7 +76,7 @@ impl Learner {
         Ok(loss)
     }
 
-    /// The batch's mean loss and its gradient by every weight.
+    /// Returns the batch's mean loss and its gradient with respect to every weight.
     pub fn gradients(&self, batch: &Batch, dropout: f32, key: u64) -> Result<(f64, BTreeMap<String, Tensor>)> {
         let tile = |i: usize| -> Result<Slope> {
             let tile = batch.slice(self.stars(i, batch));
@@ -102,7 +103,7 @@ impl Learner {
         Ok((loss / batch.requests.len() as f64, sum))
     }
 
-    /// The batch's mean loss without dropout.
+    /// Returns the batch's mean loss without dropout.
     pub fn loss(&self, batch: &Batch) -> Result<f64> {
         let tile = |i: usize| -> Result<f64> {
             let loss = self.loss_sum(&batch.slice(self.stars(i, batch)), &Pass::Infer)?;
@@ -131,8 +132,8 @@ impl Learner {
     }
 }
 
-/// The sum over the requests of `1/2 [(y - mean)^2 / V + ln V]` with `V = exp(log variance) + sigma^2`, all standardised
-/// (Leung & Bovy 2023, section 4).
+/// Returns the sum over the requests of `1/2 [(y - mean)^2 / V + ln V]` with `V = exp(log variance) + sigma^2`, all
+/// standardised (Leung & Bovy 2023, section 4).
 fn loss(answer: &Prediction, labels: &[f32], errors: &[f32]) -> candle_core::Result<Tensor> {
     let device = answer.mean.device();
     let shape = answer.mean.dims2()?;

@@ -1,5 +1,5 @@
-//! Training: a SQL query becomes a training set in memory, and a network learns to answer any of its tokens from any
-//! others, as Leung & Bovy (2023, section 4) train theirs.
+//! Training: a SQL query becomes a training set in memory, and a network learns to predict any of its tokens from any
+//! others, as in Leung & Bovy (2023, section 4).
 
 mod batches;
 mod checkpoint;

@@ -1,6 +1,7 @@
-//! What a step shows and asks of one star (Leung & Bovy 2023, section 4): its tokens in a random order, cropped to the
-//! context, the last few slots blanked, and one of its tokens, or several, asked for. The published model's training
-//! shows what it asks for when chance wills it, and hides single tokens only; [`Hiding`] has other ways.
+//! Chooses what a training step shows and requests of one star (Leung & Bovy 2023, section 4): its tokens in a random
+//! order, cropped to the context, with the last few slots blanked, and one or several of its tokens as requests. In the
+//! training of the published model a requested token may by chance also be shown, and only single tokens are hidden;
+//! [`Hiding`] has other ways.
 
 use lamcat_core::schema::Vocabulary;
 use rand::{Rng, seq::SliceRandom};
@@ -8,17 +9,18 @@ use rand_chacha::ChaCha8Rng;
 
 use super::settings::{Blank, Hiding, Requests, Settings};
 
-/// Tokens that are never asked for: the published model has them as inputs only.
+/// Tokens that are never requested: they are only inputs of the published model.
 const INPUT_ONLY: [&str; 2] = ["bprp", "jk"];
-/// Slots that the random blanks always leave: up to 59 of 64 are blanked.
+/// Minimum number of slots that the random blanks leave: up to 59 of 64 are blanked.
 const LEAST_SLOTS: usize = 5;
 
-/// Tokens that are measured together, and so are missing together: each block of coefficients, the colours, the labels.
+/// Tokens that are measured together, and are therefore missing together: each block of coefficients, the colours, and
+/// the labels.
 #[derive(Debug, Clone)]
 struct Groups {
     /// The group of each token.
     of: Vec<usize>,
-    /// Number of blocks. Those before the colours are groups of coefficients.
+    /// Number of blocks. The groups before the colours are these blocks of coefficients.
     blocks: usize,
 }
 
@@ -45,14 +47,14 @@ impl Groups {
     }
 }
 
-/// What a step sees of a star: places of tokens in its row.
+/// The part of a star that a step sees: indices of tokens in its row.
 #[derive(Debug)]
 pub(super) struct Draw {
     pub(super) shown: Vec<usize>,
     pub(super) asked: Vec<usize>,
 }
 
-/// Draws what is shown and asked.
+/// Draws the shown and the requested tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     requestable: Vec<bool>,
@@ -72,12 +74,12 @@ impl Look {
         Self { requestable, groups, context_length: settings.architecture.context_length, blank, hiding, requests }
     }
 
-    /// Whether a star with these values, NaN where missing, can be asked for something.
+    /// Whether something can be requested of a star with these values, NaN where missing.
     pub(super) fn is_usable(&self, row: &[f32]) -> bool {
         row.iter().zip(&self.requestable).any(|(value, ask)| *ask && !value.is_nan())
     }
 
-    /// Draws what is shown and asked of a star with these values, NaN where missing, which must be
+    /// Draws the shown and the requested tokens of a star with these values, NaN where missing. The star must be
     /// [usable](Self::is_usable).
     pub(super) fn draw(&self, row: &[f32], rng: &mut ChaCha8Rng) -> Draw {
         let valid: Vec<usize> = (0..row.len()).filter(|t| !row[*t].is_nan()).collect();
@@ -90,7 +92,7 @@ impl Look {
         Draw { shown: visible.partial_shuffle(rng, kept).0.to_vec(), asked }
     }
 
-    /// The tokens that are not hidden; groups whose hiding would leave none stay.
+    /// Returns the tokens that are not hidden. Groups are not hidden if no token would be left.
     fn visible(&self, mut valid: Vec<usize>, asked: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
         if self.hiding.asked {
             valid.retain(|t| !asked.contains(t));
@@ -103,8 +105,8 @@ impl Look {
         if shown.is_empty() { valid } else { shown }
     }
 
-    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few; where what is
-    /// asked for is hidden, one of the star's `valid` tokens is left to answer from.
+    /// Draws a star's requests among its `askable` tokens, each at most once unless there are too few. If the requested
+    /// tokens are hidden, one of the star's `valid` tokens is left as input.
     fn ask(&self, mut askable: Vec<usize>, valid: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
         let Requests { count, labels } = self.requests;
         let most = if self.hiding.asked { count.min(valid.saturating_sub(1).max(1)) } else { count };
@@ -125,7 +127,7 @@ impl Look {
         asked
     }
 
-    /// Tokens that a star of `visible` shows when `blank` slots are blanked.
+    /// Returns the number of tokens that a star with `visible` tokens shows if `blank` slots are blanked.
     fn kept(&self, visible: usize, blank: usize) -> usize {
         let shown = self.context_length - blank;
         match self.blank {

@@ -1,4 +1,4 @@
-//! `losses.csv`: the course of a run, one line per report.
+//! `losses.csv`: the progress of a run, one line per report.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,15 +18,15 @@ const COLUMNS: &str = "step,epoch,learning_rate,train_loss,validation_loss,stars
 pub struct LossRecord {
     /// Steps done.
     pub step: u64,
-    /// Passes over the training stars begun, from 0.
+    /// Index of the current pass over the training stars, from 0.
     pub epoch: u64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// Mean loss of the steps since the line before.
+    /// Mean loss of the steps since the previous line.
     pub train_loss: f64,
-    /// Loss of the validation stars after the last step; `None` if there are none.
+    /// Loss of the validation stars after the last step; `None` if there are no such stars.
     pub validation_loss: Option<f64>,
-    /// Stars trained on per second since the line before.
+    /// Stars trained on per second since the previous line.
     pub stars_per_second: f64,
 }
 
@@ -51,7 +51,7 @@ impl LossRecord {
     }
 }
 
-/// The records of a run and the file they are in.
+/// The records of a run and their file.
 #[derive(Debug)]
 pub(super) struct Losses {
     file: File,
@@ -59,7 +59,8 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Opens the file of a run that has done `step` steps; what it reported after them will be reported again.
+    /// Opens the file of a run that has done `step` steps; later records are removed, because they will be reported
+    /// again.
     pub(super) fn open(path: &Path, step: u64) -> Result<Self> {
         let before = if step > 0 { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
         let records: Vec<_> = before.lines().filter_map(LossRecord::parse).filter(|r| r.step <= step).collect();

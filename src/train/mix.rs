@@ -1,4 +1,4 @@
-//! A hash that spreads keys, for samples that are the same whatever the order of the rows.
+//! A hash that spreads keys, for samples that do not depend on the order of the rows.
 
 /// A bijective hash of 64 bits (splitmix64's finaliser).
 pub(super) fn mix(x: u64) -> u64 {

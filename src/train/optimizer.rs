@@ -8,11 +8,11 @@ use lamcat_core::error::Result;
 /// Constants of AdamW; the default is PyTorch's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWSettings {
-    /// Decay of the gradient's running mean.
+    /// Decay rate of the gradient's running mean.
     pub beta_1: f64,
-    /// Decay of the squared gradient's running mean.
+    /// Decay rate of the squared gradient's running mean.
     pub beta_2: f64,
-    /// Keeps the step finite where a gradient is zero.
+    /// Keeps the step finite if a gradient is zero.
     pub epsilon: f64,
     /// Decoupled decay of the weights, per unit of learning rate.
     pub weight_decay: f64,
@@ -34,7 +34,7 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// An optimizer that has seen no gradient of `weights`.
+    /// Returns an optimizer that has not seen any gradient of `weights`.
     pub fn new(weights: &BTreeMap<String, Var>, settings: AdamWSettings) -> Result<Self> {
         let zeros = || -> Result<BTreeMap<String, Tensor>> {
             weights.iter().map(|(name, w)| Ok((name.clone(), w.as_tensor().zeros_like()?.detach()))).collect()
@@ -42,7 +42,7 @@ impl AdamW {
         Ok(Self { settings, steps: 0, first: zeros()?, second: zeros()? })
     }
 
-    /// An optimizer that goes on after `steps` steps with these running means.
+    /// Returns an optimizer that continues after `steps` steps with these running means.
     #[must_use]
     pub fn resumed(
         settings: AdamWSettings,
@@ -59,8 +59,8 @@ impl AdamW {
         (&self.first, &self.second)
     }
 
-    /// Moves `weights` against their `gradients` at a learning `rate`; a weight without a gradient counts as one whose
-    /// gradient is zero.
+    /// Moves `weights` against their `gradients` with the learning rate `rate`; a weight without a gradient is treated
+    /// as one with a zero gradient.
     pub fn step(
         &mut self,
         weights: &BTreeMap<String, Var>,

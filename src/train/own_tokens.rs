@@ -1,4 +1,4 @@
-//! Tokens that a user adds to a model's vocabulary: quantities of the training query that no model had before.
+//! Tokens that a user adds to a model's vocabulary: quantities in the training query that no model had before.
 
 use std::str::FromStr;
 
@@ -10,21 +10,21 @@ use lamcat_core::{
 
 use super::query::base_name;
 
-/// A token of the user's own: a column of the training query, and what a catalogue says of it.
+/// A token defined by the user: a column of the training query, and its description in a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnToken {
-    /// Its name, which is the column's.
+    /// The name of the token and of the column.
     pub name: String,
-    /// VOUnit; that of the column if `None`.
+    /// VOUnit; the column's if `None`.
     pub unit: Option<String>,
-    /// UCD1+; that of the column if `None`.
+    /// UCD1+; the column's if `None`.
     pub ucd: Option<String>,
 }
 
 impl FromStr for OwnToken {
     type Err = Error;
 
-    /// Reads `NAME`, `NAME:UNIT` or `NAME:UNIT:UCD`; an empty part is left to the column.
+    /// Reads `NAME`, `NAME:UNIT` or `NAME:UNIT:UCD`; an empty part is taken from the column.
     fn from_str(text: &str) -> Result<Self> {
         let mut parts = text.splitn(3, ':').map(str::trim);
         let name = parts.next().unwrap_or_default().to_owned();
@@ -44,11 +44,12 @@ impl FromStr for OwnToken {
 }
 
 impl OwnToken {
-    /// `known` with these tokens of the columns of `schema`, not yet standardised. Units, UCDs and descriptions that a token
-    /// does not give are those of its column.
+    /// Returns `known` with these tokens from the columns of `schema`, not yet standardised. Units, UCDs and
+    /// descriptions that a token does not specify are those of its column.
     ///
     /// # Errors
-    /// If the query has no column of a token's name or a column that is no token, or a name means something else already.
+    /// If the query has no column with a token's name or has a column that is not a token, or a name already has
+    /// another meaning.
     pub fn add(tokens: &[Self], known: &Vocabulary, schema: &Schema) -> Result<Vocabulary> {
         let own = tokens.iter().map(|token| token.of(known, schema)).collect::<Result<Vec<_>>>()?;
         let all = known.with(own)?;
@@ -109,7 +110,7 @@ mod tests {
         Schema::new(vec![number("xp"), number("teff"), number("age"), number("mass").with_metadata(metadata)])
     }
 
-    /// The token of a query that has one column beside those of the vocabulary.
+    /// Returns the token for a query that has one column besides those of the vocabulary.
     fn added(text: &str) -> Result<Token> {
         let known = Vocabulary::leung_bovy_2023();
         let token: OwnToken = text.parse()?;

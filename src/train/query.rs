@@ -1,4 +1,4 @@
-//! A query's rows to columns of stars, to learn from or to be judged on.
+//! Turns a query's rows into columns of stars, for training or for evaluation.
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
@@ -15,21 +15,21 @@ use lamcat_core::{
 
 use super::set::Columns;
 
-/// What a column of the query holds.
+/// The content of a column of the query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Content {
-    /// All coefficients, as a list; or their errors.
+    /// All coefficients, as a list, or their errors.
     Xp { error: bool },
-    /// One token, by its place in the set; or its error.
+    /// One token, by its index in the set, or its error.
     Token { place: usize, error: bool },
 }
 
-/// Reads a query whose columns are `xp` (a list of all coefficients), tokens of the vocabulary `known`, and their errors
-/// (`xp_error`, `teff_error`). NULL and NaN are missing. `memory` bounds the bytes that the set may hold.
+/// Reads a query whose columns are `xp` (a list of all coefficients), tokens of the vocabulary `known`, and their
+/// errors (`xp_error`, `teff_error`). NULL and NaN mean missing. `memory` limits the size of the set in bytes.
 ///
 /// # Errors
-/// If a column is unknown or no number, a list has the wrong length, a value is infinite or an error negative, the
-/// set does not fit the memory, or the query fails.
+/// If a column is unknown or not numeric, a list has the wrong length, a value is infinite or an error negative, the
+/// set does not fit into the memory, or the query fails.
 pub async fn read_training_set(frame: DataFrame, known: &Vocabulary, memory: Option<usize>) -> Result<Columns> {
     let schema = frame.schema().as_arrow().clone();
     let mut reader = Reader::new(&schema, known)?;
@@ -55,7 +55,7 @@ fn failed(e: &datafusion::error::DataFusionError) -> Error {
 struct Reader {
     columns: Columns,
     contents: Vec<Content>,
-    /// Place in the set of each element of an `xp` list.
+    /// Index in the set of each element of an `xp` list.
     xp: Vec<usize>,
     basis: Basis,
     rows: usize,
@@ -173,7 +173,7 @@ impl Reader {
     }
 }
 
-/// The ids of the tokens that the columns hold, in the order of the vocabulary.
+/// Returns the ids of the tokens in the columns, in the order of the vocabulary.
 fn tokens(schema: &Schema, known: &Vocabulary) -> Result<Vec<TokenId>> {
     let mut present = Vec::new();
     for field in schema.fields() {
@@ -202,7 +202,7 @@ fn tokens(schema: &Schema, known: &Vocabulary) -> Result<Vec<TokenId>> {
     Ok(present)
 }
 
-/// The name of the quantity that a column holds, and whether the column holds the errors of it.
+/// Returns the name of the quantity in a column, and whether the column holds its errors.
 pub(super) fn base_name(column: &str) -> (&str, bool) {
     column.strip_suffix(ERROR_SUFFIX).map_or((column, false), |base| (base, true))
 }

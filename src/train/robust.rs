@@ -1,9 +1,10 @@
-//! Statistics that a few outliers do not move.
+//! Statistics that are insensitive to a few outliers.
 
-/// From the median absolute deviation to the standard deviation of a normal distribution, `1 / Phi^-1(3/4)`.
+/// Factor from the median absolute deviation to the standard deviation of a normal distribution, `1 / Phi^-1(3/4)`.
 pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
-/// The median, of an even number the mean of the middle two; puts `values` in another order. NaN of none.
+/// Returns the median, which for an even number of values is the mean of the middle two; reorders `values`. NaN if
+/// there are none.
 #[must_use]
 pub fn median<T: Copy + Into<f64>>(values: &mut [T]) -> f64 {
     if values.is_empty() {
@@ -20,8 +21,8 @@ pub fn median<T: Copy + Into<f64>>(values: &mut [T]) -> f64 {
     }
 }
 
-/// The standard deviation of a normal distribution with the same median absolute deviation about the median; puts
-/// `values` in another order. NaN of none.
+/// Returns the standard deviation of a normal distribution with the same median absolute deviation about the median;
+/// reorders `values`. NaN if there are none.
 #[must_use]
 pub fn mad_std<T: Copy + Into<f64>>(values: &mut [T]) -> f64 {
     let centre = median(values);
@@ -33,7 +34,7 @@ pub fn mad_std<T: Copy + Into<f64>>(values: &mut [T]) -> f64 {
 mod tests {
     use super::*;
 
-    // np.median, astropy.stats.mad_std
+    // Values from np.median and astropy.stats.mad_std.
     #[test]
     fn medians_of_odd_and_even_numbers() {
         assert!((median(&mut [5.0f32, -1.0, 3.0]) - 3.0).abs() < 1e-12);

@@ -1,4 +1,4 @@
-//! A run of training in a folder of its own.
+//! A training run in its own folder.
 
 use std::{
     collections::BTreeMap,
@@ -27,9 +27,9 @@ use super::{
     settings::Settings,
 };
 
-/// Validation stars of a report at most.
+/// Maximum number of validation stars per report.
 const VALIDATION_STARS: usize = 2048;
-/// Reports before the first regular one.
+/// Steps with a report before the first regular one.
 const EARLY_REPORTS: [u64; 2] = [1, 10];
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -37,7 +37,7 @@ const LOSSES: &str = "losses.csv";
 const PLOT: &str = "losses.svg";
 const MODEL: &str = "model.safetensors";
 
-/// What a step did.
+/// The result of a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     /// Steps done.
@@ -50,16 +50,16 @@ pub struct Report {
     pub record: Option<LossRecord>,
 }
 
-/// How a run ended.
+/// The ways in which a run ends.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Its budget is spent; the model is in this file, without a training domain (see [`Run::add_domain`]).
+    /// The budget is spent; the model is in this file, without a training domain (see [`Run::add_domain`]).
     Finished(PathBuf),
-    /// It was stopped and can go on from its checkpoint.
+    /// The run was stopped and can continue from its checkpoint.
     Stopped,
 }
 
-/// A run of training: its folder holds `checkpoint.safetensors`, `losses.csv`, `losses.svg` and, in the end,
+/// A training run: its folder holds `checkpoint.safetensors`, `losses.csv`, `losses.svg` and, at the end,
 /// `model.safetensors`.
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -75,12 +75,12 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Opens a run in `folder`: goes on from its checkpoint if it has one and `fresh` is false, begins with the weights
-    /// `start` or random ones otherwise.
+    /// Opens a run in `folder`. It continues from its checkpoint if there is one and `fresh` is false; otherwise it
+    /// begins with the weights of `start`, or with random ones.
     ///
     /// # Errors
-    /// If the settings are out of range or not those of the checkpoint, the set has fewer stars than a batch, or the
-    /// folder cannot be written.
+    /// If the settings are out of range or differ from those of the checkpoint, the set has fewer stars than a batch,
+    /// or the folder cannot be written.
     pub fn open(
         folder: &Path,
         set: &'a TrainingSet,
@@ -117,20 +117,20 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Steps that were done when the run was opened.
+    /// The number of steps that were done when the run was opened.
     #[must_use]
     pub fn resumed_at(&self) -> u64 {
         self.resumed_at
     }
 
-    /// Steps of an epoch.
+    /// Number of steps per epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         self.sampler.steps_per_epoch()
     }
 
-    /// Trains until the budget is spent or `stop` is set; `report` hears of every step. `query` describes the set in
-    /// the model's provenance.
+    /// Trains until the budget is spent or `stop` is set; `report` is called after every step. `query` describes the
+    /// set in the model's provenance.
     ///
     /// # Errors
     /// If a loss is not finite or a file cannot be written.
@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
     /// Adds the domain of the training set to the finished model in `file`; `None` if the set has too few spectra.
     ///
     /// # Errors
-    /// If the domain cannot be fitted, or the file not be read or written; it then stays as it was.
+    /// If the domain cannot be fitted, or the file cannot be read or written; the file is unchanged then.
     pub fn add_domain(&self, file: &Path) -> Result<Option<DomainFit>> {
         let model = Model::open(file)?;
         let context_length = model.architecture().context_length;
@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         Ok(fit)
     }
 
-    /// Whether the budget was spent.
+    /// Trains step by step; returns whether the budget was spent.
     fn steps(
         &mut self,
         batches: &std::sync::mpsc::Receiver<Batch>,
@@ -270,7 +270,7 @@ impl Clock {
     }
 }
 
-/// Random weights with the biases of the dense layers at zero, so that nothing is preferred at first.
+/// Returns random weights, with the biases of the dense layers at zero so that no output is preferred at first.
 fn first_weights(state: &State) -> Result<BTreeMap<String, Tensor>> {
     let s = &state.settings;
     let model = init::random("initial", s.architecture.clone(), state.vocabulary.clone(), s.seed)?;

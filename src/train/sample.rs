@@ -1,4 +1,4 @@
-//! Batches of stars: which of them train, in which order, and what a step sees of each.
+//! Batches of stars: which stars are used for training, in which order, and what a step sees of each.
 
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
@@ -14,25 +14,25 @@ use super::{
     settings::Settings,
 };
 
-/// Stars with the same number of requests each, standardised, row-major.
+/// Stars, all with the same number of requests, standardised, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
-    /// Stars.
+    /// Number of stars.
     pub stars: usize,
     /// Token of each slot, 0 = padding: `stars * slots`.
     pub tokens: Vec<TokenId>,
     /// Value of each slot, 0 where padding: `stars * slots`.
     pub values: Vec<f32>,
-    /// The tokens asked for: `stars * requests`.
+    /// The requested tokens: `stars * requests`.
     pub requests: Vec<TokenId>,
-    /// Their values: `stars * requests`.
+    /// The true values of the requested tokens: `stars * requests`.
     pub labels: Vec<f32>,
-    /// The values' 1-sigma errors, 0 where unknown: `stars * requests`.
+    /// The 1-sigma errors of these values, 0 where unknown: `stars * requests`.
     pub label_errors: Vec<f32>,
 }
 
 impl Batch {
-    /// Stars `range` as a batch of their own, without the last slots that none of them fills.
+    /// Returns the stars in `range` as a batch, without the trailing slots that none of them fills.
     #[must_use]
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         let of = |length: usize| {
@@ -55,7 +55,7 @@ impl Batch {
     }
 }
 
-/// Draws batches; each is a function of the seed, the epoch and its place in the epoch.
+/// Draws batches; each is a function of the seed, the epoch and its index in the epoch.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     look: Look,
@@ -67,11 +67,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Splits the set's stars that can be asked for something into training and validation, by a hash of what they say,
-    /// so that copies of a star are on the same side.
+    /// Splits the usable stars of the set into training and validation by a hash of their content, so that copies of a
+    /// star are on the same side.
     ///
     /// # Errors
-    /// If there are fewer training stars than a batch takes.
+    /// If there are fewer training stars than one batch needs.
     pub fn new(set: &TrainingSet, settings: &Settings) -> Result<Self> {
         let look = Look::new(set.vocabulary(), settings);
         let threshold = (Settings::VALIDATION * u64::MAX as f64) as u64;
@@ -92,25 +92,25 @@ impl Sampler {
         Ok(Self { look, training, validation, context_length, batch, seed })
     }
 
-    /// Stars to train on.
+    /// The number of stars to train on.
     #[must_use]
     pub fn training_stars(&self) -> usize {
         self.training.len()
     }
 
-    /// Stars kept for validation.
+    /// The number of stars reserved for validation.
     #[must_use]
     pub fn validation_stars(&self) -> usize {
         self.validation.len()
     }
 
-    /// Steps of an epoch; the stars that do not fill a last batch wait for another epoch's order.
+    /// The number of steps per epoch; stars that do not fill a last batch are left out of that epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         (self.training.len() / self.batch) as u64
     }
 
-    /// The order of the training stars in an epoch.
+    /// Returns the order of the training stars in an epoch.
     #[must_use]
     pub fn order(&self, epoch: u64) -> Vec<u32> {
         let mut order = self.training.clone();
@@ -118,22 +118,22 @@ impl Sampler {
         order
     }
 
-    /// The batch at place `step` of an epoch with this [`order`](Self::order).
+    /// Returns batch number `step` of an epoch with this [`order`](Self::order).
     #[must_use]
     pub fn draw(&self, set: &TrainingSet, order: &[u32], epoch: u64, step: u64) -> Batch {
         let start = step as usize * self.batch;
         self.fill(set, &order[start..start + self.batch], &mut self.rng(epoch, step))
     }
 
-    /// Up to `most` validation stars, always the same in the same state.
+    /// Returns up to `most` validation stars; they and their tokens are always the same.
     #[must_use]
     pub fn validation(&self, set: &TrainingSet, most: usize) -> Batch {
         let stars = &self.validation[..self.validation.len().min(most)];
         self.fill(set, stars, &mut self.rng(u64::MAX, 0))
     }
 
-    /// Draws what is shown and asked of `stars`; those that show fewest come first, so that neighbours go through the
-    /// network with few empty slots.
+    /// Draws the shown and the requested tokens of `stars`; stars that show fewest tokens come first, so that
+    /// neighbours pass through the network with few empty slots.
     fn fill(&self, set: &TrainingSet, stars: &[u32], rng: &mut ChaCha8Rng) -> Batch {
         let mut draws: Vec<(usize, Draw)> =
             stars.iter().map(|star| (*star as usize, self.look.draw(set.row(*star as usize), rng))).collect();
@@ -163,7 +163,7 @@ impl Sampler {
     }
 }
 
-/// The key of a step's dropout.
+/// Returns the key of a step's dropout.
 pub(super) fn dropout_key(seed: u64, step: u64) -> u64 {
     mix(mix(seed ^ 0x6472_6f70) ^ step)
 }
@@ -178,7 +178,8 @@ mod tests {
     const STARS: usize = 600;
     const CONTEXT: usize = 8;
 
-    /// Stars of 20 tokens, the first (`bprp`) input only and the last missing in every other star.
+    /// Returns stars with 20 tokens, of which the first (`bprp`) is only an input and the last is missing in every
+    /// other star.
     fn set() -> TrainingSet {
         let mut tokens: Vec<String> = (0..19).map(|i| format!("bp{i}")).collect();
         tokens.insert(0, "bprp".to_owned());

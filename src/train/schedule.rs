@@ -1,21 +1,21 @@
-//! How long training takes and the learning rate on the way: a cosine with warm restarts (Loshchilov & Hutter 2017).
+//! The duration of training, and the learning rate over it: a cosine with warm restarts (Loshchilov & Hutter 2017).
 
 use serde::{Deserialize, Serialize};
 
-/// When training ends.
+/// The condition that ends training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Budget {
-    /// After so many steps.
+    /// After this number of steps.
     Steps(u64),
-    /// After so many passes over the training stars.
+    /// After this number of passes over the training stars.
     Epochs(u64),
-    /// After so many seconds of training, whatever the number of restarts of the program. The learning rate then
-    /// follows the clock, so a second run differs.
+    /// After this number of seconds of training, not counting pauses between restarts of the program. The learning rate
+    /// then depends on the clock, so a second run differs.
     Seconds(f64),
 }
 
 impl Budget {
-    /// Whether it ends before the first step.
+    /// Whether training ends before the first step.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match *self {
@@ -24,7 +24,8 @@ impl Budget {
         }
     }
 
-    /// The share of the budget in [0, 1] that is spent after `steps` steps of `per_epoch` and `seconds` seconds.
+    /// Returns the share of the budget, in [0, 1], that is spent after `steps` steps, with `per_epoch` steps per epoch,
+    /// and `seconds` seconds.
     #[must_use]
     pub fn spent(&self, steps: u64, per_epoch: u64, seconds: f64) -> f64 {
         let share = match *self {
@@ -39,9 +40,9 @@ impl Budget {
 /// The learning rate over the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// When training ends.
+    /// The condition that ends training.
     pub budget: Budget,
-    /// Cosines that the budget is divided into; the published model has 8.
+    /// Number of cosines into which the budget is divided; the published model has 8.
     pub cycles: u32,
     /// Learning rate at the start of a cosine.
     pub rate: f64,
@@ -50,7 +51,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The learning rate when the share `spent` in [0, 1] of the budget is gone.
+    /// Returns the learning rate when the share `spent`, in [0, 1], of the budget is spent.
     #[must_use]
     pub fn learning_rate(&self, spent: f64) -> f64 {
         let phase = if spent >= 1.0 { 1.0 } else { (spent * f64::from(self.cycles)).fract() };

@@ -18,7 +18,7 @@ pub struct Columns {
     pub tokens: Vec<String>,
     /// Row-major values, NaN where missing: `rows * tokens`.
     pub values: Vec<f32>,
-    /// 1-sigma errors of a token's values, 0 where unknown, one per row; `None` where the query gives none.
+    /// 1-sigma errors of a token's values, 0 where unknown, one per row; `None` if the query does not give them.
     pub errors: Vec<Option<Vec<f32>>>,
 }
 
@@ -29,7 +29,8 @@ impl Columns {
         self.values.len().checked_div(self.tokens.len()).unwrap_or(0)
     }
 
-    /// A hash of each row's content in ascending order, the rows in that order, and the SHA-256 of them all in hex.
+    /// Returns a hash of each row's content, in ascending order, the rows in that order, and the SHA-256 of all hashes
+    /// in hex.
     #[must_use]
     pub fn canonical_order(&self) -> (Vec<u64>, Vec<u32>, String) {
         let width = self.tokens.len();
@@ -54,16 +55,16 @@ impl Columns {
     }
 }
 
-/// Which medians and scales values are standardised with.
+/// The medians and scales that standardise values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalisation {
-    /// Those of the values themselves.
+    /// Those computed from the values themselves.
     Measured,
-    /// Those of the vocabulary that the tokens are of.
+    /// Those of the vocabulary that contains the tokens.
     Known,
 }
 
-/// Stars with standardised values. Their order depends on their content alone, not on the order of the query's rows.
+/// Stars with standardised values. Their order depends only on their content, not on the order of the query's rows.
 #[derive(Debug)]
 pub struct TrainingSet {
     vocabulary: Vocabulary,
@@ -76,12 +77,12 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// Standardises columns whose tokens are of the vocabulary `known`: with the medians and robust standard deviations of
-    /// the columns themselves or with those of `known`.
+    /// Standardises columns whose tokens are in the vocabulary `known`, either with the medians and robust standard
+    /// deviations of the columns themselves or with those of `known`.
     ///
     /// # Errors
-    /// If there is no row, or a column is entirely missing, constant, or unknown to `known`; of the coefficients of a block
-    /// only the first must be there.
+    /// If there is no row, or a column is entirely missing, constant, or unknown to `known`; of the coefficients of a
+    /// block, only the first must be present.
     pub fn new(columns: Columns, known: &Vocabulary, normalisation: Normalisation) -> Result<Self> {
         let width = columns.tokens.len();
         let rows = columns.rows();
@@ -125,7 +126,8 @@ impl TrainingSet {
         Ok(set)
     }
 
-    /// The same stars with all tokens of a model that has these and more; what the set lacks is missing in every star.
+    /// Returns the same stars with all tokens of a model that has these and more; tokens that the set lacks are missing
+    /// in every star.
     ///
     /// # Errors
     /// If the set has a token that `vocabulary` lacks.
@@ -171,7 +173,7 @@ impl TrainingSet {
         self.vocabulary.len()
     }
 
-    /// The tokens with their normalisation: the vocabulary of a model trained on the set.
+    /// The tokens with their normalisation, which is the vocabulary of a model trained on the set.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
@@ -189,13 +191,13 @@ impl TrainingSet {
         &self.hash
     }
 
-    /// A hash of a star's values and errors in physical units; rows that say the same have the same.
+    /// Returns a hash of a star's values and errors in physical units; rows with the same content have the same hash.
     #[must_use]
     pub fn key(&self, star: usize) -> u64 {
         self.keys[star]
     }
 
-    /// A star's standardised values, NaN where missing.
+    /// Returns a star's standardised values, NaN where missing.
     #[must_use]
     pub fn row(&self, star: usize) -> &[f32] {
         let width = self.tokens();
@@ -203,23 +205,24 @@ impl TrainingSet {
         &self.values[start..start + width]
     }
 
-    /// The standardised 1-sigma error of a star's value of the token with id `column + 1`, 0 where unknown.
+    /// Returns the standardised 1-sigma error of a star's value of the token with id `column + 1`, 0 where unknown.
     #[must_use]
     pub fn error(&self, star: usize, column: usize) -> f32 {
         self.errors[column].as_ref().map_or(0.0, |e| e[self.order[star] as usize])
     }
 }
 
-/// The token of the coefficient before `name` in its block. The last coefficients are significant in few spectra or none:
-/// where nothing can be measured of one it is scaled as the one before, as Leung & Bovy do for the last three.
+/// Returns the token of the coefficient before `name` in its block. The last coefficients are significant in few
+/// spectra or none: one from which nothing can be measured is scaled like the one before, as Leung & Bovy do for the
+/// last three.
 fn coefficient_before<'a>(name: &str, tokens: &'a [Token], basis: &Basis) -> Option<&'a Token> {
     let before = tokens.last()?;
     let block = basis.block_of(name)?;
     (block.order(name)? == block.order(&before.name)? + 1).then_some(before)
 }
 
-/// Median and scale of a token's known values, or why nothing can be learnt of it. Where more than half of the values are
-/// the same, the ordinary standard deviation takes the robust one's place.
+/// Returns the median and scale of a token's known values, or the reason why nothing can be learnt from them. If more
+/// than half of the values are the same, the ordinary standard deviation replaces the robust one.
 fn measure(name: &str, known: &mut [f32]) -> Result<(f64, f64), String> {
     if known.is_empty() {
         return Err(format!("'{name}' (missing in every row)"));

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
 
-/// A preset of a network's sizes.
+/// A preset for the sizes of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
-    /// Width 32: for tests and first tries.
+    /// Width 32, for tests and first experiments.
     Tiny,
-    /// Width 64: a model that trains on a CPU.
+    /// Width 64, for a model that can be trained on a CPU.
     Small,
     /// The published sizes, width 128: 8.8 million parameters.
     Full,
@@ -37,82 +37,82 @@ impl Size {
     }
 }
 
-/// What the random blanks of a context are counted in.
+/// The unit in which the random blanks of a context are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Blank {
-    /// Slots of the context, as the published model was trained: a star with fewer tokens than slots loses its empty ones
-    /// first, so that it nearly always sees the token asked for.
+    /// Slots of the context, as in the training of the published model: a star with fewer tokens than slots loses its
+    /// empty slots first, so that it nearly always shows the requested token.
     Slots,
-    /// The same share of the star's own tokens, so that stars with few tokens teach as well.
+    /// The same share of the star's own tokens, so that stars with few tokens are equally useful.
     Share,
 }
 
-/// What else of a star is hidden; the published model's training hides nothing else.
+/// Other parts of a star that are hidden; the training of the published model hides nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Hiding {
-    /// Whether what is asked for is not shown, so that no request is answered by copying.
+    /// Whether the requested tokens are hidden, so that no request can be answered by copying.
     pub asked: bool,
-    /// Probability in [0, 1] that a group of tokens is hidden, each group by itself: BP, RP, colours, labels.
+    /// Probability in [0, 1] that a group of tokens is hidden, independently for each group: BP, RP, colours, labels.
     pub groups: f32,
-    /// Probability in [0, 1] that a star has no random blanks.
+    /// Probability in [0, 1] that a star gets no random blanks.
     pub whole: f32,
 }
 
 impl Hiding {
-    /// As the published model was trained.
+    /// The settings with which the published model was trained.
     pub const NONE: Self = Self { asked: false, groups: 0.0, whole: 0.0 };
 }
 
-/// How many tokens of a star a step asks for, and which.
+/// The number and choice of the tokens of a star that a step requests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Requests {
-    /// Tokens asked of each star. They share the star's perception, so that more of them cost little.
+    /// Tokens requested per star. They share the star's perception, so additional ones cost little.
     pub count: usize,
-    /// Expected share in [0, 1] of the requests that go to tokens other than XP coefficients; `None` asks for any token
-    /// alike, as the published model was trained.
+    /// Expected share, in [0, 1], of the requests for tokens other than XP coefficients; `None` requests all tokens
+    /// with equal probability, as in the training of the published model.
     pub labels: Option<f32>,
 }
 
 impl Requests {
-    /// Requests of a star at most: more than twice the published vocabulary.
+    /// Maximum number of requests per star: more than twice the published vocabulary.
     pub const MOST: usize = 256;
-    /// One token, any alike.
+    /// One token, all with equal probability.
     pub const ONE: Self = Self { count: 1, labels: None };
 }
 
-/// What decides the course of a training run; the same settings on the same set give the same losses.
+/// The settings that determine a training run; the same settings on the same set give the same losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Sizes of the network.
     pub architecture: Architecture,
-    /// Stars of a step.
+    /// Stars per step.
     pub batch: usize,
-    /// How much of a star is hidden.
+    /// The random blanks.
     pub blank: Blank,
-    /// What else is hidden.
+    /// Other parts of a star that are hidden.
     pub hiding: Hiding,
-    /// What is asked of a star.
+    /// The requests per star.
     pub requests: Requests,
-    /// Length and learning rate.
+    /// Duration and learning rate.
     pub schedule: Schedule,
-    /// Probability in [0, 1) that dropout drops an element.
+    /// Dropout probability, in [0, 1).
     pub dropout: f32,
-    /// Hash of the model whose weights training begins with; `None` for random ones.
+    /// Hash of the model with whose weights training begins; `None` for random weights.
     pub from: Option<String>,
-    /// Seed of everything random: weights, split, sampling, dropout.
+    /// Seed for everything random: weights, split, sampling, dropout.
     pub seed: u64,
     /// Steps between reports.
     pub report_every: u64,
 }
 
 impl Settings {
-    /// Share of the stars kept for validation.
+    /// Share of the stars reserved for validation.
     pub const VALIDATION: f64 = 0.1;
 
     /// Checks the settings.
     ///
     /// # Errors
-    /// Names the setting that is out of its range.
+    /// If a setting is out of its range; the error names it.
     pub fn validate(&self) -> Result<()> {
         self.architecture.validate()?;
         let bad = |what: &'static str, value: String, range: &str| {

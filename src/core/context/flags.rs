@@ -1,5 +1,5 @@
-//! The bits of `lam_flags`: what was odd about a row, 0 when nothing was. Those that say that a whole block of
-//! coefficients is missing belong to the blocks of the model's [basis](crate::schema::Basis).
+//! The bits of `lam_flags`: what was unusual about a row, 0 if nothing was. The bits for a missing block of
+//! coefficients belong to the blocks of the model's [basis](crate::schema::Basis).
 
 use std::sync::LazyLock;
 
@@ -11,27 +11,28 @@ pub const INPUT_MISSING: i32 = 1 << 0;
 pub const INPUT_NON_FINITE: i32 = 1 << 3;
 /// An input lies more than [`RANGE_SIGMA`] standard deviations from the training set's median.
 pub const OUT_OF_RANGE: i32 = 1 << 4;
-/// The `xp` list had another length than the model's coefficients; the results are NULL.
+/// The length of the `xp` list differs from the number of the model's coefficients; the results are NULL.
 pub const WRONG_LENGTH: i32 = 1 << 5;
-/// Nothing usable was left in the context; the results are NULL.
+/// The context contains no usable value; the results are NULL.
 pub const NO_INPUT: i32 = 1 << 6;
-/// An answer of the model was not finite; that value, or element of a list, is NULL.
+/// An output of the model was not finite; that value, or that element of a list, is NULL.
 pub const OUTPUT_NON_FINITE: i32 = 1 << 7;
-/// The model has random weights: the results mean nothing.
+/// The model has random weights: the results are meaningless.
 pub const UNTRAINED: i32 = 1 << 8;
-/// The spectrum is unlike those of the training stars: `lam_ood_score` exceeds the model's threshold.
+/// The spectrum is unlike the spectra of the training stars: `lam_ood_score` exceeds the model's threshold.
 pub const OUT_OF_DOMAIN: i32 = 1 << 9;
 
-/// The bits that say which inputs were there, and nothing of how good the results are.
+/// The bits that say which inputs were present; they say nothing about the quality of the results.
 pub const INPUTS: i32 = {
     let [first, second, third, fourth] = Block::FLAGS;
     INPUT_MISSING | first | second | third | fourth
 };
 
-/// How far from the training median an input may lie, in the token's robust standard deviations.
+/// The largest distance of an input from the training median, in the token's robust standard deviations.
 pub const RANGE_SIGMA: f32 = 20.0;
 
-/// Every bit with its name and meaning, in the order of the bits; those of blocks are those of the known bases.
+/// Every bit with its name and meaning, in ascending order; the bits of blocks are named after the blocks of the known
+/// bases.
 #[must_use]
 pub fn all() -> &'static [(i32, String, String)] {
     static ALL: LazyLock<Vec<(i32, String, String)>> = LazyLock::new(general_and_of_blocks);

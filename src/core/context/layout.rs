@@ -1,4 +1,4 @@
-//! Which token stands in which slot of the context.
+//! The assignment of tokens to the slots of the context.
 
 use arrow::datatypes::{DataType, Fields};
 
@@ -8,10 +8,10 @@ use crate::{
     survey,
 };
 
-/// Name of the struct field that holds an `xp` list, the list of the bases of Gaia's spectra.
+/// Name of the struct field that holds an `xp` list, the list used by the bases of Gaia's spectra.
 pub const XP_FIELD: &str = "xp";
 
-/// Where the value of a slot comes from.
+/// The source of a slot's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// Element of the list of coefficients.
@@ -25,22 +25,22 @@ pub(super) enum Source {
 pub(super) struct Slot {
     pub(super) token: TokenId,
     pub(super) source: Source,
-    /// The block that the list's element is of, by its place among the blocks; `None` of a field.
+    /// The index of the block that contains the list's element; `None` for a field.
     pub(super) block: Option<usize>,
 }
 
 /// The slots of a context column, decided from its type, the vocabulary and the context length.
 ///
-/// Of a list the lowest orders are used, as many of each block as of the others, as fit beside the other tokens: 32 of BP
-/// and 32 of RP for a context of 64 and nothing else.
+/// A list contributes its lowest orders, the same number from each block, as many as fit beside the other tokens: 32 of
+/// BP and 32 of RP for a context of 64 slots with no other tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub(super) slots: Vec<Slot>,
-    /// Which struct field is the list; `None` when the column itself is the list or there is none.
+    /// The index of the struct field that is the list; `None` if the column itself is the list or if there is no list.
     pub(super) list_field: Option<usize>,
     pub(super) has_list: bool,
     pub(super) list_length: usize,
-    /// The flag of each block that says that it is missing.
+    /// For each block the flag that marks it as missing.
     pub(super) missing_flags: Vec<i32>,
     pub(super) context_length: usize,
 }

@@ -1,4 +1,4 @@
-//! Columns to packed contexts.
+//! Packs columns into contexts.
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, Float32Array},
@@ -21,7 +21,7 @@ use crate::{
 pub struct Packed {
     /// Number of rows.
     pub rows: usize,
-    /// Slots of a row.
+    /// Slots per row.
     pub context_length: usize,
     /// Token of each slot, 0 = padding: `rows * context_length`.
     pub tokens: Vec<TokenId>,
@@ -30,17 +30,18 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// An empty batch of contexts with room for `rows`.
+    /// Returns an empty batch of contexts with room for `rows`.
     #[must_use]
     pub fn with_capacity(rows: usize, context_length: usize) -> Self {
         let slots = rows * context_length;
         Self { rows: 0, context_length, tokens: Vec::with_capacity(slots), values: Vec::with_capacity(slots) }
     }
 
-    /// Appends one context of `(token, value in physical units)`; NaN and infinite values pad their own slot.
+    /// Appends one context of `(token, value in physical units)`; NaN and infinite values become padding in their own
+    /// slots.
     ///
     /// # Errors
-    /// If it holds more tokens than the context has slots.
+    /// If the context holds more tokens than it has slots.
     pub fn push(&mut self, vocabulary: &Vocabulary, context: impl Iterator<Item = (TokenId, f32)>) -> Result<()> {
         let start = self.tokens.len();
         for (token, value) in context {
@@ -65,7 +66,7 @@ impl Packed {
         Ok(())
     }
 
-    /// Rows `range` as a batch of their own.
+    /// Returns the rows in `range` as a batch.
     #[must_use]
     pub fn slice(&self, range: std::ops::Range<usize>) -> (&[TokenId], &[f32]) {
         let slots = range.start * self.context_length..range.end * self.context_length;
@@ -73,14 +74,14 @@ impl Packed {
     }
 }
 
-/// The contexts of a batch's usable rows, and what was odd about each row.
+/// The contexts of a batch's usable rows, and the flags of every row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedRows {
     /// Contexts of the usable rows, in order.
     pub packed: Packed,
-    /// For each row of the batch its index in `packed`; `None` where the row has no usable context.
+    /// The index in `packed` of each row of the batch; `None` if the row has no usable context.
     pub index: Vec<Option<u32>>,
-    /// For each row of the batch its flag bits.
+    /// The flag bits of each row of the batch.
     pub flags: Vec<i32>,
 }
 
@@ -88,7 +89,8 @@ impl Layout {
     /// Packs the rows of a context column.
     ///
     /// # Errors
-    /// If the column is not of the type the layout was made for, or has spectra on another basis than the model is for.
+    /// If the column does not have the type that the layout was made for, or its spectra are on another basis than the
+    /// model's.
     pub fn pack(&self, context: &ArrayRef, vocabulary: &Vocabulary) -> Result<PackedRows> {
         let columns = Columns::new(self, context)?;
         let rows = context.len();
@@ -117,10 +119,10 @@ impl Layout {
         Ok(PackedRows { packed, index, flags })
     }
 
-    /// The measured coefficients of the context's list, NaN where missing: rows times the list's length.
+    /// Returns the measured coefficients of the context's list, NaN where missing: rows times the list's length.
     ///
     /// # Errors
-    /// If the column is not of the type the layout was made for.
+    /// If the column does not have the type that the layout was made for.
     pub fn measured(&self, context: &ArrayRef) -> Result<Vec<f32>> {
         let columns = Columns::new(self, context)?;
         let mut all = vec![f32::NAN; context.len() * self.list_length];
@@ -134,7 +136,8 @@ impl Layout {
         Ok(all)
     }
 
-    /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags. `missing` counts for each block.
+    /// Reads one row's `(token, value)` pairs, NaN where missing, and its flags. `missing` counts the wanted and
+    /// the present coefficients of each block.
     fn read_row(&self, columns: &Columns, row: usize, slots: &mut Vec<(TokenId, f32)>, missing: &mut [Missing]) -> i32 {
         let mut flag = 0;
         let given = columns.context.is_valid(row);
@@ -171,21 +174,21 @@ fn out_of_range(packed: &Packed) -> i32 {
     if last.iter().any(|z| z.abs() > flags::RANGE_SIGMA) { flags::OUT_OF_RANGE } else { 0 }
 }
 
-/// How many coefficients of a block the context wants, and how many of them a row has.
+/// The number of coefficients of a block that the context uses, and the number of them that a row has.
 #[derive(Debug, Clone, Copy, Default)]
 struct Missing {
     wanted: usize,
     present: usize,
 }
 
-/// The list has so many coefficients, not those of the model.
+/// The list has this many coefficients, not as many as the model.
 struct WrongLength(usize);
 
-/// The context column taken apart into plain float arrays.
+/// The context column, split into plain float arrays.
 struct Columns<'a> {
     context: &'a ArrayRef,
     fields: Vec<Option<Float32Array>>,
-    /// The lists, and the values of all of them.
+    /// The lists, and the values of all lists.
     lists: Option<(ArrayRef, Float32Array)>,
 }
 
@@ -210,7 +213,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Start of the row's coefficients among the list's values; `None` where the list is NULL.
+    /// Returns the start of the row's coefficients among the values of all lists; `None` if the list is NULL.
     fn list(&self, row: usize, length: usize) -> Result<Option<usize>, WrongLength> {
         let Some((list, _)) = &self.lists else { return Ok(None) };
         if list.is_null(row) {

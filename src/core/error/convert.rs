@@ -1,4 +1,4 @@
-//! From the libraries' errors and to DataFusion's.
+//! Conversions from the errors of libraries, and to DataFusion's errors.
 
 use datafusion::error::DataFusionError;
 
@@ -16,7 +16,7 @@ impl From<candle_core::Error> for Error {
 impl From<Error> for DataFusionError {
     fn from(e: Error) -> Self {
         match e.kind() {
-            // What is made a text says no more whether a retry can help.
+            // An error that becomes a text no longer says whether a retry can help.
             ErrorKind::Plan if !e.is_retryable() => Self::Plan(e.to_string()),
             ErrorKind::Config if !e.is_retryable() => Self::Configuration(e.to_string()),
             kind => Self::Context(format!("lamcat {} error", kind.label()), Box::new(Self::External(Box::new(e)))),
@@ -25,8 +25,8 @@ impl From<Error> for DataFusionError {
 }
 
 impl Error {
-    /// That a query failed: `message`, and what went wrong in it. Its kind is that of our own error in it if there is one,
-    /// and a retry can help if it can by our own error or the store's.
+    /// Makes the error of a failed query from `message` and its cause. If the cause contains an error of ours, the
+    /// result has its kind; a retry can help if our own error or the store's says so.
     pub fn from_datafusion(message: impl Into<String>, e: &DataFusionError) -> Self {
         match chain(e).find_map(|e| e.downcast_ref::<Self>()) {
             Some(own) => Self::new(own.kind(), message).source(own.to_string()).retryable(own.is_retryable()),
@@ -42,7 +42,7 @@ impl Error {
     }
 }
 
-/// What sort of thing went wrong in the engine.
+/// The kind of an error from the engine.
 fn kind(e: &DataFusionError) -> ErrorKind {
     match e.find_root() {
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Io,

@@ -1,4 +1,4 @@
-//! One error type for the whole crate: what kind, what happened, where, and what to do about it.
+//! One error type for the whole crate: its kind, what happened, where, and what to do about it.
 
 mod convert;
 mod secrets;

@@ -1,8 +1,8 @@
-//! Texts without the passwords, keys and signatures that open stores.
+//! Removes the passwords, keys and signatures that open stores from texts.
 //!
-//! A secret travels inside the session's stores alone and is in no text that lamcat writes. Libraries write texts too, as
-//! errors and logs: those go through [`without_secrets`], which takes out the secrets that stores were opened with, in any
-//! spelling, and whatever looks like one.
+//! Secrets exist only inside the session's stores and are in no text that lamcat writes. Libraries write texts too, as
+//! errors and logs: these pass through [`without_secrets`], which removes the secrets that stores were opened with, in
+//! any spelling, and everything that looks like a secret.
 
 use std::{
     borrow::Cow,
@@ -13,22 +13,23 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use regex::Regex;
 use url::Url;
 
-/// What stands in place of a secret.
+/// The text that replaces a secret.
 const HIDDEN: &str = "***";
-/// A shorter secret would be found in ordinary words: only its place in a URL or a header gives it away.
+/// The minimum length of a secret that is searched for. A shorter one would match ordinary words; it is recognised only
+/// by its place in a URL or a header.
 const SHORTEST: usize = 5;
-/// Schemes whose user name is a container, which is no secret.
+/// Schemes whose user name is a container, which is not secret.
 const CONTAINER_FIRST: [&str; 5] = ["az", "adl", "azure", "abfs", "abfss"];
 
-/// The secrets that stores were opened with, in each spelling, longest first.
+/// The secrets that stores were opened with, in every spelling, longest first.
 static KNOWN: LazyLock<RwLock<Vec<String>>> = LazyLock::new(RwLock::default);
 
-/// Takes a secret, in the spellings that requests have of it, out of every later text.
+/// Removes a secret from all later texts, in every spelling that requests use for it.
 pub fn remember_secret(secret: &str) {
     let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let in_path = encoded.replace('+', "%20");
     let mut spellings = vec![secret.to_owned(), encoded, in_path, STANDARD.encode(secret)];
-    // What a JSON text has of a key with line breaks.
+    // The spelling of a key with line breaks in a JSON text.
     spellings.push(secret.escape_default().to_string());
     spellings.retain(|spelling| spelling.len() >= SHORTEST);
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
@@ -37,8 +38,8 @@ pub fn remember_secret(secret: &str) {
     known.dedup();
 }
 
-/// A text without the user information and the queries of URLs, without what headers and parameters say of credentials, and
-/// without the secrets that stores were opened with.
+/// Returns a text without the user information and queries of URLs, without the credentials in headers and parameters,
+/// and without the secrets that stores were opened with.
 #[must_use]
 pub fn without_secrets(text: &str) -> String {
     let mut text = Cow::Borrowed(text);
@@ -52,12 +53,12 @@ pub fn without_secrets(text: &str) -> String {
     PARAMETER.replace_all(&text, format!("$1{HIDDEN}")).into_owned()
 }
 
-/// An address without user information and query; the container of Azure's addresses stays.
+/// Returns an address without user information and query; the container in an Azure address is kept.
 #[must_use]
 pub fn shown_url(url: &Url) -> String {
     let mut shown = url.clone();
     let container = CONTAINER_FIRST.contains(&url.scheme());
-    // Only addresses without a host refuse this, and they have no user.
+    // Only addresses without a host refuse this, and those have no user.
     let _ = shown.set_password(None);
     if !container {
         let _ = shown.set_username("");
@@ -67,7 +68,7 @@ pub fn shown_url(url: &Url) -> String {
     shown.into()
 }
 
-/// What a header says of credentials, to the end of the line or of a quoted text.
+/// The credentials in a header, to the end of the line or of a quoted text.
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     expression(concat!(
         r#"(?i)((?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^\r\n"']+"#,
@@ -75,7 +76,7 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// What a parameter says of credentials.
+/// The credentials in a parameter.
 static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
     expression(concat!(
         r#"(?i)(\b(?:x-(?:amz|goog)-(?:signature|credential|security-token)["']?\s*(?:=|%3d|:)"#,
@@ -90,7 +91,7 @@ fn expression(text: &str) -> Regex {
     Regex::new(text).expect("the expression is one")
 }
 
-/// Schemes of URLs that are known even where a slash was lost, as in a path that was made of one.
+/// Schemes of URLs that are recognised even if a slash was lost, as in a path made from a URL.
 const SCHEMES: [&str; 9] = ["http", "https", "s3", "s3a", "gs", "az", "adl", "abfs", "abfss"];
 
 fn without_urls_secrets(text: &str) -> String {
@@ -103,7 +104,7 @@ fn without_urls_secrets(text: &str) -> String {
         shown.push_str(before);
         rest = url;
         if slashes == 3 || SCHEMES.contains(&scheme) {
-            // A path may hold brackets, commas and quotes: only white space surely ends it.
+            // A path may contain brackets, commas and quotes: only white space surely ends it.
             let end = url.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(url.len());
             // Another address may follow without a space.
             let end = url[..end].find("://").map_or(end, |next| before_scheme(&url[..next]));
@@ -114,16 +115,16 @@ fn without_urls_secrets(text: &str) -> String {
     shown + rest
 }
 
-/// Where the scheme begins that a text ends with.
+/// Returns the position at which the scheme at the end of a text begins.
 fn before_scheme(text: &str) -> usize {
     text.rfind(|c: char| !c.is_ascii_alphanumeric())
         .map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8))
 }
 
-/// An address after its scheme, without user information and query.
+/// Appends an address, after its scheme, without user information and query.
 fn push_url(shown: &mut String, scheme: &str, url: &str) {
     let authority = url.find(['/', '?', '#']).unwrap_or(url.len());
-    // A password with a slash in it is no password of a URL, but somebody's all the same.
+    // A password that contains a slash is not valid in a URL, but it may still be a real password.
     let torn =
         url[..authority].split_once(':').is_some_and(|(_, port)| !port.starts_with(|c: char| c.is_ascii_digit()));
     let user_end = if torn { url.rfind('@') } else { url[..authority].rfind('@') };
@@ -139,13 +140,13 @@ fn push_url(shown: &mut String, scheme: &str, url: &str) {
         rest.char_indices().find(|(at, c)| *c == '#' && is_http || *c == '?' && (is_http || is_query(&rest[at + 1..])));
     let Some((query, _)) = query else { return shown.push_str(rest) };
     shown.push_str(&rest[..query]);
-    // What closes a quotation or a bracket around the address belongs to the sentence.
+    // A closing quotation mark or bracket after the address belongs to the sentence.
     let tail =
         rest[query..].len() - rest[query..].trim_end_matches(['\'', '`', ')', ']', '>', ',', ';', '.', ':']).len();
     shown.push_str(&rest[rest.len() - tail..]);
 }
 
-/// Whether what follows a question mark is a query, not the rest of a glob.
+/// Whether the text after a question mark is a query and not the rest of a glob.
 #[must_use]
 pub fn is_query(text: &str) -> bool {
     let name = text.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.%".contains(c))).unwrap_or(text.len());

@@ -1,28 +1,29 @@
-//! Which failures may pass by themselves.
+//! Recognises failures that may be temporary.
 
 use std::{error::Error as StdError, io, iter, sync::Arc};
 
 use object_store::client::HttpError;
 use tokio::task::JoinError;
 
-/// Whether a request to a store that failed so may succeed if it is sent again.
+/// Whether a failed request to a store may succeed if it is sent again.
 #[must_use]
 pub fn is_transient(e: &object_store::Error) -> bool {
     match e {
         object_store::Error::Generic { source, .. } => cause_is_transient(source.as_ref()),
-        // S3 says so of writes at the same time, none of which need have won.
+        // S3 reports this for concurrent writes, of which possibly none succeeded.
         object_store::Error::AlreadyExists { source, .. } => source.to_string().contains("ConditionalRequestConflict"),
         _ => false,
     }
 }
 
-/// An error, its cause, and so on; also those that errors of io hold, which are not their causes.
+/// Iterates over an error, its cause, and so on, including the errors wrapped in I/O errors, which are not their
+/// causes.
 pub(super) fn chain<'a>(e: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     iter::successors(Some(e), |e| cause(*e))
 }
 
 fn cause<'a>(e: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    // Readers of XML share theirs.
+    // XML readers share their errors.
     if let Some(shared) = e.downcast_ref::<Arc<io::Error>>() {
         return Some(shared.as_ref());
     }
@@ -32,8 +33,7 @@ fn cause<'a>(e: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'sta
     }
 }
 
-/// Whether doing again what failed with `e` may help, if `e` itself is an error of a library that tells; its causes are not
-/// looked at.
+/// Whether a retry after `e` may help, if `e` itself is a library error that tells; its causes are not examined.
 pub(super) fn retryable(e: &(dyn StdError + 'static)) -> Option<bool> {
     if let Some(store) = e.downcast_ref::<object_store::Error>() {
         return Some(is_transient(store));
@@ -44,18 +44,18 @@ pub(super) fn retryable(e: &(dyn StdError + 'static)) -> Option<bool> {
     e.is::<JoinError>().then_some(false)
 }
 
-/// Of what a store's client says, which names most of its errors in words alone.
+/// Whether the error of a store's client is transient. The client distinguishes most of its errors only by their texts.
 fn cause_is_transient(cause: &(dyn StdError + 'static)) -> bool {
     let text = cause.to_string();
     if let Some(status) = status(&text) {
         return matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 506..=599);
     }
-    // Success that is none, and answers that were cut short.
+    // Responses that claim success but report an error, and responses that were cut short.
     let garbled = ["Server returned error response", "Got invalid", "(code: InternalError)", "(code: SlowDown)"];
     garbled.iter().any(|words| text.contains(words)) || chain(cause).find_map(retryable).unwrap_or(false)
 }
 
-/// The status of the answer in an error's text.
+/// Returns the HTTP status in an error's text.
 fn status(text: &str) -> Option<u16> {
     let (_, after) = text.split_once("status code: ")?;
     after.get(..3)?.parse().ok()
@@ -108,7 +108,7 @@ mod tests {
         }
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         assert!(is_transient(&store(HttpError::new(HttpErrorKind::Unknown, reset))));
-        // The client's own error has what happened as its cause.
+        // The client's own error has the actual failure as its cause.
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         assert!(is_transient(&store(io::Error::other(HttpError::new(HttpErrorKind::Unknown, reset)))));
         assert!(is_transient(&store("Got invalid list response: syntax error")));

@@ -1,4 +1,4 @@
-//! One error type for the whole crate: what kind, what happened, where, and what to do about it.
+//! One error type for the whole crate: its kind, what happened, where, and what to do about it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::{
     transient::{self, chain},
 };
 
-/// What sort of thing went wrong. Whether a retry can help is another matter: [`Error::is_retryable`].
+/// The kind of an error. Whether a retry can help is independent of it: see [`Error::is_retryable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -23,9 +23,9 @@ pub enum ErrorKind {
     Config,
     /// A file or an object store could not be read or written.
     Io,
-    /// What was to be done is out of date: something newer was done meanwhile.
+    /// The work is out of date: something newer has been done meanwhile.
     Superseded,
-    /// lamcat or a library that it uses is wrong: a panic, or what cannot be.
+    /// A bug in lamcat or in a library that it uses: a panic, or a state that should be impossible.
     Internal,
 }
 
@@ -46,8 +46,8 @@ impl ErrorKind {
 
 /// An error with its kind, the place it concerns, its cause and a hint.
 ///
-/// `Display` prints the message, then the place in parentheses, then the cause, then the hint on a line of its own; as
-/// causes are the texts of libraries, all of it without secrets.
+/// `Display` prints the message, then the place in parentheses, then the cause, then the hint on a line of its own.
+/// Causes are texts of libraries, so secrets are removed from the whole output.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -61,19 +61,19 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A new error of `kind` with a one-line message.
+    /// Returns a new error of `kind` with a one-line message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), place: Vec::new(), hint: None, source: None, retryable: false }
     }
 
-    /// Adds where it happened, e.g. `("file", path)`, `("row group", 3)`, `("column", name)`.
+    /// Adds the place where it happened, e.g. `("file", path)`, `("row group", 3)`, `("column", name)`.
     #[must_use]
     pub fn at(mut self, what: &'static str, value: impl fmt::Display) -> Self {
         self.place.push((what, value.to_string()));
         self
     }
 
-    /// Adds the wider place it happened in, before the others, unless it is known.
+    /// Adds the wider place where it happened in front of the others, unless it is known already.
     #[must_use]
     pub fn within(mut self, what: &'static str, value: impl fmt::Display) -> Self {
         if self.place.iter().all(|(known, _)| *known != what) {
@@ -89,14 +89,15 @@ impl Error {
         self
     }
 
-    /// Adds a further hint after the one that there is.
+    /// Adds a second hint after the existing one.
     #[must_use]
     pub fn another_hint(self, hint: &str) -> Self {
         let hints = self.hint.as_ref().map_or_else(|| hint.to_owned(), |first| format!("{first}; {hint}"));
         self.hint(hints)
     }
 
-    /// Adds the underlying cause, which says whether a retry can help if it is of a store, of the system or our own.
+    /// Adds the underlying cause. If it is an error of a store, of the system or of lamcat, it decides whether a retry
+    /// can help.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let source = source.into();
@@ -105,21 +106,21 @@ impl Error {
         self
     }
 
-    /// Adds the words of a cause that cannot be moved here, which says as much of retries as in [`Error::source`].
+    /// Adds the text of a cause that cannot be moved here; it decides whether a retry can help as in [`Error::source`].
     #[must_use]
     pub fn source_of(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
         self.retryable = retryable(cause).unwrap_or(self.retryable);
         self.source(cause.to_string())
     }
 
-    /// Says whether doing again what failed may help; it is not said twice where [`Error::source`] tells.
+    /// Sets whether a retry may help; not needed if the error given to [`Error::source`] tells.
     #[must_use]
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;
         self
     }
 
-    /// Whether doing again what failed may help: a store did not answer, or said that it is busy.
+    /// Whether a retry may help, because a store did not answer or reported that it is busy.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.retryable
@@ -132,7 +133,7 @@ impl Error {
     }
 }
 
-/// Whether doing again what failed with `e` may help, as far as an error in its chain tells.
+/// Whether a retry after `e` may help, according to the first error in its chain that tells.
 pub(super) fn retryable(e: &(dyn std::error::Error + 'static)) -> Option<bool> {
     chain(e).find_map(|e| match e.downcast_ref::<Error>() {
         Some(own) => Some(own.is_retryable()),

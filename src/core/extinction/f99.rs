@@ -1,11 +1,12 @@
-//! Fitzpatrick (1999, PASP 111, 63): Fitzpatrick & Massa's ultraviolet shape, and beyond 2700 Å a natural cubic spline
-//! in wavenumber through two points of that shape, Table 4's optical and infrared anchors and zero at infinity.
+//! Fitzpatrick (1999, PASP 111, 63): the ultraviolet shape is that of Fitzpatrick & Massa; beyond 2700 Å the law is a
+//! natural cubic spline in wavenumber through two points of that shape, the optical and infrared anchors of Table 4,
+//! and zero at infinity.
 //!
 //! The constant of the 4110 Å anchor is 1.208, which gives the values of Table 3; Table 4 prints it with a minus sign.
 
 use super::fitzpatrick_massa;
 
-/// Wavelengths of the anchors in µm, ending with the two in the ultraviolet.
+/// Wavelengths of the anchors in µm; the last two are in the ultraviolet.
 const ANCHORS: [f64; 8] = [2.65, 1.22, 0.600, 0.547, 0.467, 0.411, 0.270, 0.260];
 
 pub(super) fn f99(x: f64, rv: f64) -> f64 {
@@ -35,7 +36,8 @@ fn ultraviolet(x: f64, rv: f64) -> f64 {
     fitzpatrick_massa(x, [2.030 - 3.007 * slope, slope, 3.23, 0.41, 4.596, 0.99]) / rv + 1.0
 }
 
-/// Cubic spline through the points (`xs` ascending) with no curvature at either end, at `x` within them.
+/// Returns the value at `x` of the cubic spline through the points (`xs` ascending) with no curvature at either end;
+/// `x` is within the points.
 fn natural_spline<const N: usize>(xs: &[f64; N], ys: &[f64; N], x: f64) -> f64 {
     let mut curvature = [0.0; N];
     let mut ratio = [0.0; N];

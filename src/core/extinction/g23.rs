@@ -1,8 +1,8 @@
 //! Gordon et al. (2023, ApJ 950, 86): (a(x) + b(x) (1/R(V) − 1/3.1)) / 0.9854.
 //!
-//! Infrared, optical and ultraviolet shapes blend over 0.9-1.1 µm and 0.30-0.33 µm. The divisor corrects the offset
-//! between the law's ground-based and space-based data, as its authors' package `dust_extinction` does; the figures are
-//! those of that package (see NOTICE.txt).
+//! The infrared, optical and ultraviolet shapes blend over 0.9-1.1 µm and 0.30-0.33 µm. The divisor corrects the offset
+//! between the law's ground-based and space-based data, as in `dust_extinction`, the package of its authors; the
+//! numbers are taken from that package (see NOTICE.txt).
 
 use super::{fitzpatrick_massa, polynomial};
 
@@ -11,7 +11,7 @@ const NORMALISATION: f64 = 0.9854;
 /// A Drude profile's amplitude, centre and width.
 type Drude = [f64; 3];
 
-/// A shape of the optical: polynomial (highest power first) and three Drude profiles in µm⁻¹.
+/// The shape in the optical: a polynomial (highest power first) and three Drude profiles in µm⁻¹.
 struct Optical {
     polynomial: [f64; 5],
     amplitudes: [f64; 3],
@@ -47,7 +47,7 @@ fn blend(from: (f64, f64), to: (f64, f64), weight: f64) -> (f64, f64) {
     (mix(from.0, to.0), mix(from.1, to.1))
 }
 
-/// 0 below `low`, 1 above `high`, a cubic with flat ends between.
+/// Returns 0 below `low`, 1 above `high`, and a cubic with flat ends between them.
 fn smooth_step(x: f64, low: f64, high: f64) -> f64 {
     let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
@@ -66,7 +66,7 @@ fn drude(x: f64, [amplitude, centre, width]: Drude) -> f64 {
     amplitude * relative / ((x / centre - centre / x).powi(2) + relative)
 }
 
-/// Two power laws that blend round 4.3 µm, and the silicate features at 10 and 20 µm.
+/// Two power laws that blend around 4.3 µm, and the silicate features at 10 and 20 µm.
 fn infrared_a(wavelength: f64) -> f64 {
     const SCALE: f64 = 0.38526;
     const SHORT: f64 = 1.68467;

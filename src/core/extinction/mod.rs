@@ -8,7 +8,7 @@ use ccm89::{ccm89, o94};
 use f99::f99;
 use g23::g23;
 
-/// An extinction law with the range in which it was determined.
+/// An extinction law and the range for which it was determined.
 #[derive(Debug)]
 pub struct ExtinctionLaw {
     /// Usual short name, e.g. `F99`.
@@ -17,7 +17,7 @@ pub struct ExtinctionLaw {
     pub wavelength_nm: (f64, f64),
     /// Smallest and largest R(V).
     pub rv: (f64, f64),
-    /// A(x)/A(V) of wavenumber x in µm⁻¹ and R(V).
+    /// A(x)/A(V) as a function of wavenumber x in µm⁻¹ and R(V).
     curve: fn(f64, f64) -> f64,
 }
 
@@ -37,7 +37,7 @@ pub static G23: ExtinctionLaw =
     ExtinctionLaw { name: "G23", wavelength_nm: (91.2, 32_000.0), rv: (2.3, 5.6), curve: g23 };
 
 impl ExtinctionLaw {
-    /// A(λ)/A(V) at a wavelength in nm (in vacuum) and R(V); `None` outside the law's range.
+    /// Returns A(λ)/A(V) at a wavelength in nm (in vacuum) and R(V); `None` outside the law's range.
     #[must_use]
     pub fn at(&self, wavelength_nm: f64, rv: f64) -> Option<f64> {
         let inside = |x: f64, (low, high): (f64, f64)| x >= low && x <= high;
@@ -46,13 +46,13 @@ impl ExtinctionLaw {
     }
 }
 
-/// Value of a polynomial, highest power first.
+/// Returns the value of a polynomial, highest power first.
 fn polynomial(coefficients: &[f64], x: f64) -> f64 {
     coefficients.iter().fold(0.0, |sum, c| sum * x + c)
 }
 
-/// E(x−V)/E(B−V) in the ultraviolet: line, 2175 Å bump and far-UV rise (Fitzpatrick & Massa 1990, ApJS 72, 163);
-/// parameters c1, c2, c3, c4, centre and width of the bump.
+/// E(x−V)/E(B−V) in the ultraviolet: a line, the 2175 Å bump and the far-UV rise (Fitzpatrick & Massa 1990, ApJS 72,
+/// 163). The parameters are c1, c2, c3, c4, and the centre and width of the bump.
 fn fitzpatrick_massa(x: f64, [c1, c2, c3, c4, centre, width]: [f64; 6]) -> f64 {
     let squared = x * x;
     let bump = squared / ((squared - centre * centre).powi(2) + squared * width * width);

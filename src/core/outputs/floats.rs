@@ -1,8 +1,8 @@
-//! How Parquet files of ours have their floats.
+//! The encoding of floats in lamcat's Parquet files.
 //!
-//! - By bytes of like significance (BYTE_STREAM_SPLIT) and without a dictionary: hardly one float is like another.
-//! - Without least and greatest values. These leave NaN out, while most engines take it for greater than every number: by them
-//!   a reader would skip rows with NaN that its filter asks for.
+//! - Floats are encoded with BYTE_STREAM_SPLIT and without a dictionary, because floats rarely repeat.
+//! - Floats have no minimum and maximum statistics. These leave out NaN, while most engines treat NaN as greater than
+//!   every number: with them a reader would skip rows with NaN that its filter asks for.
 
 use arrow::datatypes::Schema;
 use datafusion::{
@@ -16,23 +16,24 @@ use datafusion::{
     },
 };
 
-/// Whether a column of a Parquet file has floats.
+/// Whether a column of a Parquet file holds floats.
 #[must_use]
 pub fn is_float(column: &ColumnDescriptor) -> bool {
     matches!(column.physical_type(), Type::FLOAT | Type::DOUBLE)
         || column.logical_type_ref().is_some_and(|t| *t == LogicalType::Float16)
 }
 
-/// The columns of floats, elements of lists and fields of structs among them.
+/// Returns the float columns, including elements of lists and fields of structs.
 fn float_columns(schema: &Schema) -> Result<Vec<ColumnPath>> {
     let parquet = ArrowSchemaConverter::new().convert(schema)?;
     Ok(parquet.columns().iter().filter(|column| is_float(column)).map(|column| column.path().clone()).collect())
 }
 
-/// A writer's properties with the floats of `schema` encoded so; their statistics are left to who writes them.
+/// Returns a writer's properties with this encoding for the floats of `schema`; their statistics are left to the
+/// caller.
 ///
 /// # Errors
-/// If Parquet cannot have a column of the schema.
+/// If Parquet cannot represent a column of the schema.
 pub fn with_floats_split(mut properties: WriterPropertiesBuilder, schema: &Schema) -> Result<WriterPropertiesBuilder> {
     for column in float_columns(schema)? {
         properties = properties.set_column_dictionary_enabled(column.clone(), false);
@@ -41,10 +42,10 @@ pub fn with_floats_split(mut properties: WriterPropertiesBuilder, schema: &Schem
     Ok(properties)
 }
 
-/// The same, and without statistics of floats.
+/// Like [`with_floats_split`], and without statistics for floats.
 ///
 /// # Errors
-/// If Parquet cannot have a column of the schema.
+/// If Parquet cannot represent a column of the schema.
 pub fn with_floats(properties: WriterPropertiesBuilder, schema: &Schema) -> Result<WriterPropertiesBuilder> {
     let mut properties = with_floats_split(properties, schema)?;
     for column in float_columns(schema)? {
@@ -53,16 +54,16 @@ pub fn with_floats(properties: WriterPropertiesBuilder, schema: &Schema) -> Resu
     Ok(properties)
 }
 
-/// The same for what a query writes, where its options do not say otherwise of a column.
+/// Returns the same settings for the output of a query, except where its options already specify a column.
 ///
 /// # Errors
-/// If Parquet cannot have a column of the schema.
+/// If Parquet cannot represent a column of the schema.
 pub fn options_with_floats(options: &TableParquetOptions, schema: &Schema) -> Result<TableParquetOptions> {
     let mut options = options.clone();
     let is_split = options.global.encoding.is_none();
     for column in float_columns(schema)? {
         if column.parts().iter().any(|part| part.contains('.')) {
-            // An option finds a column by its path, whose parts are taken apart at every dot.
+            // An option names a column by its path, which is split at every dot.
             options.global.statistics_enabled = Some("none".to_owned());
         }
         let of_column: &mut ParquetColumnOptions = options.column_specific_options.entry(column.string()).or_default();

@@ -1,4 +1,4 @@
-//! Disks without room.
+//! Full disks.
 
 use std::{
     error::Error as StdError,
@@ -8,14 +8,14 @@ use std::{
 
 use crate::error::{Error, ErrorKind};
 
-/// Whether an error comes of a disk, or a user's share of it, that is full.
+/// Whether an error was caused by a full disk or an exhausted disk quota.
 #[must_use]
 pub fn is_disk_full(error: &(dyn StdError + 'static)) -> bool {
     if let Some(own) = error.downcast_ref::<io::Error>() {
         if matches!(own.kind(), IoKind::StorageFull | IoKind::QuotaExceeded) {
             return true;
         }
-        // What such an error wraps is not its source: its source's is.
+        // `source` of such an error skips the error that it wraps and returns that error's source.
         if let Some(inner) = own.get_ref() {
             return is_disk_full(inner);
         }
@@ -23,7 +23,7 @@ pub fn is_disk_full(error: &(dyn StdError + 'static)) -> bool {
     error.source().is_some_and(is_disk_full)
 }
 
-/// The error of an output that cannot be written: its file, and what to do if the disk is full.
+/// Returns the error of an output that cannot be written: it names the file and says what to do if the disk is full.
 pub fn cannot_write(file: impl Display, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     let cause = cause.into();
     if is_disk_full(cause.as_ref()) {

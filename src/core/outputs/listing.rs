@@ -1,8 +1,8 @@
-//! What is in a folder, whatever it is.
+//! Lists everything in a folder.
 //!
-//! Everything that has a name is listed, but for what was not finished: which names are tables is for others to say. What
-//! cannot be read, as a pipe, a link that leads nowhere or a name with a line break, is listed too: left out it would be
-//! missed by nobody, and an error here would come of files that were not asked for. It is an error when it is opened
+//! Everything with a name is listed except unfinished files: other code decides which names are tables. Entries that
+//! cannot be read, such as pipes, dangling links and names with line breaks, are listed too: nobody would notice if
+//! they were left out, and an error here would concern files that were not asked for. Opening such an entry is an error
 //! ([`unreadable`]).
 
 use std::{
@@ -22,9 +22,9 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::{blocking::on_disk, is_unfinished};
 
-/// Files that are looked at before the first of them is passed on.
+/// Number of files that are examined before the first of them is passed on.
 const CHUNK: usize = 1024;
-/// The size of what cannot be read: of any file that is not empty.
+/// The size reported for an entry that cannot be read; any size but 0 would do.
 const ANY_SIZE: u64 = 4096;
 
 /// Every file below a folder.
@@ -49,7 +49,7 @@ pub(super) fn files(folder: PathBuf) -> BoxStream<'static, Result<ObjectMeta>> {
     chunks.boxed()
 }
 
-/// The files and folders in a folder.
+/// Returns the files and folders in a folder.
 pub(super) async fn entries(folder: PathBuf) -> Result<ListResult> {
     on_disk(move || {
         let (mut objects, mut folders) = (Vec::new(), BTreeSet::new());
@@ -73,11 +73,11 @@ enum Listed {
 fn listed(entry: walkdir::Result<DirEntry>) -> Result<Option<Listed>> {
     let (path, metadata) = match entry {
         Ok(entry) => (entry.path().to_owned(), entry.metadata().ok()),
-        // A link to a folder above: its files are listed there.
+        // A link to a folder above: the files are listed there.
         Err(e) if e.loop_ancestor().is_some() => return Ok(None),
         Err(e) if e.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
             let Some(path) = e.path().map(FilePath::to_owned) else { return Ok(None) };
-            // The folder itself is not there, or the file went meanwhile.
+            // The folder itself does not exist, or the file was removed meanwhile.
             if std::fs::symlink_metadata(&path).is_err() {
                 return Ok(None);
             }
@@ -102,7 +102,7 @@ fn object(location: Path, metadata: Option<&Metadata>) -> ObjectMeta {
     ObjectMeta { location, last_modified: modified.into(), size, e_tag, version: None }
 }
 
-/// A file's path in the store; one of another name if stores cannot have its own.
+/// Returns a file's path in the store, or a path with another name if stores do not allow its own.
 fn location(path: &FilePath) -> Path {
     Path::from_absolute_path(path).unwrap_or_else(|_| {
         let parts = path.iter().filter(|part| *part != "/").map(|part| part.to_string_lossy().into_owned());
@@ -110,7 +110,7 @@ fn location(path: &FilePath) -> Path {
     })
 }
 
-/// Why what is at a path cannot be read, if it is there and cannot.
+/// Returns the reason why an existing path cannot be read; `None` if it can be read or does not exist.
 pub(super) fn unreadable(path: &FilePath) -> Option<Error> {
     let not_found = |source: String| Error::NotFound { path: path.display().to_string(), source: source.into() };
     match std::fs::metadata(path) {

@@ -1,7 +1,8 @@
-//! The object store of local files, whose files appear when they are whole and on the disk.
+//! The object store of local files; a file appears once it is complete and on the disk.
 //!
-//! What `object_store` itself writes reaches the disk whenever the system likes: after a power failure a file may be empty
-//! that others rest on. Files can also be replaced on condition that they are still what was read, as in object stores.
+//! `object_store` itself leaves it to the system when its writes reach the disk: after a power failure a file that
+//! others depend on may be empty. As in object stores, a file can also be replaced on condition that it has not changed
+//! since it was read.
 
 use std::{
     fmt,
@@ -23,10 +24,10 @@ use object_store::{
 
 use super::{NewFile, blocking::on_disk, listing, new_file::sync_folder};
 
-/// What errors call this store.
+/// The name of this store in errors.
 const STORE: &str = "local files";
 
-/// Local files.
+/// The object store of local files.
 #[derive(Debug, Clone, Default)]
 pub struct LocalStore {
     files: LocalFileSystem,
@@ -49,32 +50,32 @@ fn failed(path: &FilePath, e: io::Error) -> Error {
     }
 }
 
-/// Begins a file, in a folder that is made for it.
+/// Begins a file and creates its folder if needed.
 fn create(path: &FilePath) -> io::Result<NewFile> {
     loop {
         match NewFile::create(path) {
-            // A folder may also be tidied away by somebody at any time.
+            // Another process may also remove a folder at any time.
             Err(e) if e.kind() == io::ErrorKind::NotFound => make_folder(path.parent().unwrap_or(path))?,
             created => return created,
         }
     }
 }
 
-/// Makes a folder and those above it, and brings their names to the disk.
+/// Creates a folder and its parents, and syncs their names to the disk.
 fn make_folder(folder: &FilePath) -> io::Result<()> {
     let missing: Vec<&FilePath> = folder.ancestors().take_while(|above| !above.exists()).collect();
     std::fs::create_dir_all(folder)?;
     missing.into_iter().rev().try_for_each(sync_folder)
 }
 
-/// Writes a file that still wants its name.
+/// Writes the content of a file that does not have its final name yet.
 fn written(path: &FilePath, payload: &PutPayload) -> io::Result<NewFile> {
     let mut file = create(path)?;
     payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
     Ok(file)
 }
 
-/// Waits until nobody else holds a file, and holds it. Where the file system has no locks nobody waits.
+/// Waits until nobody else has locked a file, and locks it. If the file system has no locks, nobody waits.
 fn lock(path: &FilePath) -> io::Result<File> {
     let file = File::open(path)?;
     match file.lock() {
@@ -84,7 +85,7 @@ fn lock(path: &FilePath) -> io::Result<File> {
 }
 
 impl LocalStore {
-    /// Does something with a path on a thread that may wait for the disk.
+    /// Runs an operation on a path on a thread that may block.
     async fn on_disk<T: Send + 'static>(
         &self,
         path: &FilePath,
@@ -94,7 +95,7 @@ impl LocalStore {
         on_disk(move || work(&path).map_err(|e| failed(&path, e))).await
     }
 
-    /// Replaces a file unless it has changed since it had this version. Those who replace it wait for each other.
+    /// Replaces a file unless it has changed since this version. Concurrent replacements wait for each other.
     async fn update(&self, location: &Path, path: &FilePath, file: NewFile, version: &UpdateVersion) -> Result<()> {
         let held = self.on_disk(path, lock).await?;
         if self.files.head(location).await?.e_tag != version.e_tag {
@@ -105,10 +106,11 @@ impl LocalStore {
         replaced
     }
 
-    /// A folder of the store.
+    /// Returns the path of a folder of the store.
     fn folder(&self, prefix: Option<&Path>) -> Result<PathBuf> {
         match prefix.filter(|prefix| !prefix.as_ref().is_empty()) {
-            // Of a file in it, as a folder may have a name that no file may have.
+            // The path is derived from that of a file in the folder, because a folder may have a name that no file may
+            // have.
             Some(prefix) => {
                 let file = self.files.path_to_filesystem(&prefix.clone().join("file"))?;
                 Ok(file.parent().unwrap_or(&file).to_owned())
@@ -117,7 +119,7 @@ impl LocalStore {
         }
     }
 
-    /// Refuses what is there and cannot be read, before it is opened: a pipe would be waited for.
+    /// Refuses an existing path that cannot be read, before it is opened: opening a pipe would block.
     fn check(&self, location: &Path) -> Result<()> {
         listing::unreadable(&self.files.path_to_filesystem(location)?).map_or(Ok(()), Err)
     }
@@ -126,7 +128,7 @@ impl LocalStore {
 #[async_trait]
 impl ObjectStore for LocalStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        // It says itself that it has none.
+        // The inner store itself reports that it does not support attributes.
         if !options.attributes.is_empty() {
             return self.files.put_opts(location, payload, options).await;
         }
@@ -192,13 +194,13 @@ impl ObjectStore for LocalStore {
     }
 }
 
-/// A local file in parts. Dropped before its end, it leaves nothing.
+/// A multipart upload to a local file. If dropped before its end, it leaves nothing behind.
 #[derive(Debug)]
 struct LocalUpload {
-    /// `None` once it has ended.
+    /// `None` once the upload has ended.
     file: Arc<Mutex<Option<NewFile>>>,
     path: PathBuf,
-    /// Bytes of the parts so far.
+    /// Bytes in all parts so far.
     bytes: u64,
 }
 
@@ -214,11 +216,11 @@ fn write_at(file: &Mutex<Option<NewFile>>, at: u64, data: &PutPayload) -> io::Re
 }
 
 impl LocalUpload {
-    /// Ends it in some way.
+    /// Ends the upload with `end`.
     async fn end(&self, end: impl FnOnce(NewFile) -> io::Result<()> + Send + 'static) -> Result<()> {
         let (file, path) = (self.file.clone(), self.path.clone());
         on_disk(move || {
-            // Those that write hold it.
+            // Running writes hold the lock.
             let taken = file.lock().unwrap_or_else(PoisonError::into_inner).take();
             taken.ok_or_else(has_ended).and_then(end).map_err(|e| failed(&path, e))
         })
@@ -355,7 +357,7 @@ mod tests {
         let late = put(&store, &path, "four", old).await;
         assert!(matches!(late, Err(Error::Precondition { .. })), "{late:?}");
         assert_eq!(text(&store, &path).await, "three");
-        // Nothing is left of those that did not come to anything.
+        // The uploads that were not completed left nothing behind.
         assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);
     }
 

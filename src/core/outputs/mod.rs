@@ -1,18 +1,18 @@
-//! Outputs that are whole or not there, on disks and in object stores.
+//! Outputs that are either complete or absent, on disks and in object stores.
 //!
-//! A writer that fails, is interrupted or is killed leaves what was under the output's name before, or nothing:
+//! A writer that fails, is interrupted or is killed leaves what the output's name referred to before, or nothing:
 //!
-//! - [`NewFile`] is a file of this machine on its way: it has a hidden name of its own beside the one it will have, is
-//!   flushed to the disk at its end, and only then gets its name. [`write_whole`] does so with bytes that are there.
+//! - [`NewFile`] is a local file that is being written: it has a hidden name of its own beside its final one, is
+//!   flushed to the disk at the end, and only then gets its final name. [`write_whole`] does this for given bytes.
 //! - [`LocalStore`] is the object store of local files; it writes everything in this way.
-//! - [`EndedUploads`] is any other store: an upload in parts that is dropped before its end is aborted, or it would stay,
-//!   unseen and billed. [`settle`] waits for that before the process ends.
-//! - [`WholeOutputs`] makes a query's sink (`COPY`, `INSERT`, `lamcat sql -o`) put its files in place after the last row:
-//!   DataFusion's own sinks finish the files that they have begun also when the query fails.
-//! - [`SpillFactory`] makes the files that large queries spill to; they have no name, so that they end with the process.
-//! - [`with_floats`] and its kin say how Parquet files of ours have their floats.
+//! - [`EndedUploads`] wraps any other store: a multipart upload that is dropped before its end is aborted, because its
+//!   parts would otherwise remain, hidden and billed. [`settle`] waits for that before the process ends.
+//! - [`WholeOutputs`] makes a query's sink (`COPY`, `INSERT`, `lamcat sql -o`) publish its files after the last row:
+//!   DataFusion's own sinks also complete the files that they have begun if the query fails.
+//! - [`SpillFactory`] makes the files that large queries spill to; they have no name, so they vanish with the process.
+//! - [`with_floats`] and related functions define the encoding of floats in lamcat's Parquet files.
 //!
-//! What a process leaves that was killed has a name that says so ([`is_unfinished`]) and is never listed as data;
+//! A file left by a killed process has a recognisable name ([`is_unfinished`]) and is never listed as data;
 //! [`remove_leftovers`] removes it.
 
 mod blocking;

@@ -1,4 +1,4 @@
-//! Files of this machine that appear under their names when they are whole.
+//! Local files that appear under their names once they are complete.
 
 use std::{
     collections::BTreeSet,
@@ -13,36 +13,38 @@ use tempfile::{Builder, NamedTempFile, PersistError};
 
 use super::cannot_write;
 
-/// What follows an output's name, after a dot before it, in that of its unfinished file.
+/// The infix in the name of an unfinished file; it follows a dot and the output's name.
 const UNFINISHED: &str = ".unfinished-";
-/// Characters that follow, which tell several of one output from each other.
+/// Number of random characters after it, which distinguish unfinished files of the same output.
 const RANDOM: usize = 8;
-/// Bytes of the output's name that the unfinished file's repeats: names have an end, at 255 bytes nearly everywhere.
+/// Number of bytes of the output's name in the name of the unfinished file: names are limited to 255 bytes nearly
+/// everywhere.
 const NAME_BYTES: usize = 200;
 
-/// The files on their way; `None` once the process is about to end.
+/// The files that are being written; `None` once the process is about to end.
 static UNDER_WAY: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
 
 fn under_way() -> MutexGuard<'static, Option<BTreeSet<PathBuf>>> {
     UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes every file that is on its way and lets none begin: for a process that ends while threads still write.
+/// Removes every unfinished file of this process and prevents new ones: for a process that ends while threads still
+/// write.
 pub fn abandon_all() {
     for path in under_way().take().unwrap_or_default() {
-        // It may have got its name just now.
+        // It may have got its final name just now.
         let _ = std::fs::remove_file(path);
     }
 }
 
-/// Whether a file's name is that of one which was not finished: `.labels.parquet.unfinished-1aB2c3D4`, or
-/// `labels.parquet#1`, as earlier versions called them.
+/// Whether a file's name is that of an unfinished file: `.labels.parquet.unfinished-1aB2c3D4`, or `labels.parquet#1`,
+/// the form used by earlier versions.
 #[must_use]
 pub fn is_unfinished(name: &str) -> bool {
     of_output(name).is_some()
 }
 
-/// The beginning of the name of the output that an unfinished file was to be.
+/// Returns the beginning of the output's name from the name of an unfinished file.
 fn of_output(name: &str) -> Option<&str> {
     if let Some((output, random)) = name.strip_prefix('.').and_then(|name| name.rsplit_once(UNFINISHED)) {
         return (random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric())).then_some(output);
@@ -51,14 +53,14 @@ fn of_output(name: &str) -> Option<&str> {
     ((1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit())).then_some(output)
 }
 
-/// The beginning of an output's name, of so many bytes as an unfinished file repeats.
+/// Returns the beginning of an output's name, as long as an unfinished file repeats it.
 fn beginning(name: &OsStr) -> String {
     let mut name = name.to_string_lossy().into_owned();
     name.truncate(name.floor_char_boundary(NAME_BYTES));
     name
 }
 
-/// Removes what processes that were killed left of the output `path`. What one that lives has on its way stays.
+/// Removes unfinished files of the output `path` that were left by killed processes. Those of running processes stay.
 pub fn remove_leftovers(path: &Path) {
     let (Some(folder), Some(name)) = (folder(path), path.file_name()) else { return };
     let name = beginning(name);
@@ -67,7 +69,7 @@ pub fn remove_leftovers(path: &Path) {
         let file = entry.file_name();
         let left = file.to_str().and_then(of_output).is_some_and(|output| output == name);
         if left && entry.file_type().is_ok_and(|kind| kind.is_file()) && is_of_the_dead(&entry.path()) {
-            // Somebody else may have done so at the same time.
+            // Another process may have removed it at the same time.
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -78,12 +80,12 @@ fn is_of_the_dead(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
-/// The folder that a file is in.
+/// Returns the folder that contains a file.
 fn folder(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
-/// A file on its way. Dropped before [`NewFile::finish`], it leaves nothing.
+/// A file that is being written. If dropped before [`NewFile::finish`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct NewFile {
     way: Way,
@@ -92,13 +94,13 @@ pub struct NewFile {
 
 #[derive(Debug)]
 enum Way {
-    /// Beside the name that it will have; listed as long as it is.
+    /// Beside its final name; registered in [`UNDER_WAY`] while it exists.
     Aside(NamedTempFile, UnderWay),
-    /// Into what is no file, as a pipe or `/dev/null`, which cannot be replaced.
+    /// Directly into something that is not a regular file, such as a pipe or `/dev/null`, and cannot be replaced.
     Through(File),
 }
 
-/// A path among those of [`UNDER_WAY`].
+/// A path registered in [`UNDER_WAY`].
 #[derive(Debug)]
 struct UnderWay(PathBuf);
 
@@ -111,10 +113,10 @@ impl Drop for UnderWay {
 }
 
 impl NewFile {
-    /// Begins the file that will be at `path`; through a link, where that leads. Its folder must be there.
+    /// Begins the file for `path`, or for the target of the link at `path`. Its folder must exist.
     ///
     /// # Errors
-    /// If there cannot be one.
+    /// If the file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match std::fs::metadata(&path) {
@@ -131,18 +133,18 @@ impl NewFile {
         }
     }
 
-    /// Gives the file its name, over what was there; its bytes are on the disk before.
+    /// Syncs the file to the disk and gives it its name, replacing any existing file.
     ///
     /// # Errors
-    /// If the disk fails or is full; then nothing has changed.
+    /// If the disk fails or is full; nothing has changed then.
     pub fn finish(self) -> io::Result<()> {
         self.end(|file, path| file.persist(path))
     }
 
-    /// Gives the file its name unless that is taken.
+    /// Gives the file its name unless the name is taken.
     ///
     /// # Errors
-    /// As [`NewFile::finish`], and with [`ErrorKind::AlreadyExists`].
+    /// The errors of [`NewFile::finish`], and [`ErrorKind::AlreadyExists`].
     pub fn finish_new(self) -> io::Result<()> {
         self.end(|file, path| file.persist_noclobber(path))
     }
@@ -166,7 +168,7 @@ impl NewFile {
     }
 }
 
-/// An unfinished file for `path`, with these rights.
+/// Creates an unfinished file for `path` with these permissions.
 fn aside(path: &Path, rights: Option<Permissions>) -> io::Result<Way> {
     let name = path.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it has no name"))?;
     let prefix = format!(".{}{UNFINISHED}", beginning(name));
@@ -180,13 +182,13 @@ fn aside(path: &Path, rights: Option<Permissions>) -> io::Result<Way> {
     let file = builder.tempfile_in(folder(path).unwrap_or(path))?;
     paths.insert(file.path().to_owned());
     drop(under_way);
-    // Tells those who look for leftovers that somebody writes. Not every file system has locks.
+    // The lock shows that the file is still being written. Not every file system has locks.
     let _ = file.as_file().try_lock();
     let listed = UnderWay(file.path().to_owned());
     Ok(Way::Aside(file, listed))
 }
 
-/// The rights of a new file before the process's mask; those of temporary files are the owner's alone.
+/// The permissions of a new file before the process's umask; temporary files are otherwise private to their owner.
 #[cfg_attr(unix, expect(clippy::unnecessary_wraps, reason = "other systems have no such rights"))]
 fn usual_rights() -> Option<Permissions> {
     #[cfg(unix)]
@@ -195,7 +197,7 @@ fn usual_rights() -> Option<Permissions> {
     None
 }
 
-/// Brings the name of a file or folder to the disk, where the file system can.
+/// Syncs the name of a file or folder to the disk, if the file system can.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let Some(folder) = folder(path).filter(|_| cfg!(unix)) else { return Ok(()) };
     match File::open(folder)?.sync_all() {
@@ -218,16 +220,16 @@ impl Seek for NewFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match &mut self.way {
             Way::Aside(file, _) => file.seek(to),
-            // Bytes come in order there, and there is no other place.
+            // Bytes arrive there in order, and there is no other position.
             Way::Through(_) => Ok(0),
         }
     }
 }
 
-/// Writes a file whole, over what was there.
+/// Writes a complete file, replacing any existing one.
 ///
 /// # Errors
-/// If it cannot be written; then what was there is as it was.
+/// If it cannot be written; an existing file is unchanged then.
 pub fn write_whole(path: &Path, bytes: impl AsRef<[u8]>) -> crate::error::Result<()> {
     remove_leftovers(path);
     let write = || {

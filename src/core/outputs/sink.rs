@@ -1,4 +1,4 @@
-//! The sinks of queries: their files appear when the query has ended well.
+//! The sinks of queries: their files appear once the query has succeeded.
 
 use std::{fmt, sync::Arc};
 
@@ -21,7 +21,7 @@ use datafusion::{
 
 use super::together::Together;
 
-/// The rule that lets every sink of a plan put its files in place at the end.
+/// The rule that makes every sink of a plan publish its files at the end.
 #[derive(Debug)]
 pub struct WholeOutputs;
 
@@ -48,8 +48,9 @@ impl PhysicalOptimizerRule for WholeOutputs {
     }
 }
 
-/// A sink that writes by that of `exec`, whose stores keep what it writes out of sight until all is written. DataFusion's
-/// sinks end the files that they have begun when the rows stop, also if they stop for an error.
+/// A sink that writes through the sink of `exec`, whose stores hide the output until everything is written.
+/// DataFusion's sinks complete the files that they have begun when the rows stop, even if they stop because of an
+/// error.
 #[derive(Debug)]
 struct WholeSink {
     exec: DataSinkExec,
@@ -83,7 +84,7 @@ impl DataSink for WholeSink {
     }
 }
 
-/// The context of a task in another environment.
+/// Returns the context of a task with another runtime environment.
 fn with_runtime(context: &TaskContext, runtime: Arc<RuntimeEnv>) -> TaskContext {
     TaskContext::new(
         context.task_id(),

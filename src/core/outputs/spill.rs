@@ -22,7 +22,7 @@ use futures::Stream;
 
 use super::cannot_write;
 
-/// Bytes that are read at once.
+/// Bytes read at once.
 const READ_BYTES: usize = 128 << 10;
 
 /// Makes spill files in the folder for temporary files (`TMPDIR`).
@@ -31,11 +31,11 @@ pub struct SpillFactory {
     all: Arc<All>,
 }
 
-/// What all files of a factory have in common.
+/// The state shared by all files of a factory.
 #[derive(Debug)]
 struct All {
     bytes: AtomicU64,
-    /// Bytes that they may have.
+    /// Maximum total size in bytes.
     most: AtomicU64,
 }
 
@@ -47,15 +47,15 @@ impl Default for SpillFactory {
 }
 
 impl SpillFactory {
-    /// A manager of such files.
+    /// Returns a disk manager that makes such files.
     #[must_use]
     pub fn manager(&self) -> DiskManagerBuilder {
         let builder = DiskManagerBuilder::default();
-        // Elsewhere a file without a name could not be read while it is written.
+        // On other systems a file without a name could not be read while it is written.
         if cfg!(unix) { builder.with_temp_file_factory(Arc::new(self.clone())) } else { builder }
     }
 
-    /// Allows all its files so many bytes.
+    /// Sets the maximum total size of its files, in bytes.
     pub fn set_most(&self, bytes: u64) {
         self.all.most.store(bytes, Ordering::Relaxed);
     }
@@ -129,7 +129,7 @@ impl SpillFile for Handle {
     }
 }
 
-/// Writes at a file's end.
+/// A writer that appends to a file.
 struct Writer(Arc<Spill>);
 
 impl Write for Writer {

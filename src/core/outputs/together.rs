@@ -1,4 +1,4 @@
-//! Files of one query that are put in place together, after its last row.
+//! Files of one query that are published together, after its last row.
 
 use std::{
     fmt,
@@ -25,13 +25,13 @@ pub(super) struct Together(Arc<Mutex<Parts>>);
 #[derive(Debug, Default)]
 struct Parts {
     files: Vec<Waiting>,
-    /// The first failure of a store, which sinks hide behind their own words.
+    /// The first failure of a store; sinks hide it behind their own messages.
     failure: Option<(String, Error)>,
-    /// Nothing more is taken: the query has failed or was dropped.
+    /// Set once nothing more is accepted: the query has failed or was dropped.
     over: bool,
 }
 
-/// A file that waits for the query's end.
+/// A file that waits for the query to end.
 #[derive(Debug)]
 struct Waiting {
     store: Arc<dyn ObjectStore>,
@@ -69,7 +69,7 @@ impl Waiting {
 
     async fn abort(mut self) {
         if let Content::Uploaded(upload) = &mut self.content {
-            // What cannot be aborted now is tried again as it is dropped.
+            // An upload that cannot be aborted now is aborted again when it is dropped.
             let _ = upload.abort().await;
         }
     }
@@ -80,13 +80,13 @@ impl Together {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stores of `registry`, in which files wait for [`Together::put_in_place`].
+    /// Returns the stores of `registry`; files in them wait for [`Together::put_in_place`].
     pub(super) fn stores(&self, registry: Arc<dyn ObjectStoreRegistry>) -> Arc<dyn ObjectStoreRegistry> {
         Arc::new(Stores { registry, together: self.clone() })
     }
 
-    /// Puts the files in place; if that fails with one, those that are in place are removed again, unless it is the only
-    /// one: several have names of their own, and replaced nothing.
+    /// Publishes the files. If that fails for one of them, those already published are removed again. This is safe:
+    /// several files have names of their own and replaced nothing, and a single file has no others to remove.
     pub(super) async fn put_in_place(&self) -> EngineResult<()> {
         let waiting = std::mem::take(&mut self.lock().files);
         if let [only] = &waiting[..] {
@@ -104,7 +104,7 @@ impl Together {
                 file.abort().await;
             }
             for (store, path) in done {
-                // What failed is said; more cannot be done.
+                // The error that caused this is returned; nothing more can be done.
                 let _ = store.delete(&path).await;
             }
             return Err(error.into());
@@ -112,7 +112,7 @@ impl Together {
         Ok(())
     }
 
-    /// Gives the files up; gives the first failure of a store, if there was one.
+    /// Discards the files and returns the first failure of a store, if there was one.
     pub(super) async fn give_up(&self) -> Option<crate::error::Error> {
         let (files, failure) = {
             let mut parts = self.lock();
@@ -134,7 +134,7 @@ impl Together {
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    /// Remembers why a store failed, and passes something on in its place.
+    /// Records why a store failed and returns an error to pass on in its place.
     fn failed(&self, shown: &str, e: Error) -> Error {
         let text = e.to_string();
         self.lock().failure.get_or_insert_with(|| (shown.to_owned(), e));
@@ -142,7 +142,7 @@ impl Together {
     }
 }
 
-/// The error of a writer that goes on after its query has ended.
+/// The error of a writer that continues after its query has ended.
 fn over() -> Error {
     Error::Generic { store: "output", source: "the query has ended".into() }
 }
@@ -168,11 +168,11 @@ impl ObjectStoreRegistry for Stores {
     }
 }
 
-/// A store whose new files wait.
+/// A store whose new files wait for the query to end.
 #[derive(Debug)]
 struct WaitingStore {
     store: Arc<dyn ObjectStore>,
-    /// What comes before a file's path, for people.
+    /// The prefix of a file's path in messages.
     root: String,
     together: Together,
 }
@@ -237,10 +237,10 @@ impl ObjectStore for WaitingStore {
     }
 }
 
-/// An upload whose end waits.
+/// An upload whose completion waits for the query to end.
 #[derive(Debug)]
 struct WaitingUpload {
-    /// `None` once it waits or was aborted.
+    /// `None` once the upload waits or was aborted.
     upload: Option<Box<dyn MultipartUpload>>,
     store: Arc<dyn ObjectStore>,
     path: Path,

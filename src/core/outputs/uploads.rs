@@ -1,7 +1,7 @@
-//! Uploads in parts, which end: at their end, or with whoever dropped them.
+//! Multipart uploads that are always either completed or aborted, even if they are dropped.
 //!
-//! A store keeps the parts of an upload that was neither completed nor aborted, shows them nowhere and bills them. What
-//! a kill leaves can only be ended by a rule of the bucket ("abort incomplete multipart uploads").
+//! A store keeps the parts of an upload that was neither completed nor aborted, shows them nowhere and bills them. The
+//! parts left by a killed process can only be removed by a rule of the bucket ("abort incomplete multipart uploads").
 
 use std::{
     fmt,
@@ -26,14 +26,14 @@ use tokio_util::sync::CancellationToken;
 /// Uploads of this process that have not ended.
 static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// Waits until every upload of this process has ended, at most for so long; whether they have.
+/// Waits until every upload of this process has ended, at most for `patience`; returns whether they have.
 pub async fn settle(patience: Duration) -> bool {
     let mut open = OPEN.subscribe();
     let ended = open.wait_for(|open| *open == 0);
     tokio::time::timeout(patience, ended).await.is_ok()
 }
 
-/// Counts an upload as long as it is there.
+/// Counts an upload as long as it exists.
 #[derive(Debug)]
 struct Counted;
 
@@ -50,14 +50,14 @@ impl Drop for Counted {
     }
 }
 
-/// A store whose uploads are aborted if they are dropped before their end.
+/// A store that aborts an upload dropped before its end.
 #[derive(Debug, Clone)]
 pub struct EndedUploads {
     store: Arc<dyn ObjectStore>,
 }
 
 impl EndedUploads {
-    /// The same files as in `store`.
+    /// Wraps `store`; the files are the same.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self { store }
@@ -70,28 +70,28 @@ impl fmt::Display for EndedUploads {
     }
 }
 
-/// An upload that has not ended, or nothing any more.
+/// An upload that has not ended yet, or nothing once it has.
 #[derive(Debug)]
 struct EndedUpload {
     open: Option<(Box<dyn MultipartUpload>, Counted)>,
     parts: Parts,
 }
 
-/// Parts on their way. A store may take one in after the upload was aborted, and keep it; so they go on when whoever
-/// waits for them is dropped, and the upload is aborted after them.
+/// The parts that are being sent. A store may accept a part after the upload was aborted, and keep it; therefore the
+/// parts continue when their waiter is dropped, and the upload is aborted after them.
 #[derive(Debug, Default)]
 struct Parts {
     on_their_way: watch::Sender<usize>,
     given_up: CancellationToken,
 }
 
-/// How long an upload that is dropped waits for its parts.
+/// The time that a dropped upload waits for its parts.
 const PARTS_PATIENCE: Duration = Duration::from_secs(1);
-/// After which time parts that were given up are hoped to be known to the store.
+/// The time after which the store is expected to know the parts that were given up.
 const PARTS_PAUSE: Duration = Duration::from_millis(300);
 
 impl Parts {
-    /// Sends a part when it is first asked for.
+    /// Starts sending a part when the returned future is first polled.
     fn sent(&self, part: UploadPart) -> UploadPart {
         let (on_their_way, given_up) = (self.on_their_way.clone(), self.given_up.clone());
         Box::pin(async move {
@@ -106,7 +106,7 @@ impl Parts {
         })
     }
 
-    /// Waits for the parts on their way, or gives them up; whether they have all ended.
+    /// Waits for the parts that are being sent, or gives them up; returns whether they have all ended.
     async fn end(&self) -> bool {
         let mut parts = self.on_their_way.subscribe();
         let ended = tokio::time::timeout(PARTS_PATIENCE, parts.wait_for(|parts| *parts == 0)).await.is_ok();
@@ -129,7 +129,7 @@ impl MultipartUpload for EndedUpload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        // One that could not be completed is aborted when it is dropped.
+        // An upload that could not be completed is aborted when it is dropped.
         let done = self.open.as_mut().ok_or_else(has_ended)?.0.complete().await?;
         self.open = None;
         Ok(done)
@@ -143,13 +143,13 @@ impl MultipartUpload for EndedUpload {
     }
 }
 
-/// Aborts an upload once its parts have ended, or twice.
+/// Aborts an upload once its parts have ended, or twice if they have not.
 async fn abort(upload: &mut dyn MultipartUpload, parts: &Parts) -> Result<()> {
     let ended = parts.end().await;
     let aborted = upload.abort().await;
     if !ended {
         tokio::time::sleep(PARTS_PAUSE).await;
-        // Most often the upload is no more.
+        // Usually the upload no longer exists.
         let _ = upload.abort().await;
     }
     aborted
@@ -160,7 +160,7 @@ impl Drop for EndedUpload {
         let Some((mut upload, counted)) = self.open.take() else { return };
         let parts = std::mem::take(&mut self.parts);
         unattended(async move {
-            // There is nobody to tell: it is an error that ended the upload, or a signal.
+            // There is nobody to report this to: an error or a signal ended the upload.
             if let Err(e) = abort(upload.as_mut(), &parts).await {
                 tracing::debug!("an upload could not be aborted: {e}");
             }
@@ -169,7 +169,7 @@ impl Drop for EndedUpload {
     }
 }
 
-/// Runs work to its end though what asked for it is dropped; the process waits for it in [`settle`].
+/// Runs work to its end even if its caller is dropped; the process waits for it in [`settle`].
 fn unattended(work: impl Future<Output = ()> + Send + 'static) {
     // Without a runtime there is no connection to a store either.
     if let Ok(runtime) = Handle::try_current() {
@@ -193,7 +193,7 @@ impl ObjectStore for EndedUploads {
         let counted = Counted::new();
         unattended(async move {
             let began = store.put_multipart_opts(&location, options).await;
-            // Whoever asked for it may have gone meanwhile: then it is dropped here.
+            // The caller may be gone meanwhile: then the upload is dropped here.
             let _ =
                 sender.send(began.map(|upload| EndedUpload { open: Some((upload, counted)), parts: Parts::default() }));
         });
@@ -249,9 +249,9 @@ mod tests {
     struct Watched {
         store: Arc<InMemory>,
         ends: Arc<Mutex<Vec<&'static str>>>,
-        /// Parts that began and ended.
+        /// Numbers of parts that began and that ended.
         parts: Arc<Mutex<(usize, usize)>>,
-        /// How long a part takes.
+        /// The time that sending a part takes.
         part: Duration,
     }
 
@@ -340,7 +340,7 @@ mod tests {
         dropped.put(vec![1; 200].into()).await.unwrap();
         drop(dropped);
         let mut cancelled = writer(&watched);
-        // Given up while the store still thinks about its beginning.
+        // The upload is dropped while the store is still creating it.
         let began = tokio::time::timeout(Duration::from_millis(5), cancelled.put(vec![1; 200].into())).await;
         assert!(began.is_err());
         drop(cancelled);
@@ -350,11 +350,12 @@ mod tests {
         assert_eq!(watched.store.get(&"a".into()).await.unwrap().bytes().await.unwrap().len(), 200);
     }
 
-    /// How an upload ends that is dropped while its parts, which take so long, are on their way.
+    /// Returns how an upload ends if it is dropped while its parts, each of which takes the time `part`, are being
+    /// sent.
     async fn ends(part: Duration) -> Vec<&'static str> {
         let watched = Watched { part, ..Watched::default() };
         let mut dropped = writer(&watched);
-        // More than one part of the least size that stores allow.
+        // More than one part of the minimum size that stores allow.
         dropped.put(vec![1; 11 << 20].into()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(watched.parts.lock().unwrap().0 > 0);
@@ -366,7 +367,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn parts_on_their_way_end_before_their_upload_is_aborted() {
         assert_eq!(ends(Duration::from_millis(500)).await, ["aborted"]);
-        // Ones that take too long are given up, and the upload is aborted again when the store must have seen that.
+        // Parts that take too long are given up, and the upload is aborted again once the store must know them.
         assert_eq!(ends(Duration::from_mins(1)).await, ["aborted with parts on their way"; 2]);
     }
 }

@@ -1,31 +1,32 @@
-//! The functions that the coefficients of a model's spectra belong to, and the blocks of tokens that these are.
-//! Coefficients on one basis mean nothing on another: a plausible number would come out.
+//! The basis functions of the spectra's coefficients, and the blocks of tokens that the coefficients form. Coefficients
+//! have no meaning on another basis: the result would be a plausible but wrong number.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A basis of functions, and how spectra on it are given.
+/// A basis of functions, and the layout of spectra on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Basis {
-    /// Its name, e.g. `gaia-dr3-xp`; the same name always means the same functions.
+    /// Its name, e.g. `gaia-dr3-xp`; a name always means the same functions.
     pub name: String,
     /// Name of the list that holds all coefficients of a star, block after block, e.g. `xp`.
     pub list: String,
-    /// The blocks in their order in the list.
+    /// The blocks, in the order of the list.
     pub blocks: Vec<Block>,
 }
 
-/// Tokens that one instrument measures together, so that they are missing together: the coefficients of a spectrograph.
+/// Tokens that one instrument measures together, so that they are missing together, such as the coefficients of a
+/// spectrograph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
-    /// What its tokens' names begin with, before the number: `bp` of `bp0`, `bp1`, ….
+    /// The prefix of its tokens' names, before the number: `bp` in `bp0`, `bp1`, ….
     pub name: String,
     /// Number of its coefficients in the list.
     pub length: usize,
-    /// The bit of `lam_flags` that says that all of them are missing; one of [`Block::FLAGS`].
+    /// The bit of `lam_flags` that is set if all of them are missing; one of [`Block::FLAGS`].
     pub missing_flag: i32,
     /// UCD1+ of a coefficient.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -36,16 +37,16 @@ pub struct Block {
 }
 
 impl Block {
-    /// The bits of `lam_flags` that say that a block is missing, for the first, the second, … block of a basis.
+    /// The bits of `lam_flags` for a missing block, for the first, the second, … block of a basis.
     pub const FLAGS: [i32; 4] = [1 << 1, 1 << 2, 1 << 10, 1 << 11];
 
-    /// The name of its coefficient number `order`.
+    /// Returns the name of its coefficient number `order`.
     #[must_use]
     pub fn token(&self, order: usize) -> String {
         format!("{}{order}", self.name)
     }
 
-    /// The number of the coefficient that a token is, if its name is one of this block's.
+    /// Returns the number of the coefficient with this token name, if it belongs to this block.
     #[must_use]
     pub fn order(&self, token: &str) -> Option<usize> {
         let digits = token.strip_prefix(&self.name)?;
@@ -55,7 +56,7 @@ impl Block {
 }
 
 impl Basis {
-    /// The basis that models are for whose file does not say it: those written before files had a basis. It is that of
+    /// The basis of models whose file does not name one because it was written before files had a basis. It is that of
     /// Leung & Bovy (2023): spectra of Gaia DR3.
     #[must_use]
     pub fn unsaid() -> Self {
@@ -70,26 +71,26 @@ impl Basis {
         Self { name: "gaia-dr3-xp".to_owned(), list: "xp".to_owned(), blocks }
     }
 
-    /// Coefficients of all blocks: the length of a whole list.
+    /// Number of coefficients in all blocks: the length of a complete list.
     #[must_use]
     pub fn length(&self) -> usize {
         self.blocks.iter().map(|block| block.length).sum()
     }
 
-    /// Its blocks with their lengths, in words: `55 bp and 55 rp`.
+    /// Describes the blocks and their lengths: `55 bp and 55 rp`.
     #[must_use]
     pub fn shape(&self) -> String {
         let blocks: Vec<String> = self.blocks.iter().map(|block| format!("{} {}", block.length, block.name)).collect();
         blocks.join(" and ")
     }
 
-    /// The block that a token is a coefficient of, by its name.
+    /// Returns the block of the coefficient with this token name.
     #[must_use]
     pub fn block_of(&self, token: &str) -> Option<&Block> {
         self.blocks.iter().find(|block| block.order(token).is_some())
     }
 
-    /// Checks that coefficients whose basis is called `name` are on this basis.
+    /// Checks that coefficients on a basis called `name` are on this basis.
     ///
     /// # Errors
     /// If they are not; the message names both.
@@ -97,7 +98,7 @@ impl Basis {
         if name == self.name { Ok(()) } else { Err(self.mismatch(name)) }
     }
 
-    /// The error of coefficients on another basis, which names both.
+    /// The error for coefficients on another basis; it names both.
     pub(crate) fn mismatch(&self, other: &str) -> Error {
         let shape = self.shape();
         Error::new(
@@ -111,10 +112,10 @@ impl Basis {
         ))
     }
 
-    /// Checks what a file says of a basis.
+    /// Checks a basis read from a file.
     ///
     /// # Errors
-    /// If it has no block, a block is empty or has a name or a flag that another one has.
+    /// If it has no block, a block is empty, or two blocks share a name or a flag.
     pub fn validate(&self) -> Result<()> {
         let bad =
             |what: String| Err(Error::new(ErrorKind::Model, format!("the basis {} is unusable: {what}", self.name)));

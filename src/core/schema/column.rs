@@ -1,4 +1,4 @@
-//! What the catalogue's columns mean: unit, UCD and description of every quantity the model knows.
+//! The meaning of the catalogue's columns: unit, UCD and description of every quantity that the model knows.
 
 use std::collections::HashMap;
 
@@ -44,7 +44,7 @@ pub struct Described {
 }
 
 impl Described {
-    /// What is known of a token by its name: a coefficient on `basis`, or a quantity that [`column_meta`] knows.
+    /// Describes a token by its name: a coefficient on `basis`, or a quantity that [`column_meta`] knows.
     #[must_use]
     pub fn of(token: &str, basis: &Basis) -> Self {
         if let Some(block) = basis.block_of(token) {
@@ -66,7 +66,7 @@ fn field_metadata(texts: [&str; 3]) -> HashMap<String, String> {
     pairs.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
 }
 
-/// What is known of the quantities of Leung & Bovy (2023) that are no coefficients; empty of all others.
+/// Describes the quantities of Leung & Bovy (2023) other than coefficients; the result is empty for any other name.
 #[must_use]
 pub fn column_meta(token: &str) -> ColumnMeta {
     let (unit, ucd, description) = match token {

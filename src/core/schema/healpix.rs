@@ -1,5 +1,5 @@
-//! Positions on the sky: distances, and HEALPix pixels (Górski et al. 2005, ApJ 622, 759) in the NESTED scheme of ICRS
-//! coordinates in degrees. A level has `12 · 4^level` pixels.
+//! Positions on the sky: distances, and HEALPix pixels (Górski et al. 2005, ApJ 622, 759) in the NESTED scheme, for
+//! ICRS coordinates in degrees. A level has `12 · 4^level` pixels.
 
 use cdshealpix::{
     best_starting_depth, has_best_starting_depth,
@@ -9,23 +9,26 @@ use cdshealpix::{
 /// Deepest HEALPix level: pixels of 0.4 mas.
 pub const MAX_LEVEL: u8 = 29;
 
-/// Most pixels [`cone_pixels`] gives for one cone.
+/// Maximum number of pixels that [`cone_pixels`] returns for one cone.
 pub const MAX_CONE_PIXELS: usize = 1 << 20;
 
-/// Added to every radius, in radians: far above the rounding of positions (1e-15), far below the smallest pixel (2e-9).
+/// Added to every radius, in radians: far above the rounding errors of positions (1e-15), far below the smallest pixel
+/// (2e-9).
 const ROUNDING: f64 = 1e-13;
 
-/// Pixel of a position at `level` (0 to [`MAX_LEVEL`]); `None` unless `ra` is finite and `dec` in [-90, 90].
+/// Returns the pixel that contains a position at `level` (0 to [`MAX_LEVEL`]); `None` unless `ra` is finite and `dec`
+/// in [-90, 90].
 #[must_use]
 pub fn pixel(ra: f64, dec: f64, level: u8) -> Option<i64> {
     let (lon, lat) = radians(ra, dec)?;
     (level <= MAX_LEVEL).then(|| nested::hash(level, lon, lat) as i64)
 }
 
-/// Angle between two positions, all in degrees, accurate at any separation; NaN for what is no position.
+/// Returns the angle between two positions, all in degrees, accurate at any separation; NaN if either is not a valid
+/// position.
 ///
-/// Vincenty's formula with its differences of near equals rewritten by half angles, so that the relative error stays
-/// near the rounding of the inputs from microarcseconds to antipodes.
+/// This is Vincenty's formula, with half angles in place of differences of nearly equal numbers, so that the relative
+/// error stays near the rounding of the inputs from microarcseconds to antipodes.
 #[must_use]
 pub fn sky_distance(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> f64 {
     if !(-90.0..=90.0).contains(&dec1) || !(-90.0..=90.0).contains(&dec2) {
@@ -37,7 +40,8 @@ pub fn sky_distance(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> f64 {
     separation(half.sin(), half.cos(), (dec1.to_radians().sin(), cos(dec1)), cos(dec2), delta_dec).to_degrees()
 }
 
-/// Difference of two right ascensions, in [-180, 180]; across ra = 0 without the rounding of values near 360.
+/// Returns the difference of two right ascensions, in [-180, 180]; differences across ra = 0 do not suffer from the
+/// rounding of values near 360.
 fn delta_ra(ra1: f64, ra2: f64) -> f64 {
     let turned = |ra: f64| {
         let ra = ra % 360.0;
@@ -47,8 +51,9 @@ fn delta_ra(ra1: f64, ra2: f64) -> f64 {
     if direct.abs() <= 180.0 { direct } else { turned(turned(ra2) - turned(ra1)) }
 }
 
-/// From sine and cosine of half the difference in longitude and of the first latitude, the cosine of the second latitude
-/// and the difference of both; angles in radians.
+/// Returns the angle between two positions from the sine and cosine of half the difference in longitude, the sine and
+/// cosine of the first latitude, the cosine of the second latitude and the difference of the latitudes; angles are in
+/// radians.
 fn separation(half_sin: f64, half_cos: f64, (sin1, cos1): (f64, f64), cos2: f64, delta_lat: f64) -> f64 {
     let half2 = half_sin * half_sin;
     let across = cos2 * 2.0 * half_sin * half_cos;
@@ -56,22 +61,23 @@ fn separation(half_sin: f64, half_cos: f64, (sin1, cos1): (f64, f64), cos2: f64,
     across.hypot(along).atan2(delta_lat.cos() - 2.0 * cos1 * cos2 * half2)
 }
 
-/// Whether a position is at most `radius` degrees from the centre; `None` where there is no position or the radius is
-/// negative.
+/// Whether a position is at most `radius` degrees from the centre; `None` if either is not a valid position or the
+/// radius is negative.
 #[must_use]
 pub fn in_cone(ra: f64, dec: f64, ra0: f64, dec0: f64, radius: f64) -> Option<bool> {
     let distance = sky_distance(ra, dec, ra0, dec0);
     (distance.is_finite() && radius >= 0.0).then_some(distance <= radius)
 }
 
-/// The pixels at `level` that overlap the cone of `radius` degrees, ascending: each one that does, and at the rim a few
-/// that only come near. `None` where there is no position or the radius is negative.
+/// Returns the pixels at `level` that overlap the cone of `radius` degrees, ascending: all that overlap, and a few at
+/// the rim that only come near. `None` if the centre is not a valid position or the radius is negative.
 ///
-/// The cone lies within the nine pixels round its centre at the level cdshealpix proposes for its radius; from there
-/// the pixels whose centre is farther than the radius plus the largest radius of any pixel are dropped, level by level.
+/// The cone lies within the nine pixels around its centre at the level that cdshealpix proposes for its radius. From
+/// there, level by level, pixels are dropped if their centre is farther away than the radius plus the largest radius of
+/// any pixel.
 ///
 /// # Errors
-/// The number of pixels expected, where it exceeds [`MAX_CONE_PIXELS`].
+/// The expected number of pixels, if it exceeds [`MAX_CONE_PIXELS`].
 pub fn cone_pixels(ra: f64, dec: f64, radius: f64, level: u8) -> Result<Option<Vec<i64>>, f64> {
     let Some((lon, lat)) = radians(ra, dec) else { return Ok(None) };
     if !(radius >= 0.0 && level <= MAX_LEVEL) {
@@ -109,8 +115,8 @@ fn centre_distance(layer: &Layer, pixel: u64, lon: f64, lat: f64) -> f64 {
     separation(half.sin(), half.cos(), lat.sin_cos(), lat2.cos(), lat2 - lat)
 }
 
-/// Largest distance from the centre of a pixel to its corners over all pixels of a level, in radians: that of the pixel
-/// at the edge of the polar cap next to the border of a base pixel.
+/// Returns the largest distance from a pixel's centre to its corners over all pixels of a level, in radians: that of
+/// the pixel at the edge of the polar cap next to the border of a base pixel.
 fn pixel_radius(level: u8) -> f64 {
     let sides = f64::from(1u32 << level);
     let centre = (2f64 / 3.0).asin();
@@ -119,13 +125,13 @@ fn pixel_radius(level: u8) -> f64 {
     separation(half.sin(), half.cos(), centre.sin_cos(), corner.cos(), corner - centre)
 }
 
-/// Area of the cone, one pixel wider, over that of a pixel.
+/// Returns the ratio of the area of the cone, widened by one pixel, to that of a pixel.
 fn expected_pixels(radius: f64, level: u8) -> f64 {
     let wider = (radius + pixel_radius(level)).min(std::f64::consts::PI);
     (0.5 * wider).sin().powi(2) * 12.0 * 4f64.powi(i32::from(level))
 }
 
-/// Longitude in [0, 2π) and latitude.
+/// Returns the longitude in [0, 2π) and the latitude, in radians.
 fn radians(ra: f64, dec: f64) -> Option<(f64, f64)> {
     let limit = std::f64::consts::FRAC_PI_2;
     (ra.is_finite() && (-90.0..=90.0).contains(&dec)).then(|| {

@@ -2,13 +2,15 @@
 
 use std::f64::consts::LN_10;
 
-/// Pseudo-luminosity `parallax · 10^(0.2 mag)` (Leung & Bovy 2023, MNRAS 527, 1494), parallax in mas: proportional to the square root of the inverse luminosity, and defined for negative parallaxes too.
+/// Returns the pseudo-luminosity `parallax · 10^(0.2 mag)` (Leung & Bovy 2023, MNRAS 527, 1494), with the parallax in
+/// mas. It is proportional to the square root of the inverse luminosity, and also defined for negative parallaxes.
 #[must_use]
 pub fn fakemag(parallax: f64, mag: f64) -> f64 {
     parallax * power_of_ten(0.2 * mag)
 }
 
-/// 1-sigma error of [`fakemag`] to first order, parallax and its error in mas, independent of the magnitude's error.
+/// Returns the 1-sigma error of [`fakemag`] to first order, with parallax and its error in mas; the errors of parallax
+/// and magnitude are taken as independent.
 #[must_use]
 pub fn fakemag_error(parallax: f64, parallax_error: f64, mag: f64, mag_error: f64) -> f64 {
     if parallax_error < 0.0 || mag_error < 0.0 {
@@ -17,13 +19,15 @@ pub fn fakemag_error(parallax: f64, parallax_error: f64, mag: f64, mag_error: f6
     fakemag(parallax_error, mag).hypot(0.2 * LN_10 * fakemag(parallax, mag) * mag_error)
 }
 
-/// Absolute magnitude `mag + 5 log10(parallax / 100 mas) − extinction`; NaN where the parallax is not positive.
+/// Returns the absolute magnitude `mag + 5 log10(parallax / 100 mas) − extinction`; NaN if the parallax is not
+/// positive.
 #[must_use]
 pub fn absmag(parallax: f64, mag: f64, extinction: f64) -> f64 {
     if parallax > 0.0 { mag + 5.0 * (parallax / 100.0).log10() - extinction } else { f64::NAN }
 }
 
-/// Ten to a power; NaN where that is too small for a float, so that a magnitude of -9999 for "none" is not a luminosity of 0.
+/// Returns ten to a power; NaN if the result is too small for a float, so that a magnitude of -9999 for "none" does not
+/// become a luminosity of 0.
 fn power_of_ten(power: f64) -> f64 {
     Some(10f64.powf(power)).filter(|v| v.is_normal()).unwrap_or(f64::NAN)
 }

@@ -1,4 +1,4 @@
-//! The names of things: tokens and their normalisation, bases of spectra, the units and UCDs of columns, and the scales of
+//! Definitions of names: tokens and their normalisation, bases of spectra, units and UCDs of columns, and the scales of
 //! brightness and position. No I/O.
 
 mod basis;

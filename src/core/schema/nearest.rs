@@ -1,6 +1,6 @@
-//! The name that was probably meant.
+//! Suggests the name that was probably meant.
 
-/// The candidate closest to `name`, when it is close enough to be a slip.
+/// Returns the candidate closest to `name`, if it is close enough to be a typing error.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     use strsim::levenshtein;

@@ -1,20 +1,20 @@
-//! UCD1+: the IVOA's words for what a quantity is.
+//! UCD1+: the IVOA's vocabulary for the meaning of a quantity.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use super::nearest;
 
-/// Where a word may stand, by the word in lower case.
+/// The allowed position of each word, by the word in lower case.
 static WORDS: LazyLock<HashMap<String, (&str, &str)>> = LazyLock::new(|| {
     let rows = include_str!("ucd1p_words.txt").lines().filter(|line| !line.starts_with('#'));
     rows.filter_map(|row| row.split_once(' ')).map(|(place, word)| (word.to_lowercase(), (place, word))).collect()
 });
 
-/// Checks that a UCD is known words in an order that is allowed: words separated by semicolons, the first one a word
-/// that may be first, as `stat.error`, the others words that may follow, as `em.opt.B`.
+/// Checks that a UCD consists of known words in an allowed order: words separated by semicolons, of which the first is
+/// a word that may come first, such as `stat.error`, and the others are words that may follow, such as `em.opt.B`.
 ///
 /// # Errors
-/// In words, what is wrong with it.
+/// A description of what is wrong with it.
 pub fn check_ucd(ucd: &str) -> Result<(), String> {
     for (i, word) in ucd.split(';').enumerate() {
         let Some((place, _)) = WORDS.get(&word.trim().to_lowercase()) else {

@@ -1,4 +1,4 @@
-//! The model's vocabulary: which quantities it reads and predicts, and how each is standardised.
+//! The model's vocabulary: the quantities that it reads and predicts, and their standardisation.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Index of a token in the vocabulary; [`PADDING`] stands for "nothing here".
+/// Index of a token in the vocabulary; [`PADDING`] marks an empty slot.
 pub type TokenId = u32;
 
 /// The id that marks an empty slot of the context.
 pub const PADDING: TokenId = 0;
 
-/// One quantity the model knows.
+/// One quantity that the model knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Token {
     /// Name as used in SQL, e.g. `teff`, `bp0`.
@@ -24,20 +24,20 @@ pub struct Token {
     pub median: f64,
     /// Robust standard deviation (MAD-based) over the training set, in the token's physical unit.
     pub scale: f64,
-    /// What a catalogue says of it, of a quantity that [`Described::of`] does not know.
+    /// The description in a catalogue, for a quantity that [`Described::of`] does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Described>,
 }
 
 impl Token {
-    /// A quantity whose unit, UCD and description are those of [`Described::of`].
+    /// Returns a quantity whose unit, UCD and description are those of [`Described::of`].
     #[must_use]
     pub fn new(name: impl Into<String>, median: f64, scale: f64) -> Self {
         Self { name: name.into(), median, scale, described: None }
     }
 }
 
-/// The ordered tokens of a model; ids start at 1, id 0 is padding.
+/// The ordered tokens of a model; ids start at 1, and id 0 is padding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Vocabulary {
@@ -48,11 +48,12 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Builds a vocabulary; the ids are the positions plus one. Of each block of `basis` it holds the lowest coefficients
-    /// that are among the tokens, which may be all or none.
+    /// Builds a vocabulary; the ids are the positions plus one. It holds the lowest coefficients of each block of
+    /// `basis` that are among the tokens, which may be all or none of them.
     ///
     /// # Errors
-    /// If it is empty, a name occurs twice, a median or scale is not finite or not positive, or the basis is unusable.
+    /// If it is empty, a name occurs twice, a median or scale is not finite, a scale is not positive, or the basis is
+    /// unusable.
     pub fn new(tokens: Vec<Token>, basis: Basis) -> Result<Self> {
         basis.validate()?;
         if tokens.is_empty() {
@@ -91,7 +92,8 @@ impl Vocabulary {
         Self::new(tokens, Basis::unsaid()).expect("the embedded table is a valid vocabulary")
     }
 
-    /// The tokens that a model for spectra on `basis` may have: these without the coefficients that the basis lacks.
+    /// Returns the vocabulary of a model for spectra on `basis`: these tokens without the coefficients that the basis
+    /// lacks.
     ///
     /// # Errors
     /// If the basis is unusable or no token is left.
@@ -104,7 +106,7 @@ impl Vocabulary {
         Self::new(self.tokens.iter().filter(|t| is_left(&t.name)).cloned().collect(), basis)
     }
 
-    /// The same tokens and more after them, which keeps the ids of these.
+    /// Returns the same tokens, with the same ids, followed by more.
     ///
     /// # Errors
     /// If a name occurs twice, or a median or scale is unusable.
@@ -130,22 +132,22 @@ impl Vocabulary {
         &self.tokens
     }
 
-    /// The id of `name`, if the model knows it.
+    /// Returns the id of `name`, if the model knows it.
     #[must_use]
     pub fn id(&self, name: &str) -> Option<TokenId> {
         position(&self.tokens, name)
     }
 
-    /// The id of `name`.
+    /// Returns the id of `name`.
     ///
     /// # Errors
-    /// If the vocabulary lacks it; the hint names the nearest and lists the allowed ones.
+    /// If the vocabulary lacks it; the hint names the nearest token and lists the allowed ones.
     pub fn require(&self, name: &str) -> Result<TokenId> {
         self.id(name)
             .ok_or_else(|| Error::new(ErrorKind::Plan, format!("unknown token '{name}'")).hint(self.suggest(name)))
     }
 
-    /// The token with this id.
+    /// Returns the token with this id.
     ///
     /// # Panics
     /// If `id` is padding or beyond the vocabulary.
@@ -154,7 +156,7 @@ impl Vocabulary {
         &self.tokens[id as usize - 1]
     }
 
-    /// What its spectra are given on.
+    /// The basis of its spectra.
     #[must_use]
     pub fn basis(&self) -> &Basis {
         &self.basis
@@ -165,44 +167,44 @@ impl Vocabulary {
         self.basis.blocks.iter().zip(self.blocks.iter().map(Vec::as_slice))
     }
 
-    /// The ids of the coefficients of the block called `name`, in order; none if there is no such block.
+    /// Returns the ids of the coefficients of the block called `name`, in order; empty if there is no such block.
     #[must_use]
     pub fn block(&self, name: &str) -> &[TokenId] {
         self.blocks().find(|(block, _)| block.name == name).map_or(&[], |(_, ids)| ids)
     }
 
-    /// Length of a list of a star's coefficients for this vocabulary: those of all blocks, one after the other.
+    /// Length of a star's list of coefficients for this vocabulary: all blocks, one after the other.
     #[must_use]
     pub fn coefficient_count(&self) -> usize {
         self.blocks.iter().map(Vec::len).sum()
     }
 
-    /// The coefficients of all blocks in the order of such a list.
+    /// The coefficients of all blocks, in the order of that list.
     pub fn coefficients(&self) -> impl Iterator<Item = TokenId> + '_ {
         self.blocks.iter().flatten().copied()
     }
 
-    /// Whether a token is a colour, which is measured of a star besides its spectrum: its UCD says so.
+    /// Whether a token is a colour, which is measured separately from the spectrum; its UCD tells.
     #[must_use]
     pub fn is_colour(&self, id: TokenId) -> bool {
         self.described(id).ucd.starts_with("phot.color")
     }
 
-    /// Unit, UCD and description of a token.
+    /// Returns unit, UCD and description of a token.
     #[must_use]
     pub fn described(&self, id: TokenId) -> Described {
         let token = self.token(id);
         token.described.clone().unwrap_or_else(|| Described::of(&token.name, &self.basis))
     }
 
-    /// Physical value -> standardised value.
+    /// Converts a physical value to a standardised value.
     #[must_use]
     pub fn standardise(&self, id: TokenId, value: f64) -> f32 {
         let t = self.token(id);
         ((value - t.median) / t.scale) as f32
     }
 
-    /// Standardised value -> physical value.
+    /// Converts a standardised value to a physical value.
     #[must_use]
     pub fn destandardise(&self, id: TokenId, value: f32) -> f32 {
         let t = self.token(id);
@@ -228,7 +230,7 @@ impl Vocabulary {
     }
 }
 
-/// What a file holds of a vocabulary. Those written before files had a basis are lists of tokens.
+/// The serialised form of a vocabulary. Files written before files had a basis contain only a list of tokens.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Stored {

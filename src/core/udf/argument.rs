@@ -6,10 +6,10 @@ use arrow::datatypes::DataType;
 
 use crate::error::{Error, ErrorKind};
 
-/// The kinds of values that an argument takes.
+/// The kinds of values that an argument accepts.
 #[derive(Debug)]
 pub enum ArgumentKind {
-    /// Anything: the function checks it when its result's field is asked for.
+    /// Any value: the function checks it when the field of its result is requested.
     Any,
     /// A number of any type.
     Number,
@@ -19,7 +19,7 @@ pub enum ArgumentKind {
     List(Option<&'static ListRule>),
     /// A literal string.
     Text,
-    /// A literal string, one of these in any case.
+    /// A literal string: one of these, in upper or lower case.
     Choice(&'static [&'static str]),
     /// A literal list of strings.
     Texts,
@@ -27,88 +27,87 @@ pub enum ArgumentKind {
     Pairs,
 }
 
-/// A check of the length of a list in an argument.
+/// A check of the length of a list argument.
 pub type LengthCheck = fn(&Usage, &Argument, usize) -> Result<(), Error>;
 
-/// A rule for lists of numbers in an argument.
+/// A rule for list arguments.
 #[derive(Debug)]
 pub struct ListRule {
-    /// Refuses a length that no such list has, where the type says it.
+    /// Refuses a length that no such list has, if the type specifies the length.
     pub check_type: LengthCheck,
-    /// Refuses the length of a row's list.
+    /// Refuses the length of the list in a row.
     pub check_row: Option<LengthCheck>,
-    /// Advice for those who give something else: how to come by such lists.
+    /// Advice for a user who passes something else: how to obtain such lists.
     pub hint: &'static str,
 }
 
 /// An argument of a function.
 #[derive(Debug)]
 pub struct Argument {
-    /// Name in the documentation, by which SQL may give the argument in any order.
+    /// Name in the documentation; SQL may also use it to give the arguments in any order.
     pub name: &'static str,
     /// The kind of values that it takes.
     pub kind: ArgumentKind,
     /// Description for the reference, with the unit.
     pub meaning: &'static str,
-    /// Whether it may be left out.
+    /// Whether the argument may be left out.
     pub optional: bool,
-    /// The way in which the documentation writes the argument in a call, if not as its name or, for a literal, its name
-    /// in quotes.
+    /// The form of the argument in documented calls, unless it is its name or, for a literal, its name in quotes.
     pub shown: Option<&'static str>,
 }
 
 impl Argument {
-    /// An argument that must be given.
+    /// Returns an argument that must be given.
     #[must_use]
     pub const fn new(name: &'static str, kind: ArgumentKind, meaning: &'static str) -> Self {
         Self { name, kind, meaning, optional: false, shown: None }
     }
 
-    /// A number.
+    /// Returns an argument that is a number.
     #[must_use]
     pub const fn number(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, ArgumentKind::Number, meaning)
     }
 
-    /// An integer; a literal must lie in `range`.
+    /// Returns an integer argument; a literal must lie in `range`.
     #[must_use]
     pub const fn integer(name: &'static str, range: RangeInclusive<i64>, meaning: &'static str) -> Self {
         Self::new(name, ArgumentKind::Integer(range), meaning)
     }
 
-    /// A list of numbers for which a rule may hold.
+    /// Returns an argument that is a list of numbers, with an optional rule.
     #[must_use]
     pub const fn list(name: &'static str, rule: Option<&'static ListRule>, meaning: &'static str) -> Self {
         Self::new(name, ArgumentKind::List(rule), meaning)
     }
 
-    /// A literal string.
+    /// Returns an argument that is a literal string.
     #[must_use]
     pub const fn text(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, ArgumentKind::Text, meaning)
     }
 
-    /// A literal string, one of `choices`.
+    /// Returns an argument that is a literal string, one of `choices`.
     #[must_use]
     pub const fn choice(name: &'static str, choices: &'static [&'static str], meaning: &'static str) -> Self {
         Self::new(name, ArgumentKind::Choice(choices), meaning)
     }
 
-    /// The same argument, which may be left out.
+    /// Makes the argument optional.
     #[must_use]
     pub const fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
 
-    /// The same argument, which the documentation writes in this way.
+    /// Sets the form of the argument in documented calls.
     #[must_use]
     pub const fn shown(mut self, shown: &'static str) -> Self {
         self.shown = Some(shown);
         self
     }
 
-    /// The argument as the documentation writes it in a call.
+    /// The argument as it appears in documented calls.
     pub(super) fn written(&self) -> String {
         let name = self.name;
         match (self.shown, &self.kind) {
@@ -121,12 +120,12 @@ impl Argument {
     }
 }
 
-/// What a function takes: all that there is to know to check a call of it.
+/// The call syntax of a function: everything needed to check a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
     /// Name of the function in SQL.
     pub name: &'static str,
-    /// Its arguments in order. Those that may be left out are the last ones.
+    /// Its arguments in order. Optional arguments come last.
     pub arguments: &'static [Argument],
 }
 
@@ -137,13 +136,13 @@ impl Usage {
         self.arguments.iter().any(|a| matches!(a.kind, ArgumentKind::Pairs))
     }
 
-    /// How many of its arguments must be given.
+    /// The number of arguments that must be given.
     #[must_use]
     pub fn required(self) -> usize {
         self.arguments.iter().take_while(|a| !a.optional).count()
     }
 
-    /// How it is called, e.g. `absmag(parallax, mag [, extinction])`.
+    /// The syntax of a call, e.g. `absmag(parallax, mag [, extinction])`.
     #[must_use]
     pub fn syntax(self) -> String {
         let written = |part: &[Argument]| part.iter().map(Argument::written).collect::<Vec<_>>().join(", ");
@@ -152,7 +151,7 @@ impl Usage {
         format!("{}({}{optional})", self.name, written(required))
     }
 
-    /// Checks how many arguments are given.
+    /// Checks the number of arguments.
     pub(super) fn check_count(self, given: usize) -> Result<(), Error> {
         let (least, most) = (self.required(), self.arguments.len());
         if self.takes_pairs() || (least..=most).contains(&given) {
@@ -185,7 +184,7 @@ impl Usage {
         }
     }
 
-    /// The error of an argument that must be a literal and is not.
+    /// The error for an argument that must be a literal but is not.
     pub(super) fn no_literal(self, at: usize) -> Error {
         let (name, kind) = self.arguments.get(at).map_or(("", ""), |a| (a.name, a.kind.in_words()));
         Error::new(ErrorKind::Plan, format!("{name} of {} must be {kind}", self.name))
@@ -194,7 +193,7 @@ impl Usage {
 }
 
 impl ArgumentKind {
-    /// Whether an argument may be of this type.
+    /// Whether an argument may have this type.
     pub(super) fn accepts(&self, given: &DataType) -> bool {
         match self {
             Self::Any | Self::Pairs => true,
@@ -206,7 +205,7 @@ impl ArgumentKind {
         }
     }
 
-    /// The kind in words: what an argument must be.
+    /// Describes what an argument of this kind must be.
     pub(super) fn in_words(&self) -> &'static str {
         match self {
             Self::Any | Self::Pairs => "a value",
@@ -218,7 +217,7 @@ impl ArgumentKind {
         }
     }
 
-    /// Advice for those who give something else, where the kind has its own.
+    /// Advice for a user who passes something else, if the kind has its own.
     pub(super) fn hint(&self) -> Option<&'static str> {
         if let Self::List(Some(rule)) = self { Some(rule.hint) } else { None }
     }

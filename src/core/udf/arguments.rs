@@ -1,4 +1,4 @@
-//! The arguments of a call: their types and literals when it is planned, and their values in a batch.
+//! The arguments of a call: their types and literals at planning time, and their values in a batch.
 
 use arrow::{
     array::{Array, ArrayRef, AsArray},
@@ -19,12 +19,12 @@ use crate::{
     schema::nearest,
 };
 
-/// A call as it is known when it is planned.
+/// A call as known at planning time.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The fields of its arguments.
     pub fields: &'a [FieldRef],
-    /// Those of its arguments that are literals.
+    /// The arguments that are literals.
     pub literals: Literals<'a>,
 }
 
@@ -36,24 +36,24 @@ pub struct Literals<'a> {
 }
 
 impl<'a> Literals<'a> {
-    /// The literals of a call: the value of each argument that is one.
+    /// Returns the literals of a call; `values` has the value of each argument that is a literal.
     #[must_use]
     pub fn new(usage: Usage, values: Vec<Option<&'a ScalarValue>>) -> Self {
         Self { usage, values }
     }
 
-    /// How many arguments the call has.
+    /// The number of arguments of the call.
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// The value of a literal argument.
+    /// The value of an argument, if it is a literal.
     #[must_use]
     pub fn value(&self, at: usize) -> Option<&'a ScalarValue> {
         self.values.get(at).copied().flatten()
     }
 
-    /// The string in an argument.
+    /// The string value of an argument.
     ///
     /// # Errors
     /// If the argument is not a literal string.
@@ -62,15 +62,15 @@ impl<'a> Literals<'a> {
         text.ok_or_else(|| self.usage.no_literal(at))
     }
 
-    /// The string in an argument that may be left out.
+    /// The string value of an optional argument.
     ///
     /// # Errors
-    /// If the argument is given and not a literal string.
+    /// If the argument is given but is not a literal string.
     pub fn optional_text(&self, at: usize) -> Result<Option<&'a str>, Error> {
         if at < self.values.len() { self.text(at).map(Some) } else { Ok(None) }
     }
 
-    /// The strings in an argument, at least one.
+    /// The strings in a list argument; there is at least one.
     ///
     /// # Errors
     /// If the argument is not a literal list of strings.
@@ -87,10 +87,10 @@ impl<'a> Literals<'a> {
         texts.filter(|texts| !texts.is_empty()).ok_or_else(no_literal)
     }
 
-    /// Which of its choices an argument names, in any case.
+    /// Returns the index of the choice that an argument names, in upper or lower case.
     ///
     /// # Errors
-    /// If the argument is not a literal string, or none of the choices; the hint lists them.
+    /// If the argument is not a literal string, or not one of the choices; the hint lists them.
     pub fn choice(&self, at: usize) -> Result<usize, Error> {
         let given = self.text(at)?;
         let Some((name, ArgumentKind::Choice(choices))) = self.usage.arguments.get(at).map(|a| (a.name, &a.kind))
@@ -104,7 +104,7 @@ impl<'a> Literals<'a> {
         })
     }
 
-    /// The integer in a literal argument.
+    /// The integer value of a literal argument.
     pub(super) fn integer(&self, at: usize) -> Option<i64> {
         match self.value(at)?.cast_to(&DataType::Int64).ok()? {
             ScalarValue::Int64(value) => value,
@@ -113,10 +113,10 @@ impl<'a> Literals<'a> {
     }
 }
 
-/// The arguments of a call on a batch. Arguments are counted from 0.
+/// The arguments of a call on a batch, counted from 0.
 #[derive(Debug)]
 pub struct Arguments<'a> {
-    /// Rows of the batch.
+    /// Number of rows of the batch.
     pub rows: usize,
     usage: Usage,
     values: &'a [ColumnarValue],
@@ -128,13 +128,13 @@ impl<'a> Arguments<'a> {
         Self { rows, usage, values, field }
     }
 
-    /// The values, each one for all rows or one for each.
+    /// The values: either one for all rows, or one per row.
     #[must_use]
     pub fn values(&self) -> &'a [ColumnarValue] {
         self.values
     }
 
-    /// The field that the planner was told of the result.
+    /// The field of the result that was announced to the planner.
     #[must_use]
     pub fn field(&self) -> &'a Field {
         self.field
@@ -150,7 +150,7 @@ impl<'a> Arguments<'a> {
         Literals::new(self.usage, self.values.iter().map(literal).collect())
     }
 
-    /// An argument as an array of the batch's rows.
+    /// Returns an argument as an array with a value for each row of the batch.
     ///
     /// # Errors
     /// If it is not given.
@@ -158,7 +158,7 @@ impl<'a> Arguments<'a> {
         self.value(at)?.to_array(self.rows)
     }
 
-    /// Arguments that are numbers; NULLs for those that are not given.
+    /// Returns numeric arguments; NULLs for those that are not given.
     ///
     /// # Errors
     /// If one is not a number.
@@ -166,7 +166,7 @@ impl<'a> Arguments<'a> {
         each(at, |at| Numbers::new(self.values.get(at)))
     }
 
-    /// An argument that is a number; `default` where it is not given.
+    /// Returns a numeric argument; `default` if it is not given.
     ///
     /// # Errors
     /// If it is not a number.
@@ -175,15 +175,15 @@ impl<'a> Arguments<'a> {
         Numbers::new(Some(self.values.get(at).unwrap_or(&default)))
     }
 
-    /// Arguments that are integers.
+    /// Returns integer arguments.
     ///
     /// # Errors
-    /// If one is not given, or has a value that is no 64-bit integer.
+    /// If one is not given, or has a value that is not a 64-bit integer.
     pub fn integers<const N: usize>(&self, at: [usize; N]) -> DataFusionResult<[Integers; N]> {
         each(at, |at| Integers::new(self.value(at)?))
     }
 
-    /// Arguments that are counts; NULLs for those that are not given.
+    /// Returns arguments that are counts; NULLs for those that are not given.
     ///
     /// # Errors
     /// If one is not a number.
@@ -191,10 +191,10 @@ impl<'a> Arguments<'a> {
         each(at, |at| Counts::new(self.values.get(at)))
     }
 
-    /// Arguments that are lists of numbers.
+    /// Returns arguments that are lists of numbers.
     ///
     /// # Errors
-    /// If one is not given or is not a list of numbers, or a row's list is against the argument's rule.
+    /// If one is not given or is not a list of numbers, or a row's list breaks the argument's rule.
     pub fn lists<const N: usize>(&self, at: [usize; N]) -> DataFusionResult<[Lists; N]> {
         each(at, |at| {
             let lists = Lists::new(self.value(at)?)?;

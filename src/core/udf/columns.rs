@@ -1,4 +1,4 @@
-//! Arguments of a batch, read row by row.
+//! Reads the arguments of a batch row by row.
 
 use arrow::{
     array::{Array, AsArray, Float64Array, Int64Array, LargeListArray},
@@ -13,7 +13,7 @@ use datafusion::{
 
 use super::results::item;
 
-/// An argument as an array of one type; one row where it is the same for all rows.
+/// An argument as an array of one type; it has a single row if the value is the same for all rows.
 #[derive(Debug)]
 struct Column<A> {
     array: A,
@@ -21,7 +21,7 @@ struct Column<A> {
 }
 
 impl<A: Array + Clone + 'static> Column<A> {
-    /// The argument in another type; what does not fit is NULL if `safe`, else an error.
+    /// Casts the argument to another type; a value that does not fit becomes NULL if `safe`, otherwise it is an error.
     fn new(value: &ColumnarValue, data_type: &DataType, safe: bool) -> Result<Self> {
         let (array, constant) = match value {
             ColumnarValue::Array(array) => (array.clone(), false),
@@ -34,14 +34,14 @@ impl<A: Array + Clone + 'static> Column<A> {
         Ok(Self { array: array.clone(), constant })
     }
 
-    /// Where a row's value is; `None` where it is NULL.
+    /// Returns the position of a row's value; `None` if it is NULL.
     fn index(&self, row: usize) -> Option<usize> {
         let index = if self.constant { 0 } else { row };
         self.array.is_valid(index).then_some(index)
     }
 }
 
-/// A column of lists of any number type; NULL elements are NaN.
+/// A column of lists of any number type; NULL elements become NaN.
 #[derive(Debug)]
 pub struct Lists {
     column: Column<LargeListArray>,
@@ -59,7 +59,7 @@ impl Lists {
         Ok(Self { column, values })
     }
 
-    /// A row's list; `None` where it is NULL.
+    /// Returns a row's list; `None` if it is NULL.
     #[must_use]
     pub fn at(&self, row: usize) -> Option<&[f64]> {
         let index = self.column.index(row)?;
@@ -68,7 +68,7 @@ impl Lists {
     }
 }
 
-/// A column of numbers of any type, or of NULLs where the argument is not given.
+/// A column of numbers of any type, or of NULLs if the argument is not given.
 #[derive(Debug)]
 pub struct Numbers(Option<Column<Float64Array>>);
 
@@ -77,7 +77,7 @@ impl Numbers {
         Ok(Self(value.map(|value| Column::new(value, &DataType::Float64, true)).transpose()?))
     }
 
-    /// A row's number; `None` where it is NULL, NaN or infinite.
+    /// Returns a row's number; `None` if it is NULL, NaN or infinite.
     #[must_use]
     pub fn at(&self, row: usize) -> Option<f64> {
         let column = self.0.as_ref()?;
@@ -95,14 +95,14 @@ impl Integers {
         Ok(Self(Column::new(value, &DataType::Int64, false)?))
     }
 
-    /// A row's integer; `None` where it is NULL.
+    /// Returns a row's integer; `None` if it is NULL.
     #[must_use]
     pub fn at(&self, row: usize) -> Option<i64> {
         Some(self.0.array.value(self.0.index(row)?))
     }
 }
 
-/// A column of counts, or of NULLs where the argument is not given.
+/// A column of counts, or of NULLs if the argument is not given.
 #[derive(Debug)]
 pub struct Counts(Option<Column<Int64Array>>);
 
@@ -111,7 +111,7 @@ impl Counts {
         Ok(Self(value.map(|value| Column::new(value, &DataType::Int64, true)).transpose()?))
     }
 
-    /// A row's count; `None` where it is NULL or negative.
+    /// Returns a row's count; `None` if it is NULL or negative.
     #[must_use]
     pub fn at(&self, row: usize) -> Option<usize> {
         let column = self.0.as_ref()?;

@@ -1,9 +1,9 @@
-//! The one way to write a SQL function.
+//! The framework for SQL functions.
 //!
-//! A function is a [`FunctionSpec`]: its name, its arguments, its documentation and a thin adapter round plain code. Each has
-//! a file of its own, with its tests, in a folder of functions that belong together; the macro [`functions!`](crate::functions!) lists those of
-//! a folder. [`SqlFunction`] is a function as DataFusion knows it, which checks calls, names arguments and documents them;
-//! [`mod@reference`] writes the SQL reference.
+//! A function is a [`FunctionSpec`]: its name, its arguments, its documentation and a thin adapter around plain code.
+//! Each function has its own file, with its tests, in a folder of related functions; the macro
+//! [`functions!`](crate::functions!) lists the functions of a folder. [`SqlFunction`] is the form that DataFusion
+//! calls; it checks calls, names arguments and documents them. [`mod@reference`] writes the SQL reference.
 
 mod argument;
 mod arguments;
@@ -22,9 +22,10 @@ pub use results::{booleans, described, fixed_lists, floats, integer_lists, integ
 pub use spec::{Body, FunctionSpec, Section};
 pub use sql_function::{Models, SqlFunction};
 
-/// The functions of a folder: declares the module of each and lists what they specify, in the order of the reference.
+/// Lists the functions of a folder: declares the module of each and collects their specifications, in the order of the
+/// reference.
 ///
-/// Each module has a static `SPEC`, a [`FunctionSpec`] if no other type is given in front of the list.
+/// Each module has a static `SPEC`, which is a [`FunctionSpec`] unless another type is given in front of the list.
 #[macro_export]
 macro_rules! functions {
     ($kind:ty: $($name:ident,)*) => {

@@ -1,10 +1,10 @@
-//! The SQL reference: every function that lamcat adds, from the functions' own documentation.
+//! Generates the SQL reference of every function that lamcat adds from the functions' own documentation.
 
 use std::fmt::Write as _;
 
 use super::spec::{FunctionSpec, Section};
 
-/// The reference of `functions` as Markdown: a chapter for each section, in the order in which they first occur.
+/// Returns the reference of `functions` as Markdown: a chapter per section, in the order of first occurrence.
 #[must_use]
 pub fn markdown(functions: &[&'static FunctionSpec]) -> String {
     let mut text = String::from("# SQL functions of lamcat\n");
@@ -18,7 +18,7 @@ pub fn markdown(functions: &[&'static FunctionSpec]) -> String {
     text
 }
 
-/// The reference as Markdown pages, with their file names: one for each function, and `README.md`, which lists them.
+/// Returns the reference as Markdown pages with their file names: one per function, and `README.md`, which lists them.
 #[must_use]
 pub fn pages(functions: &[&'static FunctionSpec]) -> Vec<(String, String)> {
     let mut pages = Vec::new();
@@ -41,7 +41,7 @@ A page for each function that lamcat adds to those of DataFusion, made from the 
 `lamcat functions` prints all of them. In the examples `stars` has the columns of Gaia's `gaia_source` and
 `xp_continuous_mean_spectrum`, and `xp`, which is `xp(bp_coefficients, rp_coefficients, phot_g_mean_mag)`. A test runs every example.";
 
-/// The functions of each section.
+/// Groups the functions by section.
 fn sections(functions: &[&'static FunctionSpec]) -> Vec<(&'static Section, Vec<&'static FunctionSpec>)> {
     let mut sections: Vec<(&Section, Vec<_>)> = Vec::new();
     for function in functions {
@@ -53,7 +53,7 @@ fn sections(functions: &[&'static FunctionSpec]) -> Vec<(&'static Section, Vec<&
     sections
 }
 
-/// The documentation of a function under a heading of a level.
+/// Returns the documentation of a function under a heading of the given level.
 fn page(function: &FunctionSpec, heading: &str) -> String {
     let FunctionSpec { name, description, example, arguments, section, .. } = function;
     let mut text = format!("{heading} `{name}`\n\n{description}\n\n```text\n{}\n```\n", function.syntax());
@@ -67,7 +67,8 @@ fn page(function: &FunctionSpec, heading: &str) -> String {
     text
 }
 
-/// The first sentence of a description, up to a full stop, colon or semicolon; not that of an abbreviation.
+/// Returns the first sentence of a description, up to a full stop, colon or semicolon; the full stop of an abbreviation
+/// does not end it.
 fn first_sentence(description: &str) -> &str {
     let ends = |(at, stop): &(usize, &str)| {
         *stop != ". " || description[at + stop.len()..].starts_with(|c: char| c.is_uppercase())

@@ -1,4 +1,4 @@
-//! Results of a batch, written row by row. Each function gives an array of `rows` rows.
+//! Builds the results of a batch row by row. Each function returns an array of `rows` rows.
 
 use std::sync::Arc;
 
@@ -13,52 +13,52 @@ use datafusion::common::Result;
 
 use crate::{error::Error, schema::ColumnMeta};
 
-/// A result's field with its unit (VOUnit), UCD and description.
+/// Returns a result's field with its unit (VOUnit), UCD and description.
 #[must_use]
 pub fn described(data_type: DataType, unit: &'static str, ucd: &'static str, description: &'static str) -> Field {
     let meta = ColumnMeta { unit, ucd, description };
     Field::new("result", data_type, true).with_metadata(meta.to_field_metadata())
 }
 
-/// Field of a Float64 list's elements.
+/// The field of the elements of a Float64 list.
 #[must_use]
 pub fn item() -> FieldRef {
     Arc::new(Field::new_list_field(DataType::Float64, true))
 }
 
-/// Float64; `None` and what is not finite is NULL.
+/// Returns Float64 values; `None` and values that are not finite become NULL.
 #[must_use]
 pub fn floats(rows: usize, value: impl Fn(usize) -> Option<f64>) -> ArrayRef {
     Arc::new((0..rows).map(|row| value(row).filter(|v| v.is_finite())).collect::<Float64Array>())
 }
 
-/// Int64.
+/// Returns Int64 values; `None` becomes NULL.
 #[must_use]
 pub fn integers(rows: usize, value: impl Fn(usize) -> Option<i64>) -> ArrayRef {
     Arc::new((0..rows).map(value).collect::<Int64Array>())
 }
 
-/// Boolean.
+/// Returns Boolean values; `None` becomes NULL.
 #[must_use]
 pub fn booleans(rows: usize, value: impl Fn(usize) -> Option<bool>) -> ArrayRef {
     Arc::new((0..rows).map(value).collect::<BooleanArray>())
 }
 
-/// Lists of Int64.
+/// Returns lists of Int64; `None` becomes NULL.
 ///
 /// # Errors
-/// The first one of `value`.
+/// The first error of `value`.
 pub fn integer_lists(rows: usize, value: impl Fn(usize) -> Result<Option<Vec<i64>>, Error>) -> Result<ArrayRef> {
     let lists = (0..rows).map(value).collect::<Result<Vec<_>, Error>>()?;
     let lists = lists.into_iter().map(|list| list.map(|list| list.into_iter().map(Some)));
     Ok(Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists)))
 }
 
-/// Lists of `len` Float64. `fill` gets a row and its elements; `None` makes the row NULL, a number that is not finite
-/// makes the element NULL.
+/// Returns lists of `len` Float64. `fill` gets a row and its elements; `None` makes the row NULL, and a number that is
+/// not finite makes the element NULL.
 ///
 /// # Errors
-/// If `len` is not a length of lists.
+/// If `len` is not a valid length of a list.
 pub fn fixed_lists(rows: usize, len: usize, fill: impl Fn(usize, &mut [f64]) -> Option<()>) -> Result<ArrayRef> {
     let mut values = vec![f64::NAN; rows * len];
     let valid: Vec<bool> =
@@ -69,8 +69,8 @@ pub fn fixed_lists(rows: usize, len: usize, fill: impl Fn(usize, &mut [f64]) -> 
     Ok(Arc::new(lists))
 }
 
-/// Lists of Float64. `fill` adds a row's elements; `None` makes the row NULL, and it has then added nothing; a number
-/// that is not finite makes the element NULL.
+/// Returns lists of Float64. `fill` appends a row's elements; `None` makes the row NULL, in which case it must not have
+/// appended anything; a number that is not finite makes the element NULL.
 #[must_use]
 pub fn lists(rows: usize, mut fill: impl FnMut(usize, &mut Vec<f64>) -> Option<()>) -> ArrayRef {
     let mut builder = ListBuilder::new(PrimitiveBuilder::<Float64Type>::new()).with_field(item());

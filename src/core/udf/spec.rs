@@ -19,7 +19,7 @@ pub struct Section {
     pub label: &'static str,
     /// Description of what its functions have in common.
     pub description: &'static str,
-    /// Title and Markdown of what follows the page of the function of a name, if anything does.
+    /// Title and Markdown of the appendix to the page of the function with this name, if there is one.
     pub appendix: fn(&str) -> Option<(&'static str, String)>,
 }
 
@@ -28,13 +28,13 @@ pub struct Section {
 pub struct FunctionSpec {
     /// Name in SQL.
     pub name: &'static str,
-    /// Part of the SQL reference that has the function.
+    /// The section of the SQL reference that describes the function.
     pub section: &'static Section,
     /// Description of the result: the quantity and its unit, when it is NULL, its type, and the source of a formula.
     pub description: &'static str,
     /// A statement that uses the function.
     pub example: &'static str,
-    /// Arguments in order. Those that may be left out are the last ones.
+    /// Arguments in order. Optional arguments come last.
     pub arguments: &'static [Argument],
     /// Whether equal arguments give equal results.
     pub volatility: Volatility,
@@ -47,44 +47,44 @@ pub struct FunctionSpec {
 pub enum Body {
     /// Code that computes the results of a batch from its arguments.
     Computed {
-        /// The field of the result, for the types and the literals of a call; its name does not matter.
+        /// Returns the field of the result for the types and literals of a call; the name of the field is ignored.
         returns: fn(&Call) -> Result<Field, Error>,
-        /// The results, one for each row of the batch.
+        /// Returns the results, one per row of the batch.
         evaluate: fn(&Arguments) -> DataFusionResult<ArrayRef>,
-        /// Whether a value of an argument can be an error. If not, the planner may compute the function on rows that
-        /// CASE keeps away from it.
+        /// Whether some argument values are errors. If not, the planner may also compute the function on rows that CASE
+        /// keeps away from it.
         can_fail: bool,
     },
-    /// A model, which [`Models`](super::Models) runs. The first argument is the context.
+    /// Evaluated by a model, which [`Models`](super::Models) runs. The first argument is the context.
     Asked,
 }
 
 impl FunctionSpec {
-    /// Whether it asks a model.
+    /// Whether the function is evaluated by a model.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         matches!(self.body, Body::Asked)
     }
 
-    /// Whether a value of an argument can be an error.
+    /// Whether some argument values are errors.
     #[must_use]
     pub fn can_fail(&self) -> bool {
         matches!(self.body, Body::Computed { can_fail: true, .. })
     }
 
-    /// Whether it takes pairs `name => value` of any names.
+    /// Whether the function takes pairs `name => value` with any names.
     #[must_use]
     pub fn takes_pairs(&self) -> bool {
         self.usage().takes_pairs()
     }
 
-    /// What it takes.
+    /// The call syntax of the function.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage { name: self.name, arguments: self.arguments }
     }
 
-    /// How it is called, e.g. `absmag(parallax, mag [, extinction])`.
+    /// The syntax of a call, e.g. `absmag(parallax, mag [, extinction])`.
     #[must_use]
     pub fn syntax(&self) -> String {
         self.usage().syntax()
@@ -99,7 +99,8 @@ impl FunctionSpec {
         self.arguments.iter().fold(page, |page, a| page.with_argument(a.name, a.meaning)).build()
     }
 
-    /// The signature for DataFusion. Types are checked with the literals, by [`FunctionSpec::check`], and are not coerced.
+    /// The signature for DataFusion. Types are checked together with the literals, by [`FunctionSpec::check`], and are
+    /// not coerced.
     pub(super) fn signature(&self) -> Signature {
         let mut signature = Signature::user_defined(self.volatility);
         if !self.takes_pairs() && !self.arguments.is_empty() {
@@ -111,7 +112,7 @@ impl FunctionSpec {
     /// Checks the number, the types and the literals of a call's arguments.
     ///
     /// # Errors
-    /// For the first argument that does not fit; the hint says how the function is called.
+    /// For the first argument that does not fit; the hint shows the syntax of a call.
     pub(super) fn check(&self, call: &Call) -> Result<(), Error> {
         let usage = self.usage();
         usage.check_count(call.fields.len())?;
@@ -121,10 +122,10 @@ impl FunctionSpec {
         self.check_literals(&call.literals)
     }
 
-    /// Checks the literals of a call alone.
+    /// Checks only the literals of a call.
     ///
     /// # Errors
-    /// As [`FunctionSpec::check`].
+    /// The errors of [`FunctionSpec::check`].
     pub(super) fn check_literals(&self, literals: &Literals) -> Result<(), Error> {
         self.arguments.iter().enumerate().take(literals.len()).try_for_each(|(at, argument)| match &argument.kind {
             ArgumentKind::Text => literals.text(at).map(|_| ()),

@@ -1,4 +1,4 @@
-//! The one adapter between a [`FunctionSpec`] and DataFusion.
+//! The adapter between a [`FunctionSpec`] and DataFusion.
 
 use std::{
     any::Any,
@@ -26,12 +26,12 @@ use super::{
 };
 use crate::error;
 
-/// What runs the functions that ask a model.
+/// The runner of the functions that are evaluated by a model.
 pub trait Models: Any + Debug + Send + Sync {
-    /// The field of the result of a call, for the fields of its arguments; its name does not matter.
+    /// Returns the field of a call's result for the fields of its arguments; the name of the field is ignored.
     ///
     /// # Errors
-    /// If the call names an unknown model or quantity, or its context is none.
+    /// If the call names an unknown model or quantity, or its first argument is not a context.
     fn field(
         &self,
         function: &'static FunctionSpec,
@@ -39,14 +39,14 @@ pub trait Models: Any + Debug + Send + Sync {
         arguments: &[FieldRef],
     ) -> error::Result<Field>;
 
-    /// The results for the contexts of a batch.
+    /// Returns the results for the contexts of a batch.
     ///
     /// # Errors
-    /// As [`Models::field`], and if the device fails.
+    /// The errors of [`Models::field`], and failures of the device.
     fn evaluate(&self, function: &'static FunctionSpec, literals: &Literals, contexts: &ArrayRef) -> Result<ArrayRef>;
 }
 
-/// A function of lamcat, as DataFusion knows it, with the models that it asks, if it asks any.
+/// A lamcat function as DataFusion sees it, with the models that evaluate it, if any do.
 #[derive(Debug)]
 pub struct SqlFunction {
     spec: &'static FunctionSpec,
@@ -56,13 +56,13 @@ pub struct SqlFunction {
 }
 
 impl FunctionSpec {
-    /// The function as DataFusion knows it. It must not be one that asks a model.
+    /// Returns the function for DataFusion. It must not be one that is evaluated by a model.
     #[must_use]
     pub fn udf(&'static self) -> ScalarUDF {
         ScalarUDF::from(SqlFunction::new(self, None))
     }
 
-    /// The function as DataFusion knows it, asking `models`.
+    /// Returns the function for DataFusion, evaluated by `models`.
     #[must_use]
     pub fn asking(&'static self, models: Arc<dyn Models>) -> ScalarUDF {
         ScalarUDF::from(SqlFunction::new(self, Some(models)))
@@ -74,7 +74,7 @@ impl SqlFunction {
         Self { spec, models, signature: spec.signature(), documentation: spec.documentation() }
     }
 
-    /// The function of lamcat that a DataFusion function is, if it is one.
+    /// Returns the lamcat function behind a DataFusion function, if it is one.
     #[must_use]
     pub fn of(udf: &ScalarUDF) -> Option<&Self> {
         let function: &dyn Any = udf.inner().as_ref();
@@ -87,10 +87,10 @@ impl SqlFunction {
         self.spec
     }
 
-    /// The models that it asks.
+    /// The models that evaluate the function.
     ///
     /// # Errors
-    /// If it was made without any.
+    /// If the function was made without models.
     pub fn models(&self) -> Result<&dyn Models> {
         let Some(models) = &self.models else {
             return internal_err!("{} has no model to ask", self.spec.name);

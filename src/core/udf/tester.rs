@@ -1,4 +1,4 @@
-//! Calls of functions as queries make them, for the tests beside each function.
+//! Calls functions as queries do, for the tests beside each function.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -22,7 +22,7 @@ use datafusion::{
 
 use super::{ArgumentKind, FunctionSpec};
 
-/// Values of arguments, of any types that SQL has.
+/// Values of arguments, of any SQL type.
 #[macro_export]
 macro_rules! values {
     ($($value:expr),*) => {
@@ -37,7 +37,7 @@ pub fn list(numbers: &[f64]) -> ScalarValue {
     ScalarValue::List(Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>([Some(numbers)])))
 }
 
-/// A list whose type says its length.
+/// A list whose type specifies its length.
 pub fn fixed_list(numbers: &[f64]) -> ScalarValue {
     let item = Arc::new(Field::new_list_field(DataType::Float64, true));
     list(numbers).cast_to(&DataType::FixedSizeList(item, numbers.len() as i32)).unwrap()
@@ -55,16 +55,16 @@ pub fn texts(texts: &[&str]) -> ScalarValue {
     ScalarValue::List(Arc::new(ListArray::new(item, offsets, Arc::new(StringArray::from(texts.to_vec())), None)))
 }
 
-/// What is known of a star, as a struct: its surface gravity.
+/// A struct of known values of a star: its surface gravity.
 pub fn star(logg: impl Into<Option<f64>>) -> ScalarValue {
     let field = Field::new("logg", DataType::Float64, true);
     ScalarStructBuilder::new().with_scalar(field, ScalarValue::Float64(logg.into())).build().unwrap()
 }
 
-/// Rows of the batches that functions are called on; the one in the middle is NULL.
+/// Number of rows of the batches that functions are called on; the middle row is NULL.
 const ROWS: usize = 3;
 
-/// A function under test. Whatever is asked of it is asked of constants and of columns alike, and must be the same.
+/// A function under test. Every call is made with constants and with columns alike, and the results must be the same.
 pub struct Tester {
     spec: &'static FunctionSpec,
     udf: ScalarUDF,
@@ -72,24 +72,25 @@ pub struct Tester {
 }
 
 impl Tester {
-    /// A tester of a function whose result is NULL where an argument is.
+    /// Returns a tester for a function whose result is NULL if an argument is NULL.
     pub fn new(spec: &'static FunctionSpec) -> Self {
         Self::of(spec, spec.udf())
     }
 
-    /// The same of a function that was made in another way, as with the models that it asks.
+    /// Like [`Tester::new`], for a function that was made in another way, such as one with models.
     #[must_use]
     pub fn of(spec: &'static FunctionSpec, udf: ScalarUDF) -> Self {
         Self { spec, udf, nullable: Vec::new() }
     }
 
-    /// The same for a function that makes something of NULL in these arguments.
+    /// The same tester, for a function whose result may be non-NULL if these arguments are NULL.
     pub fn may_be_null<const N: usize>(self, nullable: [usize; N]) -> Self {
         Self { nullable: nullable.to_vec(), ..self }
     }
 
-    /// Checks that a call gives `expected`, and the same whatever types its numbers have; that it is NULL where an argument
-    /// is; and that too few arguments, too many and those of wrong types are refused.
+    /// Checks that a call returns `expected`, and the same for every type that its numbers may have; that it returns
+    /// NULL if an argument is NULL; and that too few arguments, too many arguments and arguments of wrong types are
+    /// refused.
     pub fn gives(&self, values: impl AsRef<[ScalarValue]>, expected: impl Into<ScalarValue>) {
         let (values, expected) = (values.as_ref(), expected.into());
         let result = self.call(values);
@@ -100,34 +101,35 @@ impl Tester {
         self.refuses_others(values);
     }
 
-    /// Checks that a call gives NULL.
+    /// Checks that a call returns NULL.
     pub fn is_null(&self, values: impl AsRef<[ScalarValue]>) {
         let result = self.call(values.as_ref());
         assert!(result.is_null(), "{}{:?} is {result}", self.spec.name, values.as_ref());
     }
 
-    /// The number that a call gives.
+    /// The number that a call returns.
     pub fn number(&self, values: impl AsRef<[ScalarValue]>) -> f64 {
         let numbers = self.list(values);
         assert_eq!(numbers.len(), 1);
         numbers[0].expect("a number")
     }
 
-    /// The elements of the list, or the fields of the struct, that a call gives, after the checks of [`Tester::gives`].
+    /// The elements of the list, or the fields of the struct, that a call returns, after the checks of
+    /// [`Tester::gives`].
     pub fn list(&self, values: impl AsRef<[ScalarValue]>) -> Vec<Option<f64>> {
         let result = self.call(values.as_ref());
         self.gives(values, result.clone());
         numbers(&result.to_array().unwrap())
     }
 
-    /// Why a call is refused when it is planned.
+    /// The error with which a call is refused at planning time.
     pub fn error(&self, values: impl AsRef<[ScalarValue]>) -> String {
         let error = self.plan(values.as_ref()).expect_err("the call is refused");
         let text = error.strip_backtrace();
         text.strip_prefix("Error during planning: ").unwrap_or(&text).to_owned()
     }
 
-    /// What a call gives for constants, after a check that it gives the same for columns.
+    /// Returns the result of a call with constants, after checking that columns give the same.
     fn call(&self, values: &[ScalarValue]) -> ScalarValue {
         let field = self.plan(values).unwrap();
         let constants = || values.iter().cloned().map(ColumnarValue::Scalar).collect::<Vec<_>>();
@@ -190,7 +192,7 @@ impl Tester {
                 ArgumentKind::List(_) => (lists_of(&values[at]), DataType::new_list(DataType::Float64, true)),
                 _ => continue,
             };
-            // A type that cannot hold the value has another one, or none.
+            // A type that cannot hold the value casts it to another value or to NULL.
             let held = types.iter().filter_map(|t| values[at].cast_to(t).ok()).filter(|value| !value.is_null());
             for value in held {
                 let plain = value.cast_to(&read_as).unwrap();
@@ -239,7 +241,7 @@ const INTEGERS: [DataType; 9] = [
 ];
 const FLOATS: [DataType; 4] = [DataType::Float16, DataType::Float32, DataType::Float64, DataType::Decimal128(30, 6)];
 
-/// The types of lists, with their elements, that the list of a value may have.
+/// The list types, with their element types, that a list value may have.
 fn lists_of(value: &ScalarValue) -> Vec<DataType> {
     let length = numbers(&value.to_array().unwrap()).len();
     let item = |t: DataType| Arc::new(Field::new_list_field(t, true));
@@ -263,13 +265,14 @@ fn with(values: &[ScalarValue], at: usize, value: ScalarValue) -> Vec<ScalarValu
     values
 }
 
-/// A column with the value in its first and its last row.
+/// Returns a column with the value in its first and its last row.
 fn column(value: &ScalarValue) -> ColumnarValue {
     let null = ScalarValue::try_from(value.data_type()).unwrap();
     ColumnarValue::Array(ScalarValue::iter_to_array([value.clone(), null, value.clone()]).unwrap())
 }
 
-/// Checks that two values are the same but for the last bits of floats, as of rows that a model infers together.
+/// Checks that two values are the same up to the last bits of floats, which may differ if a model processes rows
+/// together.
 fn assert_same(value: &ScalarValue, expected: &ScalarValue) {
     let [numbers, wanted] = [value, expected].map(|value| numbers(&value.to_array().unwrap()));
     let tolerance = if value.data_type().to_string().contains("Float32") { 1e-5 } else { 1e-12 };
@@ -282,7 +285,7 @@ fn assert_same(value: &ScalarValue, expected: &ScalarValue) {
     assert!(same && value.is_null() == expected.is_null(), "{value} is not {expected}");
 }
 
-/// The numbers in an array of one row, or of plain numbers.
+/// The numbers in an array with one row, or in an array of plain numbers.
 fn numbers(array: &ArrayRef) -> Vec<Option<f64>> {
     if array.data_type().is_nested() && array.is_null(0) {
         return vec![None];

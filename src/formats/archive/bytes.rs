@@ -1,4 +1,4 @@
-//! The bytes of an object for readers that block, and the path that its user knows it by.
+//! Gives blocking readers the bytes of an object, and messages the path under which its user knows it.
 
 use std::{
     fs::File,
@@ -13,10 +13,10 @@ use datafusion::{
 use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, buffered};
 use tokio_util::io::SyncIoBridge;
 
-/// Bytes fetched at once from a store that is not local.
+/// Number of bytes fetched at once from a remote store.
 const FETCH_BYTES: usize = 8 << 20;
 
-/// The bytes of a file, to be read in a thread that may block.
+/// The bytes of a file, to be read on a thread that may block.
 #[derive(Debug)]
 pub(super) struct FileBytes {
     inner: Inner,
@@ -29,7 +29,7 @@ enum Inner {
     Remote(Box<SyncIoBridge<buffered::BufReader>>),
 }
 
-/// A file's path as its user would write it.
+/// Returns a file's path as its user would write it.
 #[must_use]
 pub fn display_path(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> String {
     let root = if store.to_string().starts_with("LocalFileSystem") { "/" } else { "" };
@@ -49,7 +49,7 @@ pub(super) async fn open(store: &Arc<dyn ObjectStore>, object: &ObjectMeta, read
     Ok(FileBytes { inner, read })
 }
 
-/// Runs what blocks in a thread of its own.
+/// Runs blocking work on a thread of its own.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     SpawnedTask::spawn_blocking(work).join().await.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))
 }

@@ -1,4 +1,4 @@
-//! A file's batches in the table's columns.
+//! Converts a file's batches to the table's columns.
 
 use arrow::{
     array::{RecordBatch, RecordBatchOptions, new_null_array},
@@ -9,8 +9,8 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 
 use crate::OnError;
 
-/// The columns of `schema` by name: cast where the file's type differs, NULL where the file lacks them. A value that
-/// does not fit is an error or NULL.
+/// Returns the columns of `schema`, by name: cast if the file's type differs, NULL if the file lacks them. A value that
+/// does not fit is an error or becomes NULL.
 pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef, on_error: OnError) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let columns = schema.fields().iter().map(|field| {

@@ -1,4 +1,4 @@
-//! The adapter to DataFusion's file formats: schema and plan.
+//! The adapter to DataFusion's file formats: it provides schema and plan.
 
 use std::sync::Arc;
 
@@ -26,40 +26,40 @@ use super::{
 };
 use crate::{FileColumns, OnError, TableChoice, ecsv, merged};
 
-/// Files whose headers are read at once.
+/// Number of files whose headers are read at once.
 const HEADERS_AT_ONCE: usize = 8;
 
-/// A format of the archive, with what becomes of malformed values.
+/// A format of the archive, with the treatment of malformed values.
 #[derive(Debug, Clone)]
 pub struct ArchiveFileFormat {
     format: ArchiveFormat,
     on_error: OnError,
     choice: TableChoice,
-    /// What writes such files, if they can be written.
+    /// The writer of such files, if they can be written.
     writer: Option<Arc<dyn FileFormat>>,
 }
 
 impl ArchiveFileFormat {
-    /// A format with settings.
+    /// Creates a format with these settings.
     #[must_use]
     pub fn new(format: ArchiveFormat, on_error: OnError) -> Self {
         Self { format, on_error, choice: TableChoice::All, writer: None }
     }
 
-    /// The same with the tables of each file that are read.
+    /// Sets which tables of each file are read.
     #[must_use]
     pub fn with_choice(self, choice: TableChoice) -> Self {
         Self { choice, ..self }
     }
 
-    /// The same with what writes such files.
+    /// Sets the writer of such files.
     #[must_use]
     pub fn with_writer(self, writer: Arc<dyn FileFormat>) -> Self {
         Self { writer: Some(writer), ..self }
     }
 
-    /// Rows of JSON that say what its columns are: all of them, as a type that does not fit the first ones would be read as what
-    /// it is not.
+    /// The number of JSON rows from which the columns are derived. By default it is all of them, because a type derived
+    /// from the first rows only could misread later values.
     fn sample_rows(&self) -> usize {
         let json = self.writer.as_ref().and_then(|writer| writer.downcast_ref::<JsonFormat>());
         json.and_then(|json| json.options().schema_infer_max_rec).unwrap_or(usize::MAX)
@@ -109,7 +109,7 @@ impl FileFormat for ArchiveFileFormat {
             async move { format.file_schema(&store, &object).await }
         });
         let files: Vec<FileColumns> = stream::iter(read).buffered(HEADERS_AT_ONCE).try_collect().await?;
-        // What no header says was guessed from some values, and each value is looked at when it is read.
+        // Without a header the types are guesses from some values, and each value is checked when it is read.
         let guessed = matches!(self.format, ArchiveFormat::Ecsv | ArchiveFormat::Json);
         Ok(Arc::new(ecsv::settled(&merged(&files, guessed)?)))
     }

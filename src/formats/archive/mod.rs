@@ -1,8 +1,8 @@
-//! The archive's formats, JSON and Arrow's files as DataFusion file formats: `STORED AS ECSV`, `FITS`, `VOTABLE`, `JSON`,
-//! `ARROW`, and behind quoted paths.
+//! The archive's formats, JSON and Arrow's files as DataFusion file formats: `STORED AS ECSV`, `FITS`, `VOTABLE`,
+//! `JSON`, `ARROW`, and quoted paths.
 //!
-//! A file is read in blocking threads, one that fetches, inflates and cuts, and, for ECSV, several that parse; batches
-//! come in the file's order through bounded channels, so memory does not depend on the file's length.
+//! A file is read on blocking threads, one that fetches, inflates and splits it, and, for ECSV, several that parse.
+//! Batches arrive in the file's order through bounded channels, so memory use does not depend on the file's length.
 
 mod bytes;
 mod conform;
@@ -27,7 +27,7 @@ use super::{
     json, remark,
 };
 
-/// The bytes of a file of any store, to be read in a thread that may block.
+/// Opens a file in any store; its bytes are to be read on a thread that may block.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -35,7 +35,7 @@ pub async fn file_bytes(store: &Arc<dyn ObjectStore>, object: &ObjectMeta) -> En
     bytes::open(store, object, None).await
 }
 
-/// A format of the Gaia archive, or one that lamcat reads in the same way.
+/// A format of the Gaia archive, or another one that lamcat reads in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArchiveFormat {
     /// ECSV and CSV.
@@ -44,14 +44,14 @@ pub enum ArchiveFormat {
     Fits,
     /// VOTable.
     VoTable,
-    /// JSON, an object to a row.
+    /// JSON, one object per row.
     Json,
     /// Arrow's own files.
     Arrow,
 }
 
 impl ArchiveFormat {
-    /// Every format with the endings of its files; that of a compression may follow.
+    /// The endings of every format's files; the ending of a compression may follow.
     pub const ENDINGS: [(Self, &'static str); 15] = [
         (Self::Ecsv, "ecsv"),
         (Self::Ecsv, "csv"),
@@ -82,18 +82,20 @@ impl ArchiveFormat {
         }
     }
 
-    /// The format and ending of a file by its name, e.g. `.csv.gz`; `None` if it is none of the archive's.
+    /// Recognises the format and ending of a file by its name, e.g. `.csv.gz`; `None` if it is not one of the
+    /// archive's.
     #[must_use]
     pub fn of_name(name: &str) -> Option<(Self, String)> {
         let lower = name.to_lowercase();
         let stem = COMPRESSED.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
         let ending = Path::new(stem).extension()?.to_str()?;
         let (format, ending) = Self::ENDINGS.into_iter().find(|(_, e)| *e == ending)?;
-        // As written, since listings compare endings with their case.
+        // The ending is returned as written, because listings compare endings case-sensitively.
         Some((format, name[stem.len() - ending.len() - 1..].to_owned()))
     }
 
-    /// The columns of a file; of type Null where nothing says what they are. Of JSON that is said by the first `sample` rows.
+    /// Returns the columns of a file, with type Null if the file does not determine it. For JSON the first `sample`
+    /// rows do.
     fn infer(self, bytes: bytes::FileBytes, path: &str, choice: &TableChoice, sample: usize) -> Result<Schema> {
         let (schema, left_out) = match self {
             Self::Ecsv => {

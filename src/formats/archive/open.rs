@@ -1,4 +1,4 @@
-//! One file to a stream of batches.
+//! Reads one file as a stream of batches.
 
 use std::{sync::Arc, thread::available_parallelism};
 
@@ -19,21 +19,21 @@ use super::{
 };
 use crate::{ArrowTable, FitsTable, OnError, TableChoice, VoTable, ecsv, json, remark};
 
-/// What waits between the thread that reads and those that parse.
+/// Number of chunks that wait between the thread that reads and those that parse.
 const CHUNKS_WAITING: usize = 2;
 
-/// What to read of a file, and how.
+/// The parts of a file to read, and how to read them.
 #[derive(Debug, Clone)]
 pub(super) struct FileRead {
     pub(super) format: ArchiveFormat,
     pub(super) on_error: OnError,
     pub(super) choice: TableChoice,
-    /// The columns that are asked for.
+    /// The requested columns.
     pub(super) schema: SchemaRef,
     pub(super) batch_rows: usize,
-    /// Bytes read from the file.
+    /// Number of bytes read from the file.
     pub(super) bytes: Count,
-    /// Malformed values that became NULL.
+    /// Number of malformed values that became NULL.
     pub(super) malformed: Count,
 }
 
@@ -51,14 +51,14 @@ pub(super) async fn open(
     })
 }
 
-/// What a blocking thread makes, as a stream; the thread ends when the stream is dropped.
+/// Returns the results of a blocking thread as a stream; the thread ends when the stream is dropped.
 fn produced<T: Send + 'static>(
     produce: impl FnOnce(&mpsc::Sender<OwnResult<T>>) -> OwnResult<()> + Send + 'static,
 ) -> impl Stream<Item = Result<OwnResult<T>>> {
     let (sender, receiver) = mpsc::channel(CHUNKS_WAITING);
     let thread = SpawnedTask::spawn_blocking(move || {
         if let Err(e) = produce(&sender) {
-            // Nobody listens any more: nobody misses the error.
+            // The receiver is gone, so nobody misses the error.
             let _ = sender.blocking_send(Err(e));
         }
     });
@@ -72,7 +72,7 @@ fn produced<T: Send + 'static>(
     })
 }
 
-/// The records of an ECSV table, parsed side by side and given in order.
+/// Returns the records of an ECSV table, parsed in parallel and returned in order.
 fn records(read: &FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = Result<RecordBatch>> + use<> {
     let (schema, on_error, malformed) = (read.schema.clone(), read.on_error, read.malformed.clone());
     let chunks = produced(move |sender| {
@@ -102,7 +102,7 @@ fn records(read: &FileRead, path: String, bytes: FileBytes) -> impl Stream<Item 
     sliced(batches, read.batch_rows)
 }
 
-/// Sends all batches, as long as somebody takes them.
+/// Sends all batches, as long as the receiver takes them.
 fn all(
     batches: impl Iterator<Item = OwnResult<RecordBatch>>,
     send: impl Fn(OwnResult<RecordBatch>) -> OwnResult<bool>,
@@ -115,7 +115,7 @@ fn all(
     Ok(())
 }
 
-/// The rows of a table of another format.
+/// Returns the rows of a table in another format.
 fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = Result<RecordBatch>> {
     let (schema, malformed, name) = (read.schema, read.malformed, path.clone());
     let (on_error, format, choice, batch_rows) = (read.on_error, read.format, read.choice, read.batch_rows);
@@ -143,7 +143,7 @@ fn table(read: FileRead, path: String, bytes: FileBytes) -> impl Stream<Item = R
     sliced(batches, read.batch_rows)
 }
 
-/// The same rows in batches of at most `rows`.
+/// Splits the batches into batches of at most `rows`.
 fn sliced(batches: impl Stream<Item = Result<RecordBatch>>, rows: usize) -> impl Stream<Item = Result<RecordBatch>> {
     batches
         .map_ok(move |batch| {

@@ -1,4 +1,4 @@
-//! The adapter to DataFusion's scans: projection, metrics, the opening of each file.
+//! The adapter to DataFusion's scans: projection, metrics and the opening of each file.
 
 use std::{fmt, sync::Arc};
 
@@ -36,7 +36,7 @@ pub(super) struct ArchiveSource {
     metrics: ExecutionPlanMetricsSet,
 }
 
-/// Rows of a batch where nobody says otherwise.
+/// Default number of rows per batch.
 const BATCH_ROWS: usize = 8192;
 
 impl ArchiveSource {

@@ -1,4 +1,4 @@
-//! Text cells to lists of numbers.
+//! Parses text cells as lists of numbers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use super::{
     numbers::{Numbers, TextNumber},
 };
 
-/// Lists, written `[1,2]`, `(1, 2)` or `1 2`. An empty cell is NULL, and `[]` too where the length is fixed.
+/// A builder of lists, written `[1,2]`, `(1, 2)` or `1 2`. An empty cell is NULL, and so is `[]` if the length is
+/// fixed.
 pub(super) struct Lists<T: ArrowPrimitiveType> {
     items: Numbers<T>,
     item: FieldRef,
@@ -23,7 +24,7 @@ pub(super) struct Lists<T: ArrowPrimitiveType> {
 }
 
 impl<T: ArrowPrimitiveType<Native: TextNumber>> Lists<T> {
-    /// Lists of `item`s, of one length or of any.
+    /// Creates a builder of lists of `item`s, with a fixed length or any length.
     pub(super) fn new(item: &FieldRef, length: Option<i32>) -> Self {
         let valid = NullBufferBuilder::new(0);
         Self { items: Numbers::default(), item: item.clone(), ends: vec![0], valid, length }
@@ -55,7 +56,8 @@ impl<T: ArrowPrimitiveType<Native: TextNumber>> Lists<T> {
     }
 }
 
-/// What follows the separator after an element: a comma, white space in lists without brackets, or the list's end.
+/// Returns the text after the separator that follows an element: a comma, white space in lists without brackets, or the
+/// list's end.
 fn separator(text: &[u8], close: Option<u8>) -> Result<&[u8], Malformed> {
     let rest = text.trim_ascii_start();
     match (rest.first(), close) {

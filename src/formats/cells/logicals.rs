@@ -1,4 +1,4 @@
-//! Text cells to logicals and lists of them.
+//! Parses text cells as logicals and lists of logicals.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use arrow::{
 
 use super::{CellBuilder, Malformed, null_word};
 
-/// Logicals: `true`, `t` and `1`, `false`, `f` and `0` in any case; a question mark is no value.
+/// A builder of logicals: `true`, `t` and `1`, or `false`, `f` and `0`, in upper or lower case; a question mark is
+/// NULL.
 #[derive(Default)]
 pub(super) struct Logicals(BooleanBuilder);
 
@@ -39,12 +40,12 @@ impl CellBuilder for Logicals {
     }
 }
 
-/// Lists of logicals: words between white space, or bits one after the other, `101`.
+/// A builder of lists of logicals: words separated by white space, or bits one after the other, `101`.
 pub(super) struct LogicalLists {
     items: BooleanBuilder,
     ends: Vec<i32>,
     valid: NullBufferBuilder,
-    /// Where all lists have as many elements.
+    /// The number of elements, if all lists have the same.
     length: Option<i32>,
 }
 

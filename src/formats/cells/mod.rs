@@ -1,4 +1,4 @@
-//! Text cells to Arrow columns: numbers, logicals, dates, strings and lists of numbers.
+//! Parses text cells as Arrow columns: numbers, logicals, dates, strings and lists of numbers.
 
 mod lists;
 mod logicals;
@@ -20,30 +20,30 @@ use logicals::{LogicalLists, Logicals};
 use numbers::{ExactFloats, Numbers, TextNumber};
 use times::{Times, is_date, is_time};
 
-/// Longest lists of one length that a column has as such: a row without one takes as much memory as one with it. Longer
-/// ones are lists of any length.
+/// Maximum length of the fixed-size lists of a column. In such a column a row without a list takes as much memory as a
+/// row with one, so longer lists become lists of any length.
 pub(super) const LONGEST_FIXED: usize = 8192;
 
-/// A cell that is not of its column's type.
+/// A cell that does not have its column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Gathers the cells of one column.
+/// Collects the cells of one column.
 pub trait CellBuilder: Send {
     /// Appends a cell; nothing is appended if it is malformed.
     ///
     /// # Errors
-    /// If the cell is not of the column's type.
+    /// If the cell does not have the column's type.
     fn append(&mut self, cell: &[u8]) -> Result<(), Malformed>;
 
     /// Appends NULL.
     fn append_null(&mut self);
 
-    /// The column so far; the builder begins anew.
+    /// Returns the column so far, and starts a new one.
     fn finish(&mut self) -> ArrayRef;
 }
 
-/// The type of lists of `length` items each.
+/// Returns the type of lists of `length` items each.
 pub(super) fn list_of(item: DataType, length: usize) -> DataType {
     match i32::try_from(length) {
         Ok(n) if length <= LONGEST_FIXED => DataType::new_fixed_size_list(item, n, true),
@@ -51,8 +51,8 @@ pub(super) fn list_of(item: DataType, length: usize) -> DataType {
     }
 }
 
-/// How many rows of `schema` take at most `bytes` for their lists of one length, which cost as much where they are NULL; one
-/// at least.
+/// Returns how many rows of `schema` take at most `bytes` for their fixed-size lists, which take the same memory if
+/// they are NULL; at least one.
 pub(super) fn rows_within(schema: &Schema, bytes: usize) -> usize {
     let of_row = |data_type: &DataType| match data_type {
         DataType::FixedSizeList(item, n) => *n as usize * item.data_type().primitive_width().unwrap_or(1),
@@ -62,7 +62,7 @@ pub(super) fn rows_within(schema: &Schema, bytes: usize) -> usize {
     (bytes / row.max(1)).max(1)
 }
 
-/// A builder for columns of `data_type`; `None` if such columns cannot be read from text.
+/// Returns a builder for columns of `data_type`; `None` if such columns cannot be read from text.
 #[must_use]
 pub fn cell_builder(data_type: &DataType) -> Option<Box<dyn CellBuilder>> {
     macro_rules! of_number {
@@ -96,7 +96,7 @@ pub fn cell_builder(data_type: &DataType) -> Option<Box<dyn CellBuilder>> {
     }
 }
 
-/// The same for a column whose type was guessed, which has no integers among its floats that lose digits as such.
+/// Returns a builder for a column whose type was guessed. It refuses integers that would lose digits as floats.
 #[must_use]
 pub fn guessed_builder(data_type: &DataType) -> Option<Box<dyn CellBuilder>> {
     match data_type {
@@ -122,11 +122,11 @@ fn lists<T: ArrowPrimitiveType<Native: TextNumber>>(item: &FieldRef, length: Opt
     Box::new(Lists::<T>::new(item, length))
 }
 
-/// Words for "no value" in columns of numbers, logicals and dates, in any case: as the Gaia archive, Python, astropy and R
-/// write it. Those that begin like another one come first.
+/// Words for "no value" in columns of numbers, logicals and dates, in upper or lower case, as written by the Gaia
+/// archive, Python, astropy and R. A word that begins with another one comes before it.
 const NULL_WORDS: [&[u8]; 5] = [b"null", b"none", b"nan", b"n/a", b"na"];
 
-/// Length of a word for "no value" at the beginning of `text`.
+/// Returns the length of a word for "no value" at the beginning of `text`.
 pub(super) fn null_word(text: &[u8]) -> Option<usize> {
     if !matches!(text.first(), Some(b'n' | b'N')) {
         return None;

@@ -1,4 +1,4 @@
-//! Text cells to numbers.
+//! Parses text cells as numbers.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use arrow::{
 
 use super::{CellBuilder, Malformed, null_word};
 
-/// A number that can be read from the beginning of a text.
+/// A number type that can be parsed from the beginning of a text.
 pub(super) trait TextNumber: Copy + Default + Send {
-    /// The number, or `None` if it is not one (NaN), and the bytes it took.
+    /// Returns the number, or `None` if it is NaN, and the number of bytes that it took.
     fn parse(text: &[u8]) -> Result<(Option<Self>, usize), Malformed>;
 }
 
@@ -40,10 +40,10 @@ macro_rules! text_integer {
 }
 text_integer!(i8, i16, i32, i64, u8, u16, u32, u64);
 
-/// Values of which some are missing. What is not missing costs nothing beyond itself.
+/// Values, some of which may be missing. Without missing values only the values themselves take memory.
 pub(super) struct Numbers<T: ArrowPrimitiveType> {
     pub(super) values: Vec<T::Native>,
-    /// Which values are there, as far as the last one that is missing.
+    /// Which values are present, up to the last missing one.
     valid: NullBufferBuilder,
 }
 
@@ -107,15 +107,15 @@ impl<T: ArrowPrimitiveType<Native: TextNumber>> CellBuilder for Numbers<T> {
     }
 }
 
-/// Digits that a float of 64 bits always holds.
+/// Number of digits that a 64-bit float always represents.
 const CERTAIN_DIGITS: usize = 15;
 
-/// Floats of a column whose type was guessed: an integer that a float cannot hold to its last digit, as an identifier is, is
-/// not one of them.
+/// Floats of a column whose type was guessed: an integer that a float cannot represent exactly, such as an identifier,
+/// is refused.
 #[derive(Default)]
 pub(super) struct ExactFloats(Numbers<Float64Type>);
 
-/// Whether a float of 64 bits holds an integer to its last digit; true for what is not an integer.
+/// Whether a 64-bit float represents an integer exactly; true if the cell is not an integer.
 pub(super) fn exact_in_float(cell: &[u8]) -> bool {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
     if digits.len() <= CERTAIN_DIGITS || !digits.iter().all(u8::is_ascii_digit) {

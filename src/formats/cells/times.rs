@@ -1,4 +1,4 @@
-//! Text cells to dates and times.
+//! Parses text cells as dates and times.
 
 use std::sync::Arc;
 
@@ -9,33 +9,34 @@ use arrow::{
 
 use super::{CellBuilder, Malformed, null_word};
 
-/// Dates or times as ISO 8601 writes them, `2016-01-01` or `2016-01-01T12:00:00.25`.
+/// A builder of dates or times in ISO 8601 notation, `2016-01-01` or `2016-01-01T12:00:00.25`.
 pub(super) struct Times<T: ArrowPrimitiveType> {
     builder: PrimitiveBuilder<T>,
-    /// The shape of the texts, so that numbers and words are not taken for dates.
+    /// Whether a text has the right form, so that numbers and words are not taken for dates.
     fits: fn(&[u8]) -> bool,
 }
 
 impl<T: ArrowPrimitiveType> Times<T> {
     pub(super) fn new(fits: fn(&[u8]) -> bool) -> Self {
-        // There may be as many builders as columns, each without a value.
+        // There may be as many builders as columns, none of which has a value.
         Self { builder: PrimitiveBuilder::with_capacity(0), fits }
     }
 }
 
-/// Whether a text begins as a date: `2016-01-01`.
+/// Whether a text begins like a date: `2016-01-01`.
 fn begins_as_date(text: &[u8]) -> bool {
     let pattern = b"dddd-dd-dd";
     text.len() >= pattern.len()
         && text.iter().zip(pattern).all(|(b, p)| if *p == b'd' { b.is_ascii_digit() } else { b == p })
 }
 
-/// Whether a text has the shape of a date.
+/// Whether a text has the form of a date.
 pub(super) fn is_date(text: &[u8]) -> bool {
     text.len() == b"2016-01-01".len() && begins_as_date(text)
 }
 
-/// Whether a text has the shape of a date, or of a date and a time with at most `DIGITS` digits behind the second's point.
+/// Whether a text has the form of a date, or of a date and a time with at most `DIGITS` digits after the decimal point
+/// of the seconds.
 pub(super) fn is_time<const DIGITS: usize>(text: &[u8]) -> bool {
     if is_date(text) {
         return true;

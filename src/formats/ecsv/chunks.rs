@@ -1,4 +1,5 @@
-//! A stream of text cut into chunks of whole records, so that memory stays flat and chunks are parsed side by side.
+//! Splits a stream of text into chunks of complete records, so that memory use is constant and chunks are parsed in
+//! parallel.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -6,24 +7,24 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 
 use crate::{inflate::inflated, markup::refuse_markup};
 
-/// Bytes of a chunk, unless one record is longer.
+/// Size of a chunk in bytes, unless one record is longer.
 const CHUNK_BYTES: usize = 1 << 19;
-/// Longest record that is read. A record of the XP continuous table has 35 kB.
+/// Maximum length of a record. A record of the XP continuous table has 35 kB.
 const RECORD_BYTES: usize = 64 << 20;
 
-/// Whole records of a table, and where they began.
+/// Complete records of a table, and the line at which they begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// Number of the first line in the file, from 1.
     pub first_line: u64,
-    /// The records with their line ends.
+    /// The records with their line endings.
     pub text: Vec<u8>,
 }
 
-/// Cuts a text into chunks; a compressed one is recognised and inflated.
+/// Splits a text into chunks; a compressed text is recognised and inflated.
 pub struct Chunks {
     text: Box<dyn BufRead + Send>,
-    /// What was read beyond the last chunk.
+    /// The text that was read beyond the last chunk.
     carry: Vec<u8>,
     line: u64,
     chunk_bytes: usize,
@@ -40,7 +41,7 @@ impl std::fmt::Debug for Chunks {
 }
 
 impl Chunks {
-    /// Begins to read.
+    /// Begins to read a text.
     ///
     /// # Errors
     /// If the first bytes cannot be read.
@@ -52,12 +53,12 @@ impl Chunks {
         Ok(Self { text, carry, line: 1, chunk_bytes, record_bytes, most_lines, delimiter, done: false })
     }
 
-    /// Says what stands between cells, behind which a quote opens one.
+    /// Sets the delimiter of the cells; after it a quote opens a quoted cell.
     pub(super) fn set_delimiter(&mut self, delimiter: u8) {
         self.delimiter = delimiter;
     }
 
-    /// The same chunks with at most so many lines each, unless one record has more.
+    /// Limits each chunk to `lines` lines, unless one record has more.
     #[must_use]
     pub fn with_most_lines(mut self, lines: usize) -> Self {
         self.most_lines = (lines as u64).max(1);
@@ -70,7 +71,8 @@ impl Chunks {
         self
     }
 
-    /// The next line as far as it is text, without its end; `None` at the end. For the header, before any chunk.
+    /// Returns the next line, as far as it is valid text, without its line ending; `None` at the end. It reads the
+    /// header and must not be called after the first chunk.
     pub(super) fn header_line(&mut self) -> Result<Option<String>> {
         let mut line = Vec::new();
         let limit = self.record_bytes as u64;
@@ -97,12 +99,12 @@ impl Chunks {
         Ok(Some(line.to_owned()))
     }
 
-    /// The next line's number.
+    /// The number of the next line.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Puts a chunk back that was taken to look at.
+    /// Puts back a chunk that was taken to be examined.
     pub(super) fn put_back(&mut self, chunk: Chunk) {
         self.line = chunk.first_line;
         let later = std::mem::replace(&mut self.carry, chunk.text);
@@ -165,21 +167,21 @@ impl Iterator for Chunks {
     }
 }
 
-/// Where records end: at line ends outside quotes. A line that begins with `#` has no quotes.
+/// Finds the ends of records, which are line endings outside quotes. A line that begins with `#` has no quotes.
 #[derive(Debug, Default)]
 struct RecordEnds {
     scanned: usize,
     quoted: bool,
-    /// No record ends behind so many lines.
+    /// Number of lines after which no further record ends.
     most_lines: u64,
     delimiter: u8,
-    /// Where a quote closed last.
+    /// The position at which the last quoted cell was closed.
     closed: Option<usize>,
-    /// Behind the last record that is whole.
+    /// The position after the last complete record.
     last: usize,
-    /// Lines of the whole records.
+    /// Number of lines in complete records.
     lines: u64,
-    /// Lines since.
+    /// Number of lines after them.
     pending: u64,
 }
 
@@ -198,7 +200,7 @@ impl RecordEnds {
                 if !self.quoted && text.get(self.last) == Some(&b'#') {
                     continue;
                 }
-                // A quote opens a cell at its begin alone; two in a row close and open again.
+                // A quote opens a cell only at its beginning; two quotes in a row close and reopen it.
                 let before = at.checked_sub(1);
                 let begins = before
                     .is_none_or(|i| matches!(text[i], b if b == b'\n' || b == self.delimiter) || self.closed == before);
@@ -221,7 +223,7 @@ impl RecordEnds {
     }
 }
 
-/// The text with its line ends as line feeds, if they are carriage returns alone, as once on the Macintosh.
+/// Replaces line endings by line feeds if they are carriage returns only, as on old Macintosh computers.
 fn with_line_feeds(mut text: Box<dyn BufRead + Send>) -> std::io::Result<Box<dyn BufRead + Send>> {
     let begin = text.fill_buf()?;
     if memchr::memchr(b'\n', begin).is_some() || memchr::memchr(b'\r', begin).is_none() {

@@ -14,26 +14,27 @@ use super::{
 };
 use crate::cells::list_of;
 
-/// Longest YAML part that is read.
+/// Maximum length of the YAML part.
 const YAML_BYTES: usize = 16 << 20;
-/// What may stand between the cells of plain CSV, the likeliest first.
+/// Possible delimiters of plain CSV, the most likely first.
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
-/// What stands before the records.
+/// The part of a table before the records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
-    /// Between the cells: a comma or a space; in plain CSV a comma, tab, semicolon or bar.
+    /// The delimiter between cells: a comma or a space; in plain CSV a comma, tab, semicolon or bar.
     pub delimiter: u8,
     /// Names of the columns, in order.
     pub names: Vec<String>,
     /// The columns as the header describes them; `None` for plain CSV.
     pub fields: Option<Vec<Field>>,
-    /// Every line that begins with `#` is a comment. Elsewhere one is that has not as many cells as there are columns.
+    /// Whether every line that begins with `#` is a comment. Otherwise only those are whose number of cells differs
+    /// from the number of columns.
     pub comments: bool,
 }
 
 impl Header {
-    /// Goes through the text of the table's records.
+    /// Iterates over the cells in the text of the table's records.
     pub(super) fn scan<'a>(&self, text: &'a [u8]) -> Scan<'a> {
         let comments = if self.comments { Comments::All } else { Comments::UnlessCells(self.names.len()) };
         Scan::new(text, self.delimiter, comments)
@@ -74,7 +75,7 @@ impl Header {
     }
 }
 
-/// The header of plain CSV: a line of names, which some programs write as a comment.
+/// Parses the header of plain CSV: a line of names, which some programs write as a comment.
 fn plain(comments: &str, line: String, number: u64, chunks: &mut Chunks) -> Result<Header> {
     let delimiter = delimiter(&line);
     let mut names = split(&line, delimiter);
@@ -87,15 +88,16 @@ fn plain(comments: &str, line: String, number: u64, chunks: &mut Chunks) -> Resu
     Ok(Header { delimiter, names: unique(names, number)?, fields: None, comments: !comments.is_empty() })
 }
 
-/// What stands between names: the likeliest delimiter that one finds outside of quotes, or else anywhere.
+/// Returns the delimiter between names: the most likely one that occurs outside of quotes, or otherwise anywhere.
 fn delimiter(line: &str) -> u8 {
     let bare: String = line.split('"').step_by(2).collect();
     let found = |text: &str| DELIMITERS.into_iter().find(|d| text.as_bytes().contains(d));
     found(&bare).or_else(|| found(line)).unwrap_or(b',')
 }
 
-/// The names in the last comment, if that is what it holds: there are as many as cells in the `first` line behind it, which has
-/// a value among its cells. A remark may have as many commas as there are columns.
+/// Returns the names in the last comment, if it holds names: it then has as many of them as the `first` line after it
+/// has cells, at least one of which is a value. The last condition is needed because a remark may have as many commas
+/// as there are columns.
 fn commented_names(comment: &str, first: &[String], delimiter: u8) -> Option<Vec<String>> {
     let names = split(comment.trim(), delimiter);
     let is_value = |cell: &String| {
@@ -130,8 +132,8 @@ fn ecsv(version_and_yaml: &str, names: &str, line: u64) -> Result<Header> {
     Ok(Header { delimiter, names, fields: Some(fields), comments: true })
 }
 
-/// The lines of the header that describe the columns. Its `meta` part is of no use here, and the Gaia archive puts
-/// queries there in YAML that not every reader takes.
+/// Returns the lines of the header that describe the columns. The `meta` part is not needed, and the Gaia archive
+/// stores queries there in YAML that not every reader accepts.
 fn table_part(yaml: &str) -> String {
     let mut wanted = true;
     let mut part = String::with_capacity(yaml.len());
@@ -163,7 +165,7 @@ fn field(column: &Yaml) -> Result<Field> {
     let name = scalar(&column["name"]).ok_or_else(|| bad("a column has no name"))?;
     let type_name = scalar(&column["datatype"]).ok_or_else(|| bad(&format!("column '{name}' has no datatype")))?;
     let subtype = scalar(&column["subtype"]);
-    // What has no type here, as complex numbers, can be read as the text it is.
+    // Types that lamcat does not have, such as complex numbers, are read as text.
     let data_type = data_type(&type_name, subtype.as_deref()).unwrap_or(DataType::Utf8);
     let unit = scalar(&column["unit"]).or_else(|| scalar(&column["unit"]["unit"]));
     let metadata: HashMap<String, String> = [
@@ -177,7 +179,7 @@ fn field(column: &Yaml) -> Result<Field> {
     Ok(Field::new(name, data_type, true).with_metadata(metadata))
 }
 
-/// A column of a survey, by its name.
+/// Returns the column of a survey with this name.
 pub(super) fn archive_field(name: &str) -> Option<Field> {
     let column = survey::column(name)?;
     let data_type = list(column.type_name).or_else(|| scalar_type(column.type_name))?;
@@ -195,7 +197,7 @@ fn scalar(yaml: &Yaml) -> Option<String> {
     }
 }
 
-/// An entry of a mapping or of a list of one-entry mappings (`!!omap`), by its name in any case.
+/// Returns an entry of a mapping or of a list of one-entry mappings (`!!omap`), by its name in upper or lower case.
 fn meta(yaml: &Yaml, name: &str) -> Option<String> {
     if let Some(list) = yaml.as_vec() {
         return list.iter().find_map(|entry| meta(entry, name));
@@ -212,7 +214,7 @@ fn data_type(datatype: &str, subtype: Option<&str>) -> Option<DataType> {
     }
 }
 
-/// The type of `float64[null]` (any length) or `float64[55]`; other shapes stay text.
+/// Returns the type for `float64[null]` (any length) or `float64[55]`; other shapes stay text.
 fn list(subtype: &str) -> Option<DataType> {
     let (item, shape) = subtype.strip_suffix(']')?.split_once('[')?;
     let item = scalar_type(item).filter(DataType::is_numeric)?;

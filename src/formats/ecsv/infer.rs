@@ -1,9 +1,11 @@
-//! Types of the columns of a table without an ECSV header: a survey's where the name is one of its columns and
-//! the values fit, else what the first records look like. What a column is depends on its own name and values alone.
+//! The types of the columns of a table without an ECSV header. A column has the type that a survey
+//! gives it if its name is one of the survey's and the values fit; otherwise its type follows from the first records. The type of a column depends
+//! only on its own name and values.
 //!
-//! Integers of 64 bits, signed or not; floats, unless an integer among them would lose digits; logicals, written `true` and
-//! `false` in any case; dates and times; lists of numbers in brackets; all else is text. NaN, an empty cell and the words for
-//! "no value" say nothing of a type, but that NaN makes floats likelier than integers.
+//! The possible types are 64-bit integers, signed or unsigned; floats, unless an integer among them would lose digits;
+//! logicals, written `true` and `false` in upper or lower case; dates and times; and lists of numbers in brackets;
+//! everything else is text. NaN, an empty cell and the words for "no value" do not determine a type, except that NaN
+//! makes floats more likely than integers.
 
 use std::sync::Arc;
 
@@ -16,10 +18,11 @@ use super::{
 };
 use crate::cells::{CellBuilder, guessed_builder, null_word};
 
-/// Significant digits beyond which a number is not what a float of 32 bits was written as.
+/// Maximum number of significant digits of a number that was written from a 32-bit float.
 const FLOAT_DIGITS: usize = 9;
 
-/// The columns of a file: as its header says, or guessed from its first records, which stay to be read.
+/// Returns the columns of a file: as described in its header, or guessed from its first records, which remain to be
+/// read.
 ///
 /// # Errors
 /// If the first records cannot be read.
@@ -27,7 +30,7 @@ pub fn infer_schema(header: &Header, chunks: &mut Chunks) -> Result<Schema> {
     Ok(settled(&open_schema(header, chunks)?))
 }
 
-/// The schema with text where no value has said what a column is.
+/// Replaces the type of columns that no value has determined by text.
 pub(crate) fn settled(schema: &Schema) -> Schema {
     let settled = |field: &FieldRef| match field.data_type() {
         DataType::Null => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
@@ -36,7 +39,7 @@ pub(crate) fn settled(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(settled).collect::<Vec<_>>())
 }
 
-/// As [`infer_schema`], but a column without a value has the type Null: another file may say what it is.
+/// Like [`infer_schema`], except that a column without a value has the type Null: another file may determine its type.
 pub(crate) fn open_schema(header: &Header, chunks: &mut Chunks) -> Result<Schema> {
     if let Some(fields) = &header.fields {
         return Ok(Schema::new(fields.clone()));
@@ -64,7 +67,7 @@ fn guess(header: &Header, sample: &Chunk) -> Vec<Field> {
     columns.into_iter().map(Guess::field).collect()
 }
 
-/// What a column may still be, best first; text is always possible.
+/// The types that a column may still have, the best first; text is always possible.
 struct Guess {
     name: String,
     candidates: Vec<(Field, Box<dyn CellBuilder>)>,
@@ -80,7 +83,7 @@ impl Guess {
         let plain = plain.chain(times.map(|unit| DataType::Timestamp(unit, None)));
         let plain = plain.chain([DataType::new_list(DataType::Float64, true)]);
         let named = archive_field(name).into_iter().flat_map(|field| {
-            // Somebody's own magnitudes may have more digits than the archive's.
+            // A user's own magnitudes may have more digits than the archive's.
             let wide =
                 (field.data_type() == &DataType::Float32).then(|| field.clone().with_data_type(DataType::Float64));
             [Some(field), wide].into_iter().flatten()
@@ -124,12 +127,12 @@ impl Guess {
     }
 }
 
-/// Whether a value that can be read as a type was written as one.
+/// Whether a value that can be parsed as a type was also meant as one.
 fn looks_like(value: &[u8], data_type: &DataType, by_name: bool) -> bool {
     match data_type {
         // T, F, 0 and 1 may be spectral types, or numbers.
         DataType::Boolean if !by_name => [&b"true"[..], b"false"].iter().any(|word| value.eq_ignore_ascii_case(word)),
-        // A list without brackets would take any number or words of numbers.
+        // Without the brackets a list would match any number or numeric words.
         DataType::List(_) | DataType::FixedSizeList(..) => matches!(value.first(), Some(b'[' | b'(')),
         DataType::Float32 => significant_digits(value) <= FLOAT_DIGITS,
         _ => true,

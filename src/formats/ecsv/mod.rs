@@ -1,8 +1,8 @@
-//! ECSV and the Gaia archive's CSV, plain or gzip, as Arrow batches.
+//! Reads ECSV and the Gaia archive's CSV, plain or gzip, as Arrow batches.
 //!
-//! The text is cut into chunks of whole records ([`Chunks`]), which are parsed one by one or side by side
-//! ([`RecordParser`]): memory is some chunks, whatever the file's length. A column that is not asked for is stepped
-//! over, never parsed.
+//! The text is split into chunks of complete records ([`Chunks`]), which are parsed one by one or in parallel
+//! ([`RecordParser`]): memory use is that of some chunks, whatever the file's length. A column that is not requested is
+//! skipped and never parsed.
 
 mod chunks;
 mod header;
@@ -21,7 +21,7 @@ pub use records::{Parsed, RecordParser};
 
 use lamcat_core::error::Result;
 
-/// Begins to read a table: its header, and its records to come.
+/// Begins to read a table: returns its header and its remaining records.
 ///
 /// # Errors
 /// If the header cannot be read.

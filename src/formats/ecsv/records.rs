@@ -1,4 +1,4 @@
-//! Chunks of records to Arrow batches. Columns that nobody asked for are stepped over, not parsed.
+//! Converts chunks of records to Arrow batches. Columns that are not requested are skipped and not parsed.
 
 use std::collections::HashMap;
 
@@ -20,16 +20,16 @@ const GUESSED: &str = "the type was guessed from the first records: declare it, 
 
 const NOT_UTF8: &str = "write the file as UTF-8, e.g. iconv -f LATIN1 -t UTF-8 FILE > NEW";
 
-/// Bytes that the lists of one length of a batch take at most.
+/// Maximum size in bytes of the fixed-size lists of a batch.
 const BATCH_BYTES: usize = 16 << 20;
-/// Longest part of a cell that is shown in a message.
+/// Maximum length of the part of a cell that is shown in a message.
 const SHOWN_BYTES: usize = 40;
 
 /// Parses the records of one file.
 #[derive(Debug, Clone)]
 pub struct RecordParser {
     header: Header,
-    /// For each column of the file the column of the batch it becomes.
+    /// For each column of the file the column of the batch that it becomes.
     targets: Vec<Option<usize>>,
     schema: SchemaRef,
     on_error: OnError,
@@ -40,12 +40,12 @@ pub struct RecordParser {
 pub struct Parsed {
     /// The rows.
     pub batch: RecordBatch,
-    /// Cells that were malformed and are NULL; a record with too few or too many cells counts each column.
+    /// Number of malformed cells that became NULL; a record with too few or too many cells counts for each column.
     pub malformed: usize,
 }
 
 impl RecordParser {
-    /// A parser that gives the columns of `schema`, by name; those the file lacks are NULL.
+    /// Creates a parser that returns the columns of `schema`, by name; columns that the file lacks are NULL.
     #[must_use]
     pub fn new(header: &Header, schema: SchemaRef, on_error: OnError) -> Self {
         let places: HashMap<&str, usize> = schema.fields().iter().map(|f| f.name().as_str()).zip(0..).collect();
@@ -53,13 +53,13 @@ impl RecordParser {
         Self { header: header.clone(), targets, schema, on_error }
     }
 
-    /// Most lines to parse at once, since lists of one length take memory where they are NULL too.
+    /// Maximum number of lines to parse at once, because fixed-size lists take memory even if they are NULL.
     #[must_use]
     pub fn most_lines(&self) -> usize {
         rows_within(&self.schema, BATCH_BYTES)
     }
 
-    /// The types were guessed from the first records.
+    /// Whether the types were guessed from the first records.
     fn guessed(&self) -> bool {
         self.header.fields.is_none()
     }
@@ -67,7 +67,8 @@ impl RecordParser {
     /// Parses a chunk.
     ///
     /// # Errors
-    /// If a cell is malformed, unless malformed cells are to be NULL; or a column's type cannot be read from text.
+    /// If a cell is malformed, unless malformed cells are to become NULL; or if a column's type cannot be read from
+    /// text.
     pub fn parse(&self, chunk: &Chunk) -> Result<Parsed> {
         let mut builders = self.schema.fields().iter().map(|f| self.builder(f)).collect::<Result<Vec<_>>>()?;
         let mut present = vec![false; builders.len()];
@@ -90,7 +91,7 @@ impl RecordParser {
         Ok(Parsed { batch, malformed })
     }
 
-    /// Appends one record to the builders; gives how many cells were malformed.
+    /// Appends one record to the builders; returns the number of malformed cells.
     fn record(&self, chunk: &Chunk, scan: &mut Scan, builders: &mut [Box<dyn CellBuilder>]) -> Result<usize> {
         let begin = scan.at();
         let cells = scan.clone().skip_record();
@@ -160,7 +161,7 @@ fn line_of(chunk: &Chunk, at: usize) -> u64 {
     chunk.first_line + memchr::memchr_iter(b'\n', &chunk.text[..at]).count() as u64
 }
 
-/// The beginning of a value, printable.
+/// Returns the beginning of a value in printable form.
 fn shown(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(&value[..value.len().min(SHOWN_BYTES)]).escape_debug().to_string();
     if value.len() > SHOWN_BYTES { format!("{text}…") } else { text }

@@ -1,25 +1,26 @@
-//! Where the cells of delimited text are: quotes, escapes, line ends.
+//! Finds the cells of delimited text, with quotes, escapes and line endings.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-/// A cell as it stands in the text.
+/// A cell as written in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct RawCell<'a> {
-    /// Between the quotes, or between the delimiters.
+    /// The text between the quotes, or between the delimiters.
     text: &'a [u8],
     quoted: bool,
     escaped: bool,
-    /// Something other than a delimiter follows the closing quote.
+    /// Whether something other than a delimiter follows the closing quote.
     pub(super) torn: bool,
-    /// No further cell in the record.
+    /// Whether this is the last cell of the record.
     pub(super) last: bool,
 }
 
 impl<'a> RawCell<'a> {
-    /// The cell's value. An unquoted `null` in any case is empty, so that it is NULL in columns of strings too.
+    /// Returns the cell's value. An unquoted `null`, in upper or lower case, becomes an empty value, so that it is NULL
+    /// in columns of strings too.
     pub(super) fn value(&self) -> Cow<'a, [u8]> {
         if !self.quoted {
             let null = self.text.len() == 4 && self.text.eq_ignore_ascii_case(b"null");
@@ -39,7 +40,7 @@ impl<'a> RawCell<'a> {
     }
 }
 
-/// Goes through text cell by cell.
+/// Iterates over text cell by cell.
 #[derive(Debug, Clone)]
 pub(super) struct Scan<'a> {
     text: &'a [u8],
@@ -48,12 +49,12 @@ pub(super) struct Scan<'a> {
     comments: Comments,
 }
 
-/// Which of the lines that begin with `#` are comments.
+/// The condition under which a line that begins with `#` is a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comments {
-    /// All of them.
+    /// Always.
     All,
-    /// Those that have another number of cells.
+    /// If it does not have this number of cells.
     UnlessCells(usize),
 }
 
@@ -62,12 +63,12 @@ impl<'a> Scan<'a> {
         Self { text, at: 0, delimiter, comments }
     }
 
-    /// Position in the text.
+    /// The position in the text.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Skips empty lines and comments; false at the end of the text.
+    /// Skips empty lines and comments; returns false at the end of the text.
     pub(super) fn begin_record(&mut self) -> bool {
         loop {
             match self.text.get(self.at) {
@@ -88,7 +89,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The next cell of a record that was begun and whose last cell was not yet given.
+    /// Returns the next cell of the current record, whose last cell must not have been returned yet.
     pub(super) fn cell(&mut self) -> RawCell<'a> {
         if self.delimiter == b' ' {
             while self.text.get(self.at) == Some(&b' ') {
@@ -98,7 +99,7 @@ impl<'a> Scan<'a> {
         if self.text.get(self.at) == Some(&b'"') { self.quoted() } else { self.plain() }
     }
 
-    /// Goes to the end of the record and gives how many cells it had.
+    /// Skips the rest of the record and returns the number of cells in it.
     pub(super) fn skip_record(&mut self) -> usize {
         let mut cells = 1;
         while !self.cell().last {
@@ -135,17 +136,17 @@ impl<'a> Scan<'a> {
         RawCell { text: &self.text[begin..close], quoted: true, escaped, torn, last }
     }
 
-    /// Steps over the delimiter or line end at `end`; true if it ends the record.
+    /// Skips the delimiter or line ending at `end`; returns true if it ends the record.
     fn end_cell(&mut self, end: usize) -> bool {
         self.at = (end + 1).min(self.text.len());
         self.text.get(end) != Some(&self.delimiter)
     }
 }
 
-/// Most columns of a table. Of each something is held, whatever the table has of rows.
+/// Maximum number of columns of a table. Some memory is used for each column, however few rows the table has.
 pub(super) const MOST_COLUMNS: usize = 1 << 16;
 
-/// The cells of one line, or the first of too many.
+/// Returns the cells of one line; if there are too many, only the first ones.
 pub(super) fn split(line: &str, delimiter: u8) -> Vec<String> {
     let mut scan = Scan::new(line.as_bytes(), delimiter, Comments::UnlessCells(0));
     let mut cells = Vec::new();

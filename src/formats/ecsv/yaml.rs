@@ -1,18 +1,18 @@
-//! YAML of which it is known before it is loaded that neither stack nor memory can overflow: a value may be named and repeated,
-//! within others that are, so that a short text stands for more than there is room for.
+//! Loads YAML after checking that it cannot overflow the stack or the memory: a named value may be repeated, even
+//! within other named values, so a short text may stand for more than the memory can hold.
 
 use std::collections::HashMap;
 
 use yaml_rust2::{Event, Yaml, YamlLoader, parser::Parser};
 
-/// How deep values may lie in each other. Those of a table's header lie six deep.
+/// Maximum nesting depth of values. Those of a table's header are nested six deep.
 const MOST_LEVELS: usize = 64;
-/// Values, each counted as often as it is held.
+/// Maximum number of values; a repeated value counts every time.
 const MOST_VALUES: usize = 1 << 20;
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
-/// The documents of a text.
+/// Returns the documents in a text.
 pub(super) fn load(text: &str) -> Result<Vec<Yaml>, Problem> {
     check(text)?;
     Ok(YamlLoader::load_from_str(text)?)
@@ -20,7 +20,8 @@ pub(super) fn load(text: &str) -> Result<Vec<Yaml>, Problem> {
 
 fn check(text: &str) -> Result<(), Problem> {
     let mut parser = Parser::new_from_str(text);
-    // Of each value that is not yet at its end its name and the count before; of each name the values behind it.
+    // `open` has the name of each unfinished value and the count before it; `named` has the number of values in each
+    // named value.
     let mut open: Vec<(usize, usize)> = Vec::new();
     let mut named: HashMap<usize, usize> = HashMap::new();
     let mut values = 0usize;
@@ -28,7 +29,7 @@ fn check(text: &str) -> Result<(), Problem> {
         match parser.next_token()?.0 {
             Event::StreamEnd => return Ok(()),
             Event::Alias(name) => values = values.saturating_add(named.get(&name).copied().unwrap_or(1)),
-            // The loader keeps a copy of what has a name; 0 is none.
+            // The loader keeps a copy of a named value; the name 0 means that it has none.
             Event::Scalar(_, _, name, _) if name > 0 => {
                 named.insert(name, 1);
                 values += 2;

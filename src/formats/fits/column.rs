@@ -1,4 +1,4 @@
-//! Columns of a FITS binary table: their cards, and their cells as Arrow arrays.
+//! Columns of a FITS binary table: their header cards, and the conversion of their cells to Arrow arrays.
 
 use std::sync::Arc;
 
@@ -20,32 +20,32 @@ use crate::{
 pub(super) struct Column {
     pub(super) field: Field,
     kind: Kind,
-    /// Where its cell begins in a row.
+    /// Byte offset of its cell in a row.
     pub(super) offset: usize,
-    /// Bytes of a cell in the row.
+    /// Size of a cell in bytes.
     pub(super) bytes: usize,
-    /// Its cells say where in the heap their values are.
+    /// The form of the descriptor, if the values are in the heap.
     pub(super) heap: Option<Descriptor>,
 }
 
-/// What the cells of a column hold.
+/// The content of a column's cells.
 #[derive(Debug, Clone)]
 enum Kind {
-    /// So many numbers or logicals; in the heap as many as a cell says.
+    /// Numbers or logicals, this many per cell; in the heap the cell gives their number.
     Items(Elements, usize),
     /// A string.
     Text,
-    /// Strings of so many bytes each.
+    /// Strings of this many bytes each.
     Texts(usize),
-    /// So many bits.
+    /// This many bits.
     Bits(usize),
     /// Nothing: every value is NULL.
     Nothing,
-    /// What has no type in Arrow, by its form.
+    /// A content without a type in Arrow, with its form.
     Unread(String),
 }
 
-/// How a variable-length array's place in the heap is stored: count and offset.
+/// How the location of a variable-length array in the heap is stored, as a count and an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Descriptor {
     /// Two 32-bit integers.
@@ -62,7 +62,7 @@ impl Descriptor {
         }
     }
 
-    /// Elements and byte offset in the heap that a cell describes; `None` if negative.
+    /// Returns the number of elements and the byte offset in the heap given by a cell; `None` if negative.
     pub(super) fn read(self, cell: &[u8]) -> Option<(usize, u64)> {
         let word = |bytes: &[u8]| match self {
             Self::P => bytes.try_into().ok().map(|b| i64::from(i32::from_be_bytes(b))),
@@ -73,7 +73,7 @@ impl Descriptor {
     }
 }
 
-/// The columns of a table and the bytes of a row.
+/// Returns the columns of a table and the size of a row in bytes.
 pub(super) fn columns(header: &Header) -> Result<(Vec<Column>, usize)> {
     let mut columns = Vec::new();
     let mut offset = 0usize;
@@ -130,14 +130,14 @@ fn column(header: &Header, i: u64, name: &str, offset: usize) -> Result<Column> 
     Ok(Column { field, kind, offset, bytes, heap })
 }
 
-/// The count at the beginning of a form, 1 if there is none, and the rest.
+/// Returns the count at the beginning of a form, 1 if there is none, and the rest.
 fn count(form: &str) -> Option<(usize, &str)> {
     let digits = form.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = form.split_at(digits);
     Some((if digits.is_empty() { 1 } else { digits.parse().ok()? }, rest))
 }
 
-/// Bytes of a cell of `repeat` elements; `None` if there cannot be as many, or the letter has no meaning.
+/// Returns the size in bytes of a cell with `repeat` elements; `None` if it is too large or the letter has no meaning.
 fn cell_bytes(letter: u8, repeat: usize) -> Option<usize> {
     match letter {
         b'X' => Some(repeat.div_ceil(8)),
@@ -158,7 +158,8 @@ fn elements(header: &Header, i: u64, element: Element) -> Elements {
     Elements { element, null: header.integer(&format!("TNULL{i}")), null_float: None, unsigned, scaling }
 }
 
-/// Several strings in one cell, by the form `rAw` or by a TDIM of two dimensions, or one.
+/// Recognises several strings in one cell, by the form `rAw` or by a TDIM with two dimensions; otherwise it is one
+/// string.
 fn strings(repeat: usize, width: &str, dimensions: Option<&str>) -> Kind {
     let mut sizes = dimensions.unwrap_or_default().trim_matches(['(', ')']).split(',').map(|n| n.trim().parse().ok());
     let (first, others): (Option<usize>, Option<usize>) =
@@ -183,7 +184,7 @@ fn data_type(kind: &Kind, bytes: usize, in_heap: bool) -> DataType {
     }
 }
 
-/// The element of a form's letter.
+/// Returns the element type for a form's letter.
 fn element(code: u8) -> Option<Element> {
     Some(match code {
         b'L' => Element::Logical,
@@ -199,7 +200,7 @@ fn element(code: u8) -> Option<Element> {
 }
 
 impl Column {
-    /// The form of a column whose values have no type here.
+    /// Returns the form of a column whose values lamcat cannot read.
     pub(super) fn unread(&self) -> Option<&str> {
         match &self.kind {
             Kind::Unread(form) => Some(form),
@@ -207,7 +208,7 @@ impl Column {
         }
     }
 
-    /// Bytes of an element.
+    /// Size of an element in bytes.
     pub(super) fn element_bytes(&self) -> usize {
         match &self.kind {
             Kind::Items(elements, _) => elements.element.bytes(),
@@ -215,7 +216,7 @@ impl Column {
         }
     }
 
-    /// The column of a batch from what each row has in the heap.
+    /// Converts the heap data of each row to the column of a batch.
     pub(super) fn decode_lists<'a>(&self, lists: impl Iterator<Item = &'a [u8]> + Clone) -> Result<ArrayRef> {
         let Kind::Items(elements, _) = &self.kind else {
             return Ok(Arc::new(lists.map(text).collect::<StringArray>()));
@@ -226,7 +227,7 @@ impl Column {
         lists_of(items, OffsetBuffer::from_lengths(lengths))
     }
 
-    /// The column of a batch from its cells, of which there are `rows`.
+    /// Converts `rows` cells to the column of a batch.
     pub(super) fn decode<'a>(&self, rows: usize, cells: impl Iterator<Item = &'a [u8]>) -> Result<ArrayRef> {
         let (items, count): (ArrayRef, usize) = match &self.kind {
             Kind::Text => return Ok(Arc::new(cells.map(text).collect::<StringArray>())),
@@ -264,7 +265,7 @@ fn unreadable(e: arrow::error::ArrowError) -> Error {
     Error::new(ErrorKind::Input, "an array column cannot be read").source(e)
 }
 
-/// A string without what pads it; `None` if it is empty.
+/// Returns a string without its padding; `None` if it is empty.
 fn text(cell: &[u8]) -> Option<String> {
     let end = cell.iter().position(|b| *b == 0).unwrap_or(cell.len());
     let text = String::from_utf8_lossy(&cell[..end]).trim_end().to_owned();

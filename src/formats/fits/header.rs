@@ -12,7 +12,7 @@ use crate::inflate::ReadSeek;
 
 const BLOCK_BYTES: usize = 2880;
 const CARD_BYTES: usize = 80;
-/// Longest header that is read.
+/// Maximum length of a header.
 const HEADER_BYTES: usize = 16 << 20;
 
 /// The value of a card.
@@ -24,18 +24,18 @@ enum Value {
     Float(f64),
 }
 
-/// A header and where its data are.
+/// A header and the position of its data.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     cards: HashMap<String, Value>,
-    /// Where the data begin in the file.
+    /// Position at which the data begin in the file.
     pub(super) data_at: u64,
-    /// Where the next header begins.
+    /// Position at which the next header begins.
     pub(super) next_at: u64,
 }
 
 impl Header {
-    /// Reads the header at `at`; `None` if the file ends there, or what follows is none.
+    /// Reads the header at `at`; `None` if the file ends there, or what follows is not a header.
     pub(super) fn read(bytes: &mut dyn ReadSeek, at: u64) -> Result<Option<Self>> {
         let first = at == 0;
         let unreadable = |e: std::io::Error| bad("its header cannot be read").source(e);
@@ -72,7 +72,7 @@ impl Header {
         Ok(self)
     }
 
-    /// Bytes of the data (section 4.4.1.1 and, with groups and heap, 7.1.1).
+    /// Size of the data in bytes (section 4.4.1.1 and, with groups and heap, 7.1.1).
     fn data_bytes(&self) -> Option<u64> {
         let dimensions = self.count("NAXIS").unwrap_or(0).min(999);
         if dimensions == 0 {
@@ -86,7 +86,7 @@ impl Header {
         elements.checked_mul(self.count("GCOUNT").unwrap_or(1))?.checked_mul(width)
     }
 
-    /// The text of a card; `None` if it has none.
+    /// Returns the text of a card; `None` if it is not text.
     pub(super) fn text(&self, key: &str) -> Option<String> {
         match self.cards.get(key)? {
             Value::Text(text) => Some(text.trim().to_owned()).filter(|s| !s.is_empty()),
@@ -101,7 +101,7 @@ impl Header {
         }
     }
 
-    /// An integer that is not negative.
+    /// Returns the integer of a card if it is not negative.
     pub(super) fn count(&self, key: &str) -> Option<u64> {
         u64::try_from(self.integer(key)?).ok()
     }

@@ -1,8 +1,8 @@
-//! FITS binary tables (FITS Standard 4.0, section 7.3) as Arrow batches.
+//! Reads FITS binary tables (FITS Standard 4.0, section 7.3) as Arrow batches.
 //!
-//! Integers, floats, logicals, bits and strings, scalar, of fixed or of variable length. TNULL and NaN become NULL; TSCAL and
-//! TZERO are applied; TUNIT and TUCD become field metadata. Complex numbers are left out. Several tables in a file are read one
-//! after the other if their columns are alike; else one must be chosen.
+//! Supported are integers, floats, logicals, bits and strings, scalar or as arrays of fixed or variable length. TNULL
+//! and NaN become NULL; TSCAL and TZERO are applied; TUNIT and TUCD become field metadata. Complex numbers are left
+//! out. Several tables in a file are read one after the other if their columns are alike; otherwise one must be chosen.
 
 mod column;
 mod header;
@@ -28,13 +28,14 @@ use super::{
     markup::refuse_web_page,
 };
 
-/// Most rows of a batch, and most bytes of its rows.
+/// Maximum number of rows of a batch, and maximum size of its rows in bytes.
 const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 8 << 20;
-/// A batch's lists are read at once if they lie within so many times their own length, else one by one.
+/// A batch's lists are read in one piece if it is at most this many times as long as all lists together; otherwise they
+/// are read one by one.
 const SPREAD: u64 = 8;
 
-/// Bytes in which a file that is no FITS file says what it is.
+/// Number of bytes that are examined to recognise a file that is not FITS.
 const LOOKED_AT: u64 = 2048;
 
 /// A binary table of the file.
@@ -44,19 +45,19 @@ struct Table {
     number: usize,
     name: Option<String>,
     columns: Vec<Column>,
-    /// Where the rows and the heap begin in the file.
+    /// Positions in the file at which the rows and the heap begin.
     data_at: u64,
     heap_at: u64,
     row_bytes: usize,
     rows: usize,
 }
 
-/// The binary tables of a FITS file that were chosen, read batch by batch.
+/// The chosen binary tables of a FITS file, read batch by batch.
 pub struct FitsTable {
     path: String,
     bytes: Box<dyn ReadSeek>,
     tables: Vec<Table>,
-    /// Which of the tables is read.
+    /// The index of the table that is being read.
     at: usize,
     schema: SchemaRef,
     rows_read: usize,
@@ -82,7 +83,7 @@ impl FitsTable {
     /// Reads the headers of the file `path` from its bytes.
     ///
     /// # Errors
-    /// If it is not a FITS file, or has no table of this choice, or several that differ.
+    /// If it is not a FITS file, has no table that matches the choice, or has several that differ.
     pub fn read(bytes: impl ReadSeek + 'static, path: &str, choice: &TableChoice) -> Result<Self> {
         Self::read_headers(Box::new(bytes), path, choice).map_err(|e| e.within("file", path))
     }
@@ -100,7 +101,7 @@ impl FitsTable {
         Ok(Self { path: path.to_owned(), bytes, tables, at: 0, schema, rows_read: 0 })
     }
 
-    /// The same tables with the columns that `wanted` names alone.
+    /// Restricts the tables to the columns that are `wanted`.
     #[must_use]
     pub fn select(mut self, wanted: impl Fn(&str) -> bool) -> Self {
         for table in &mut self.tables {
@@ -117,14 +118,14 @@ impl FitsTable {
         &self.schema
     }
 
-    /// Columns that are left out, with their forms.
+    /// The columns that are left out, with their forms.
     #[must_use]
     pub fn left_out(&self) -> Vec<(String, String)> {
         let columns = self.tables.iter().flat_map(|t| &t.columns);
         columns.filter_map(|c| Some((c.field.name().clone(), c.unread()?.to_owned()))).collect()
     }
 
-    /// Rows of the tables.
+    /// Number of rows of the tables.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.tables.iter().map(|t| t.rows).sum()
@@ -151,7 +152,7 @@ impl FitsTable {
             .map_err(|e| Error::new(ErrorKind::Input, "inconsistent FITS columns").at("file", &self.path).source(e))
     }
 
-    /// How many of a block's rows have lists of no more than a batch's bytes together; one at least.
+    /// Returns how many of a block's rows have lists that fit into a batch's size in bytes; at least one.
     fn rows_that_fit(&self, block: &[u8]) -> usize {
         let mut bytes = 0usize;
         let table = &self.tables[self.at];
@@ -187,7 +188,7 @@ impl FitsTable {
         }
     }
 
-    /// Byte ranges of a column's lists in the heap.
+    /// Returns the byte ranges of a column's lists in the heap.
     fn places<'a>(
         &self,
         column: &Column,
@@ -215,7 +216,7 @@ impl FitsTable {
         let begin = filled().map(|(at, _)| *at).min().unwrap_or(0);
         let end = filled().map(|(at, bytes)| at + *bytes as u64).max().unwrap_or(0);
         let needed: u64 = filled().map(|(_, bytes)| *bytes as u64).sum();
-        // Many rows of one place could ask for more than there is: the file's length bounds what is read.
+        // Many rows that refer to one place could request more than exists, so the file's length limits what is read.
         let length = self.bytes.seek(SeekFrom::End(0)).map_err(|e| self.short(e))?;
         let heap_at = self.tables[self.at].heap_at;
         if heap_at.saturating_add(end) > length || needed > length {
@@ -253,7 +254,7 @@ impl Iterator for FitsTable {
     }
 }
 
-/// The binary tables of a file, or the first alone.
+/// Returns the binary tables of a file, or only the first one.
 fn tables(bytes: &mut dyn ReadSeek, first: bool) -> Result<Vec<Table>> {
     let (mut tables, mut at, mut number) = (Vec::new(), 0, 0);
     while let Some(header) = Header::read(bytes, at)? {
@@ -306,7 +307,7 @@ fn bad(why: &str) -> Error {
     Error::new(ErrorKind::Input, format!("cannot read the FITS table: {why}"))
 }
 
-/// So many bytes at a place; no more memory is taken than the file has bytes there.
+/// Reads `length` bytes at a position, without using more memory than the file has bytes there.
 fn read_at(bytes: &mut impl ReadSeek, at: u64, length: usize) -> std::io::Result<Vec<u8>> {
     bytes.seek(SeekFrom::Start(at))?;
     let mut block = Vec::with_capacity(length.min(BATCH_BYTES));

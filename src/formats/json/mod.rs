@@ -1,4 +1,4 @@
-//! JSON: an object to a row, each on a line or all in one array.
+//! Reads JSON: one object per row, each on its own line or all in one array.
 
 mod text;
 
@@ -17,10 +17,10 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 use serde_json::{Deserializer, Value};
 use text::JsonText;
 
-/// Bytes of text that are parsed at once.
+/// Number of bytes of text that are parsed at once.
 const TEXT_BYTES: usize = 1 << 18;
 
-/// The columns of a file by its first `rows`; of type Null where these have no value.
+/// Returns the columns of a file from its first `rows` rows; a column without a value in them has type Null.
 ///
 /// # Errors
 /// If it is not JSON, or an object has a key twice.
@@ -34,10 +34,10 @@ pub(super) fn infer(bytes: impl Read + Send + 'static, rows: usize) -> Result<Sc
     infer_json_schema_from_iterator(values).map_err(failed)
 }
 
-/// The rows with the columns of `schema`, a batch of at most `rows` at a time. A key that an object lacks is NULL.
+/// Returns the rows with the columns of `schema`, in batches of at most `rows`. A key that an object lacks is NULL.
 ///
 /// # Errors
-/// If it is not JSON, an object has a key twice, or a value is not of its column's type.
+/// If it is not JSON, an object has a key twice, or a value does not have its column's type.
 pub(super) fn batches<B: Read + Send + 'static>(
     bytes: B,
     schema: &SchemaRef,

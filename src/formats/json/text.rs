@@ -1,4 +1,5 @@
-//! The text of a JSON file on its way to the parser, which takes the last of two values of one key and knows no array of rows.
+//! Filters the text of a JSON file for the parser, which would take the last of two values with the same key and does
+//! not support an array of rows.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,14 +8,14 @@ use memchr::memchr2;
 
 use crate::{inflate::inflated, markup::refuse_markup};
 
-/// Text whose objects have each key once, without the array around all of them.
+/// Text in which each object has each key only once, without the array around all objects.
 pub(super) struct JsonText {
     bytes: Box<dyn BufRead + Send>,
     scan: Scan,
 }
 
 impl JsonText {
-    /// The text of a file, which may be compressed.
+    /// Opens the text of a file, which may be compressed.
     pub(super) fn new(bytes: impl Read + Send + 'static) -> Result<Self> {
         let unreadable = |e| Error::new(ErrorKind::Io, "cannot read the file").source(e);
         let mut bytes = inflated(bytes).map_err(unreadable)?;
@@ -36,11 +37,11 @@ impl Read for JsonText {
     }
 }
 
-/// What is open at a place of the text.
+/// An object or array that is open at a position of the text.
 enum Open {
     Array,
     Object {
-        /// Where the keys that it has had are in [`Scan::keys`].
+        /// The positions of its keys so far in [`Scan::keys`].
         keys: Vec<(usize, usize)>,
         /// Whether the next text is a key.
         wants_key: bool,
@@ -52,20 +53,20 @@ enum Open {
 struct Scan {
     line: u64,
     open: Vec<Open>,
-    /// Whether something has come, and whether it was the array around all rows.
+    /// Whether any value has begun, and whether it was the array around all rows.
     begun: bool,
     in_rows: bool,
-    /// Whether the place is within quotes, behind a backslash there, and within those of a key.
+    /// Whether the position is within quotes, after a backslash in them, and within a key.
     quoted: bool,
     escaped: bool,
     in_key: bool,
-    /// The keys of what is open, as they are written.
+    /// The keys of the open objects, as written in the file.
     keys: Vec<u8>,
     key_at: usize,
 }
 
 impl Scan {
-    /// Looks at the next bytes, and blanks out what is only of the array around the rows.
+    /// Examines the next bytes, and blanks out those that belong to the array around the rows.
     fn pass(&mut self, bytes: &mut [u8]) -> Result<()> {
         let mut at = 0;
         while at < bytes.len() {
@@ -114,7 +115,7 @@ impl Scan {
         }
     }
 
-    /// Passes over what is within quotes; how many bytes it was.
+    /// Skips bytes within quotes; returns their number.
     fn quoted(&mut self, bytes: &[u8]) -> Result<usize> {
         if self.escaped {
             self.escaped = false;
@@ -172,7 +173,7 @@ impl Scan {
 mod tests {
     use super::*;
 
-    /// The text that comes out, given and read a few bytes at a time.
+    /// Returns the filtered text, with input and output a few bytes at a time.
     fn passed(text: &str) -> Result<String, String> {
         let mut scan = Scan { line: 1, ..Scan::default() };
         let mut bytes = text.as_bytes().to_vec();

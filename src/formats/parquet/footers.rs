@@ -1,5 +1,5 @@
-//! Footers without statistics that are NaN. By the format nobody writes these, but some do; compared with a number they
-//! would say that none of the rows is equal to it.
+//! Removes NaN from the statistics in footers. The format forbids it, but some writers store it; compared with NaN no
+//! number is equal, so all rows would be skipped.
 
 use std::{ops::Range, sync::Arc};
 
@@ -22,10 +22,10 @@ use futures::{FutureExt, future::BoxFuture};
 use half::f16;
 use lamcat_core::outputs::is_float;
 
-/// Writers whose pages are known to have statistics of numbers alone.
+/// Writers whose page statistics are known to consist of numbers only.
 const CAREFUL_WRITERS: [&str; 2] = ["lamcat ", "parquet-rs "];
 
-/// Readers of files whose footers have no statistics that are NaN.
+/// Makes readers that remove NaN statistics from the footers of files.
 #[derive(Debug)]
 pub(super) struct CarefulReaders(pub(super) Arc<dyn ParquetFileReaderFactory>);
 
@@ -60,7 +60,8 @@ impl AsyncFileReader for CarefulReader {
     }
 }
 
-/// The footer without the statistics of floats that are NaN, and without those of pages of floats unless the writer is known.
+/// Returns the footer without statistics of floats that are NaN, and without page statistics of floats unless the
+/// writer is known.
 fn without_nan(footer: Arc<ParquetMetaData>) -> ParquetResult<Arc<ParquetMetaData>> {
     let writer = footer.file_metadata().created_by().unwrap_or_default();
     let is_careful = CAREFUL_WRITERS.iter().any(|careful| writer.starts_with(careful));
@@ -98,7 +99,7 @@ fn is_nan(statistics: &Statistics) -> bool {
     match statistics {
         Statistics::Float(values) => any(values.min_opt(), values.max_opt(), |v| v.is_nan()),
         Statistics::Double(values) => any(values.min_opt(), values.max_opt(), |v| v.is_nan()),
-        // What other values have this form is not asked for.
+        // Among the columns that get here only half-precision floats have this type.
         Statistics::FixedLenByteArray(values) => any(values.min_opt(), values.max_opt(), |v| {
             v.data().first_chunk().is_some_and(|bytes| f16::from_le_bytes(*bytes).is_nan())
         }),

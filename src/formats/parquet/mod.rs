@@ -1,9 +1,10 @@
-//! Parquet files, read with care for NaN.
+//! Reads Parquet files in a way that is correct for NaN.
 //!
-//! The least and greatest value that a Parquet file gives for a column of floats leave NaN out, while in comparisons of SQL it is
-//! greater than every number. So files, row groups and pages are not skipped by such values where a NaN among the rows would
-//! be found, nor is a column taken to be constant by them: no bound of one side is looked up in them, but `=`, `IN` and bounds
-//! on both sides are, which no NaN meets. What is written has no such values of floats, so that no other reader is misled.
+//! The minimum and maximum that a Parquet file gives for a column of floats leave NaN out, while SQL compares NaN as
+//! greater than every number. Therefore files, row groups and pages are not skipped because of these values if a NaN
+//! among the rows would match, and a column is not considered constant because of them. One-sided bounds do not use
+//! them; `=`, `IN` and bounds on both sides do, because NaN never matches those. Files that lamcat writes have no such
+//! values for floats, so that other readers are not misled.
 
 mod footers;
 mod nan;
@@ -42,15 +43,15 @@ use super::{
     merge::{check_unique, merged},
 };
 
-/// Bytes in which a file that is not Parquet says what it is.
+/// Number of bytes that are examined to recognise a file that is not Parquet.
 const LOOKED_AT: u64 = 2048;
 
-/// DataFusion's format of Parquet, with care for NaN.
+/// DataFusion's Parquet format, made correct for NaN.
 #[derive(Debug)]
 pub struct CarefulParquet(Arc<dyn FileFormat>);
 
 impl CarefulParquet {
-    /// Reads and writes as `format` does, but for what NaN asks for.
+    /// Wraps `format`, from which it differs only in the treatment of NaN.
     #[must_use]
     pub fn new(format: ParquetFormat) -> Self {
         Self(Arc::new(format))
@@ -63,7 +64,7 @@ pub fn is_parquet(format: &dyn FileFormat) -> bool {
     format.is::<CarefulParquet>() || format.is::<ParquetFormat>()
 }
 
-/// Makes the format from a table's options.
+/// Creates the format from a table's options.
 #[derive(Debug, Default)]
 pub struct CarefulParquetFactory(ParquetFormatFactory);
 
@@ -84,7 +85,7 @@ impl FileFormatFactory for CarefulParquetFactory {
 }
 
 impl CarefulParquet {
-    /// The columns of a file.
+    /// Returns the columns of a file.
     async fn file_schema(
         &self,
         state: &dyn Session,
@@ -108,7 +109,7 @@ impl CarefulParquet {
     }
 }
 
-/// Statistics without what they say of the values of floats.
+/// Returns statistics without minimum and maximum of floats.
 fn without_floats(mut statistics: Statistics, schema: &Schema) -> Statistics {
     for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
         if field.data_type().is_floating() {

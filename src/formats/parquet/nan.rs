@@ -1,4 +1,4 @@
-//! Filters that no row with NaN meets, so that what statistics leave out of NaN does not matter for them.
+//! Recognises filters that never match a row with NaN, for which it does not matter that statistics leave out NaN.
 
 use std::{any::Any, sync::Arc};
 
@@ -13,7 +13,7 @@ use datafusion::{
     physical_plan::PhysicalExpr,
 };
 
-/// Whether rows with NaN never meet a filter, or it has no columns of floats.
+/// Whether a filter never matches rows with NaN, or has no float columns.
 pub(super) fn is_safe(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
     if !has_float_columns(filter, schema) {
         return true;
@@ -33,7 +33,7 @@ pub(super) fn is_safe(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
         || expr.downcast_ref::<IsNotNullExpr>().is_some_and(|e| is_column(e.arg()))
 }
 
-/// Whether a filter looks at floats. One that is made while the query runs has its columns too.
+/// Whether a filter uses floats. A filter that is created while the query runs counts with its columns too.
 pub(super) fn has_float_columns(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
     let is_float = |column: &Column| schema.field_with_name(column.name()).map_or(true, |f| has_floats(f.data_type()));
     collect_columns(filter).iter().any(is_float)
@@ -47,7 +47,7 @@ fn is_column(e: &Arc<dyn PhysicalExpr>) -> bool {
     (e.as_ref() as &dyn Any).is::<Column>()
 }
 
-/// A literal that is neither NULL nor NaN.
+/// Returns a literal that is neither NULL nor NaN.
 fn number(e: &Arc<dyn PhysicalExpr>) -> Option<&ScalarValue> {
     let literal = (e.as_ref() as &dyn Any).downcast_ref::<Literal>()?.value();
     let is_nan = match literal {
@@ -59,7 +59,7 @@ fn number(e: &Arc<dyn PhysicalExpr>) -> Option<&ScalarValue> {
     (!is_nan).then_some(literal)
 }
 
-/// The column of a comparison with a number, and the operator as if the column stood on its left.
+/// Returns the column of a comparison with a number, and the operator with the column on its left side.
 fn comparison(filter: &Arc<dyn PhysicalExpr>) -> Option<(Column, Operator)> {
     let binary = (filter.as_ref() as &dyn Any).downcast_ref::<BinaryExpr>()?;
     let column = |e: &Arc<dyn PhysicalExpr>| (e.as_ref() as &dyn Any).downcast_ref::<Column>().cloned();
@@ -71,7 +71,8 @@ fn comparison(filter: &Arc<dyn PhysicalExpr>) -> Option<(Column, Operator)> {
     Some((column, binary.op().swap()?))
 }
 
-/// Whether a filter bounds a column on one side and another one of the filters does on the other, so that no NaN meets both.
+/// Whether a filter bounds a column on one side and another one of the filters bounds it on the other side, so that NaN
+/// cannot match both.
 pub(super) fn is_one_of_two_bounds(filter: &Arc<dyn PhysicalExpr>, filters: &[Arc<dyn PhysicalExpr>]) -> bool {
     let is_below = |op: Operator| matches!(op, Operator::Lt | Operator::LtEq);
     let is_above = |op: Operator| matches!(op, Operator::Gt | Operator::GtEq);

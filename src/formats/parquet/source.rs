@@ -1,4 +1,4 @@
-//! The scan of Parquet files, told only of filters which no NaN meets.
+//! The scan of Parquet files, which gets only filters that never match NaN.
 
 use std::{fmt, sync::Arc};
 
@@ -26,7 +26,7 @@ use super::{
     nan::{has_float_columns, is_one_of_two_bounds, is_safe},
 };
 
-/// A scan with care for NaN.
+/// Returns a scan that is correct for NaN.
 pub(super) fn careful(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
     let Some(parquet) = source.downcast_ref::<ParquetSource>() else { return Arc::new(CarefulSource(source)) };
     let Some(readers) = parquet.parquet_file_reader_factory().cloned() else { return Arc::new(CarefulSource(source)) };
@@ -34,7 +34,7 @@ pub(super) fn careful(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
     Arc::new(CarefulSource(Arc::new(parquet.clone().with_parquet_file_reader_factory(readers))))
 }
 
-/// The scan that a careful one tells, or the scan itself.
+/// Returns the scan inside a careful one, or otherwise the scan itself.
 pub(super) fn inner(source: &Arc<dyn FileSource>) -> Arc<dyn FileSource> {
     source.downcast_ref::<CarefulSource>().map_or_else(|| source.clone(), |careful| careful.0.clone())
 }
@@ -43,7 +43,7 @@ fn wrapped(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
     Arc::new(CarefulSource(source))
 }
 
-/// A scan that is told only of filters which no NaN meets.
+/// A scan that passes on only filters that never match NaN.
 #[derive(Clone)]
 struct CarefulSource(Arc<dyn FileSource>);
 
@@ -121,7 +121,8 @@ impl FileSource for CarefulSource {
         }
         let inner = self.0.try_pushdown_filters(safe, config)?;
         let mut answers = inner.filters.into_iter();
-        // A row group may have a NaN though its least and greatest value meet a filter: rows are filtered once more.
+        // A row group may contain a NaN although its minimum and maximum match a filter, so the rows are filtered
+        // again.
         let answers = filters.iter().zip(&told).map(|(filter, told)| {
             let answer = if *told { answers.next().unwrap_or(PushedDown::No) } else { PushedDown::No };
             if has_float_columns(filter, schema) { PushedDown::No } else { answer }

@@ -1,5 +1,6 @@
-//! The BINARY and BINARY2 serialisations (VOTable 1.4, sections 5.2 and 5.3): rows of cells, each its elements' bytes;
-//! a length before a cell of variable length; in BINARY2 a bit per column for NULL before each row.
+//! The BINARY and BINARY2 serialisations (VOTable 1.4, sections 5.2 and 5.3): rows of cells that consist of their
+//! elements' bytes. A cell of variable length is preceded by its length; in BINARY2 each row is preceded by one bit per
+//! column for NULL.
 
 use std::{
     io::{BufRead, Read},
@@ -16,24 +17,25 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::field::{Kind, Shape, VoField};
 
-/// Longest cell that is read.
+/// Maximum length of a cell.
 const CELL_BYTES: usize = 64 << 20;
-/// Longest tag that may end a STREAM.
+/// Maximum length of a tag that may end a STREAM.
 const TAG_BYTES: u64 = 64;
 
-/// The characters of a STREAM's base64 text, without white space. What ends without the element's end tag is an error.
+/// The characters of a STREAM's base64 text, without white space. A text that ends without the element's end tag is an
+/// error.
 pub(super) struct Base64Text<R> {
     text: R,
     ended: bool,
 }
 
 impl<R: BufRead> Base64Text<R> {
-    /// The text that follows a STREAM's begin tag.
+    /// Creates it from the text after a STREAM's begin tag.
     pub(super) fn new(text: R) -> Self {
         Self { text, ended: false }
     }
 
-    /// What follows the STREAM's end tag.
+    /// Returns the text after the STREAM's end tag.
     pub(super) fn behind(mut self) -> Result<R> {
         let skipped = std::io::copy(&mut self, &mut std::io::sink());
         skipped.map_err(|e| short(&e)).map(|_| self.text)
@@ -86,7 +88,7 @@ impl<R: BufRead> Read for Base64Text<R> {
     }
 }
 
-/// The cells of a column, as bytes, until they become an array.
+/// The cells of a column, stored as bytes until they become an array.
 #[derive(Debug, Default)]
 pub(super) struct Cells {
     bytes: Vec<u8>,
@@ -119,19 +121,19 @@ impl Cells {
         Ok(())
     }
 
-    /// Forgets the cells.
+    /// Removes all cells.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.lengths.clear();
         self.nulls.clear();
     }
 
-    /// Bytes held.
+    /// Size of the cells in bytes.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The column so far; the cells begin anew.
+    /// Returns the column so far, and starts a new one.
     pub(super) fn finish(&mut self, field: &VoField) -> Result<ArrayRef> {
         let cells = std::mem::take(self);
         if field.is_text() {
@@ -180,7 +182,7 @@ impl Cells {
     }
 }
 
-/// A string of a cell's bytes up to the first NUL.
+/// Returns the string in a cell's bytes, up to the first NUL.
 fn text(cell: &[u8], wide: bool) -> String {
     let text = if wide {
         let units: Vec<u16> = cell.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect();

@@ -1,4 +1,4 @@
-//! The columns of a VOTable: names, types, units, UCDs, and what stands for no value.
+//! The columns of a VOTable: names, types, units, UCDs, and null values.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -11,27 +11,27 @@ use crate::{
     cells::list_of,
 };
 
-/// How many elements a cell has.
+/// The number of elements in a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     One,
     Fixed(usize),
     Variable,
-    /// Of several dimensions, one of them variable; writers differ in what they count of it in binary rows.
+    /// Several dimensions, one of them variable; writers differ in how they count its length in binary rows.
     Ragged,
 }
 
-/// What an element is.
+/// The kind of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A number or a logical.
     Value,
-    /// A character of one byte, or of two.
+    /// A character of one or two bytes.
     Text {
         wide: bool,
     },
     Bit,
-    /// What has no type in Arrow, with the bytes of an element; `None` if they are not known.
+    /// A content without a type in Arrow, with the size of an element in bytes; `None` if it is not known.
     Unread(Option<usize>),
 }
 
@@ -42,9 +42,9 @@ pub(super) struct VoField {
     pub(super) kind: Kind,
     pub(super) elements: Elements,
     pub(super) shape: Shape,
-    /// The text that stands for no value.
+    /// The text that means NULL.
     pub(super) null_text: Option<String>,
-    /// Its type as the file says it.
+    /// Its type as written in the file.
     pub(super) type_name: String,
     pub(super) metadata: HashMap<String, String>,
 }
@@ -79,7 +79,7 @@ impl VoField {
         Ok(Self { name, kind, elements, shape, null_text: None, type_name, metadata })
     }
 
-    /// Takes a VALUES element's null, which is of the column's type.
+    /// Takes the null value from a VALUES element, which has the column's type.
     pub(super) fn set_null(&mut self, null: String) {
         match self.elements.element {
             Element::Char => self.null_text = Some(null),
@@ -89,7 +89,7 @@ impl VoField {
         }
     }
 
-    /// Bytes of `count` elements in binary rows; `None` if there cannot be as many, or they are not known.
+    /// Returns the size in bytes of `count` elements in binary rows; `None` if it is too large or not known.
     pub(super) fn bytes(&self, count: usize) -> Option<usize> {
         match self.kind {
             Kind::Bit => Some(count.div_ceil(8)),
@@ -107,7 +107,7 @@ impl VoField {
         !matches!(self.kind, Kind::Unread(_))
     }
 
-    /// Why the column cannot be read, nor stepped over, in binary rows.
+    /// Returns an error if the column can neither be read nor skipped in binary rows.
     pub(super) fn check_binary(&self) -> Result<()> {
         if self.shape != Shape::Ragged && self.bytes(1).is_some() {
             return Ok(());
@@ -129,7 +129,7 @@ impl VoField {
     }
 }
 
-/// An integer, decimal or, behind `0x`, hexadecimal (VOTable 1.4, section 6).
+/// Parses an integer, which is decimal or, after `0x`, hexadecimal (VOTable 1.4, section 6).
 pub(super) fn integer(text: &str) -> Option<i64> {
     let text = text.trim();
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -138,7 +138,7 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// A tag's attributes by name, without their namespaces.
+/// Returns a tag's attributes by name, without their namespaces.
 pub(super) fn attributes(tag: &BytesStart, decoder: Decoder) -> Result<HashMap<String, String>> {
     let bad =
         |e: quick_xml::Error| Error::new(ErrorKind::Input, "an attribute of the VOTable cannot be read").source(e);
@@ -151,7 +151,7 @@ pub(super) fn attributes(tag: &BytesStart, decoder: Decoder) -> Result<HashMap<S
         .collect()
 }
 
-/// The standard's name of a type that services call otherwise.
+/// Returns the standard's name of a type for which services use another name.
 fn standard(datatype: &str) -> &str {
     match datatype {
         "string" => "char",
@@ -178,7 +178,7 @@ fn element(datatype: &str) -> Option<Element> {
     })
 }
 
-/// The shape of `55`, `*`, `55*`, `5x11`, `5x*`; `None` for what is none.
+/// Parses a shape: `55`, `*`, `55*`, `5x11`, `5x*`; `None` if it is not valid.
 fn shape(arraysize: Option<&str>) -> Option<Shape> {
     let Some(text) = arraysize else { return Some(Shape::One) };
     if text.ends_with('*') {

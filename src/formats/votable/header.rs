@@ -1,4 +1,4 @@
-//! What stands before the rows of a VOTable's table, and what its service says of the query.
+//! The part of a VOTable before the rows of a table, and the service's status of the query.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::{
     text::append_text,
 };
 
-/// What a service says of the query whose answer this is (DALI 1.1, section 4.4).
+/// The status that a service reports for the query (DALI 1.1, section 4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Status {
     value: String,
@@ -22,7 +22,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// The service's error, if it says one.
+    /// Returns the error that the service reports, if any.
     pub(super) fn check(&self) -> Result<()> {
         if self.value != "ERROR" {
             return Ok(());
@@ -32,7 +32,7 @@ impl Status {
             .hint("mend the query and ask the service again"))
     }
 
-    /// What to tell of rows that the service left out.
+    /// Returns a warning about rows that the service left out, if any.
     pub(super) fn overflow(&self) -> Option<String> {
         let said = if self.text.is_empty() { String::new() } else { format!(": {}", self.text) };
         (self.value == "OVERFLOW")
@@ -48,20 +48,20 @@ pub(super) struct Header {
     pub(super) serialisation: Serialisation,
 }
 
-/// What has been read of a document beside its tables.
+/// The information that has been read from a document outside its tables.
 #[derive(Debug, Default)]
 pub(super) struct Around {
-    /// The first element was VOTABLE.
+    /// Whether the first element was VOTABLE.
     pub(super) root: bool,
     pub(super) status: Option<Status>,
-    /// The columns of tables that others may refer to, by their IDs.
+    /// The columns of tables that others may refer to, by ID.
     described: HashMap<String, Vec<VoField>>,
-    /// What is no value, by the IDs of VALUES elements.
+    /// Null values, by the IDs of VALUES elements.
     nulls: HashMap<String, String>,
 }
 
 impl Around {
-    /// A table's own columns or, if it has none, those of the table that it refers to.
+    /// Returns a table's own columns or, if it has none, those of the table that it refers to.
     fn columns(&mut self, place: &Place, own: Vec<VoField>) -> Vec<VoField> {
         if own.is_empty() {
             return place.refers_to.as_ref().and_then(|id| self.described.get(id)).cloned().unwrap_or_default();
@@ -72,7 +72,7 @@ impl Around {
         own
     }
 
-    /// The null of a VALUES element, or of the one that it refers to.
+    /// Returns the null value of a VALUES element, or of the one that it refers to.
     fn null(&mut self, mut values: HashMap<String, String>) -> Option<String> {
         let null = values.remove("null").or_else(|| self.nulls.get(values.get("ref")?).cloned())?;
         if let Some(id) = values.remove("ID") {
@@ -82,7 +82,7 @@ impl Around {
     }
 }
 
-/// What a TABLE's tag says of it.
+/// The attributes of a TABLE's tag.
 #[derive(Debug, Default)]
 struct Place {
     name: Option<String>,
@@ -102,7 +102,7 @@ impl Place {
     }
 }
 
-/// Reads up to the rows of the next table; `None` if there is none.
+/// Reads up to the rows of the next table; `None` if there is no further table.
 pub(super) fn read_header(xml: &mut Reader<Text>, around: &mut Around) -> Result<Option<Header>> {
     let mut fields: Vec<VoField> = Vec::new();
     let (mut in_table, mut in_field, mut in_info) = (false, false, false);
@@ -200,7 +200,7 @@ fn table_data(event: &Event) -> Serialisation {
     if matches!(event, Event::Empty(_)) { Serialisation::Empty } else { Serialisation::TableData }
 }
 
-/// Goes to the text of a STREAM; false if there is none.
+/// Moves to the text of a STREAM; returns false if there is none.
 fn at_stream(xml: &mut Reader<Text>) -> Result<bool> {
     let is_stream = |tag: &BytesStart| tag.local_name().as_ref() == b"STREAM";
     let mut buffer = Vec::new();
@@ -223,7 +223,7 @@ fn at_stream(xml: &mut Reader<Text>) -> Result<bool> {
     }
 }
 
-/// An error of the XML reader, with its place.
+/// Returns an error of the XML reader with its position.
 pub(super) fn malformed<R>(xml: &Reader<R>, e: &quick_xml::Error) -> Error {
     if matches!(e, quick_xml::Error::Io(e) if e.kind() == std::io::ErrorKind::FileTooLarge) {
         let message = format!("a row, or what is before the rows, is longer than {} MiB", ROW_BYTES >> 20);

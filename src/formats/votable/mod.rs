@@ -1,5 +1,5 @@
-//! VOTable (IVOA VOTable 1.4): TABLEDATA, BINARY and BINARY2, in the encoding that the XML declares. Several tables of a file are
-//! read one after the other if their columns are alike; else one must be chosen.
+//! Reads VOTable (IVOA VOTable 1.4): TABLEDATA, BINARY and BINARY2, in the encoding that the XML declares. Several
+//! tables of a file are read one after the other if their columns are alike; otherwise one must be chosen.
 //!
 //! Units, UCDs and descriptions become field metadata. Complex numbers and arrays of strings are left out.
 
@@ -38,25 +38,25 @@ use super::{
     on_error::OnError,
 };
 
-/// Most rows of a batch, and most bytes of its cells.
+/// Maximum number of rows of a batch, and maximum size of its cells in bytes.
 const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Longest row in XML that is read, and longest text before the rows of a table: a short file may inflate to any length.
+/// Maximum length of a row in XML, and of the text before the rows of a table: a short file may inflate to any length.
 const ROW_BYTES: usize = 64 << 20;
-/// Most columns of a table.
+/// Maximum number of columns of a table.
 const MOST_COLUMNS: usize = 1 << 16;
-/// Most tables of a file.
+/// Maximum number of tables of a file.
 const MOST_TABLES: usize = 1 << 16;
 
-/// Text that may have been inflated, of which only so much is read as somebody allows.
+/// Text that may have been inflated. No more of it is read than is currently allowed.
 struct Text {
     text: Box<dyn BufRead + Send>,
     left: usize,
 }
 
 impl Text {
-    /// Allows as much as a row may have.
+    /// Allows as much text as a row may have.
     fn allow_row(&mut self) {
         self.left = ROW_BYTES;
     }
@@ -89,14 +89,14 @@ impl Read for Text {
 
 type BinaryStream = BufReader<DecoderReader<'static, GeneralPurpose, Base64Text<Text>>>;
 
-/// How the rows are written, and where they come from.
+/// The rows of the current table, by serialisation.
 enum Rows {
     TableData(Box<TableData>),
-    /// With a bit per column for NULL before each row, or without.
+    /// A binary stream; the flag says whether each row is preceded by one bit per column for NULL.
     Binary(Box<BinaryStream>, bool),
-    /// None, but perhaps further tables.
+    /// No rows, but there may be further tables.
     Empty(Box<Reader<Text>>),
-    /// Nothing more in the file.
+    /// The end of the file.
     End,
 }
 
@@ -113,7 +113,7 @@ impl Rows {
         }
     }
 
-    /// The reader behind the rows; `None` at the end of the file.
+    /// Returns the reader after the rows; `None` at the end of the file.
     fn behind(self) -> Result<Option<Reader<Text>>> {
         Ok(match self {
             Self::TableData(table) => Some(table.into_reader()?),
@@ -124,7 +124,7 @@ impl Rows {
     }
 }
 
-/// A reader that may begin within elements.
+/// Returns a reader that may begin within elements.
 fn reader(text: Text) -> Reader<Text> {
     let mut xml = Reader::from_reader(text);
     xml.config_mut().check_end_names = false;
@@ -132,14 +132,14 @@ fn reader(text: Text) -> Reader<Text> {
     xml
 }
 
-/// The tables of a VOTable that were chosen, read batch by batch.
+/// The chosen tables of a VOTable, read batch by batch.
 pub struct VoTable {
     choice: TableChoice,
     around: Around,
-    /// The tables before, by which a table is chosen.
+    /// The previous tables, which are needed to choose a table.
     tables: Vec<(usize, Option<String>, Schema)>,
     fields: Vec<VoField>,
-    /// Whether a column was asked for.
+    /// Whether each column was requested.
     wanted: Vec<bool>,
     schema: SchemaRef,
     rows: Rows,
@@ -158,7 +158,7 @@ impl VoTable {
     /// Reads up to the first row.
     ///
     /// # Errors
-    /// If it is not a VOTable, holds a service's error, or has no table of this choice.
+    /// If it is not a VOTable, contains a service's error, or has no table that matches the choice.
     pub fn read(bytes: impl Read + Send + 'static, choice: &TableChoice) -> Result<Self> {
         let unreadable = |e| bad("the file cannot be read").source(e);
         let mut text = inflated(bytes).and_then(decoded).map_err(unreadable)?;
@@ -175,7 +175,7 @@ impl VoTable {
             malformed: 0,
             on_error: OnError::Fail,
         };
-        // A table without rows gives way to one with some.
+        // A table without rows is replaced by the first one with rows.
         let mut first: Option<Vec<VoField>> = None;
         while let Some(header) = table.next_table()? {
             let empty = matches!(table.rows, Rows::Empty(_));
@@ -207,7 +207,7 @@ impl VoTable {
         Ok(())
     }
 
-    /// Goes to the rows of the next table that is chosen; `None` at the end of the file.
+    /// Moves to the rows of the next chosen table; `None` at the end of the file.
     fn next_table(&mut self) -> Result<Option<Header>> {
         loop {
             let Some(mut xml) = std::mem::replace(&mut self.rows, Rows::End).behind()? else { return Ok(None) };
@@ -236,7 +236,8 @@ impl VoTable {
         }
     }
 
-    /// Goes on with the rows of the next table, which must have the same columns; false at the end of the file.
+    /// Continues with the rows of the next table, which must have the same columns; returns false at the end of the
+    /// file.
     fn go_on(&mut self) -> Result<bool> {
         let own: Vec<bool> = self.fields.iter().map(VoField::is_read).collect();
         let own = schema(&self.fields, &own);
@@ -258,7 +259,7 @@ impl VoTable {
         Ok(false)
     }
 
-    /// The same table with the columns that `wanted` names alone.
+    /// Restricts the table to the columns that are `wanted`.
     #[must_use]
     pub fn select(mut self, wanted: impl Fn(&str) -> bool) -> Self {
         self.wanted = self.fields.iter().map(|f| f.is_read() && wanted(&f.name)).collect();
@@ -266,20 +267,20 @@ impl VoTable {
         self
     }
 
-    /// Columns that are left out, with their types.
+    /// The columns that are left out, with their types.
     #[must_use]
     pub fn left_out(&self) -> Vec<(String, String)> {
         let left_out = self.fields.iter().filter(|f| !f.is_read());
         left_out.map(|f| (f.name.clone(), f.type_name.clone())).collect()
     }
 
-    /// What to tell of rows that a service left out; known when all rows have been read.
+    /// Returns a warning about rows that a service left out; it is known once all rows have been read.
     #[must_use]
     pub fn overflow(&self) -> Option<String> {
         self.around.status.as_ref().and_then(header::Status::overflow)
     }
 
-    /// The same table, with another fate of malformed cells.
+    /// Sets the treatment of malformed cells.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.on_error = on_error;
@@ -292,7 +293,7 @@ impl VoTable {
         &self.schema
     }
 
-    /// Malformed cells so far that became NULL.
+    /// Number of malformed cells that became NULL so far.
     #[must_use]
     pub fn malformed(&self) -> usize {
         self.malformed
@@ -322,13 +323,13 @@ impl VoTable {
     }
 }
 
-/// The columns of the fields that are wanted.
+/// Returns the columns of the fields that are wanted.
 fn schema(fields: &[VoField], wanted: &[bool]) -> Schema {
     let wanted = fields.iter().zip(wanted).filter(|(_, wanted)| **wanted);
     Schema::new(wanted.map(|(field, _)| field.field()).collect::<Vec<_>>())
 }
 
-/// Reads the next rows: how many, and their columns.
+/// Reads the next rows; returns their number and their columns.
 fn binary_rows(
     stream: &mut BinaryStream,
     with_flags: bool,
@@ -369,7 +370,7 @@ impl Iterator for VoTable {
     }
 }
 
-/// How the rows of a table are written.
+/// The serialisation of a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Serialisation {
     TableData,

@@ -29,12 +29,12 @@ pub(super) struct TableData {
 }
 
 impl TableData {
-    /// Rows from a reader that has just read the TABLEDATA tag.
+    /// Creates the rows from a reader that has just read the TABLEDATA tag.
     pub(super) fn new(xml: Reader<Text>) -> Self {
         Self { xml, buffer: Vec::new(), cell: String::new(), done: false }
     }
 
-    /// The reader behind the rows, of which those not yet read are stepped over.
+    /// Returns the reader after the rows; rows not yet read are skipped.
     pub(super) fn into_reader(mut self) -> Result<Reader<Text>> {
         while !self.done {
             self.read_row(&[], &mut [], OnError::Null, &mut 0)?;
@@ -42,7 +42,7 @@ impl TableData {
         Ok(self.xml)
     }
 
-    /// Reads the next rows: how many, and the columns that were asked for.
+    /// Reads the next rows; returns their number and the requested columns.
     pub(super) fn read_rows(
         &mut self,
         fields: &[VoField],
@@ -68,7 +68,7 @@ impl TableData {
         Ok((rows, builders.iter_mut().flatten().map(|b| b.finish()).collect()))
     }
 
-    /// Reads a row; false at the end of the table.
+    /// Reads a row; returns false at the end of the table.
     fn read_row(
         &mut self,
         fields: &[VoField],
@@ -147,14 +147,15 @@ fn append(
     Ok(())
 }
 
-/// A cell in decimal numbers, with `null` for elements that the column declares to be no value; `None` if all of it is.
+/// Returns a cell in decimal numbers, with `null` for elements equal to the column's null value; `None` if the whole
+/// cell is NULL.
 fn value<'a>(field: &VoField, cell: &'a str) -> Option<Cow<'a, str>> {
     if field.kind != Kind::Value {
-        // What pads a string on its right is no part of it, as in binary rows.
+        // Padding on the right of a string is not part of it, as in binary rows.
         return (field.null_text.as_deref() != Some(cell)).then(|| Cow::Borrowed(cell.trim_end()));
     }
     let elements = &field.elements;
-    // A list of one element that is no value, where a cell without a list is empty.
+    // A list with a single null element; without a list the cell would be empty.
     let is_list = matches!(field.shape, Shape::Variable | Shape::Ragged) && elements.element != Element::Logical;
     let word = cell.trim().as_bytes();
     if is_list && !word.is_empty() && null_word(word) == Some(word.len()) {

@@ -5,7 +5,7 @@ use quick_xml::{escape::resolve_predefined_entity, events::Event};
 
 use super::bad;
 
-/// Appends what an event says as text: characters, references, CDATA.
+/// Appends the text of an event: characters, references, CDATA.
 pub(super) fn append_text(text: &mut String, event: &Event) -> Result<()> {
     let unreadable = |e: quick_xml::Error| bad("its text cannot be decoded").source(e.to_string());
     match event {

@@ -1,5 +1,5 @@
-//! A check of the basis of functions that a spectrum's coefficients belong to. Gaia's releases differ in it, and
-//! coefficients on one basis mean nothing on another: a plausible number would come out.
+//! Checks the basis of functions to which a spectrum's coefficients belong. It differs between Gaia's releases, and
+//! coefficients have no meaning on another basis: the result would be a plausible but wrong number.
 
 use std::{any::Any, sync::Arc};
 
@@ -26,11 +26,11 @@ use lamcat_core::{
 use super::xp_arguments::COEFFICIENTS;
 use crate::BASIS_HINT;
 
-/// The prefix of the names of a band's columns, the column that says the basis of the band, and the basis of Gaia DR3.
+/// The prefix of a band's column names, the column that identifies the band's basis, and the basis of Gaia DR3.
 const BASES: [(&str, &str, i64); 2] = [("bp_", "bp_basis_function_id", 56), ("rp_", "rp_basis_function_id", 57)];
 
-/// Makes calls of XP functions look at the basis of their coefficients, where a table says it: at the call, and where a
-/// subquery leaves out the column that names the basis.
+/// Makes calls of XP functions check the basis of their coefficients if a table states it: at the call, and where a
+/// subquery drops the column that identifies the basis.
 pub(crate) fn with_bases_checked(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut calls = false;
     plan.apply_with_subqueries(|node| {
@@ -49,7 +49,7 @@ fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if !BASES.iter().any(|(_, id, _)| names(&schema, id)) {
         return Ok(Transformed::no(node));
     }
-    // The names of bases that nothing above knows any more.
+    // The basis columns that are dropped here, so that nothing above can check them.
     let is_lost = |id: &str| matches!(node, LogicalPlan::Projection(_)) && !names(node.schema(), id);
     let lost: Vec<&str> = BASES.iter().map(|(_, id, _)| *id).filter(|id| is_lost(id)).collect();
     let preserver = NamePreserver::new(&node);
@@ -81,7 +81,7 @@ fn takes_coefficients(call: &ScalarFunction) -> bool {
         .is_some_and(|function| function.is_asked() || function.arguments.iter().any(is_list))
 }
 
-/// Makes a call look at the basis of its coefficients.
+/// Makes a call check the basis of its coefficients.
 fn check_call(e: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Some(call) = as_call(&e) else { return Ok(Transformed::no(e)) };
     let (func, args) = (call.func.clone(), call.args.clone());
@@ -89,10 +89,11 @@ fn check_call(e: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
 }
 
-/// Makes an expression look at the basis of the coefficients in it, if `meant` holds for the column that says the basis.
+/// Makes an expression check the basis of the coefficients in it, if `meant` is true for the column that identifies the
+/// basis.
 fn check_columns(e: Expr, schema: &DFSchema, meant: impl Fn(&str) -> bool) -> Result<Transformed<Expr>> {
     e.transform_down(|e| {
-        // What is inside these was looked at.
+        // The inside of these has already been handled.
         let is_done = match &e {
             Expr::ScalarFunction(call) => {
                 takes_coefficients(call) || (call.func.inner().as_ref() as &dyn Any).is::<OnBasis>()
@@ -115,7 +116,8 @@ fn check_columns(e: Expr, schema: &DFSchema, meant: impl Fn(&str) -> bool) -> Re
     })
 }
 
-/// The column that names the basis of others: that of the same table, else the only one that there is.
+/// Returns the column that identifies the basis of another column: that of the same table, otherwise the only one that
+/// exists.
 fn basis_column(column: &Column, id: &str, schema: &DFSchema) -> Option<Column> {
     let own = Column::new(column.relation.clone(), id);
     if schema.has_column(&own) {
@@ -126,7 +128,7 @@ fn basis_column(column: &Column, id: &str, schema: &DFSchema) -> Option<Column> 
     Some(Column::new(relation.cloned(), id))
 }
 
-/// Gives its first argument, coefficients; an error if the second says that they are on another basis.
+/// Returns its first argument, coefficients; it is an error if the second argument says that they are on another basis.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OnBasis {
     basis: i64,

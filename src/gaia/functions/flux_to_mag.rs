@@ -1,4 +1,4 @@
-//! `flux_to_mag`: Gaia magnitude of a flux.
+//! `flux_to_mag`: the Gaia magnitude of a flux.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;

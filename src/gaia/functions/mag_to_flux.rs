@@ -1,4 +1,4 @@
-//! `mag_to_flux`: flux of a Gaia magnitude.
+//! `mag_to_flux`: the flux of a Gaia magnitude.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;

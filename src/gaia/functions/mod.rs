@@ -1,4 +1,4 @@
-//! Functions of Gaia's data: spectra of BP and RP, identifiers, magnitudes and parallaxes.
+//! SQL functions for Gaia's data: BP and RP spectra, identifiers, magnitudes and parallaxes.
 
 mod basis;
 mod xp_arguments;
@@ -44,6 +44,6 @@ static SECTION: Section = Section {
     appendix: |_| None,
 };
 
-/// A band of Gaia's photometry; [`ZERO_POINTS`] are in the order of its choices.
+/// A band of Gaia's photometry; [`ZERO_POINTS`] has the same order as its choices.
 const BAND: Argument = Argument::choice("band", &["g", "bp", "rp"], "Literal 'g', 'bp' or 'rp'.");
 const ZERO_POINTS: [f64; 3] = [G_ZERO_POINT, BP_ZERO_POINT, RP_ZERO_POINT];

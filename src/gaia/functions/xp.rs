@@ -34,7 +34,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
     body: Body::Computed {
         returns: |_| Ok(Field::new("xp", DataType::FixedSizeList(item(), XP_LEN as i32), true)),
         evaluate,
-        // Lists of another release are errors, but wherever they are the whole table is of that release.
+        // Lists of another release are errors, but if one row has them the whole table is from that release.
         can_fail: false,
     },
 };

@@ -1,4 +1,4 @@
-//! The arguments that XP functions have in common.
+//! The arguments that XP functions share.
 
 use lamcat_core::{
     error::{Error, ErrorKind},
@@ -12,14 +12,14 @@ use crate::{
 
 const FITS_HINT: &str = "FITS tables with one column per coefficient: `lamcat ingest` folds them into lists";
 
-/// The rule of lists of a band's coefficients, at most 55.
+/// The rule for lists of a band's coefficients, at most 55.
 pub(super) static COEFFICIENTS: ListRule = ListRule {
     check_type: check_coefficients,
-    // What is too long in one row is NULL there; what is of another release is an error wherever it is.
+    // A list that is too long is NULL in its row; a list of another release is always an error.
     check_row: Some(|_, argument, length| check_band_length(argument.name, length)),
     hint: FITS_HINT,
 };
-/// The rule of lists of the n (n - 1) / 2 correlations of n coefficients.
+/// The rule for lists of the n (n - 1) / 2 correlations of n coefficients.
 pub(super) static CORRELATIONS: ListRule =
     ListRule { check_type: check_correlations, check_row: None, hint: FITS_HINT };
 

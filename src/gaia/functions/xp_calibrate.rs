@@ -1,4 +1,4 @@
-//! `xp_calibrate`: flux against wavelength.
+//! `xp_calibrate`: flux as a function of wavelength.
 
 use datafusion::logical_expr::Volatility;
 use lamcat_core::udf::{Body, FunctionSpec, fixed_lists};

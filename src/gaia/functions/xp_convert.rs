@@ -1,4 +1,4 @@
-//! `xp_convert`: flux against pseudo-wavelength.
+//! `xp_convert`: flux as a function of pseudo-wavelength.
 
 use datafusion::logical_expr::Volatility;
 use lamcat_core::udf::{Body, FunctionSpec, lists};

@@ -1,4 +1,4 @@
-//! `xp_convert_error`: errors of the flux against pseudo-wavelength.
+//! `xp_convert_error`: errors of the flux as a function of pseudo-wavelength.
 
 use datafusion::logical_expr::Volatility;
 use lamcat_core::udf::{Argument, Body, FunctionSpec, lists};

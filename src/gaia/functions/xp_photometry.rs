@@ -1,4 +1,4 @@
-//! What the functions of synthetic photometry share.
+//! The arguments and evaluation shared by the functions of synthetic photometry.
 
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
@@ -17,24 +17,24 @@ const PASSBAND: Argument = Argument::text(
      'Panstarrs1Std_ip'. An unknown one makes an error that lists the systems.",
 );
 
-/// Arguments of a flux or magnitude, for [`from_coefficients`].
+/// Arguments of the functions for a flux or magnitude, for [`from_coefficients`].
 pub(super) static FROM_COEFFICIENTS: [Argument; 5] = [BP, RP, PASSBAND, BP_RELEVANT, RP_RELEVANT];
 
-/// Arguments of their errors, for [`from_covariances`].
+/// Arguments of the functions for their errors, for [`from_covariances`].
 pub(super) static FROM_COVARIANCES: [Argument; 9] =
     [BP, BP_ERRORS, BP_CORRELATIONS, RP, RP_ERRORS, RP_CORRELATIONS, PASSBAND, BP_RELEVANT, RP_RELEVANT];
 
-/// The passband of a call with [`FROM_COEFFICIENTS`].
+/// Returns the passband of a call with [`FROM_COEFFICIENTS`].
 pub(super) fn passband_of_value(literals: &Literals) -> Result<&'static Passband, Error> {
     named(literals.text(2)?)
 }
 
-/// The passband of a call with [`FROM_COVARIANCES`].
+/// Returns the passband of a call with [`FROM_COVARIANCES`].
 pub(super) fn passband_of_error(literals: &Literals) -> Result<&'static Passband, Error> {
     named(literals.text(6)?)
 }
 
-/// A number of every row from the coefficients.
+/// Computes a number for every row from the coefficients.
 pub(super) fn from_coefficients(
     arguments: &Arguments,
     value: fn(&[f64], &[f64], &Passband) -> f64,
@@ -48,7 +48,7 @@ pub(super) fn from_coefficients(
     }))
 }
 
-/// A number of every row from the coefficients and their covariances.
+/// Computes a number for every row from the coefficients and their covariances.
 pub(super) fn from_covariances(
     arguments: &Arguments,
     value: fn(&[f64], &[f64], [Covariance; 2], &Passband) -> f64,

@@ -1,4 +1,4 @@
-//! What the functions of sampled spectra share.
+//! The arguments and results shared by the functions of sampled spectra.
 
 use arrow::datatypes::{DataType, Field};
 use lamcat_core::{
@@ -9,16 +9,16 @@ use lamcat_core::{
 use super::xp_arguments::COEFFICIENTS;
 use crate::xp::{CALIBRATED_SAMPLES, Photometer, Sampling};
 
-/// The band whose coefficients a function takes.
+/// The photometer to which the coefficients of a call belong.
 pub(super) const PHOTOMETER: Argument =
     Argument::choice("photometer", &["bp", "rp"], "'bp' or 'rp': whose coefficients these are.");
-/// Where a function gives values.
+/// The pseudo-wavelengths at which a function computes values.
 pub(super) const SAMPLING: Argument = Argument::list(
     "sampling",
     None,
     "List of pseudo-wavelengths in pixels, from -10 to 70; fastest when it is the same for all rows.",
 );
-/// How many coefficients a function uses.
+/// The number of coefficients that a function uses.
 pub(super) const RELEVANT: Argument =
     Argument::number("n_relevant_bases", "How many coefficients are significant; NULL, 0 or left out: all.").optional();
 
@@ -27,22 +27,22 @@ pub(super) const fn coefficients(name: &'static str, meaning: &'static str) -> A
     Argument::list(name, Some(&COEFFICIENTS), meaning)
 }
 
-/// The photometer that argument `at`, a [`PHOTOMETER`], names.
+/// Returns the photometer named by argument `at`, a [`PHOTOMETER`].
 pub(super) fn photometer(literals: &Literals, at: usize) -> Result<Photometer, Error> {
     Ok([Photometer::Bp, Photometer::Rp][literals.choice(at)?])
 }
 
-/// Field of a list of fluxes or of their errors; its UCD for either photometer.
+/// Returns the field for a list of fluxes or of their errors, with the UCD for either photometer.
 pub(super) fn sampled_field(photometer: Photometer, ucds: [&'static str; 2], description: &'static str) -> Field {
     described(DataType::List(item()), "electron.s**-1", ucds[photometer as usize], description)
 }
 
-/// Field of values at the wavelengths of calibrated spectra.
+/// Returns the field for a list of values at the wavelengths of calibrated spectra.
 pub(super) fn calibrated_field(unit: &'static str, ucd: &'static str, description: &'static str) -> Field {
     described(DataType::FixedSizeList(item(), CALIBRATED_SAMPLES as i32), unit, ucd, description)
 }
 
-/// The bases at the sampling of the latest row, kept while rows have the same one.
+/// The basis functions for the sampling of the latest row, reused while rows have the same sampling.
 pub(super) struct Sampled {
     photometer: Photometer,
     positions: Vec<f64>,

@@ -1,4 +1,4 @@
-//! `xp_wavelength`: where calibrated spectra are sampled.
+//! `xp_wavelength`: the sample wavelengths of calibrated spectra.
 
 use datafusion::logical_expr::Volatility;
 use lamcat_core::udf::{Body, FunctionSpec, fixed_lists};

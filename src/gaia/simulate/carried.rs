@@ -1,5 +1,5 @@
-//! The data that the program carries, `models/models.npz`: what `models/make.py` makes of the files of a
-//! [`DataFolder`](super::DataFolder). `models/NOTICE.txt` says whose they are.
+//! The embedded data, `models/models.npz`, which `models/make.py` makes from the files of a
+//! [`DataFolder`](super::DataFolder). `models/NOTICE.txt` names their authors.
 
 use std::{io::Cursor, path::Path};
 
@@ -8,10 +8,10 @@ use lamcat_core::error::Result;
 use super::numpy::Npz;
 
 const FILE: &[u8] = include_bytes!("models/models.npz");
-/// The integer that stands for no value.
+/// The integer that means NaN.
 const NONE: i16 = i16::MIN;
 
-/// The arrays of the carried data; shapes are as in [`Npz::elements`].
+/// The arrays of the embedded data; shapes are given as in [`Npz::elements`].
 pub(super) struct Carried(Npz<Cursor<&'static [u8]>>);
 
 impl Carried {
@@ -31,13 +31,13 @@ impl Carried {
         self.0.elements(name, shape)
     }
 
-    /// Values that are kept in 16 bits, with an offset and a step of their own; NaN where there is none.
+    /// Returns values that are stored in 16 bits with their own offset and step; missing ones are NaN.
     pub(super) fn scaled(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let integers = self.integers(name, shape)?;
         self.values(name, &integers)
     }
 
-    /// Such values, kept as differences of neighbours on the last axis.
+    /// Returns values of this kind that are stored as differences of neighbours on the last axis.
     pub(super) fn scaled_differences(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let mut integers = self.integers(name, shape)?;
         for row in integers.chunks_mut(shape.last().copied().unwrap_or_default().max(1)) {

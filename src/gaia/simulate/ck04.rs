@@ -1,4 +1,5 @@
-//! The ATLAS9 grid of Castelli & Kurucz (2004, arXiv astro-ph/0405087), as the Space Telescope Science Institute gives it.
+//! The ATLAS9 grid of Castelli & Kurucz (2004, arXiv astro-ph/0405087), as published by the Space Telescope Science
+//! Institute.
 
 use std::path::Path;
 
@@ -29,8 +30,8 @@ const TEFF: (f32, f32, usize) = (3500.0, 250.0, 19);
 /// logg from 0 to 5 in steps of 0.5.
 const LOGG: (f32, f32, usize) = (0.0, 0.5, 11);
 
-/// Standard deviation in nm of the Gaussian that blurs the models, finer than the instrument by far, to the detail that
-/// calibrated spectra have.
+/// Standard deviation in nm of the Gaussian that smooths the models, which are much finer than the instrument, to the
+/// resolution of calibrated spectra.
 const BLUR_NM: f32 = 4.0;
 
 /// Logarithms of the fluxes at the samples of a calibrated spectrum.
@@ -44,7 +45,7 @@ impl Ck04 {
     /// Reads the 152 files of the grid.
     ///
     /// # Errors
-    /// If one is missing or damaged.
+    /// If a file is missing or damaged.
     pub fn load(data: &DataFolder) -> Result<Self> {
         let mut log_flux = Vec::with_capacity(METALLICITIES.len() * TEFF.2 * LOGG.2 * CALIBRATED_SAMPLES);
         for (suffix, _) in METALLICITIES {
@@ -57,14 +58,14 @@ impl Ck04 {
         Ok(Self { log_flux })
     }
 
-    /// The grid that the program carries, with logarithms to 2.5e-4.
+    /// Returns the embedded grid, in which logarithms are accurate to 2.5e-4.
     pub(super) fn carried(data: &mut Carried) -> Result<Self> {
         let shape = [METALLICITIES.len(), TEFF.2, LOGG.2, CALIBRATED_SAMPLES];
         Ok(Self { log_flux: data.scaled_differences("ck04", &shape)? })
     }
 
-    /// Flux per nm at the wavelengths of a calibrated XP spectrum in arbitrary units, interpolated linearly in its
-    /// logarithm; `None` outside 3500-8000 K, logg 0-5, [M/H] -2.5-0.5, and where the grid has no models.
+    /// Returns the flux per nm at the wavelengths of a calibrated XP spectrum in arbitrary units, interpolated linearly
+    /// in its logarithm; `None` outside 3500-8000 K, logg 0-5, [M/H] -2.5-0.5, and where the grid has no models.
     #[must_use]
     pub fn flux(&self, star: Atmosphere) -> Option<Vec<f32>> {
         let teff = place((star.teff - TEFF.0) / TEFF.1, TEFF.2)?;
@@ -90,7 +91,7 @@ impl Ck04 {
     }
 }
 
-/// Left neighbour on an axis of `len` points and the share of the right one; `None` outside the axis.
+/// Returns the left neighbour on an axis of `len` points and the weight of the right one; `None` outside the axis.
 fn place(position: f32, len: usize) -> Option<(usize, f32)> {
     let inside = position >= 0.0 && position <= (len - 1) as f32;
     let left = (position.max(0.0) as usize).min(len - 2);
@@ -112,7 +113,7 @@ fn read(path: &Path, log_flux: &mut Vec<f32>) -> Result<()> {
     Ok(())
 }
 
-/// For each sample, which of a model's points it averages, and with what weights.
+/// For each sample, the first of a model's points that it averages, and their weights.
 struct Blur(Vec<(usize, Vec<f32>)>);
 
 impl Blur {

@@ -1,4 +1,4 @@
-//! The folder of forward-model data, and the formats of its files.
+//! The folder of forward-model data, and readers for the formats of its files.
 
 use std::{
     fs::File,
@@ -12,21 +12,21 @@ use arrow::{
 use lamcat_core::error::{Error, ErrorKind, Result};
 use lamcat_formats::FitsTable;
 
-/// A folder with the files that the simulator is made of, in subfolders `forward_model`, `labels` and `xp_continuous`.
+/// A folder with the source files of the simulator, in the subfolders `forward_model`, `labels` and `xp_continuous`.
 #[derive(Debug, Clone)]
 pub struct DataFolder(PathBuf);
 
 impl DataFolder {
-    /// The folder at `path`; its files are looked for when they are read.
+    /// Refers to the folder at `path`; its files are not opened before they are read.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Path of a file below the folder, e.g. `forward_model/payne_xp/payne_cool_gaiaxp.npz`; `origin` says where it
-    /// is to be had.
+    /// Returns the path of a file below the folder, e.g. `forward_model/payne_xp/payne_cool_gaiaxp.npz`; `origin` says
+    /// where to obtain it.
     ///
     /// # Errors
-    /// If there is no such file; the hint names its origin.
+    /// If the file does not exist; the hint names its origin.
     pub fn file(&self, name: &str, origin: &str) -> Result<PathBuf> {
         let path = self.0.join(name);
         if path.is_file() {
@@ -50,7 +50,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
         .map_err(|e| Error::new(ErrorKind::Io, "the file cannot be opened").at("file", path.display()).source(e))
 }
 
-/// The columns of a FITS table that `wanted` names, as f32 (NaN where there is none), with their names.
+/// Returns the columns of a FITS table that are `wanted`, as f32 (NaN where missing), with their names.
 pub(super) fn fits_floats(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, Vec<f32>)>> {
     let table = FitsTable::open(path)?.select(wanted);
     let mut columns: Vec<(String, Vec<f32>)> =
@@ -70,7 +70,7 @@ fn append(columns: &mut [(String, Vec<f32>)], batch: &RecordBatch) -> Result<(),
     Ok(())
 }
 
-/// The column of a name among those of [`fits_floats`].
+/// Returns the column with this name among those of [`fits_floats`].
 pub(super) fn column<'a>(path: &Path, columns: &'a [(String, Vec<f32>)], name: &str) -> Result<&'a [f32]> {
     let found = columns.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
     found.map(|(_, v)| v.as_slice()).ok_or_else(|| malformed(path, "a column is missing").at("column", name))

@@ -1,4 +1,4 @@
-//! Interstellar dust: a law of extinction, with an R(V) of its own before every star if wanted.
+//! Interstellar dust: an extinction law, optionally with a different R(V) for every star.
 
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
@@ -11,9 +11,9 @@ use crate::xp::wavelengths_nm;
 
 /// Ratio of total to selective extinction, A(V)/E(B-V), of the diffuse medium.
 const RV: f64 = 3.1;
-/// The step of R(V) over which the law's slope is taken. Between 2.5 and 3.7 it is linear in R(V) to 0.02 mag of A/E(B-V).
+/// The step of R(V) for the slope of the law. Between 2.5 and 3.7 A/E(B-V) is linear in R(V) to 0.02 mag.
 const RV_STEP: f64 = 0.2;
-/// Draws of R(V) farther out than so many standard deviations count as that.
+/// Draws of R(V) that deviate by more than this many standard deviations are clipped.
 const FAR: f64 = 3.0;
 
 /// Effective wavelengths of 2MASS J, H and Ks in nm (Cohen, Wheaton & Megeath 2003, AJ 126, 1090).
@@ -39,27 +39,27 @@ impl DustLaw {
     }
 }
 
-/// Which dust is before simulated stars.
+/// The dust in front of simulated stars.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct DustKind {
-    /// Its law.
+    /// Its extinction law.
     pub law: DustLaw,
     /// Standard deviation of R(V) about 3.1, at most 0.2; that of the Milky Way's dust is 0.18 (Schlafly et al. 2016, ApJ 821,
     /// 78).
     pub rv_spread: f64,
 }
 
-/// Extinctions in magnitudes of a colour excess E(B-V) of 1.
+/// Extinctions in magnitudes for a colour excess E(B-V) of 1.
 #[derive(Debug, Clone)]
 pub struct Dust {
     rv_spread: f64,
-    /// At the samples of a calibrated spectrum.
+    /// Extinctions at the samples of a calibrated spectrum.
     samples: Vec<PerExcess>,
-    /// In J, H and Ks.
+    /// Extinctions in J, H and Ks.
     two_mass: [PerExcess; 3],
 }
 
-/// A(λ)/E(B-V) with R(V) 3.1, and what it grows by with R(V).
+/// A(λ)/E(B-V) for R(V) 3.1, and its slope with R(V).
 #[derive(Debug, Clone, Copy)]
 struct PerExcess {
     usual: f64,
@@ -72,17 +72,17 @@ impl PerExcess {
     }
 }
 
-/// The dust before a star.
+/// The dust in front of a star.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cloud {
-    /// Colour excess E(B-V) in mag; a negative one takes dust away.
+    /// Colour excess E(B-V) in mag; a negative value removes dust.
     pub ebv: f64,
-    /// A(V)/E(B-V) less 3.1.
+    /// A(V)/E(B-V) minus 3.1.
     beyond: f64,
 }
 
 impl Cloud {
-    /// Usual dust of a colour excess in mag.
+    /// Returns dust with a colour excess in mag and the usual R(V).
     #[must_use]
     pub fn usual(ebv: f64) -> Self {
         Self { ebv, beyond: 0.0 }
@@ -90,10 +90,10 @@ impl Cloud {
 }
 
 impl Dust {
-    /// Dust of a kind.
+    /// Computes the extinctions for a kind of dust.
     ///
     /// # Errors
-    /// If R(V) spreads more than the law's slope is good for.
+    /// If R(V) spreads further than the linear approximation is accurate.
     pub fn new(kind: DustKind) -> Result<Self> {
         if !(0.0..=0.2).contains(&kind.rv_spread) {
             return Err(
@@ -114,19 +114,19 @@ impl Dust {
         Ok(Self { rv_spread: kind.rv_spread, samples, two_mass: [j?, h?, k?] })
     }
 
-    /// Dust of a colour excess in mag, with an R(V) that is drawn if it has a spread.
+    /// Returns dust with a colour excess in mag; its R(V) is drawn if there is a spread.
     pub(super) fn cloud(&self, ebv: f64, rng: &mut impl Rng) -> Cloud {
         let beyond = if self.rv_spread > 0.0 { self.rv_spread * normal(rng).clamp(-FAR, FAR) } else { 0.0 };
         Cloud { ebv, beyond }
     }
 
-    /// Puts dust before a flux.
+    /// Applies the extinction to a flux.
     pub fn redden(&self, flux: &mut [f32], cloud: Cloud) {
         let factor = -0.4 * std::f32::consts::LN_10 * cloud.ebv as f32;
         flux.iter_mut().zip(&self.samples).for_each(|(f, a)| *f *= (factor * a.at(cloud.beyond) as f32).exp());
     }
 
-    /// Extinction in J, H and Ks in mag.
+    /// Returns the extinction in J, H and Ks in mag.
     #[must_use]
     pub fn two_mass(&self, cloud: Cloud) -> [f64; 3] {
         self.two_mass.map(|a| cloud.ebv * a.at(cloud.beyond))

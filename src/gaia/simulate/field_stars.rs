@@ -1,5 +1,5 @@
-//! Real spectra: field stars of Gaia DR3. Their coefficients are the prior of simulated spectra ([`super::Prior`]), their
-//! errors those of simulated stars ([`super::NoiseLibrary`]).
+//! Real spectra: field stars of Gaia DR3. Their coefficients are the prior of simulated spectra ([`super::Prior`]), and
+//! their errors become those of simulated stars ([`super::NoiseLibrary`]).
 
 use std::path::Path;
 
@@ -17,25 +17,25 @@ use crate::{
 const FILE: &str = "xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";
 const ORIGIN: &str = "https://github.com/fjaellet/xp_spectral_lines, or the Gaia archive";
 
-/// The spectrum of a real star over its G flux in e⁻ s⁻¹; 55 BP, then 55 RP values each.
+/// The spectrum of a real star divided by its G flux in e⁻ s⁻¹; lists have 55 BP values, then 55 RP values.
 #[derive(Debug, Clone)]
 pub struct FieldStar {
-    /// Coefficients over the G flux.
+    /// Coefficients divided by the G flux.
     pub coefficients: Vec<f32>,
     /// Its magnitude, colour and errors.
     pub noise: SpectrumNoise,
 }
 
-/// Real stars in order of G.
+/// Real stars, sorted by G.
 #[derive(Debug, Clone)]
 pub struct FieldStars(Vec<FieldStar>);
 
 impl FieldStars {
-    /// Reads the spectra: columns `bp_coeff_0` … `rp_coeff_54`, `e_bp_coeff_0` …, `bp_n_relevant_bases`, `rp_…`.
-    /// Stars without a positive G flux, or with a value that is not finite, are left out.
+    /// Reads the spectra from the columns `bp_coeff_0` … `rp_coeff_54`, `e_bp_coeff_0` …, `bp_n_relevant_bases`,
+    /// `rp_…`. Stars without a positive G flux, or with a value that is not finite, are left out.
     ///
     /// # Errors
-    /// If the file is missing, or has no star or not these columns.
+    /// If the file is missing, has no stars, or lacks one of these columns.
     pub fn load(data: &DataFolder) -> Result<Self> {
         let path = data.file(FILE, ORIGIN)?;
         let columns = fits_floats(&path, |name| name != "source_id")?;
@@ -65,13 +65,13 @@ impl FieldStars {
         Ok(Self(stars))
     }
 
-    /// The stars in order of G.
+    /// The stars, sorted by G.
     #[must_use]
     pub fn stars(&self) -> &[FieldStar] {
         &self.0
     }
 
-    /// The errors of their spectra.
+    /// Returns the errors of their spectra.
     #[must_use]
     pub fn noise(&self) -> NoiseLibrary {
         NoiseLibrary::new(self.0.iter().map(|star| star.noise.clone()).collect())

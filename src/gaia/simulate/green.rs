@@ -25,7 +25,7 @@ const BP: usize = 1;
 const RP: usize = 2;
 const J: usize = 8;
 
-/// The network: 3 labels, two layers of 32 with sigmoid, 13 magnitudes.
+/// The network: 3 labels, two layers of 32 units with sigmoid, 13 magnitudes.
 #[derive(Debug, Clone)]
 pub struct Green2020 {
     layers: [Dense; 3],
@@ -53,7 +53,7 @@ impl Green2020 {
     /// Reads the network and the scaling of its inputs.
     ///
     /// # Errors
-    /// If a file is missing or not of this network.
+    /// If a file is missing or does not contain this network.
     pub fn load(data: &DataFolder) -> Result<Self> {
         let path = data.file(SCALING, ORIGIN)?;
         let scaling = serde_json::from_reader(open(&path)?)
@@ -68,7 +68,7 @@ impl Green2020 {
         Ok(Self { layers, scaling })
     }
 
-    /// The network that the program carries.
+    /// Returns the embedded network.
     pub(super) fn carried(data: &mut Carried) -> Result<Self> {
         let sizes = [3, HIDDEN, HIDDEN, BANDS];
         let mut layer = |i: usize| -> Result<Dense> {
@@ -86,7 +86,7 @@ impl Green2020 {
         Ok(Self { layers, scaling })
     }
 
-    /// Photometry of a star of these labels.
+    /// Returns the photometry of a star with these labels.
     #[must_use]
     pub fn photometry(&self, star: Atmosphere) -> Photometry {
         let Scaling { theta_med, theta_std } = &self.scaling;
@@ -103,13 +103,13 @@ impl Green2020 {
     }
 }
 
-/// A Keras layer: its kernel has a row of outputs for each input.
+/// Reads a Keras layer, whose kernel has a row of outputs for each input.
 fn layer(file: &File, path: &Path, name: &str, inputs: usize, outputs: usize) -> Result<Dense> {
     let read = |what: &str, len: usize| -> Result<Vec<f32>> {
         let dataset = format!("model_weights/{name}/{name}/{what}:0");
         let unreadable = |e| malformed(path, "the weights cannot be read").at("dataset", &dataset).source(e);
         let weights = file.dataset(&dataset).map_err(unreadable)?;
-        // Looked at before memory is taken for it.
+        // The shape is checked before memory is allocated for it.
         let claimed = weights.shape().map_err(unreadable)?.into_iter().fold(1u64, u64::saturating_mul);
         if claimed != len as u64 {
             return Err(malformed(path, format!("a layer has {claimed} weights, not {len}")).at("dataset", &dataset));

@@ -1,11 +1,11 @@
-//! From a sampled spectrum back to coefficients.
+//! Computes coefficients from a sampled spectrum.
 //!
-//! A calibrated spectrum f is D c, with the design matrix D of the external calibration. 110 coefficients do not follow
-//! from 343 samples without more: D is nearly singular. With a Gaussian prior for c (mean m and covariance V of real
-//! stars) and independent errors of the samples (variances N), the most probable coefficients are
-//! c = m + V Dᵀ (D V Dᵀ + N)⁻¹ (f − D m), a matrix product that is prepared once.
+//! A calibrated spectrum f is D c, with the design matrix D of the external calibration. The 110 coefficients are not
+//! determined by 343 samples alone, because D is nearly singular. With a Gaussian prior for c (mean m and covariance V
+//! of real stars) and independent errors of the samples (variances N), the most probable coefficients are c = m + V Dᵀ
+//! (D V Dᵀ + N)⁻¹ (f − D m), a product with a matrix that is prepared once.
 //!
-//! The prior's stars all have the same G flux, which must not decide that of the spectrum: m mᵀ is added to their
+//! The prior's stars all have the same G flux, which must not determine that of the spectrum: m mᵀ is added to their
 //! covariance, so that the scale is free.
 
 use lamcat_core::{
@@ -37,14 +37,14 @@ pub enum Band {
 /// The prepared inversion, for spectra of 1 e⁻ s⁻¹ in G.
 #[derive(Debug, Clone)]
 pub struct Inversion {
-    /// Coefficients of a spectrum without flux.
+    /// Coefficients for a spectrum without flux.
     offset: Vec<f32>,
-    /// 110 rows of 343.
+    /// A matrix of 110 rows and 343 columns.
     matrix: Vec<f32>,
     bands: [BandFlux; 3],
 }
 
-/// The flux in a band of the coefficients that follow from a spectrum: a sum over the spectrum, and a constant.
+/// The flux in a band of the coefficients computed from a spectrum: a weighted sum over the spectrum, plus a constant.
 #[derive(Debug, Clone)]
 struct BandFlux {
     offset: f32,
@@ -69,7 +69,8 @@ impl Inversion {
         Ok(Self { offset: single(offset), matrix: single(matrix), bands })
     }
 
-    /// Scales a spectrum (343 samples) so that its coefficients have 1 e⁻ s⁻¹ in G; false where it has no positive flux.
+    /// Scales a spectrum (343 samples) so that its coefficients have 1 e⁻ s⁻¹ in G; returns false if it has no positive
+    /// flux.
     #[must_use]
     pub fn to_unit_g(&self, flux: &mut [f32]) -> bool {
         let g = &self.bands[0];
@@ -84,13 +85,13 @@ impl Inversion {
         usable
     }
 
-    /// G flux of a spectrum of any scale without the prior's share, for ratios.
+    /// Returns the G flux of a spectrum of any scale without the prior's contribution, for ratios.
     #[must_use]
     pub fn relative_g(&self, flux: &[f32]) -> f32 {
         dot(&self.bands[0].weights, flux)
     }
 
-    /// Magnitude in a band of the coefficients of a spectrum of 1 e⁻ s⁻¹ in G.
+    /// Returns the magnitude in a band of the coefficients of a spectrum with 1 e⁻ s⁻¹ in G.
     #[must_use]
     pub fn magnitude(&self, band: Band, flux: &[f32]) -> f64 {
         let band = &self.bands[band as usize];
@@ -98,7 +99,7 @@ impl Inversion {
         if total > 0.0 { band.zero_point - 2.5 * total.log10() } else { f64::NAN }
     }
 
-    /// Coefficients (55 BP, 55 RP, archive units) of a spectrum of 1 e⁻ s⁻¹ in G.
+    /// Returns the coefficients (55 BP, 55 RP, archive units) of a spectrum with 1 e⁻ s⁻¹ in G.
     #[must_use]
     pub fn coefficients(&self, flux: &[f32]) -> Vec<f32> {
         let rows = self.matrix.chunks_exact(CALIBRATED_SAMPLES);
@@ -106,7 +107,7 @@ impl Inversion {
     }
 }
 
-/// The prior's covariance (row-major) with a free scale.
+/// Returns the prior's covariance (row-major) with a free scale.
 fn with_free_scale(prior: &Prior) -> Vec<f64> {
     let mut covariance = prior.covariance.clone();
     for (row, a) in covariance.chunks_exact_mut(XP_LEN).zip(&prior.mean) {
@@ -115,7 +116,7 @@ fn with_free_scale(prior: &Prior) -> Vec<f64> {
     covariance
 }
 
-/// The design matrix of the calibration: 343 rows of 110.
+/// Returns the design matrix of the calibration: 343 rows of 110.
 fn design() -> Vec<f64> {
     let mut matrix = vec![0.0; CALIBRATED_SAMPLES * XP_LEN];
     let mut flux = [0.0; CALIBRATED_SAMPLES];
@@ -138,11 +139,11 @@ fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The matrix of the inversion (110 rows of 343), and the coefficients that belong to no flux.
+/// Returns the matrix of the inversion (110 rows of 343), and the coefficients for zero flux.
 fn gain(design: &[f64], mean: &[f64], covariance: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
     let n = CALIBRATED_SAMPLES;
     let rows = || design.chunks_exact(XP_LEN);
-    // D V, a row for each sample.
+    // D V, one row per sample.
     let spread: Vec<f64> = rows().flat_map(|d| covariance.chunks_exact(XP_LEN).map(|v| product(d, v))).collect();
     let expected: Vec<f64> = rows().map(|d| product(d, mean)).collect();
     let floor = FLOOR * expected.iter().fold(0.0, |a: f64, b| a.max(*b));

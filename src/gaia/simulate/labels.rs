@@ -1,4 +1,4 @@
-//! Labels of the stars to simulate.
+//! The labels of the stars to simulate.
 
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
@@ -15,16 +15,16 @@ use super::{
 
 const FOLDER: &str = "labels/spectrafm_apogee_dr17";
 const ORIGIN: &str = "https://github.com/NolanKoblischke/SpectraFM_NeurIPS";
-/// The tables' columns: Teff, logg, [O/Fe], [Mg/Fe], [Fe/H].
+/// Indices of the labels among the tables' columns Teff, logg, [O/Fe], [Mg/Fe], [Fe/H].
 const COLUMNS: [usize; 3] = [0, 1, 4];
 const WIDTH: usize = 5;
 
-/// Range of G in mag, that of the training set of Leung & Bovy (2023).
+/// Range of G in mag; it is that of the training set of Leung & Bovy (2023).
 const G_RANGE: (f64, f64) = (6.0, 17.5);
 /// ln E(B-V) of a star without dust, as in that training set.
 const NO_DUST: f64 = -7.0;
 
-/// What decides a spectrum: Teff in K, logg (cgs) and metallicity in dex.
+/// The labels that determine a spectrum: Teff in K, logg (cgs) and metallicity in dex.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Atmosphere {
     /// Effective temperature in K.
@@ -36,7 +36,7 @@ pub struct Atmosphere {
 }
 
 impl Atmosphere {
-    /// Teff, logg, metallicity.
+    /// Returns Teff, logg and metallicity.
     #[must_use]
     pub fn values(self) -> [f32; 3] {
         [self.teff, self.logg, self.m_h]
@@ -47,23 +47,23 @@ impl Atmosphere {
     }
 }
 
-/// Labels of one star: what it is, and what a survey says of it.
+/// Labels of one star: its true properties, and those that a survey measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Labels {
-    /// What decides its spectrum.
+    /// The labels that determine its spectrum.
     pub truth: Atmosphere,
-    /// What APOGEE would measure.
+    /// The labels that APOGEE would measure.
     pub measured: Atmosphere,
     /// 1-sigma errors of the measured Teff, logg and metallicity.
     pub errors: [f32; 3],
-    /// Natural logarithm of the colour excess E(B-V) in mag; at least -7, which stands for no dust.
+    /// Natural logarithm of the colour excess E(B-V) in mag; the minimum is -7, which means no dust.
     pub logebv: f64,
     /// G in mag, 6 to 17.5.
     pub g: f64,
 }
 
-/// The stars of APOGEE DR17 (Abdurro'uf et al. 2022, ApJS 259, 35) that labels are drawn from: 128,428 rows, of which
-/// those with a metallicity count.
+/// The stars of APOGEE DR17 (Abdurro'uf et al. 2022, ApJS 259, 35) from which labels are drawn: 128,428 rows, of which
+/// only those with a metallicity are used.
 #[derive(Debug, Clone)]
 pub struct Population {
     /// Labels and their errors.
@@ -98,7 +98,7 @@ impl Population {
         Ok(Self { stars, logebv: logebv()? })
     }
 
-    /// The stars that the program carries, with Teff to 0.25 K, and logg and metallicity to 0.0005 dex.
+    /// Returns the embedded stars, with Teff to 0.25 K, and logg and metallicity to 0.0005 dex.
     pub(super) fn carried(data: &mut Carried) -> Result<Self> {
         let mut column = |name: &str| data.scaled(&format!("apogee_{name}"), &[0]);
         let labels = [column("teff")?, column("logg")?, column("m_h")?];
@@ -108,19 +108,20 @@ impl Population {
         Ok(Self { stars: (0..shortest).map(star).collect(), logebv: logebv()? })
     }
 
-    /// Stars that have all labels.
+    /// Number of stars that have all labels.
     #[must_use]
     pub fn len(&self) -> usize {
         self.stars.len()
     }
 
-    /// Whether there is no star; never so for a population that was read.
+    /// Whether there are no stars; never true for a population that was read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stars.is_empty()
     }
 
-    /// Labels of a star: those of one of APOGEE's, with the truth about it within its errors.
+    /// Draws the labels of a star: those of a star of APOGEE are the measured ones, and the truth is drawn around them
+    /// within their errors.
     pub fn draw(&self, rng: &mut impl Rng) -> Labels {
         let (measured, errors) = self.stars[rng.random_range(0..self.stars.len())];
         let mut truth = measured;
@@ -145,7 +146,7 @@ fn logebv() -> Result<(f64, f64)> {
     Ok((token.median, token.scale))
 }
 
-/// A draw from the normal distribution of mean 0 and standard deviation 1.
+/// Draws from the normal distribution with mean 0 and standard deviation 1.
 pub(super) fn normal(rng: &mut impl Rng) -> f64 {
     StandardNormal.sample(rng)
 }

@@ -1,6 +1,6 @@
-//! The little linear algebra the simulator's networks need: dense layers in f32.
+//! The linear algebra that the simulator's networks need: dense layers in f32.
 
-/// Dot product in eight independent sums; the order of additions depends on the length alone.
+/// Returns the dot product, computed as eight independent sums; the order of additions depends only on the length.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a8, a_rest) = a.as_chunks::<8>();
     let (b8, b_rest) = b.as_chunks::<8>();

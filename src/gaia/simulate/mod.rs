@@ -1,28 +1,29 @@
-//! Simulated stars: from labels to the spectra, magnitudes and parallaxes that Gaia and 2MASS would give.
+//! Simulates stars: computes from labels the spectra, magnitudes and parallaxes that Gaia and 2MASS would measure.
 //!
-//! A star is made in these steps, each of published or measured material, which the program carries
-//! ([`Simulator::carried`]) or reads from a folder ([`Simulator::load`]):
+//! A star is made in these steps, each of which uses published or measured data, either embedded in the program
+//! ([`Simulator::carried`]) or read from a folder ([`Simulator::load`]):
 //!
-//! 1. Teff, logg and [Fe/H] of a star of APOGEE DR17; E(B-V) from the distribution of the training set of Leung & Bovy
-//!    (2023, arXiv 2308.10944); G uniform from 6 to 17.5 ([`Labels`]).
-//! 2. Intrinsic spectrum on the 343 samples of a calibrated XP spectrum: a network trained on XP spectra near its
-//!    training labels ([`Payne`]), the ATLAS9 grid elsewhere ([`Ck04`]).
-//! 3. Absolute magnitude and colours without dust from the network of Green et al. (2020) ([`Green2020`]). The spectrum
-//!    of a giant is brought to its BP - RP by taking dust away: the giants that the network of step 2 is trained on are
-//!    behind some. A spectrum of the grid is brought to it either way.
-//! 4. Dust: Gordon et al. (2023) with R(V) 3.1, or another [`DustKind`] ([`Dust`]).
-//! 5. Coefficients from the samples by least squares with a Gaussian prior from real spectra ([`Inversion`]).
-//! 6. Noise: errors and numbers of relevant bases of real stars of like magnitude and colour ([`NoiseLibrary`]); parallax
-//!    and magnitudes by the mission's published performance.
+//! 1. Teff, logg and [Fe/H] come from a star of APOGEE DR17, E(B-V) from the distribution of the training set of Leung
+//!    & Bovy (2023, arXiv 2308.10944); G is uniform from 6 to 17.5 ([`Labels`]).
+//! 2. The intrinsic spectrum on the 343 samples of a calibrated XP spectrum comes from a network trained on XP spectra
+//!    if the labels are near its training labels ([`Payne`]), otherwise from the ATLAS9 grid ([`Ck04`]).
+//! 3. Absolute magnitude and colours without dust come from the network of Green et al. (2020) ([`Green2020`]). Dust
+//!    is removed from the spectrum of a giant until it has that BP - RP, because the giants on which the network of
+//!    step 2 was trained are behind some dust. A spectrum of the grid is adjusted in either direction.
+//! 4. Dust is added with the law of Gordon et al. (2023) and R(V) 3.1, or another [`DustKind`] ([`Dust`]).
+//! 5. Coefficients are computed from the samples by least squares with a Gaussian prior from real spectra
+//!    ([`Inversion`]).
+//! 6. Noise is added: errors and numbers of relevant bases are those of real stars of similar magnitude and colour
+//!    ([`NoiseLibrary`]); those of parallax and magnitudes follow the mission's published performance.
 //!
-//! What is carried is kept in 16 bits: fluxes differ from those of the files by 5e-5 in the median, by less than 2e-4 in
-//! 99 % of the samples and by 1.1e-3 at most, coefficients by less than 0.1 of the errors of a star of G 7.3, which are the
-//! smallest there are. Labels differ by up to 0.25 K and 0.0005 dex, errors of coefficients by up to 0.05 %. A star of the
-//! same seed and row is the same in both, within 0.06 of its errors in 99 % of its coefficients, but for one in 500 that
-//! gets the noise of another real star.
+//! The embedded data are stored in 16 bits. Compared with the files, fluxes differ by 5e-5 in the median, by less than
+//! 2e-4 in 99 % of the samples and by 1.1e-3 at most, coefficients by less than 0.1 of the errors of a star of G 7.3,
+//! which are the smallest. Labels differ by up to 0.25 K and 0.0005 dex, errors of coefficients by up to 0.05 %. A star
+//! with the same seed and row is the same in both, within 0.06 of its errors in 99 % of its coefficients, except that
+//! one in 500 gets the noise of another real star.
 //!
-//! The result is a simulation: noise is independent from coefficient to coefficient, binaries, peculiar stars, crowding
-//! and systematic errors are missing, and a star's distance is whatever its luminosity and G give.
+//! The result is a simulation: noise is independent from coefficient to coefficient; binaries, peculiar stars, crowding
+//! and systematic errors are missing; and a star's distance follows from its luminosity and G.
 
 mod carried;
 mod ck04;

@@ -1,24 +1,25 @@
-//! Errors of parallaxes and magnitudes as the missions publish them.
+//! Errors of parallaxes and magnitudes as published by the missions.
 
 use super::inversion::Band;
 
-/// 1-sigma error in mas of a parallax of Gaia DR3 at G in mag: sqrt(40 + 800 z + 30 z²) µas with
-/// z = 10^(0.4 (G − 15)), as in ESA's page on Gaia's science performance and in the package PyGaia; but at least 18 µas,
-/// the median of real bright stars (G 9 to 14), where that formula stops at 13.
+/// Returns the 1-sigma error in mas of a parallax of Gaia DR3 for G in mag: sqrt(40 + 800 z + 30 z²) µas with z =
+/// 10^(0.4 (G − 15)), as on ESA's page on Gaia's science performance and in the package PyGaia; but at least 18 µas,
+/// the median of real bright stars (G 9 to 14), for which the published formula stops at 13.
 #[must_use]
 pub fn parallax_error(g: f64) -> f64 {
     let z = 10f64.powf(0.4 * (g - 15.0));
     (1e-3 * (40.0 + 800.0 * z + 30.0 * z * z).sqrt()).max(BRIGHT_PARALLAX_ERROR)
 }
 
-/// Smallest error of a parallax in mas.
+/// Minimum error of a parallax in mas.
 const BRIGHT_PARALLAX_ERROR: f64 = 0.018;
 
-/// G at which the typical errors of magnitudes are given in Gaia Collaboration, Brown et al. (2021, A&A 649, A1), table 1.
+/// The values of G for which the typical errors of magnitudes are given in Gaia Collaboration, Brown et al. (2021, A&A
+/// 649, A1), table 1.
 const G_POINTS: [f64; 3] = [13.0, 17.0, 20.0];
 
-/// 1-sigma error in mag of a source's mean magnitude in a band, by its G in mag: the published typical errors at G 13,
-/// 17 and 20, between them interpolated linearly in the logarithm, and constant below 13.
+/// Returns the 1-sigma error in mag of a source's mean magnitude in a band for its G in mag: the published typical
+/// errors at G 13, 17 and 20, interpolated linearly in the logarithm between them, and constant below 13.
 #[must_use]
 pub fn magnitude_error(band: Band, g: f64) -> f64 {
     let millimag: [f64; 3] = match band {
@@ -31,12 +32,13 @@ pub fn magnitude_error(band: Band, g: f64) -> f64 {
     1e-3 * millimag[left] * (millimag[left + 1] / millimag[left]).powf(share)
 }
 
-/// Magnitudes of J, H and Ks at which 2MASS has a signal to noise of 10 (Skrutskie et al. 2006, AJ 131, 1163).
+/// Magnitudes of J, H and Ks at which 2MASS has a signal-to-noise ratio of 10 (Skrutskie et al. 2006, AJ 131, 1163).
 const TWO_MASS_LIMITS: [f64; 3] = [15.8, 15.1, 14.3];
 /// Error of bright stars in 2MASS in mag (same source).
 const TWO_MASS_FLOOR: f64 = 0.02;
 
-/// 1-sigma errors in mag of J, H and Ks of these magnitudes: that of bright stars, and that of the sky's noise.
+/// Returns the 1-sigma errors in mag for these magnitudes of J, H and Ks: that of bright stars, combined with that of
+/// the sky's noise.
 #[must_use]
 pub fn two_mass_error(mags: [f64; 3]) -> [f64; 3] {
     let error = |i: usize| {

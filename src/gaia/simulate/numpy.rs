@@ -1,4 +1,5 @@
-//! Arrays of NumPy's files `.npy` and `.npz`. Their headers are looked at before memory is taken for what they claim to hold.
+//! Reads arrays from NumPy's files `.npy` and `.npz`. Their headers are checked before memory is allocated for the
+//! claimed size.
 
 use std::{
     fs::File,
@@ -13,10 +14,11 @@ use zip::ZipArchive;
 
 use super::data::{malformed, open};
 
-/// Most bytes of an array of an `.npz` file.
+/// Maximum size in bytes of an array in an `.npz` file.
 const ARRAY_BYTES: u64 = 1 << 30;
 
-/// Bytes that the header of an `.npy` file says the whole file has; `None` if it is none.
+/// Returns the size of the whole file in bytes according to the header of an `.npy` file; `None` if it is not such a
+/// header.
 fn claimed_bytes(begin: &[u8]) -> Option<u64> {
     let version = *begin.strip_prefix(b"\x93NUMPY")?.first()?;
     let (length, at) = match version {
@@ -35,12 +37,12 @@ fn claimed_bytes(begin: &[u8]) -> Option<u64> {
     elements.checked_mul(width)?.checked_add(length)?.checked_add(at as u64)
 }
 
-/// Whether bytes that begin so hold what their header says.
+/// Whether a file with this beginning and length is as long as its header claims.
 fn holds(begin: &[u8], length: u64) -> bool {
     claimed_bytes(begin).is_some_and(|claimed| claimed <= length)
 }
 
-/// Rows of a two-dimensional `.npy` file of f32 with at least `columns` columns.
+/// Returns the rows of a two-dimensional `.npy` file of f32 with at least `columns` columns.
 pub(super) fn npy_rows(path: &Path, columns: usize) -> Result<ndarray::Array2<f32>> {
     let mut file = open(path)?;
     let unreadable = |e: std::io::Error| malformed(path, "it cannot be read").source(e);
@@ -58,7 +60,7 @@ pub(super) fn npy_rows(path: &Path, columns: usize) -> Result<ndarray::Array2<f3
     Ok(array)
 }
 
-/// The arrays of an `.npz` file, or of bytes that are one.
+/// The arrays in an `.npz` file, or in bytes with the content of one.
 pub(super) struct Npz<R> {
     path: PathBuf,
     archive: ZipArchive<R>,
@@ -71,14 +73,15 @@ impl Npz<File> {
 }
 
 impl<R: Read + Seek> Npz<R> {
-    /// The arrays of what is called `path` in errors.
+    /// Opens the arrays; `path` is the name used in errors.
     pub(super) fn new(path: &Path, bytes: R) -> Result<Self> {
         let archive = ZipArchive::new(bytes);
         let archive = archive.map_err(|e| malformed(path, "it is not an .npz archive").source(e))?;
         Ok(Self { path: path.to_owned(), archive })
     }
 
-    /// An array of element type `T` as f32 in row-major order, which must have `shape`; 0 stands for any length.
+    /// Returns an array with element type `T` as f32 in row-major order; it must have `shape`, where 0 means any
+    /// length.
     pub(super) fn array<T: ReadableElement + Copy + Into<f64>>(
         &mut self,
         name: &str,
@@ -87,7 +90,7 @@ impl<R: Read + Seek> Npz<R> {
         Ok(self.elements::<T>(name, shape)?.into_iter().map(|x| x.into() as f32).collect())
     }
 
-    /// An array of element type `T` in row-major order, which must have `shape`; 0 stands for any length.
+    /// Returns an array with element type `T` in row-major order; it must have `shape`, where 0 means any length.
     pub(super) fn elements<T: ReadableElement + Copy>(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
         let bytes = self.member(name)?;
         let bad = |what: String| malformed(&self.path, what).at("array", name);

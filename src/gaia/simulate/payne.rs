@@ -1,5 +1,5 @@
-//! A network from labels to XP spectra, trained on those of APOGEE's stars: `payne_cool_gaiaxp` of the package
-//! gaiaxpspec (D. Nidever, MIT licence), in the manner of The Payne (Ting et al. 2019, ApJ 879, 69).
+//! A network from labels to XP spectra, trained on the spectra of APOGEE's stars: `payne_cool_gaiaxp` from the package
+//! gaiaxpspec (D. Nidever, MIT licence), similar to The Payne (Ting et al. 2019, ApJ 879, 69).
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,19 +16,19 @@ use crate::xp::CALIBRATED_SAMPLES;
 
 const FILE: &str = "forward_model/payne_xp/payne_cool_gaiaxp.npz";
 const ORIGIN: &str = "https://github.com/dnidever/gaiaxpspec (python/gaiaxpspec/data/payne_cool_gaiaxp.npz)";
-/// Labels, two layers of neurons, and samples.
+/// Numbers of labels, of neurons in two layers, and of samples.
 const SIZES: [usize; 4] = [3, 300, 300, CALIBRATED_SAMPLES];
 
 /// Sizes in Teff (K), logg and [Fe/H] of the cells in which training stars are counted.
 const CELL: [f32; 3] = [100.0, 0.2, 0.2];
-/// The network is trusted where a cell and its 26 neighbours hold at least so many training stars.
+/// Minimum number of training stars in a cell and its 26 neighbours for which the network is trusted.
 const NEAR_STARS: u32 = 5;
 
-/// The network: 3 labels, two layers of 300 with leaky ReLU, 343 samples.
+/// The network: 3 labels, two layers of 300 units with leaky ReLU, 343 samples.
 #[derive(Debug, Clone)]
 pub struct Payne {
     layers: [Dense; 3],
-    /// Smallest label, and reach of the labels.
+    /// Minimum and range of each label.
     scaling: [[f32; 3]; 2],
     /// Cells with enough training stars in them and their neighbours.
     seen: HashSet<[i32; 3]>,
@@ -38,7 +38,7 @@ impl Payne {
     /// Reads the network and its training labels.
     ///
     /// # Errors
-    /// If the file is missing or not of this network.
+    /// If the file is missing or does not contain this network.
     pub fn load(data: &DataFolder) -> Result<Self> {
         let path = data.file(FILE, ORIGIN)?;
         let mut npz = Npz::open(&path)?;
@@ -58,7 +58,7 @@ impl Payne {
         Ok(Self { layers, scaling, seen: seen(&labels) })
     }
 
-    /// The network that the program carries, with weights in 16 bits.
+    /// Returns the embedded network, with weights in 16 bits.
     pub(super) fn carried(data: &mut Carried) -> Result<Self> {
         let mut layer = |i: usize| -> Result<Dense> {
             Ok(Dense {
@@ -76,14 +76,15 @@ impl Payne {
         })
     }
 
-    /// Whether the network has seen stars like this one: at least 5 of its training stars within one or two cells of
-    /// 100 K, 0.2 dex and 0.2 dex.
+    /// Whether the network was trained on similar stars: at least 5 of its training stars are within one or two cells
+    /// of 100 K, 0.2 dex and 0.2 dex.
     #[must_use]
     pub fn has_seen(&self, star: Atmosphere) -> bool {
         self.seen.contains(&cell(star.values()))
     }
 
-    /// Flux per nm at the wavelengths of a calibrated XP spectrum ([`crate::xp::wavelengths_nm`]), in arbitrary units.
+    /// Returns the flux per nm at the wavelengths of a calibrated XP spectrum ([`crate::xp::wavelengths_nm`]), in
+    /// arbitrary units.
     #[must_use]
     pub fn flux(&self, star: Atmosphere) -> Vec<f32> {
         let [low, reach] = self.scaling;
@@ -103,7 +104,7 @@ fn cell(labels: [f32; 3]) -> [i32; 3] {
     [0, 1, 2].map(|i| (labels[i] / CELL[i]).floor() as i32)
 }
 
-/// Cells with at least [`NEAR_STARS`] of the stars of these labels in them and their neighbours.
+/// Returns the cells that have, together with their neighbours, at least [`NEAR_STARS`] of the stars with these labels.
 fn seen(labels: &[f32]) -> HashSet<[i32; 3]> {
     let mut counts: HashMap<[i32; 3], u32> = HashMap::new();
     for star in labels.as_chunks::<3>().0 {

@@ -1,27 +1,27 @@
-//! How the coefficients of real spectra are distributed.
+//! The distribution of the coefficients of real spectra.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::{carried::Carried, field_stars::FieldStar};
 use crate::xp::XP_LEN;
 
-/// Faintest stars of the prior in G: below, noise hides what coefficients can be.
+/// Faint limit in G of the prior's stars: the coefficients of fainter stars are dominated by noise.
 const FAINTEST_G: f64 = 16.0;
 
-/// Mean and covariance of the coefficients (55 BP, 55 RP) over the G flux of real stars brighter than G 16.
+/// Mean and covariance of the coefficients (55 BP, 55 RP), divided by the G flux, of real stars brighter than G 16.
 #[derive(Debug, Clone)]
 pub struct Prior {
-    /// 110 means.
+    /// The 110 means.
     pub(super) mean: Vec<f64>,
     /// Their covariance, row-major.
     pub(super) covariance: Vec<f64>,
 }
 
 impl Prior {
-    /// The distribution of these stars' coefficients, without the faint stars.
+    /// Computes the distribution of these stars' coefficients, without the faint stars.
     ///
     /// # Errors
-    /// If they are fewer than the coefficients, which leaves their covariance undetermined.
+    /// If there are fewer stars than coefficients, so that the covariance is undetermined.
     pub fn of<'a>(stars: impl IntoIterator<Item = &'a FieldStar>) -> Result<Self> {
         let bright: Vec<&FieldStar> = stars.into_iter().filter(|s| s.noise.g < FAINTEST_G).collect();
         if bright.len() <= XP_LEN {
@@ -32,7 +32,7 @@ impl Prior {
         Ok(Self { covariance: covariance(&bright, &mean), mean })
     }
 
-    /// The distribution that the program carries.
+    /// Returns the embedded distribution.
     pub(super) fn carried(data: &mut Carried) -> Result<Self> {
         let mean = data.doubles("prior_mean", &[XP_LEN])?;
         let lower = data.doubles("prior_covariance", &[XP_LEN * (XP_LEN + 1) / 2])?;

@@ -1,4 +1,4 @@
-//! The simulator: everything that was read, and what is made of it star by star.
+//! The simulator: all its data, and the computation of one star after the other.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 use rand::{Rng, SeedableRng};
@@ -21,23 +21,25 @@ use super::{
 };
 use crate::g_flux;
 
-/// Scatter of the absolute magnitude at given labels in mag: that of giants of APOGEE in the test data of Green et al.
-/// (2020) is 0.11-0.26, errors of labels and parallaxes included.
+/// Scatter of the absolute magnitude at given labels in mag: that of APOGEE's giants in the test data of Green et al.
+/// (2020) is 0.11-0.26, including errors of labels and parallaxes.
 const LUMINOSITY_SCATTER: f64 = 0.15;
-/// Range of BP - RP in mag, that of the training set of Leung & Bovy (2023).
+/// Range of BP - RP in mag; it is that of the training set of Leung & Bovy (2023).
 const BP_RP_RANGE: (f64, f64) = (0.0, 4.0);
-/// Draws of labels for one star before giving up.
+/// Maximum number of draws of labels for one star.
 const MOST_DRAWS: usize = 1000;
 
-/// E(B-V) that may be taken from a spectrum of the network to meet the colour without dust. The giants that it is trained
-/// on are far away and behind dust; dwarfs are near, and it has the colour of 18 Sco.
+/// Range of E(B-V) by which a spectrum of the network may be adjusted to have the colour without dust. The giants on
+/// which the network was trained are far away and behind dust; dwarfs are near, and the network reproduces the colour
+/// of 18 Sco.
 const PAYNE_DUST: (f64, f64) = (-0.4, 0.0);
-/// The same for the grid, whose errors go both ways.
+/// The same range for the grid, whose errors have either sign.
 const CK04_DUST: (f64, f64) = (-0.2, 0.3);
-/// logg from which the network's colours are kept, and to which those of Green et al. (2020) are met.
+/// The logg from which the network's colours are used unchanged, and the logg up to which they are fully adjusted to
+/// those of Green et al. (2020); in between they are interpolated.
 const DWARFS_FROM: f32 = 4.0;
 const GIANTS_TO: f32 = 3.5;
-/// About E(BP-RP)/E(B-V), for the iteration that meets the colour.
+/// Approximate E(BP-RP)/E(B-V), for the iteration that adjusts the colour.
 const COLOUR_SLOPE: f64 = 1.35;
 const COLOUR_STEPS: usize = 4;
 
@@ -48,13 +50,13 @@ pub struct Intrinsic {
     pub flux: Vec<f32>,
     /// Magnitudes.
     pub photometry: Photometry,
-    /// Whether the spectrum is of the network, not of the grid.
+    /// Whether the spectrum comes from the network and not from the grid.
     pub network: bool,
-    /// E(B-V) of the dust that was added (taken away if negative) so that BP - RP is about that of the photometry.
+    /// E(B-V) of the dust that was added (removed if negative) so that BP - RP is about that of the photometry.
     pub adjustment: f64,
 }
 
-/// Makes stars.
+/// Makes simulated stars.
 #[derive(Debug, Clone)]
 pub struct Simulator {
     population: Population,
@@ -67,11 +69,11 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// The simulator of the data that the program carries; `dust` is before the stars. Samples of spectra are those of
-    /// [`Simulator::load`] to 0.02 % of the flux, rarely to 0.1 %.
+    /// Returns the simulator with the embedded data and `dust` in front of the stars. Its spectra agree with those of
+    /// [`Simulator::load`] to 0.02 % of the flux, in rare cases to 0.1 %.
     ///
     /// # Errors
-    /// If there is no such dust.
+    /// If this kind of dust is not possible.
     pub fn carried(dust: DustKind) -> Result<Self> {
         let mut data = Carried::open()?;
         Ok(Self {
@@ -85,10 +87,11 @@ impl Simulator {
         })
     }
 
-    /// Reads everything the simulator is made of from a folder; `dust` is before the stars.
+    /// Reads all data of the simulator from a folder; `dust` is in front of the stars.
     ///
     /// # Errors
-    /// If a file is missing or malformed; the error names it and where it is to be had. If there is no such dust.
+    /// If a file is missing or malformed; the error names it and says where to obtain it. Also if this kind of dust is
+    /// not possible.
     pub fn load(data: &DataFolder, dust: DustKind) -> Result<Self> {
         let field = FieldStars::load(data)?;
         Ok(Self {
@@ -120,19 +123,19 @@ impl Simulator {
         &self.payne
     }
 
-    /// The dust before the stars.
+    /// The dust in front of the stars.
     #[must_use]
     pub fn dust(&self) -> &Dust {
         &self.dust
     }
 
-    /// The stars whose labels are drawn.
+    /// The stars from which labels are drawn.
     #[must_use]
     pub fn population(&self) -> &Population {
         &self.population
     }
 
-    /// A star of these labels without dust; `None` where neither network nor grid reaches.
+    /// Returns a star with these labels, without dust; `None` if neither the network nor the grid covers them.
     #[must_use]
     pub fn intrinsic(&self, star: Atmosphere) -> Option<Intrinsic> {
         let network = self.payne.has_seen(star);
@@ -165,10 +168,10 @@ impl Simulator {
         self.inversion.magnitude(Band::Bp, flux) - self.inversion.magnitude(Band::Rp, flux)
     }
 
-    /// The star of a row of a simulation: the same for the same seed and row.
+    /// Returns the star in a row of a simulation; it is always the same for the same seed and row.
     ///
     /// # Errors
-    /// If no drawn labels are within reach of the spectra, which only unusual data can cause.
+    /// If no drawn labels are covered by the spectra, which only unusual data can cause.
     pub fn star(&self, seed: u64, row: u64) -> Result<Star> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(row);
@@ -181,7 +184,8 @@ impl Simulator {
         Ok(Star { source_id: source_id(row, &mut rng), ..star })
     }
 
-    /// What Gaia and 2MASS see of a star; `None` if it has no spectrum or a colour outside the training set's range.
+    /// Returns a star as observed by Gaia and 2MASS; `None` if it has no spectrum or a colour outside the training
+    /// set's range.
     fn observe(&self, labels: &Labels, rng: &mut impl Rng) -> Option<Star> {
         let Intrinsic { mut flux, photometry, .. } = self.intrinsic(labels.truth)?;
         let cloud = self.dust.cloud(labels.logebv.exp(), rng);
@@ -191,7 +195,7 @@ impl Simulator {
         if !self.inversion.to_unit_g(&mut flux) {
             return None;
         }
-        // Magnitudes of a source of 1 e-/s in G, moved to the star's G.
+        // Magnitudes of a source with 1 e-/s in G, shifted to the star's G.
         let faint = labels.g - self.inversion.magnitude(Band::G, &flux);
         let mag = |band: Band| self.inversion.magnitude(band, &flux) + faint;
         let mags = [labels.g, mag(Band::Bp), mag(Band::Rp)];
@@ -224,7 +228,7 @@ impl Simulator {
         })
     }
 
-    /// J, H and Ks with noise, of a star that has G `g` without dust.
+    /// Returns J, H and Ks with noise, for a star with G `g` without dust.
     fn two_mass(&self, photometry: &Photometry, g: f64, cloud: Cloud, rng: &mut impl Rng) -> [f64; 3] {
         let dust = self.dust.two_mass(cloud);
         let exact = [0, 1, 2].map(|i| g + photometry.two_mass_minus_g[i] + dust[i]);

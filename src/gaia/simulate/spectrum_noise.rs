@@ -1,38 +1,38 @@
-//! Errors of real spectra by magnitude and colour, which simulated spectra get.
+//! Errors of real spectra by magnitude and colour, which simulated spectra take over.
 
 use lamcat_core::error::Result;
 
 use super::carried::Carried;
 use crate::xp::XP_LEN;
 
-/// Of so many stars nearest in G, a star of the nearest in colour gives the noise.
+/// Number of stars nearest in G, and number of those nearest in colour, one of which provides the noise.
 const NEAR_IN_G: usize = 20;
 const NEAR_IN_COLOUR: usize = 5;
 
-/// How well the spectrum of a real star is known.
+/// The errors of a real star's spectrum.
 #[derive(Debug, Clone)]
 pub struct SpectrumNoise {
     /// Synthetic G in mag.
     pub g: f64,
     /// Synthetic BP - RP in mag.
     pub bp_rp: f64,
-    /// 1-sigma errors of 55 BP, then 55 RP coefficients, over the G flux in e⁻ s⁻¹.
+    /// 1-sigma errors of 55 BP, then 55 RP coefficients, divided by the G flux in e⁻ s⁻¹.
     pub errors: Vec<f32>,
     /// Numbers of relevant bases of BP and RP.
     pub relevant: [i16; 2],
 }
 
-/// The errors of many real spectra, in order of G; at least one.
+/// The errors of many real spectra, sorted by G; there is at least one.
 #[derive(Debug, Clone)]
 pub struct NoiseLibrary(Vec<SpectrumNoise>);
 
 impl NoiseLibrary {
-    /// The errors of stars in order of G.
+    /// Takes the errors of stars sorted by G.
     pub(super) fn new(stars: Vec<SpectrumNoise>) -> Self {
         Self(stars)
     }
 
-    /// The errors that the program carries, to 5e-4 of each.
+    /// Returns the embedded errors, accurate to 5e-4 of each.
     pub(super) fn carried(data: &mut Carried) -> Result<Self> {
         let g = data.floats("field_g", &[0])?;
         let bp_rp = data.floats("field_bp_rp", &[g.len()])?;
@@ -47,13 +47,14 @@ impl NoiseLibrary {
         Ok(Self((0..g.len()).map(star).collect()))
     }
 
-    /// The stars' errors in order of G.
+    /// The stars' errors, sorted by G.
     #[must_use]
     pub fn stars(&self) -> &[SpectrumNoise] {
         &self.0
     }
 
-    /// A star of about this G and BP - RP: of the 20 nearest in G the 5 nearest in colour are meant, `pick` chooses.
+    /// Returns a star with about this G and BP - RP: `pick` chooses one of the 5 nearest in colour among the 20 nearest
+    /// in G.
     #[must_use]
     pub fn like(&self, g: f64, bp_rp: f64, pick: usize) -> &SpectrumNoise {
         let mut start = self.0.partition_point(|s| s.g < g);

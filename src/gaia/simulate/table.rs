@@ -16,7 +16,7 @@ use lamcat_core::{
 use super::star::Star;
 use crate::{columns::column, xp::COEFFICIENTS_PER_BAND};
 
-/// One source in this many is for tests.
+/// One source in this many belongs to the test set.
 const TEST_SHARE: u64 = 10;
 
 /// Whether a source belongs to the test set: a tenth of all, chosen by a hash of the source id (SplitMix64).
@@ -28,8 +28,8 @@ pub fn is_test(source_id: i64) -> bool {
     (z ^ (z >> 31)).is_multiple_of(TEST_SHARE)
 }
 
-/// Columns of a simulation: those of the Gaia archive by its names, types, units and UCDs (lists as 55 32-bit floats),
-/// `j_h` and `j_k` of 2MASS, the labels with their errors, `ebv`, and `split` (`train` or `test`).
+/// The columns of a simulation: those of the Gaia archive, with its names, types, units and UCDs (lists have 55 32-bit
+/// floats), `j_h` and `j_k` of 2MASS, the labels with their errors, `ebv`, and `split` (`train` or `test`).
 #[must_use]
 pub fn schema() -> SchemaRef {
     let item = Arc::new(Field::new_list_field(DataType::Float32, true));
@@ -84,7 +84,7 @@ fn described(name: &str, data_type: DataType, (unit, ucd): (&str, &str)) -> Fiel
     Field::new(name, data_type, false).with_metadata(metadata)
 }
 
-/// The stars as a table of [`schema`].
+/// Returns the stars as a table with [`schema`].
 pub(super) fn table(stars: &[Star]) -> Result<RecordBatch> {
     let float = |of: &dyn Fn(&Star) -> f64| -> ArrayRef {
         Arc::new(stars.iter().map(|s| Some(of(s) as f32)).collect::<Float32Array>())
@@ -123,7 +123,7 @@ pub(super) fn table(stars: &[Star]) -> Result<RecordBatch> {
     RecordBatch::try_new(schema(), columns).map_err(inconsistent)
 }
 
-/// A band's lists, which begin at `from` in a star's 110 values.
+/// Returns a band's lists, which begin at index `from` of a star's 110 values.
 fn lists(stars: &[Star], from: usize, of: impl Fn(&Star) -> &Vec<f32>) -> Result<ArrayRef> {
     let values: Float32Array = stars.iter().flat_map(|s| &of(s)[from..from + COEFFICIENTS_PER_BAND]).copied().collect();
     let item = Arc::new(Field::new_list_field(DataType::Float32, true));

@@ -1,4 +1,4 @@
-//! A simulation to a Parquet file, made on all cores and written in order of rows.
+//! Writes a simulation to a Parquet file; stars are made on all cores and written in the order of their rows.
 
 use std::path::Path;
 
@@ -19,27 +19,28 @@ use super::{
     table::{schema, table},
 };
 
-/// Rows that are made and encoded at once. Equal batches make equal files, however many threads there are.
+/// Number of rows that are made and encoded at once. Equal batches make equal files, however many threads there are.
 const BATCH_ROWS: u64 = 1024;
-/// Batches in the making for each thread.
+/// Number of batches per thread that are being made.
 const AHEAD: u64 = 4;
-/// Rows of a row group.
+/// Rows per row group.
 const GROUP_ROWS: usize = 1 << 17;
 const ZSTD_LEVEL: i32 = 3;
 
-/// What to simulate.
+/// The settings of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SimulateOptions {
-    /// Stars.
+    /// Number of stars.
     pub rows: u64,
-    /// Seed: equal seeds give equal stars, and of two simulations of one seed the shorter begins the longer.
+    /// Seed: equal seeds give equal stars, and a shorter simulation is the beginning of a longer one with the same
+    /// seed.
     pub seed: u64,
-    /// Threads; all cores if `None`.
+    /// Number of threads; all cores if `None`.
     pub threads: Option<usize>,
 }
 
-/// Simulates stars into a Parquet file at `output`, which appears under its name when it is whole; `progress` is called
-/// with the rows written so far.
+/// Simulates stars and writes them to a Parquet file at `output`, which appears under its name once it is complete;
+/// `progress` is called with the number of rows written so far.
 ///
 /// # Errors
 /// If a star cannot be made or the file cannot be written.

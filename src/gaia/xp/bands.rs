@@ -1,24 +1,27 @@
-//! The two bands' lists of coefficients, as rows of a table give them.
+//! The lists of coefficients of the two bands, as stored in the rows of a table.
 
 /// Coefficients per band in Gaia DR3.
 pub const COEFFICIENTS_PER_BAND: usize = 55;
 
-/// Length of an `xp` list: all BP, then all RP coefficients.
+/// Length of an `xp` list: all BP coefficients, then all RP coefficients.
 pub const XP_LEN: usize = 2 * COEFFICIENTS_PER_BAND;
 
-/// A list from which no result can follow: too long, of the wrong length, or with a value that is not a number.
+/// A list from which no result can be computed: it is too long, has the wrong length, or contains a value that is not a
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// How many of `len` coefficients are used: the relevant ones; all of them where that number is missing or zero.
+/// Returns how many of `len` coefficients are used: the relevant ones, or all of them if that number is missing or
+/// zero.
 pub(super) fn used(len: usize, relevant: Option<usize>) -> usize {
     relevant.filter(|n| *n > 0).map_or(len, |n| n.min(len))
 }
 
-/// The coefficients of a band that are used; `None` for a band that is missing: no list, an empty one or only NaN.
+/// Returns the coefficients of a band that are used; `None` if the band is missing: there is no list, it is empty, or
+/// it has only NaN.
 ///
 /// # Errors
-/// If the list has more than 55 coefficients or one of those used is not finite.
+/// If the list has more than 55 coefficients, or one of those used is not finite.
 pub fn band(list: Option<&[f64]>, relevant: Option<usize>) -> Result<Option<&[f64]>, Malformed> {
     let Some(list) = list.filter(|l| l.iter().any(|c| !c.is_nan())) else { return Ok(None) };
     let coefficients = &list[..used(list.len(), relevant)];
@@ -26,9 +29,9 @@ pub fn band(list: Option<&[f64]>, relevant: Option<usize>) -> Result<Option<&[f6
     if fits { Ok(Some(coefficients)) } else { Err(Malformed) }
 }
 
-/// Sum of products over the shorter of two slices.
+/// Returns the sum of products over the length of the shorter slice.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Four sums side by side keep the additions independent of each other, so they can be vectorised.
+    // Four separate sums make the additions independent of each other, so that they can be vectorised.
     let (a4, a_rest) = a[..a.len().min(b.len())].as_chunks::<4>();
     let (b4, b_rest) = b.as_chunks::<4>();
     let mut sums = [0.0; 4];

@@ -1,4 +1,4 @@
-//! Externally calibrated spectra: flux against wavelength (Montegriffo et al. 2023, A&A 674, A3).
+//! Externally calibrated spectra: flux as a function of wavelength (Montegriffo et al. 2023, A&A 674, A3).
 
 use std::sync::LazyLock;
 
@@ -8,16 +8,17 @@ use super::{
     tables::numbers,
 };
 
-/// Samples of a calibrated spectrum.
+/// Number of samples of a calibrated spectrum.
 pub const CALIBRATED_SAMPLES: usize = 343;
 
-/// A spectrum of BP alone ends below this wavelength in nm, where BP ends.
+/// A spectrum with BP only ends below this wavelength in nm, where BP ends.
 const BP_END_NM: f64 = 643.0;
 
-/// A spectrum of RP alone begins above this wavelength in nm, where RP begins.
+/// A spectrum with RP only begins above this wavelength in nm, where RP begins.
 const RP_START_NM: f64 = 635.0;
 
-/// A table of [`CALIBRATED_SAMPLES`] wavelengths, then of the merge weights of BP and RP, then of their design matrices.
+/// A table of [`CALIBRATED_SAMPLES`] wavelengths, followed by the merge weights of BP and RP, and by their design
+/// matrices.
 static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| numbers(include_bytes!("tables/calibration.bin")));
 
 /// Wavelengths of a calibrated spectrum in nm: 336 to 1020 in steps of 2.
@@ -26,14 +27,14 @@ pub fn wavelengths_nm() -> &'static [f64] {
     &TABLE[..CALIBRATED_SAMPLES]
 }
 
-/// Flux of a unit coefficient of each base at a sample, in W m⁻² nm⁻¹.
+/// Returns the flux at a sample of a coefficient of 1 for each basis function, in W m⁻² nm⁻¹.
 fn design(band: usize, sample: usize) -> &'static [f64] {
     let start = 3 * CALIBRATED_SAMPLES + (band * CALIBRATED_SAMPLES + sample) * COEFFICIENTS_PER_BAND;
     &TABLE[start..start + COEFFICIENTS_PER_BAND]
 }
 
-/// Weights of BP and RP at a sample: where both are there, they are blended from 635 to 643 nm; one alone counts fully
-/// in its own range, and there is nothing (`None`) outside it.
+/// Returns the weights of BP and RP at a sample: if both are present, they are blended from 635 to 643 nm; one alone
+/// has full weight in its own range, and outside it there is no flux (`None`).
 fn merge(present: [bool; 2], sample: usize) -> Option<[f64; 2]> {
     let wavelength = wavelengths_nm()[sample];
     match present {
@@ -44,7 +45,7 @@ fn merge(present: [bool; 2], sample: usize) -> Option<[f64; 2]> {
     }
 }
 
-/// Fills `out` with `sum(band, weight, sample)` over the bands that count; NaN where none does.
+/// Fills `out` with `sum(band, weight, sample)` over the bands with a weight; NaN if there is none.
 fn sample(present: [bool; 2], out: &mut [f64], sum: impl Fn(usize, f64, usize) -> f64) {
     for (sample, out) in out.iter_mut().enumerate() {
         *out = merge(present, sample).map_or(f64::NAN, |weights| {
@@ -54,10 +55,10 @@ fn sample(present: [bool; 2], out: &mut [f64], sum: impl Fn(usize, f64, usize) -
 }
 
 /// Fills `out` ([`CALIBRATED_SAMPLES`] values) with the flux in W m⁻² nm⁻¹ from up to 55 coefficients of each band, in
-/// the archive's units; coefficients that are not given count as zero.
+/// the archive's units; coefficients that are not given are taken as zero.
 ///
-/// With one band missing the spectrum is that of the other, and NaN outside its range (BP below 643 nm, RP above
-/// 635 nm); with both missing, NaN.
+/// If one band is missing, the spectrum is that of the other one, and NaN outside its range (BP below 643 nm, RP above
+/// 635 nm); if both are missing, it is NaN.
 pub fn calibrate(bp: Option<&[f64]>, rp: Option<&[f64]>, out: &mut [f64]) {
     let bands = [bp, rp];
     sample(bands.map(|b| b.is_some()), out, |band, weight, sample| {
@@ -65,8 +66,8 @@ pub fn calibrate(bp: Option<&[f64]>, rp: Option<&[f64]>, out: &mut [f64]) {
     });
 }
 
-/// Fills `out` ([`CALIBRATED_SAMPLES`] values) with the 1-sigma error of the flux in W m⁻² nm⁻¹; a missing band counts
-/// as in [`calibrate`].
+/// Fills `out` ([`CALIBRATED_SAMPLES`] values) with the 1-sigma error of the flux in W m⁻² nm⁻¹; a missing band is
+/// treated as in [`calibrate`].
 ///
 /// GaiaXPy divides the errors by the standard deviation of the fit and multiplies the result by it, so it cancels.
 pub fn calibrate_error(bp: Option<Covariance>, rp: Option<Covariance>, out: &mut [f64]) {

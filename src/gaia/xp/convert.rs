@@ -1,4 +1,4 @@
-//! Internally calibrated spectra: flux against pseudo-wavelength (De Angeli et al. 2023, A&A 674, A2).
+//! Internally calibrated spectra: flux as a function of pseudo-wavelength (De Angeli et al. 2023, A&A 674, A2).
 
 use std::{f64::consts::PI, sync::LazyLock};
 
@@ -25,15 +25,16 @@ static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| numbers(include_bytes!("tabl
 
 const BAND_LEN: usize = 4 + COEFFICIENTS_PER_BAND * COEFFICIENTS_PER_BAND;
 
-/// The bases of a photometer at chosen pseudo-wavelengths.
+/// The basis functions of a photometer at chosen pseudo-wavelengths.
 #[derive(Debug, Clone)]
 pub struct Sampling {
-    /// A row of 55 bases for each sample.
+    /// A row of 55 values of basis functions for each sample.
     design: Vec<f64>,
 }
 
 impl Sampling {
-    /// Evaluates the bases at pseudo-wavelengths in pixels; NaN where one is outside [`PSEUDO_WAVELENGTH_RANGE`].
+    /// Evaluates the basis functions at pseudo-wavelengths in pixels; NaN for those outside
+    /// [`PSEUDO_WAVELENGTH_RANGE`].
     #[must_use]
     pub fn new(photometer: Photometer, pseudo_wavelengths: &[f64]) -> Self {
         let table = &TABLE[photometer as usize * BAND_LEN..][..BAND_LEN];
@@ -49,18 +50,19 @@ impl Sampling {
         Self { design }
     }
 
-    /// Flux in e⁻ s⁻¹ at each sample from up to 55 coefficients; those that are not given count as zero.
+    /// Returns the flux in e⁻ s⁻¹ at each sample from up to 55 coefficients; those that are not given are taken as
+    /// zero.
     pub fn flux(&self, coefficients: &[f64]) -> impl Iterator<Item = f64> {
         self.design.chunks_exact(COEFFICIENTS_PER_BAND).map(|bases| dot(coefficients, bases))
     }
 
-    /// 1-sigma error of the flux in e⁻ s⁻¹ at each sample.
+    /// Returns the 1-sigma error of the flux in e⁻ s⁻¹ at each sample.
     pub fn error(&self, covariance: Covariance) -> impl Iterator<Item = f64> {
         self.design.chunks_exact(COEFFICIENTS_PER_BAND).map(move |bases| covariance.variance(bases).sqrt())
     }
 }
 
-/// The first 55 Hermite functions, orthonormal on the real line.
+/// Returns the first 55 Hermite functions, orthonormal on the real line.
 fn hermite_functions(x: f64) -> [f64; COEFFICIENTS_PER_BAND] {
     let mut h = [PI.powf(-0.25) * (-x * x / 2.0).exp(); COEFFICIENTS_PER_BAND];
     h[1] *= 2f64.sqrt() * x;

@@ -4,15 +4,15 @@ use super::bands::{COEFFICIENTS_PER_BAND, Malformed, dot, used};
 
 /// The covariance matrix of the coefficients of one band: the 1-sigma error of each, and their correlations.
 ///
-/// The correlations are the n (n - 1) / 2 elements below the diagonal, row by row; by symmetry, those above it column
-/// by column, as the Gaia archive has it.
+/// The correlations are the n (n - 1) / 2 elements below the diagonal, row by row; by symmetry these are the elements
+/// above it column by column, which is the order of the Gaia archive.
 #[derive(Debug, Clone, Copy)]
 pub struct Covariance<'a> {
     errors: &'a [f64],
     correlations: &'a [f64],
 }
 
-/// Whether `len` correlations are the triangle of a matrix of at most 55 rows.
+/// Whether `len` correlations form the triangle of a matrix with at most 55 rows.
 #[must_use]
 pub fn is_triangle(len: usize) -> bool {
     (1..=COEFFICIENTS_PER_BAND).any(|n| triangle(n) == len)
@@ -23,8 +23,8 @@ fn triangle(n: usize) -> usize {
 }
 
 impl<'a> Covariance<'a> {
-    /// The covariance of the relevant coefficients; `None` for a band that is missing: errors that are missing, empty
-    /// or only NaN.
+    /// Returns the covariance of the relevant coefficients; `None` if the band is missing: its errors are missing,
+    /// empty or only NaN.
     ///
     /// # Errors
     /// If there are more than 55 errors or another number of correlations than n (n - 1) / 2 for n errors, or if one
@@ -37,7 +37,7 @@ impl<'a> Covariance<'a> {
         let len = errors.map_or(0, <[f64]>::len);
         let Some(errors) = super::band(errors, relevant)? else { return Ok(None) };
         let correlations = correlations.filter(|c| c.len() == triangle(len)).ok_or(Malformed)?;
-        // The block of the first coefficients comes first.
+        // The block for the first coefficients comes first.
         let correlations = &correlations[..triangle(used(len, relevant))];
         if correlations.iter().all(|c| c.is_finite()) {
             Ok(Some(Self { errors, correlations }))
@@ -46,13 +46,14 @@ impl<'a> Covariance<'a> {
         }
     }
 
-    /// Number of coefficients it is of.
+    /// The number of coefficients.
     #[must_use]
     pub fn coefficients(&self) -> usize {
         self.errors.len()
     }
 
-    /// Variance of the sum of the coefficients times `weights`, one for each coefficient or more.
+    /// Returns the variance of the sum of the coefficients times `weights`, of which there is at least one per
+    /// coefficient.
     #[must_use]
     pub fn variance(&self, weights: &[f64]) -> f64 {
         let mut scaled = [0.0; COEFFICIENTS_PER_BAND];

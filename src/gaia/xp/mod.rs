@@ -1,8 +1,9 @@
-//! Gaia BP/RP spectra as plain numbers: coefficients of basis functions and what follows from them. Internally
-//! calibrated spectra (De Angeli et al. 2023, A&A 674, A2), externally calibrated ones (Montegriffo et al. 2023, A&A
-//! 674, A3), synthetic photometry (Gaia Collaboration, Montegriffo et al. 2023, A&A 674, A33), each with its errors.
+//! Gaia BP/RP spectra as plain numbers: coefficients of basis functions and quantities computed from them. These are
+//! internally calibrated spectra (De Angeli et al. 2023, A&A 674, A2), externally calibrated ones (Montegriffo et al.
+//! 2023, A&A 674, A3), and synthetic photometry (Gaia Collaboration, Montegriffo et al. 2023, A&A 674, A33), each with
+//! its errors.
 //!
-//! The results are those of the GaiaXPy package, whose figures are in `tables/`.
+//! The results agree with those of the GaiaXPy package, whose numbers are in `tables/`.
 
 mod bands;
 mod calibrate;

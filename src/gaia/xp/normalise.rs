@@ -1,4 +1,4 @@
-//! Coefficients divided by the G flux, as the model wants them.
+//! Coefficients divided by the G flux, as the model needs them.
 
 use super::{
     bands::{COEFFICIENTS_PER_BAND, used},
@@ -7,12 +7,12 @@ use super::{
 };
 use crate::g_flux;
 
-/// Fills `out` (length [`XP_LEN`](super::XP_LEN)) with the coefficients over the G flux, NaN where there is none.
+/// Fills `out` (length [`XP_LEN`](super::XP_LEN)) with the coefficients divided by the G flux, NaN where missing.
 ///
 /// A band that is `None`, and coefficients beyond the list or beyond its number of relevant bases, become NaN. Without
-/// a magnitude the G flux follows from the coefficients by synthetic photometry, which needs both bands complete:
-/// every coefficient given, before truncation, must be finite. Returns false, and fills with NaN, where no positive
-/// flux is to be had.
+/// a magnitude the G flux is computed from the coefficients by synthetic photometry, which needs both bands complete:
+/// every given coefficient, before truncation, must be finite. Returns false, and fills `out` with NaN, if there is no
+/// positive flux.
 pub fn normalise(
     bp: Option<&[f64]>,
     rp: Option<&[f64]>,

@@ -7,10 +7,10 @@ use super::{
     tables::{number, numbers, records},
 };
 
-/// System of the bands whose names need no system: G, BP and RP.
+/// System of the bands that are named without a system: G, BP and RP.
 const GAIA: &str = "GaiaDr3Vega";
 
-/// A passband: how its flux and magnitude follow from XP coefficients.
+/// A passband, with the data to compute its flux and magnitude from XP coefficients.
 #[derive(Debug)]
 pub struct Passband {
     /// Photometric system, e.g. `JkcStd`.
@@ -19,20 +19,20 @@ pub struct Passband {
     pub band: &'static str,
     /// Unit of the flux (VOUnit): per nm for Vega systems, per Hz for AB systems.
     pub unit: &'static str,
-    /// Magnitude of a unit flux.
+    /// Magnitude of a flux of 1.
     pub zero_point: f64,
-    /// What standardisation adds to the flux.
+    /// Offset that standardisation adds to the flux.
     pub(super) offset: f64,
-    /// Flux of a unit coefficient of each base, BP then RP.
+    /// Flux of a coefficient of 1 for each basis function, BP then RP.
     pub(super) weights: &'static [f64],
     pub(super) colour_equation: Option<ColourEquation>,
 }
 
-/// A correction of the magnitude by a polynomial in a colour: the ultraviolet bands of standardised systems.
+/// A correction of the magnitude by a polynomial in a colour, for the ultraviolet bands of standardised systems.
 #[derive(Debug)]
 pub(super) struct ColourEquation {
     colour: [&'static str; 2],
-    /// Beyond this range the correction goes on linearly.
+    /// Beyond this range the correction is continued linearly.
     range: [f64; 2],
     coefficients: Vec<f64>,
 }
@@ -63,14 +63,15 @@ fn colour_equation(system: &str, band: &str) -> Option<ColourEquation> {
     })
 }
 
-/// Every passband, those of a system side by side.
+/// Every passband; those of one system are adjacent.
 #[must_use]
 pub fn passbands() -> &'static [Passband] {
     &PASSBANDS
 }
 
-/// The passband of a name: `G`, `BP`, `RP` of Gaia DR3 (Vega), or system and band joined by `_`, e.g. `JkcStd_V`;
-/// upper and lower case alike. Pan-STARRS bands are found without their `p`, too: `Panstarrs1Std_i`.
+/// Returns the passband with this name: `G`, `BP`, `RP` of Gaia DR3 (Vega), or system and band joined by `_`, e.g.
+/// `JkcStd_V`; upper and lower case are equivalent. Pan-STARRS bands are also found without their `p`:
+/// `Panstarrs1Std_i`.
 #[must_use]
 pub fn passband(name: &str) -> Option<&'static Passband> {
     let (system, band) = name.split_once('_').unwrap_or((GAIA, name));
@@ -96,7 +97,7 @@ impl Passband {
         format!("{}_{}", self.system, self.band)
     }
 
-    /// The two bands of the colour that corrects this one.
+    /// Returns the two bands of the colour that corrects this one.
     pub(super) fn colour_bands(&self) -> Option<(&ColourEquation, [&'static Passband; 2])> {
         let equation = self.colour_equation.as_ref()?;
         let sibling = |band: &str| passbands().iter().find(|p| p.system == self.system && p.band == band);
@@ -105,7 +106,7 @@ impl Passband {
 }
 
 impl ColourEquation {
-    /// What is added to the magnitude of a source of this colour.
+    /// Returns the correction that is added to the magnitude of a source with this colour.
     pub(super) fn correction(&self, colour: f64) -> f64 {
         let limit = colour.clamp(self.range[0], self.range[1]);
         self.polynomial(limit) + self.slope(limit) * (colour - limit)
@@ -115,7 +116,7 @@ impl ColourEquation {
         self.coefficients.iter().rev().fold(0.0, |sum, c| sum * colour + c)
     }
 
-    /// Derivative of the polynomial, outside its range too.
+    /// Returns the derivative of the polynomial, also outside its range.
     pub(super) fn slope(&self, colour: f64) -> f64 {
         let terms = self.coefficients.iter().enumerate().skip(1).rev();
         terms.fold(0.0, |sum, (n, c)| sum * colour + n as f64 * c)

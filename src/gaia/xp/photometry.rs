@@ -1,9 +1,10 @@
 //! Synthetic photometry from XP coefficients (Gaia Collaboration, Montegriffo et al. 2023, A&A 674, A33): the flux
 //! through a band is a weighted sum of the coefficients.
 //!
-//! Coefficients are up to 55 BP and 55 RP as the archive gives them; those that are not given count as zero, a NaN
-//! makes the result NaN. Results are those of standardised systems where the passband is of one: with its offset and
-//! its colour equation. Errors are those of the coefficients, without the factors of the paper's table of corrections.
+//! The coefficients are up to 55 of BP and 55 of RP, as given by the archive; those that are not given are taken as
+//! zero, and a NaN makes the result NaN. For a passband of a standardised system the results are standardised, with its
+//! offset and its colour equation. Errors are those of the coefficients, without the factors of the paper's table of
+//! corrections.
 
 use std::f64::consts::LN_10;
 
@@ -13,7 +14,7 @@ use super::{
     passbands::Passband,
 };
 
-/// Mean flux density in `passband`, in its own unit.
+/// Returns the mean flux density in `passband`, in its own unit.
 #[must_use]
 pub fn synthetic_flux(bp: &[f64], rp: &[f64], passband: &Passband) -> f64 {
     if passband.colour_equation.is_none() {
@@ -22,7 +23,7 @@ pub fn synthetic_flux(bp: &[f64], rp: &[f64], passband: &Passband) -> f64 {
     flux_of(synthetic_mag(bp, rp, passband), passband)
 }
 
-/// Magnitude in `passband`; NaN where the flux is not positive.
+/// Returns the magnitude in `passband`; NaN if the flux is not positive.
 #[must_use]
 pub fn synthetic_mag(bp: &[f64], rp: &[f64], passband: &Passband) -> f64 {
     let mag = |p: &Passband| mag_of(plain_flux(bp, rp, p), p);
@@ -30,7 +31,7 @@ pub fn synthetic_mag(bp: &[f64], rp: &[f64], passband: &Passband) -> f64 {
     mag(passband) + correction
 }
 
-/// 1-sigma error of [`synthetic_flux`], from the covariances of the coefficients of BP and RP.
+/// Returns the 1-sigma error of [`synthetic_flux`], from the covariances of the coefficients of BP and RP.
 #[must_use]
 pub fn synthetic_flux_error(bp: &[f64], rp: &[f64], covariances: [Covariance; 2], passband: &Passband) -> f64 {
     if passband.colour_equation.is_none() {
@@ -40,7 +41,7 @@ pub fn synthetic_flux_error(bp: &[f64], rp: &[f64], covariances: [Covariance; 2]
     synthetic_mag_error(bp, rp, covariances, passband) * flux * LN_10 / 2.5
 }
 
-/// 1-sigma error of [`synthetic_mag`]; NaN where the flux is not positive.
+/// Returns the 1-sigma error of [`synthetic_mag`]; NaN if the flux is not positive.
 #[must_use]
 pub fn synthetic_mag_error(bp: &[f64], rp: &[f64], covariances: [Covariance; 2], passband: &Passband) -> f64 {
     let plain = |p: &Passband| {
@@ -54,7 +55,7 @@ pub fn synthetic_mag_error(bp: &[f64], rp: &[f64], covariances: [Covariance; 2],
     plain(passband).hypot(correction)
 }
 
-/// Flux before any colour equation.
+/// Returns the flux without a colour equation.
 fn plain_flux(bp: &[f64], rp: &[f64], passband: &Passband) -> f64 {
     raw_flux(bp, rp, passband) + passband.offset
 }
@@ -64,7 +65,7 @@ fn raw_flux(bp: &[f64], rp: &[f64], passband: &Passband) -> f64 {
     dot(bp, bp_weights) + dot(rp, rp_weights)
 }
 
-/// Error of [`plain_flux`]: the relative error is that of the flux without the offset.
+/// Returns the error of [`plain_flux`]; its relative error is that of the flux without the offset.
 fn plain_error(bp: &[f64], rp: &[f64], covariances: [Covariance; 2], passband: &Passband) -> f64 {
     let (bp_weights, rp_weights) = passband.weights.split_at(COEFFICIENTS_PER_BAND);
     let variance = covariances[0].variance(bp_weights) + covariances[1].variance(rp_weights);

@@ -1,5 +1,6 @@
-//! Matrix products of the published model's shapes on one core: lamcat's own, and those of the crates `gemm` and
-//! `rten-gemm`, weights packed beforehand where a crate can. `cargo bench -p lamcat-kernels`; figures in benches/README.md.
+//! Matrix products with the published model's shapes on one core: lamcat's own, and those of the crates `gemm` and
+//! `rten-gemm`, with weights packed beforehand if the crate can. Run `cargo bench -p lamcat-kernels`; the results are
+//! in benches/README.md.
 
 #![allow(clippy::many_single_char_names, reason = "m, n, k of products")]
 
@@ -10,11 +11,11 @@ use lamcat_kernels::{Buffer, Int8Product, Int8Rows, Int8Weights, Left, Path, Pro
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
 use rten_tensor::NdTensorView;
 
-/// Rows, inputs and outputs: the encoder's projection, its hidden layer and the way back, the decoder's head.
+/// Rows, inputs and outputs: the encoder's projection, its hidden layer and the way back, and the decoder's head.
 const SHAPES: [(usize, usize, usize); 5] =
     [(256, 128, 384), (256, 128, 1024), (256, 1024, 128), (192, 3096, 1536), (192, 1536, 768)];
 
-/// Numbers in [-1/2, 1/2] that are not all alike.
+/// Numbers in [-1/2, 1/2] that are not all equal.
 fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect()
 }
@@ -22,7 +23,7 @@ fn numbers(n: usize) -> Vec<f32> {
 fn products(c: &mut Criterion) {
     for (m, k, n) in SHAPES {
         let mut group = c.benchmark_group(format!("{m} x {k} x {n}"));
-        // So that elements a second are FLOP/s.
+        // Elements per second are then FLOP/s.
         group.throughput(Throughput::Elements((2 * m * k * n) as u64));
         let (x, weight, bias) = (numbers(m * k), numbers(n * k), numbers(n));
         own(&mut group, (m, k, n), &x, &weight, &bias);
@@ -32,7 +33,7 @@ fn products(c: &mut Criterion) {
     }
 }
 
-/// With bias, without and with gelu, and in 8 bits with the rounding of the rows.
+/// Measures products with bias, without and with gelu, and in 8 bits with the rounding of the rows.
 fn own(group: &mut BenchmarkGroup<WallTime>, shape: (usize, usize, usize), x: &[f32], weight: &[f32], bias: &[f32]) {
     let (m, k, n) = shape;
     let path = Path::default();
@@ -71,7 +72,7 @@ fn with_gemm(group: &mut BenchmarkGroup<WallTime>, (m, k, n): (usize, usize, usi
     group.bench_function("gemm", |b| {
         b.iter(|| {
             #[expect(unsafe_code, reason = "its only interface takes pointers")]
-            // SAFETY: the strides keep every element within the slices, which are as long as the sizes say.
+            // SAFETY: the strides keep every element within the slices, which are as long as the sizes require.
             unsafe {
                 gemm::gemm(
                     m,
@@ -101,7 +102,7 @@ fn with_gemm(group: &mut BenchmarkGroup<WallTime>, (m, k, n): (usize, usize, usi
 }
 
 fn with_rten(group: &mut BenchmarkGroup<WallTime>, (m, k, n): (usize, usize, usize), x: &[f32], weight: &[f32]) {
-    // Without a pool around it the crate would use all cores.
+    // Without a pool of one thread the crate would use all cores.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let rows = NdTensorView::from_data([m, k], x);
     let columns = NdTensorView::from_data([n, k], weight).transposed();

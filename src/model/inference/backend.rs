@@ -1,4 +1,4 @@
-//! What a device must be able to do.
+//! The interface of a device that computes.
 
 use std::fmt;
 
@@ -38,12 +38,12 @@ impl fmt::Display for Precision {
     }
 }
 
-/// What is asked of every row of a batch.
+/// The requests for every row of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requests {
     /// Tokens to predict.
     pub tokens: Vec<TokenId>,
-    /// Whether the embedding is wanted.
+    /// Whether the embedding is requested.
     pub embedding: bool,
 }
 
@@ -54,16 +54,17 @@ pub struct Answers {
     pub mean: Vec<f32>,
     /// Predicted 1-sigma error: `rows * requests`.
     pub sigma: Vec<f32>,
-    /// Mean perception over the real tokens: `rows * width`; empty unless asked for.
+    /// Mean perception over the tokens that are not padding: `rows * width`; empty unless it was requested.
     pub embedding: Vec<f32>,
 }
 
-/// Computes answers for packed contexts. Row order is kept; a row's answer does not depend on the other rows.
+/// Computes answers for packed contexts. The order of rows is preserved, and a row's answer does not depend on the
+/// other rows.
 pub trait Backend: Send {
     /// A short name for messages and metrics.
     fn name(&self) -> &str;
 
-    /// Rows that are best given at once.
+    /// The preferred number of rows per batch.
     fn batch_rows(&self) -> usize {
         512
     }
@@ -71,6 +72,6 @@ pub trait Backend: Send {
     /// Answers `requests` for every row of `batch`.
     ///
     /// # Errors
-    /// If the device fails; a row with odd values never is a reason.
+    /// If the device fails; unusual values in a row are never a reason.
     fn infer(&mut self, model: &Model, batch: &Packed, requests: &Requests) -> Result<Answers>;
 }

@@ -1,4 +1,4 @@
-//! The readable reference backend: candle on the CPU.
+//! The reference backend, written for readability: candle on the CPU.
 
 use lamcat_core::{context::Packed, error::Result};
 use rayon::prelude::*;
@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use super::backend::{Answers, Backend, Requests};
 use crate::Model;
 
-/// Rows that go through the network at once, each tile on one core; small enough for a layer's activations to stay near
-/// it, large enough to hide the cost of an operation's call.
+/// Rows that pass through the network together, each tile on one core: small enough that a layer's activations stay in
+/// the core's cache, large enough to hide the overhead of calling an operation.
 const TILE_ROWS: usize = 64;
 
 /// candle on the CPU.

@@ -1,10 +1,11 @@
-//! One thread owns a backend; everyone else reaches it through a bounded queue. A device of several backends, such as
-//! the streams of some GPUs, has a thread for each, and whichever is free takes the next job. Two that share the cores of
-//! a CPU keep them busy where one would wait for the last part of a batch.
+//! One thread owns a backend; all other code reaches it through a bounded queue. A device with several backends, such
+//! as the streams of some GPUs, has a thread for each of them, and whichever is free takes the next job. Two backends
+//! that share the cores of a CPU keep them busy while one alone would wait for the last part of a batch.
 //!
-//! The queue gives backpressure: a submitter waits while it is full. Waiting submitters hold no place in it, so one that
-//! is not polled for a while, as the streams of a query may be, keeps nobody else out. A job whose submitter has gone away (a cancelled
-//! query) is dropped unrun. A panic in the backend becomes an error of that job; the thread lives on.
+//! The queue gives backpressure: a submitter waits while it is full. Waiting submitters hold no place in the queue, so
+//! a submitter that is not polled for a while, which can happen to the streams of a query, does not block the others. A
+//! job whose submitter is gone (a cancelled query) is dropped without being run. A panic in the backend becomes an
+//! error of that job, and the thread continues.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -23,7 +24,7 @@ use tokio::sync::{Notify, mpsc, mpsc::error::TrySendError, oneshot};
 use super::backend::{Answers, Backend, Requests};
 use crate::Model;
 
-/// Jobs that may wait in the queue beside those that run, for each thread.
+/// Number of jobs per thread that may wait in the queue, in addition to the running ones.
 const QUEUE_JOBS: usize = 2;
 
 /// A finished job.
@@ -31,9 +32,9 @@ const QUEUE_JOBS: usize = 2;
 pub struct Completed {
     /// The answers.
     pub answers: Answers,
-    /// Time the job waited for the device.
+    /// The time that the job waited for the device.
     pub queue_wait: Duration,
-    /// Time the device worked on it.
+    /// The time that the device worked on it.
     pub device_time: Duration,
 }
 
@@ -45,22 +46,22 @@ struct Job {
     reply: oneshot::Sender<Result<Completed>>,
 }
 
-/// Handle to a device's threads; clones share them. The threads end with the last handle.
+/// A handle to a device's threads; clones share them. The threads end when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Device {
     name: Arc<str>,
     threads: usize,
     batch_rows: usize,
     queue: mpsc::Sender<Job>,
-    /// Told whenever the thread has taken a job.
+    /// Notified whenever a thread has taken a job.
     room: Arc<Notify>,
 }
 
 impl Device {
-    /// Starts a thread for each of `backends`, which are alike.
+    /// Starts a thread for each of `backends`, which must be alike.
     ///
     /// # Errors
-    /// If there is none, or the operating system gives no thread.
+    /// If there is no backend, or the operating system cannot start a thread.
     pub fn start(backends: Vec<Box<dyn Backend>>) -> Result<Self> {
         let Some(first) = backends.first() else {
             return Err(Error::new(ErrorKind::Device, "a device needs a backend"));
@@ -70,7 +71,7 @@ impl Device {
         let (jobs, room) = (Arc::new(Mutex::new(jobs)), Arc::new(Notify::new()));
         for mut backend in backends {
             let (jobs, taken) = (jobs.clone(), room.clone());
-            // The one that waits for a job keeps the others out, who have nothing to do then.
+            // The thread that waits for a job holds the lock; the others have nothing to do then anyway.
             let next = move || jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
             thread::Builder::new()
                 .name(format!("lamcat-{}", backend.name()))
@@ -91,13 +92,13 @@ impl Device {
         &self.name
     }
 
-    /// Threads, and so batches that are worked at once.
+    /// The number of threads, which is the number of batches processed at once.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Rows that are best given at once.
+    /// The preferred number of rows per batch.
     #[must_use]
     pub fn batch_rows(&self) -> usize {
         self.batch_rows
@@ -116,7 +117,7 @@ impl Device {
 
     async fn enqueue(&self, mut job: Job) -> Result<()> {
         loop {
-            // Listening begins before the attempt, so that no room is missed in between.
+            // Listening begins before the attempt, so that no notification is missed in between.
             let mut room = pin!(self.room.notified());
             room.as_mut().enable();
             match self.queue.try_send(job) {
@@ -128,10 +129,10 @@ impl Device {
         }
     }
 
-    /// As [`Device::infer`], for callers outside async code.
+    /// Like [`Device::infer`], for callers outside async code.
     ///
     /// # Errors
-    /// As [`Device::infer`].
+    /// The errors of [`Device::infer`].
     pub fn infer_blocking(&self, model: Arc<Model>, batch: Packed, requests: Arc<Requests>) -> Result<Completed> {
         futures::executor::block_on(self.infer(model, batch, requests))
     }
@@ -146,7 +147,7 @@ fn run(backend: &mut dyn Backend, job: Job) {
     let result = catch_unwind(AssertUnwindSafe(|| backend.infer(&job.model, &job.batch, &job.requests)))
         .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
     let completed = result.map(|answers| Completed { answers, queue_wait, device_time: started.elapsed() });
-    // A submitter that went away meanwhile needs no answer.
+    // A submitter that is gone needs no answer.
     let _ = job.reply.send(completed);
 }
 
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
     use crate::{Architecture, init};
 
-    /// Reports each job's row count, waits for a go, and panics at 13 rows.
+    /// Reports each job's row count, waits for permission to continue, and panics at 13 rows.
     struct Scripted {
         started: SyncSender<usize>,
         go: Receiver<()>,
@@ -210,7 +211,7 @@ mod tests {
         thread::scope(|scope| {
             let ask = |n| device.infer_blocking(model.clone(), rows(n), Arc::default()).unwrap().answers.mean;
             let (first, second) = (scope.spawn(move || ask(1)), scope.spawn(move || ask(2)));
-            // Both are at work before either is let go.
+            // Both are running before either may continue.
             assert_eq!(seen.recv().unwrap() + seen.recv().unwrap(), 3);
             for go in &goes {
                 go.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! Which device computes.
+//! The choice of the device.
 
 use std::sync::{Arc, Once};
 
@@ -30,13 +30,13 @@ pub enum DeviceKind {
 }
 
 impl Precision {
-    /// Whether the CPU computes in it.
+    /// Whether the CPU supports this precision.
     #[must_use]
     pub fn on_cpu(self) -> bool {
         matches!(self, Self::F32 | Self::Int8)
     }
 
-    /// Whether GPUs compute in it.
+    /// Whether GPUs support this precision.
     #[must_use]
     pub fn on_gpu(self) -> bool {
         self != Self::Int8
@@ -44,14 +44,14 @@ impl Precision {
 }
 
 impl DeviceKind {
-    /// The backends of the device, each for a thread of its own; the CPU computes on `threads`, or on one per core that
-    /// the process may use if `None`.
+    /// Creates the backends of the device, each for a thread of its own. The CPU computes on `threads` threads, or on
+    /// one per core available to the process if `None`.
     ///
-    /// Where `Auto` finds no GPU in a lamcat that was built for them, it says so once, as a warning when something is first
-    /// computed.
+    /// If `Auto` finds no GPU although lamcat was built with GPU support, a warning says so once, when something is
+    /// first computed.
     ///
     /// # Errors
-    /// If the device is not there or does not compute in `precision`, or the operating system gives no threads.
+    /// If the device is missing or does not support `precision`, or the operating system cannot start threads.
     pub fn backends(self, precision: Precision, threads: Option<usize>) -> Result<Vec<Box<dyn Backend>>> {
         match self {
             Self::Cpu => cpu(precision, threads),
@@ -70,10 +70,10 @@ impl DeviceKind {
     }
 }
 
-/// A backend that computes in place of a GPU.
+/// A backend that replaces a missing GPU.
 struct FallbackBackend {
     backend: Box<dyn Backend>,
-    /// The error that tells in its first line why there is no GPU.
+    /// The error whose first line says why no GPU is used.
     why: String,
     said: Arc<Once>,
 }

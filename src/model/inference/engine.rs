@@ -1,4 +1,4 @@
-//! The device and the models a session can use.
+//! The device and the models that a session can use.
 
 use std::{
     collections::BTreeMap,
@@ -16,17 +16,18 @@ use super::{
 };
 use crate::{Model, default};
 
-/// How to start an engine.
+/// The settings of an engine.
 pub struct EngineOptions {
-    /// What computes: alike, and at least one, each for a thread of its own.
+    /// The backends, at least one and all alike, each for a thread of its own.
     pub backends: Vec<Box<dyn Backend>>,
 }
 
 impl EngineOptions {
-    /// A device in a precision; the CPU with so many threads, or one per core that the process may use if `None`.
+    /// Returns the options for a device and a precision; the CPU uses `threads` threads, or one per core available to
+    /// the process if `None`.
     ///
     /// # Errors
-    /// If the device is not there or does not compute in `precision`, or the operating system gives no threads.
+    /// If the device is missing or does not support `precision`, or the operating system cannot start threads.
     pub fn on(device: DeviceKind, precision: Precision, threads: Option<usize>) -> Result<Self> {
         Ok(Self { backends: device.backends(precision, threads)? })
     }
@@ -83,10 +84,10 @@ impl Engine {
         models.by_name.insert(model.name().to_owned(), Arc::new(model));
     }
 
-    /// The model called `name`, or the default one.
+    /// Returns the model called `name`, or the default one if `None`.
     ///
     /// # Errors
-    /// If there is none of this name; the hint lists the registered ones.
+    /// If no model has this name; the hint lists the registered ones.
     pub fn model(&self, name: Option<&str>) -> Result<Arc<Model>> {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         let name = name.unwrap_or(&models.default);
@@ -97,7 +98,7 @@ impl Engine {
         })
     }
 
-    /// Every registered model in the order of their names.
+    /// Returns every registered model, sorted by name.
     #[must_use]
     pub fn models(&self) -> Vec<Arc<Model>> {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
-//! Running models: a [`Backend`] computes, a [`Device`] owns it, or several, on threads of their own behind a bounded queue, and an
-//! [`Engine`] holds the device and the registered models. A [`Program`] is what one query asks of one context column:
-//! it prepares batches for the device and turns the answers into columns.
+//! Runs models: a [`Backend`] computes; a [`Device`] owns one or several of them, on threads of their own behind a
+//! bounded queue; and an [`Engine`] holds the device and the registered models. A [`Program`] is the set of outputs
+//! that one query wants from one context column: it prepares batches for the device and turns the answers into columns.
 
 mod backend;
 mod candle;

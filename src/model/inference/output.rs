@@ -1,4 +1,4 @@
-//! The columns a model can give for a context.
+//! The columns that a model can compute from a context.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,7 +7,7 @@ use lamcat_core::schema::{ERROR_SUFFIX, TokenId};
 
 use crate::Model;
 
-/// Key of the field metadata that names the model a column was made by.
+/// Key of the field metadata that names the model from which a column comes.
 pub const MODEL_KEY: &str = "lamcat.model";
 
 /// One output column.
@@ -21,13 +21,13 @@ pub enum Output {
     Spectrum,
     /// The predicted 1-sigma errors of all coefficients: `FixedSizeList<Float32>`, G-normalised.
     SpectrumError,
-    /// The context's own coefficients with the missing ones predicted: `FixedSizeList<Float32>`.
+    /// The context's own coefficients, with predictions in place of the missing ones: `FixedSizeList<Float32>`.
     Inpaint,
-    /// Mean perception over the real tokens: `FixedSizeList<Float32>` of the model's width.
+    /// Mean perception over the tokens that are not padding: `FixedSizeList<Float32>` of the model's width.
     Embed,
     /// Flag bits: Int32, never NULL.
     Flags,
-    /// How unlike the training stars the spectrum is: Float32.
+    /// A measure of how unlike the training stars the spectrum is: Float32.
     OodScore,
 }
 
@@ -58,7 +58,7 @@ impl Output {
         }
     }
 
-    /// The column's field with unit, UCD, description and the model's label as metadata.
+    /// The column's field, with unit, UCD, description and the model's label as metadata.
     #[must_use]
     pub fn field(self, name: &str, model: &Model) -> Field {
         let mut metadata = match self {

@@ -1,4 +1,4 @@
-//! What one query asks of one context column, from Arrow in to Arrow out.
+//! The outputs that one query wants from one context column, from Arrow input to Arrow output.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::Model;
 
-/// The outputs wanted of a context column of one type, resolved against one model.
+/// The outputs wanted from a context column of one type, resolved for one model.
 #[derive(Debug)]
 pub struct Program {
     model: Arc<Model>,
@@ -28,7 +28,7 @@ pub struct Program {
     requests: Arc<Requests>,
 }
 
-/// A batch whose contexts have been packed: give [`Prepared::packed`] to the device, the rest to
+/// A batch whose contexts have been packed. [`Prepared::packed`] is the input of the device, the rest that of
 /// [`Program::assemble`].
 #[derive(Debug)]
 pub struct Prepared {
@@ -42,13 +42,13 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Rows of the batch.
+    /// Number of rows of the batch.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.index.len()
     }
 
-    /// Rows without a usable context, whose results are NULL.
+    /// Number of rows without a usable context, whose results are NULL.
     #[must_use]
     pub fn null_rows(&self) -> usize {
         self.index.iter().filter(|i| i.is_none()).count()
@@ -59,7 +59,8 @@ impl Program {
     /// Resolves `outputs` for a context column of `context_type`.
     ///
     /// # Errors
-    /// If the column cannot be a context of this model, or an output needs a list of coefficients that the context lacks.
+    /// If the column cannot be a context of this model, or an output needs a list of coefficients that the context
+    /// lacks.
     pub fn new(model: Arc<Model>, context_type: &DataType, outputs: Vec<Output>) -> Result<Self> {
         let layout = Layout::new(context_type, model.vocabulary(), model.architecture().context_length)?;
         if outputs.contains(&Output::Inpaint) && !layout.has_list() {
@@ -79,7 +80,7 @@ impl Program {
         &self.model
     }
 
-    /// What to ask the device.
+    /// The requests to the device.
     #[must_use]
     pub fn requests(&self) -> &Arc<Requests> {
         &self.requests
@@ -91,7 +92,7 @@ impl Program {
         self.requests.embedding || !self.requests.tokens.is_empty()
     }
 
-    /// Bytes of the answers for `rows` rows.
+    /// Size in bytes of the answers for `rows` rows.
     #[must_use]
     pub fn answer_bytes(&self, rows: usize) -> usize {
         let width = if self.requests.embedding { self.model.architecture().width } else { 0 };
@@ -101,7 +102,7 @@ impl Program {
     /// Packs a batch's contexts.
     ///
     /// # Errors
-    /// If the column is not of the program's type.
+    /// If the column does not have the program's type.
     pub fn prepare(&self, context: &ArrayRef) -> Result<Prepared> {
         let PackedRows { packed, index, mut flags } = self.layout.pack(context, self.model.vocabulary())?;
         let inpaint = self.outputs.contains(&Output::Inpaint);
@@ -116,7 +117,8 @@ impl Program {
         Ok(Prepared { packed, index, flags, measured, ood_scores })
     }
 
-    /// How unlike the training stars each packed row is; empty where no output needs it or the model cannot tell.
+    /// Returns how unlike the training stars each packed row is; empty if no output needs it or the model has no
+    /// training domain.
     fn ood_scores(&self, packed: &Packed) -> Vec<Option<f32>> {
         let asked = self.outputs.iter().any(|o| matches!(o, Output::Flags | Output::OodScore));
         let Some(domain) = self.model.domain().filter(|_| asked) else { return Vec::new() };
@@ -127,7 +129,7 @@ impl Program {
         (0..packed.rows).map(score).collect()
     }
 
-    /// Turns the device's answers into one column per output; a row without a usable context is NULL in each.
+    /// Turns the device's answers into one column per output; a row without a usable context is NULL in each of them.
     #[must_use]
     pub fn assemble(&self, prepared: &Prepared, answers: &Answers) -> Vec<ArrayRef> {
         self.outputs.iter().map(|output| self.column(*output, prepared, answers)).collect()
@@ -164,7 +166,7 @@ impl Program {
         prepared.index.iter().map(|i| i.map(|i| answers[i as usize * stride + at]).filter(|v| v.is_finite())).collect()
     }
 
-    /// A list of every coefficient; `pick` chooses between what is at `row * length + i` and the prediction.
+    /// Builds a list of every coefficient; `pick` chooses between the input at `row * length + i` and the prediction.
     fn spectrum(&self, prepared: &Prepared, answers: &[f32], pick: impl Fn(usize, f32) -> f32) -> ArrayRef {
         let stride = self.requests.tokens.len();
         let at: Vec<usize> = self.model.vocabulary().coefficients().map(|t| self.request(t)).collect();
@@ -193,7 +195,7 @@ impl Program {
     }
 }
 
-/// A fixed-size list column; `value` gives element `i` of a row from the row and its packed index.
+/// Builds a fixed-size list column; `value` returns element `i` of a row, given the row and its packed index.
 fn list(prepared: &Prepared, len: usize, value: impl Fn(usize, usize, usize) -> f32) -> ArrayRef {
     let mut values = Vec::with_capacity(prepared.rows() * len);
     for (row, packed) in prepared.index.iter().enumerate() {
@@ -207,7 +209,7 @@ fn list(prepared: &Prepared, len: usize, value: impl Fn(usize, usize, usize) -> 
     Arc::new(FixedSizeListArray::new(item, len as i32, Arc::new(Float32Array::from(values)), Some(nulls)))
 }
 
-/// Every token some output needs, each once, and whether the embedding is needed.
+/// Returns every token that some output needs, each once, and whether the embedding is needed.
 fn requests(outputs: &[Output], model: &Model) -> Requests {
     let mut requests = Requests::default();
     let mut want = |token: TokenId| {

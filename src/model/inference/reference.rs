@@ -1,4 +1,5 @@
-//! Reference answers: what the authors' implementation gives for some contexts, in files beside a published checkpoint.
+//! Reference answers: the outputs of the authors' implementation for some contexts, in files beside a published
+//! checkpoint.
 
 use std::{fs::File, path::Path};
 
@@ -16,17 +17,17 @@ use crate::Model;
 /// Some contexts with the answers to some requests.
 #[derive(Debug, Clone)]
 pub struct ReferenceCase {
-    /// The files' name without ending.
+    /// Name of the files, without extension.
     pub name: String,
     /// The contexts.
     pub packed: Packed,
-    /// What is asked.
+    /// The requests.
     pub requests: Requests,
     /// The answers, in physical units.
     pub answers: Answers,
 }
 
-/// `NAME.json`: the tokens of each row, or of all rows, and what is asked.
+/// The content of `NAME.json`: the tokens of each row, or of all rows, and the requests.
 #[derive(Deserialize)]
 struct Names {
     input_tokens: Tokens,
@@ -41,8 +42,8 @@ enum Tokens {
 }
 
 impl ReferenceCase {
-    /// Every case of a folder, `NAME.json` with token names and `NAME.npz` with `inputs`, `prediction` and
-    /// `prediction_error`, in the order of their names.
+    /// Reads every case in a folder, `NAME.json` with token names and `NAME.npz` with `inputs`, `prediction` and
+    /// `prediction_error`, sorted by name.
     ///
     /// # Errors
     /// If the folder or a case cannot be read, or a token is not in the model's vocabulary.
@@ -112,19 +113,21 @@ fn array(file: &Path, name: &str) -> Result<ArrayD<f64>> {
     Ok(array.mapv(f64::from))
 }
 
-/// How far answers are from others: the largest and the root mean square difference, in units of each token's scale.
+/// The difference between two sets of answers: the largest and the root mean square difference, in units of each
+/// token's scale.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Difference {
-    /// Of the means.
+    /// Largest difference of the means.
     pub worst_mean: f64,
-    /// Of the means, in quadrature.
+    /// Root mean square difference of the means.
     pub rms_mean: f64,
-    /// Of the predicted errors.
+    /// Largest difference of the predicted errors.
     pub worst_sigma: f64,
 }
 
 impl Difference {
-    /// Of `got` from `wanted`, both answers to `requests`. Not finite if an answer is finite on one side only.
+    /// Returns the difference of `got` from `wanted`, both answers to `requests`. It is not finite if an answer is
+    /// finite on one side only.
     #[must_use]
     pub fn of(model: &Model, requests: &Requests, got: &Answers, wanted: &Answers) -> Self {
         let off = |got: &[f32], wanted: &[f32]| {

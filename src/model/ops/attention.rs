@@ -1,26 +1,26 @@
-//! Attention of every head of every row: `softmax(Q K^T + mask) V` with dropout of the weights, head by head, so that the
-//! weights `(queries, keys)` never leave the core's cache. The gradient makes them again.
+//! Attention of every head of every row: `softmax(Q K^T + mask) V` with dropout of the weights, head by head, so that
+//! the weights `(queries, keys)` never leave the core's cache. The gradient recomputes them.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use gemm::{Parallelism, gemm};
 
 use super::{dropout::Mask, elements, softmax, with_elements};
 
-/// Attention of queries `(rows, heads, n, d)` to keys and values `(rows, heads, m, d)`, with the queries scaled already.
+/// Attention of queries `(rows, heads, n, d)`, which are already scaled, to keys and values `(rows, heads, m, d)`.
 pub(crate) struct Attend {
-    /// Added to the scores: `(rows, 1, 1, m)`; at least one key of a row must be visible.
+    /// Added to the scores: `(rows, 1, 1, m)`; at least one key of each row must be visible.
     pub(crate) mask: Tensor,
     /// Dropout of the weights.
     pub(crate) dropout: Option<Mask>,
 }
 
-/// Sizes of one head: queries, keys, width.
+/// Sizes of one head: numbers of queries and keys, and width.
 #[derive(Clone, Copy)]
 struct Head {
     n: usize,
     m: usize,
     d: usize,
-    /// Heads of a row.
+    /// Heads per row.
     heads: usize,
 }
 
@@ -30,7 +30,7 @@ impl Head {
         Ok(Self { n, m: keys.dims4()?.2, d, heads })
     }
 
-    /// The weights of head `i` before dropout: `(n, m)`.
+    /// Computes the weights of head `i` before dropout: `(n, m)`.
     fn weights(self, i: usize, queries: &[f32], keys: &[f32], mask: &[f32], out: &mut [f32]) {
         let Self { n, m, d, heads } = self;
         multiply(out, (n, m, d), Matrix::new(queries, d), Matrix::new(keys, d).transposed());
@@ -39,7 +39,7 @@ impl Head {
     }
 }
 
-/// A matrix in a slice: element `(i, j)` is at `i * rows + j * columns`.
+/// A matrix stored in a slice: element `(i, j)` is at `i * rows + j * columns`.
 #[derive(Clone, Copy)]
 struct Matrix<'a> {
     data: &'a [f32],
@@ -57,7 +57,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `out (m, n) = lhs (m, k) rhs (k, n)`.
+/// Computes `out (m, n) = lhs (m, k) rhs (k, n)`.
 #[expect(unsafe_code, reason = "the matrix product takes pointers")]
 fn multiply(out: &mut [f32], (m, n, k): (usize, usize, usize), lhs: Matrix<'_>, rhs: Matrix<'_>) {
     let last = |of: Matrix<'_>, rows: usize, columns: usize| (rows - 1) * of.rows + (columns - 1) * of.columns;

@@ -1,4 +1,4 @@
-//! Dropout whose mask is a function of a key and the position, so that nothing is stored and any pass can be repeated.
+//! Dropout whose mask is a function of a key and the position, so that no mask is stored and any pass can be repeated.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{elements, with_elements};
 
-/// Dropout of one forward pass: the same key and the same order of layers give the same masks.
+/// The dropout of one forward pass: the same key and the same order of layers give the same masks.
 #[derive(Debug)]
 pub struct Dropout {
     rate: f32,
@@ -15,7 +15,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Drops elements with probability `rate` in [0, 1).
+    /// Returns a dropout that drops elements with probability `rate` in [0, 1).
     #[must_use]
     pub fn new(rate: f32, key: u64) -> Self {
         Self { rate, key, layers: AtomicU32::new(0) }
@@ -41,7 +41,7 @@ impl Dropout {
 /// The mask of one layer.
 pub(crate) struct Mask {
     key: [u32; 2],
-    /// Hashes below it are dropped.
+    /// Elements whose hash is below this are dropped.
     threshold: u32,
     scale: f32,
 }
@@ -59,7 +59,7 @@ impl Mask {
         if hash < self.threshold { 0.0 } else { self.scale }
     }
 
-    /// Drops elements of `x`, which lies at `first` of the layer's elements, and scales up the others.
+    /// Drops elements of `x`, which starts at index `first` among the layer's elements, and scales up the others.
     pub(super) fn apply(&self, x: &mut [f32], first: usize) {
         for (x, i) in x.iter_mut().zip(first as u32..) {
             *x *= self.factor(i);

@@ -2,12 +2,13 @@
 
 /// Below this the result would leave f32's normal range.
 pub(super) const SMALLEST: f32 = -87.0;
-/// Adding it rounds a small number to an integer, kept in the low bits.
+/// Adding this rounds a small number to an integer, stored in the low bits.
 const ROUNDER: f32 = 12_582_912.0;
 const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
-/// `e^x` for `x` in [[`SMALLEST`], 88], to 2 units in the last place (Cephes' `expf`); smaller `x` count as [`SMALLEST`].
+/// `e^x` for `x` in [[`SMALLEST`], 88], to 2 units in the last place (Cephes' `expf`); a smaller `x` counts as
+/// [`SMALLEST`].
 #[inline]
 pub(super) fn exp(x: f32) -> f32 {
     let x = if x > SMALLEST { x } else { SMALLEST };

@@ -1,4 +1,4 @@
-//! gelu, `x Phi(x)` with the normal distribution function, and its derivative `Phi(x) + x phi(x)`.
+//! gelu, `x Phi(x)` with the normal distribution function `Phi`, and its derivative `Phi(x) + x phi(x)`.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
@@ -7,8 +7,8 @@ use super::{elements, exp::exp, with_elements};
 /// gelu in its erf form.
 pub(crate) struct Gelu;
 
-/// The normal distribution function and density, to 1e-7 (Abramowitz & Stegun 1964, 7.1.26; the exponential of the
-/// error function is that of the density).
+/// Returns the normal distribution function and density, to 1e-7 (Abramowitz & Stegun 1964, 7.1.26; the formula's
+/// exponential also gives the density).
 #[inline]
 fn normal(x: f32) -> (f32, f32) {
     let t = 1.0 / (1.0 + 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2 * x.abs());

@@ -1,7 +1,7 @@
 //! Operations with gradients for training on the CPU, each in one pass over its elements.
 //!
-//! candle's fused softmax and layer norm have no gradient, and its other gradients walk the data many times. Elsewhere
-//! than on the CPU [`Pass`](super::Pass) uses candle's own operations.
+//! candle's fused softmax and layer norm have no gradient, and its other gradients pass over the data many times. On
+//! devices other than the CPU [`Pass`](super::Pass) uses candle's own operations.
 
 mod attention;
 mod bias;
@@ -19,7 +19,7 @@ pub use dropout::Dropout;
 pub(super) use gelu::Gelu;
 pub(super) use norm::Normalise;
 
-/// The elements of a contiguous f32 storage.
+/// Returns the elements of a contiguous f32 storage.
 fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(all), Some((start, end))) => Ok(&all[start..end]),
@@ -27,7 +27,7 @@ fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// What `f` makes of a host tensor's elements in row-major order.
+/// Returns the result of `f` for a host tensor's elements in row-major order.
 fn with_elements<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();

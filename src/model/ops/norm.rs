@@ -8,7 +8,7 @@ use super::{elements, with_elements};
 pub(crate) struct Normalise(pub(crate) f32);
 
 impl Normalise {
-    /// The mean of a line and the reciprocal of its standard deviation.
+    /// Returns the mean of a row and the reciprocal of its standard deviation.
     fn moments(&self, x: &[f32]) -> (f32, f32) {
         let n = x.len() as f32;
         let mean = x.iter().sum::<f32>() / n;

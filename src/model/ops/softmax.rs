@@ -2,7 +2,7 @@
 
 use super::exp::{SMALLEST, exp};
 
-/// Scores to weights, `softmax(scores + mask)`; at least one key must be visible.
+/// Turns scores into weights, `softmax(scores + mask)`; at least one key must be visible.
 pub(super) fn weigh(scores: &mut [f32], mask: &[f32]) {
     let mut largest = f32::NEG_INFINITY;
     for (s, &m) in scores.iter_mut().zip(mask) {
@@ -19,7 +19,7 @@ pub(super) fn weigh(scores: &mut [f32], mask: &[f32]) {
     }
 }
 
-/// The gradient by weights to the gradient by scores: `w (g - sum(w g))`.
+/// Turns the gradient with respect to the weights into that with respect to the scores: `w (g - sum(w g))`.
 pub(super) fn slope(gradient: &mut [f32], weights: &[f32]) {
     let mean: f32 = weights.iter().zip(gradient.iter()).map(|(w, g)| w * g).sum();
     for (g, w) in gradient.iter_mut().zip(weights) {

@@ -10,23 +10,23 @@ use super::{
     predictions::Predictions,
 };
 
-/// Stars drawn as points; they come in an order of chance.
+/// Maximum number of stars drawn as points; the stars are in random order.
 const POINTS: usize = 2000;
-/// Stretches of equally many stars over which residuals are summarised.
+/// Number of bins, with equal numbers of stars, over which residuals are summarised.
 const STRETCHES: usize = 12;
-/// Steps of a calibration curve.
+/// Number of steps of a calibration curve.
 const STEPS: usize = 50;
 
 /// Labels that span decades, drawn on logarithmic axes.
 const LOGARITHMIC: [&str; 1] = ["g_fakemag"];
 
-/// An axis of a label's values.
+/// Returns an axis for a label's values.
 fn axis(result: &LabelResult, what: &str) -> Axis {
     let log = LOGARITHMIC.contains(&result.label.as_str());
     Axis { log, ..Axis::new(format!("{what} {}", result.with_unit())) }
 }
 
-/// Prediction against truth.
+/// Draws predictions against true values.
 pub(super) fn predicted(result: &LabelResult) -> Result<String> {
     let p = &result.predictions;
     let points = p.truth.iter().copied().zip(p.mean.iter().copied()).take(POINTS).collect();
@@ -45,7 +45,7 @@ pub(super) fn predicted(result: &LabelResult) -> Result<String> {
     .svg()
 }
 
-/// Truth minus prediction against truth.
+/// Draws truth minus prediction against truth.
 pub(super) fn residuals(result: &LabelResult) -> Result<String> {
     let p = &result.predictions;
     let points = p.truth.iter().copied().zip(p.residuals()).take(POINTS).collect();
@@ -67,7 +67,7 @@ pub(super) fn residuals(result: &LabelResult) -> Result<String> {
     .svg()
 }
 
-/// Histograms of the probability integral transform, one per set of inputs.
+/// Draws histograms of the probability integral transform, one per set of inputs.
 pub(super) fn pit(results: &[&LabelResult]) -> Result<String> {
     let steps = |result: &LabelResult| -> Vec<(f64, f64)> {
         let density = |n: usize| n as f64 * PIT_BINS as f64 / result.metrics.stars as f64;
@@ -78,7 +78,7 @@ pub(super) fn pit(results: &[&LabelResult]) -> Result<String> {
     by_inputs(results, "probability integral transform", "density", vec![(0.0, 1.0), (1.0, 1.0)], steps)
 }
 
-/// Share of stars inside the central interval of each nominal probability, one curve per set of inputs.
+/// Draws the share of stars inside the central interval of each nominal probability, one curve per set of inputs.
 pub(super) fn calibration_curve(results: &[&LabelResult]) -> Result<String> {
     let curve = |result: &LabelResult| calibration(&result.predictions, STEPS);
     let axes = ("nominal probability of the central interval", "share of stars inside");
@@ -101,7 +101,7 @@ fn by_inputs(
     Chart { title, x: Axis::new(x), y: Axis::new(y), series: all, ..Chart::default() }.svg()
 }
 
-/// Scatter of each coefficient about its prediction from the other band, and about the training median.
+/// Draws the scatter of each coefficient about its prediction from the other band, and about the training median.
 pub(super) fn coefficients(band: &Inpainting) -> Result<String> {
     let order = |name: &str| name.trim_start_matches(char::is_alphabetic).parse().unwrap_or(f64::NAN);
     let line = |value: fn(&super::inpainting::Coefficient) -> f64| {
@@ -121,13 +121,14 @@ pub(super) fn coefficients(band: &Inpainting) -> Result<String> {
     .svg()
 }
 
-/// The least and the largest value that has a place on an axis.
+/// Returns the smallest and the largest value that an axis can show.
 fn ends(values: &[f64], log: bool) -> [f64; 2] {
     let shown = || values.iter().copied().filter(|v| !log || *v > 0.0);
     [shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max)]
 }
 
-/// Of stretches of equally many stars by truth: the median residual at their middle, and its 16th and 84th percentile.
+/// Divides the stars by truth into bins with equal numbers of stars; returns the median residual at the middle of each
+/// bin, and the 16th and 84th percentiles.
 #[expect(clippy::type_complexity, reason = "a line and a band")]
 fn stretches(p: &Predictions) -> (Vec<(f64, f64)>, Vec<(f64, f64, f64)>) {
     let mut stars: Vec<(f64, f64)> = p.truth.iter().copied().zip(p.residuals()).collect();

@@ -1,4 +1,4 @@
-//! What follows of a label, in a unit that astronomers quote.
+//! Quantities derived from a label, in units that astronomers use.
 
 use super::predictions::Predictions;
 
@@ -9,12 +9,12 @@ pub(super) struct Derived {
     pub(super) name: &'static str,
     /// Its unit.
     pub(super) unit: &'static str,
-    /// The stars in that unit.
+    /// Converts predictions to that unit.
     pub(super) of: fn(&Predictions) -> Predictions,
 }
 
 impl Derived {
-    /// What follows of a label.
+    /// Returns the quantity derived from a label, if there is one.
     pub(super) fn from_label(label: &str) -> Option<Self> {
         match label {
             "logebv" => Some(Self { name: "ebv", unit: "mag", of: colour_excess }),
@@ -24,14 +24,15 @@ impl Derived {
     }
 }
 
-/// E(B-V) in mag from its natural logarithm, the errors to first order.
+/// E(B-V) in mag from its natural logarithm; the errors are converted to first order.
 fn colour_excess(ln: &Predictions) -> Predictions {
     map(ln, |truth, error, mean, sigma| (truth.exp(), truth.exp() * error, mean.exp(), mean.exp() * sigma))
 }
 
-/// The distance in percent of the true one, from the pseudo-luminosity: at a star's magnitude that is proportional to the
-/// parallax, so that the distance is to the true one as the true pseudo-luminosity is to the predicted one. Errors to first
-/// order; stars whose true one is not positive have no true distance, and a predicted one that is not positive is none.
+/// The distance in percent of the true one, from the pseudo-luminosity. At a star's magnitude the pseudo-luminosity is
+/// proportional to the parallax, so the ratio of the distance to the true one is that of the true pseudo-luminosity to
+/// the predicted one. Errors are converted to first order. A star whose true value is not positive has no true
+/// distance; a predicted value that is not positive gives no distance.
 fn distance(fakemag: &Predictions) -> Predictions {
     map(fakemag, |truth, error, mean, sigma| {
         let ratio = if mean > 0.0 { truth / mean } else { f64::NAN };
@@ -40,7 +41,8 @@ fn distance(fakemag: &Predictions) -> Predictions {
     })
 }
 
-/// Of each star truth, its error, mean and sigma in the other unit; one whose truth becomes NaN is left out.
+/// Converts truth, its error, mean and sigma of each star to the other unit; a star whose truth becomes NaN is left
+/// out.
 fn map(label: &Predictions, to: impl Fn(f64, f64, f64, f64) -> (f64, f64, f64, f64)) -> Predictions {
     let mut derived = Predictions { not_finite: label.not_finite, ..Predictions::default() };
     for i in 0..label.len() {
@@ -78,7 +80,8 @@ mod tests {
 
     #[test]
     fn distances_are_in_percent_of_the_true_one() {
-        // A star at 400 pc, G = 10: parallax 2.5 mas; predicted are 2 mas, or 500 pc, and their 1 % error.
+        // A star at 400 pc with G = 10: the parallax is 2.5 mas, the prediction is 2 mas, or 500 pc, and both errors
+        // are 1 %.
         let fakemag = |parallax: f64| parallax * 100.0;
         let stars = [
             [fakemag(2.5), fakemag(0.02), fakemag(2.0), fakemag(0.02)],
@@ -90,7 +93,7 @@ mod tests {
         near(distance.residuals()[0], 100.0 * (400.0 - 500.0) / 400.0);
         near(distance.sigma[0], 1.25);
         near(distance.truth_error[0], 1.0);
-        // As many sigmas as of the pseudo-luminosity itself, to first order.
+        // To first order the pull equals that of the pseudo-luminosity itself.
         near(distance.pulls()[0], -25.0 / 1.25f64.hypot(1.0));
     }
 }

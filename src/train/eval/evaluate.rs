@@ -1,4 +1,4 @@
-//! The model's answers for the planned stars, through the device that answers queries.
+//! Computes the model's answers for the planned stars, on the device that also answers queries.
 
 use std::sync::Arc;
 
@@ -25,13 +25,13 @@ use super::{
     stars::Stars,
 };
 
-/// Batches that are packed ahead of the device.
+/// Number of batches that are packed ahead of the device.
 const IN_FLIGHT: usize = 2;
 
-/// One label from one set of inputs.
+/// The results for one label and one set of inputs.
 #[derive(Debug, Clone)]
 pub struct LabelResult {
-    /// The label's token, or what is derived of it.
+    /// The label's token, or the quantity derived from it.
     pub label: String,
     /// The label's unit; empty if it has none.
     pub unit: String,
@@ -39,7 +39,7 @@ pub struct LabelResult {
     pub inputs: InputSet,
     /// Whether the labels' own errors are part of `sigma_total`.
     pub with_label_errors: bool,
-    /// Tokens shown per star that has the label, in the mean.
+    /// Mean number of tokens shown per star that has the label.
     pub tokens: f64,
     /// The stars.
     pub predictions: Predictions,
@@ -50,26 +50,27 @@ pub struct LabelResult {
 /// All results.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// What the model's spectra are given on.
+    /// The basis of the model's spectra.
     pub basis: Basis,
-    /// Labels, by label and then inputs.
+    /// Results for labels, sorted by label and then by inputs.
     pub labels: Vec<LabelResult>,
-    /// What follows of them: E(B-V) in mag as `ebv`, and the distance in percent of the true one as `distance`.
+    /// Results for the quantities derived from them: E(B-V) in mag as `ebv`, and the distance in percent of the true
+    /// one as `distance`.
     pub derived: Vec<LabelResult>,
-    /// Blocks from others.
+    /// Results for blocks predicted from other blocks.
     pub inpainting: Vec<Inpainting>,
-    /// What could not be evaluated.
+    /// The requested parts that could not be evaluated.
     pub left_out: Vec<LeftOut>,
 }
 
 impl LabelResult {
-    /// The label with its unit.
+    /// Returns the label with its unit.
     #[must_use]
     pub fn with_unit(&self) -> String {
         if self.unit.is_empty() { self.label.clone() } else { format!("{} [{}]", self.label, self.unit) }
     }
 
-    /// What is derived of a label, if anything is and a star has it.
+    /// Returns the result for the quantity derived from the label, if there is one and a star has it.
     fn derived(&self) -> Option<Self> {
         let Derived { name, unit, of } = Derived::from_label(&self.label)?;
         let predictions = of(&self.predictions);
@@ -78,14 +79,14 @@ impl LabelResult {
     }
 }
 
-/// Answers of one batch of stars, and the number of tokens that each was shown.
+/// The answers for one batch of stars, and the number of tokens shown for each.
 struct Answered {
     answers: Answers,
     shown: Vec<usize>,
 }
 
-/// Evaluates `model` as planned on `device`, `batch_rows` stars at a time; `progress` is told the work done so far, of
-/// [`Plan::work`].
+/// Evaluates `model` as planned on `device`, `batch_rows` stars at a time; `progress` is called with the work done so
+/// far, in the units of [`Plan::work`].
 ///
 /// # Errors
 /// If the device fails.
@@ -148,7 +149,7 @@ async fn ask(
     Ok(Answered { answers, shown })
 }
 
-/// What a star shows of itself, NaN where missing.
+/// Returns the tokens that a star shows in a pass, NaN where missing.
 fn context(stars: &Stars, seed: u64, pass: &Pass, star: u32, slots: usize) -> Vec<(TokenId, f32)> {
     let mut shown: Vec<(TokenId, f32)> = pass.shown.iter().map(|g| (g.token, stars.value(star, g.place))).collect();
     if pass.inputs == InputSet::Random {
@@ -160,19 +161,19 @@ fn context(stars: &Stars, seed: u64, pass: &Pass, star: u32, slots: usize) -> Ve
     shown
 }
 
-/// What a pass has given so far, of each token that it asks for.
+/// The results of a pass so far, for each requested token.
 struct Collected(Vec<Asked>);
 
-/// One token's answers: a label's in its unit, a coefficient's standardised.
+/// One token's answers: in the label's unit, or standardised for a coefficient.
 #[derive(Clone, Default)]
 struct Asked {
     predictions: Predictions,
-    /// Tokens shown, over all stars that have the token.
+    /// Total number of tokens shown over all stars that have the token.
     shown: usize,
 }
 
 impl Asked {
-    /// Tokens shown per star, in the mean.
+    /// Returns the mean number of tokens shown per star.
     fn tokens(&self) -> f64 {
         self.shown as f64 / (self.predictions.len() + self.predictions.not_finite) as f64
     }

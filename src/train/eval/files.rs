@@ -1,4 +1,4 @@
-//! What an evaluation leaves behind for other programs.
+//! The files in which an evaluation stores its results for other programs.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 use lamcat_model::Model;
@@ -11,13 +11,13 @@ use super::{
     metrics::{Metrics, PIT_BINS},
 };
 
-/// Coefficients of a band over which the factor of inpainting is given; those beyond are mostly noise.
+/// Numbers of leading coefficients of a band over which the inpainting factor is given; those beyond are mostly noise.
 const LEADING: [usize; 3] = [10, 30, 55];
 
-/// Where an evaluation's numbers come from. It holds no date, so that a rerun gives the same bytes.
+/// The origin of an evaluation's numbers. It holds no date, so that a rerun gives the same bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
-    /// Facts by name, in the order to show them.
+    /// Facts with their names, in display order.
     pub facts: Vec<(&'static str, String)>,
 }
 
@@ -48,8 +48,8 @@ const LABEL_COLUMNS: &str = "label,unit,inputs,stars,tokens,mad_std,bias,p2_5,p1
 const COEFFICIENT_COLUMNS: &str = "coefficient,inputs,stars,mad_std,mad_std_of_median,factor,\
                                    median_sigma,within_1_sigma,label_errors,not_finite";
 
-/// One line per label and set of inputs, then those of what is derived of them; numbers in the line's unit, residuals are
-/// truth minus prediction.
+/// One line per label and set of inputs, followed by lines for the derived quantities. Numbers are in the line's unit;
+/// residuals are truth minus prediction.
 #[must_use]
 pub fn metrics_csv(evaluation: &Evaluation) -> String {
     let line = |result: &LabelResult| {
@@ -78,7 +78,7 @@ fn lines(header: &str, lines: impl Iterator<Item = String>) -> String {
     std::iter::once(header.to_owned()).chain(lines).collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// Everything in one JSON object, with the histograms.
+/// All results in one JSON object, with the histograms.
 ///
 /// # Errors
 /// If it cannot be serialised.
@@ -148,7 +148,7 @@ fn joined(numbers: &[f64]) -> String {
     numbers.iter().map(|n| rounded(*n).to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// The number to 7 significant digits, all that answers in single precision hold.
+/// Rounds the number to 7 significant digits, all that single precision provides.
 fn rounded(value: f64) -> f64 {
     format!("{value:.6e}").parse().unwrap_or(value)
 }

@@ -1,9 +1,9 @@
-//! One band's coefficients from the other's.
+//! Predictions of one band's coefficients from the other's.
 
 use super::{inputs::InputSet, metrics::Metrics, predictions::Predictions};
 use crate::{mad_std, median};
 
-/// Stars below which a coefficient is not judged.
+/// Minimum number of stars for the evaluation of a coefficient.
 pub(super) const LEAST_STARS: usize = 20;
 
 /// A coefficient predicted from the other band, in units of the token's scale.
@@ -11,11 +11,11 @@ pub(super) const LEAST_STARS: usize = 20;
 pub struct Coefficient {
     /// Its token, e.g. `rp3`.
     pub name: String,
-    /// Stars that have it.
+    /// Number of stars that have it.
     pub stars: usize,
     /// Robust standard deviation of truth minus prediction.
     pub mad_std: f64,
-    /// The same where the training median is the prediction.
+    /// The same if the training median is used as the prediction.
     pub mad_std_of_median: f64,
     /// Median predicted sigma.
     pub median_sigma: f64,
@@ -23,12 +23,12 @@ pub struct Coefficient {
     pub within_1_sigma: f64,
     /// Whether the coefficients' own errors are part of `sigma_total`.
     pub with_label_errors: bool,
-    /// Stars left out because the model's answer was not finite.
+    /// Number of stars left out because the model's answer was not finite.
     pub not_finite: usize,
 }
 
 impl Coefficient {
-    /// What `predictions`, standardised, say of the coefficient `name`; `None` if they are of too few stars.
+    /// Evaluates the standardised `predictions` of the coefficient `name`; `None` if there are too few stars.
     pub(super) fn new(name: &str, with_label_errors: bool, predictions: &Predictions) -> Option<Self> {
         if predictions.len() < LEAST_STARS {
             return None;
@@ -38,7 +38,7 @@ impl Coefficient {
             name: name.to_owned(),
             stars: metrics.stars,
             mad_std: metrics.mad_std,
-            // The median predictor says 0 in these units, so that its residual is the truth.
+            // The median is 0 in these units, so the residual of predicting it is the truth.
             mad_std_of_median: mad_std(&mut predictions.truth.clone()),
             median_sigma: metrics.median_sigma,
             within_1_sigma: metrics.within[0],
@@ -47,27 +47,27 @@ impl Coefficient {
         })
     }
 
-    /// How many times the prediction is nearer than the training median.
+    /// Returns the ratio of the scatter about the training median to that about the prediction.
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.mad_std_of_median / self.mad_std
     }
 }
 
-/// One band from the other.
+/// The prediction of one band from the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inpainting {
-    /// From which band.
+    /// The inputs, which contain the known band.
     pub inputs: InputSet,
-    /// Stars that have coefficients in both bands.
+    /// Number of stars that have coefficients in both bands.
     pub stars: usize,
     /// The coefficients that at least 20 stars have, in order.
     pub coefficients: Vec<Coefficient>,
 }
 
 impl Inpainting {
-    /// The median of the factors of the lowest `n` coefficients: how many times nearer the prediction is than the training
-    /// median. NaN of none.
+    /// The median of the factors of the lowest `n` coefficients: how many times closer the prediction is than the
+    /// training median. NaN if there are none.
     #[must_use]
     pub fn factor(&self, n: usize) -> f64 {
         let mut factors: Vec<f64> = self.coefficients.iter().take(n).map(Coefficient::factor).collect();

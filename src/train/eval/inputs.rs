@@ -1,4 +1,4 @@
-//! What a model is shown of a star when it is asked for a label.
+//! The inputs that a model is shown of a star when a label is requested.
 
 use std::{fmt, str::FromStr};
 
@@ -7,9 +7,9 @@ use lamcat_core::{
     schema::{Basis, TokenId, Vocabulary, nearest},
 };
 
-/// What stands between the names of the blocks in the name of a set that inpaints.
+/// Separator of the block names in the name of an inpainting set.
 const TO: &str = "-to-";
-/// The colours of the paper's sets of inputs.
+/// The colours of the input sets in the paper.
 const COLOURS: [&str; 3] = ["jh", "jk", "bprp"];
 
 /// A set of inputs; the first four are those of the paper's table.
@@ -19,17 +19,17 @@ pub enum InputSet {
     Xp30Colours,
     /// The first 5 coefficients of each block and the colours.
     Xp5Colours,
-    /// As many coefficients and colours as the context has slots, drawn anew for each star.
+    /// Random coefficients and colours, as many as the context has slots, drawn separately for each star.
     Random,
-    /// The first 32 coefficients of each block.
+    /// The first 32 coefficients of each block, without colours.
     Xp32,
-    /// Every other label and colour, and no coefficient.
+    /// All other labels and colours, and no coefficients.
     Labels,
-    /// All coefficients of one block; asked for are those of another.
+    /// All coefficients of one block, to predict those of another.
     Inpaint {
-        /// Name of the block that is shown.
+        /// Name of the shown block.
         shown: String,
-        /// Name of the block that is asked for.
+        /// Name of the requested block.
         asked: String,
     },
 }
@@ -38,7 +38,7 @@ impl InputSet {
     /// The sets from which labels are predicted.
     const OF_LABELS: [Self; 5] = [Self::Xp30Colours, Self::Xp5Colours, Self::Random, Self::Xp32, Self::Labels];
 
-    /// Every set that models with these blocks can be shown.
+    /// Returns every set that can be shown to models with these blocks.
     #[must_use]
     pub fn all(basis: &Basis) -> Vec<Self> {
         let pairs = basis.blocks.iter().flat_map(|shown| basis.blocks.iter().map(move |asked| (shown, asked)));
@@ -47,7 +47,7 @@ impl InputSet {
         Self::OF_LABELS.into_iter().chain(inpaint).collect()
     }
 
-    /// All coefficients of the block `shown`, with those of `asked` asked for.
+    /// Returns the set of all coefficients of the block `shown`, to predict those of `asked`.
     #[must_use]
     pub fn inpaint(shown: &str, asked: &str) -> Self {
         Self::Inpaint { shown: shown.to_owned(), asked: asked.to_owned() }
@@ -66,7 +66,7 @@ impl InputSet {
         }
     }
 
-    /// What it holds, in words, of a model for `basis`.
+    /// Describes the content of the set for a model with `basis`.
     #[must_use]
     pub fn description(&self, basis: &Basis) -> String {
         let names: Vec<&str> = basis.blocks.iter().map(|block| block.name.as_str()).collect();
@@ -81,7 +81,7 @@ impl InputSet {
         }
     }
 
-    /// The name of the block that is asked for, of a set that inpaints.
+    /// The name of the block that an inpainting set requests.
     #[must_use]
     pub fn inpaints(&self) -> Option<&str> {
         match self {
@@ -90,7 +90,8 @@ impl InputSet {
         }
     }
 
-    /// The tokens shown when `asked` is asked for, `held` being those that the query gives; or why the set cannot be.
+    /// Returns the tokens shown when `asked` is requested, where `held` are those in the query; or the reason why the
+    /// set is impossible.
     pub(super) fn tokens(
         &self,
         vocabulary: &Vocabulary,

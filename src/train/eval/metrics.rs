@@ -1,39 +1,40 @@
-//! Robust statistics of residuals, and how well the predicted errors describe them.
+//! Robust statistics of residuals, and of how well the predicted errors describe them.
 
 use candle_core::cpu::erf::erfc_f64;
 
 use super::predictions::Predictions;
 use crate::{mad_std, median};
 
-/// Bins of the histogram of the probability integral transform, equal over [0, 1].
+/// Number of bins in the histogram of the probability integral transform, equal over [0, 1].
 pub const PIT_BINS: usize = 20;
 
-/// How well a label is predicted; lengths in the label's unit.
+/// The accuracy of a label's predictions, in the label's unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
-    /// Stars.
+    /// Number of stars.
     pub stars: usize,
     /// Robust standard deviation of truth minus prediction.
     pub mad_std: f64,
     /// Median of truth minus prediction.
     pub bias: f64,
-    /// 2.5th, 16th, 84th and 97.5th percentile of truth minus prediction.
+    /// 2.5th, 16th, 84th and 97.5th percentiles of truth minus prediction.
     pub percentiles: [f64; 4],
     /// Median predicted sigma.
     pub median_sigma: f64,
-    /// Robust standard deviation of the residuals over `sigma_total`: 1 where the errors are right, more where too small.
+    /// Robust standard deviation of the residuals over `sigma_total`: 1 if the errors are right, larger if they are too
+    /// small.
     pub pull_mad_std: f64,
     /// Share of stars within 1 and 2 `sigma_total`, nominally 0.6827 and 0.9545.
     pub within: [f64; 2],
-    /// Stars per bin of the probability integral transform `Phi(residual / sigma_total)`; flat where the errors are right.
+    /// Stars per bin of the probability integral transform `Phi(residual / sigma_total)`; flat if the errors are right.
     pub pit: [usize; PIT_BINS],
 }
 
 impl Metrics {
-    /// Percentiles that are reported.
+    /// The percentiles that are reported.
     pub const PERCENTILES: [f64; 4] = [2.5, 16.0, 84.0, 97.5];
 
-    /// The metrics of some predictions; `None` of none.
+    /// Computes the metrics of some predictions; `None` if there are none.
     #[must_use]
     pub fn new(predictions: &Predictions) -> Option<Self> {
         if predictions.is_empty() {
@@ -59,16 +60,18 @@ impl Metrics {
     }
 }
 
-/// Share of stars inside the central interval of each nominal probability, for a calibration curve: `(nominal, share)`.
+/// Returns the share of stars inside the central interval of each nominal probability, for a calibration curve:
+/// `(nominal, share)`.
 #[must_use]
 pub fn calibration(predictions: &Predictions, steps: usize) -> Vec<(f64, f64)> {
-    // A star is inside the central interval of probability p where |2 PIT - 1| <= p.
+    // A star is inside the central interval of probability p if |2 PIT - 1| <= p.
     let depths: Vec<f64> = predictions.pulls().iter().map(|z| (2.0 * normal_cdf(*z) - 1.0).abs()).collect();
     let nominal = (0..=steps).map(|i| i as f64 / steps as f64);
     nominal.map(|p| (p, share(&depths, |depth| depth <= p))).collect()
 }
 
-/// The `p`-th percentile, linear between the values on both sides; sorts `values`. NaN of none.
+/// Returns the `p`-th percentile, interpolated linearly between the neighbouring values; sorts `values`. NaN if there
+/// are none.
 #[must_use]
 pub fn percentile(values: &mut [f64], p: f64) -> f64 {
     if values.is_empty() {
@@ -80,7 +83,7 @@ pub fn percentile(values: &mut [f64], p: f64) -> f64 {
     values[below] + (at - at.floor()) * (values[above] - values[below])
 }
 
-/// The standard normal distribution's cumulative probability.
+/// Returns the standard normal distribution's cumulative probability.
 fn normal_cdf(z: f64) -> f64 {
     0.5 * erfc_f64(-z / std::f64::consts::SQRT_2)
 }

@@ -1,14 +1,13 @@
-//! Evaluation: what a model makes of stars whose labels are known, in the quantities that Leung & Bovy (2023, section 5)
-//! report.
+//! Evaluation of a model on stars whose labels are known, in the quantities that Leung & Bovy (2023, section 5) report.
 //!
 //! ```text
 //! query ──> Stars ──> Plan (who is shown what, and asked for what) ──> evaluate ──> Evaluation ──> files
 //! ```
 //!
 //! Residuals are truth minus prediction; their scatter is `mad_std`, 1.4826 times the median absolute deviation about
-//! the median, and their bias the median. A model's errors are judged against `sigma_total`, whose square is that of the
-//! predicted sigma plus that of the label's own error where the query gives one. A coefficient is a label here, in units of
-//! its token's scale.
+//! the median, and their bias is the median. A model's errors are judged against `sigma_total`, whose square is the sum
+//! of the squares of the predicted sigma and of the label's own error if the query gives one. Here a coefficient is
+//! also a label, in units of its token's scale.
 
 mod charts;
 mod derived;

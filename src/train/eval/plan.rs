@@ -1,4 +1,4 @@
-//! Which stars are shown what, and asked for what.
+//! Decides which stars are shown which inputs, and which labels are requested.
 
 use lamcat_core::{
     error::{Error, ErrorKind, Result},
@@ -8,40 +8,41 @@ use lamcat_model::Model;
 
 use super::{derived::Derived, inpainting::LEAST_STARS, inputs::InputSet, predictions::Predictions, stars::Stars};
 
-/// What to evaluate.
+/// The settings of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Input sets, each counted once; those that model and query allow if `None`.
+    /// Input sets, without regard to repetitions; if `None`, all that the model and the query allow.
     pub inputs: Option<Vec<InputSet>>,
-    /// Labels, each counted once; those that model and query have if `None`.
+    /// Labels, without regard to repetitions; if `None`, all that the model and the query have.
     pub labels: Option<Vec<String>>,
-    /// Stars whose spectra are inpainted at most, as every coefficient of a block is asked of them; none if 0.
+    /// Maximum number of stars whose spectra are inpainted, because every coefficient of a block is requested for each
+    /// of them; none if 0.
     pub inpaint_stars: usize,
     /// Seed of the random inputs.
     pub seed: u64,
-    /// Bytes that the stars and what is kept of the answers may hold together; no limit if `None`.
+    /// Maximum size in bytes of the stars and the stored answers together; no limit if `None`.
     pub memory: Option<usize>,
 }
 
-/// What is not evaluated, and why.
+/// A part that is not evaluated, and the reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeftOut {
     /// The inputs.
     pub inputs: InputSet,
-    /// The labels; of a block the coefficients, none if the whole block is left out.
+    /// The labels; for a block its coefficients, empty if the whole block is left out.
     pub labels: Vec<String>,
-    /// Why, in words.
+    /// The reason.
     pub why: String,
 }
 
-/// A token, and its place among those that the query gives.
+/// A token, and its index among those in the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Given {
     pub(super) token: TokenId,
     pub(super) place: usize,
 }
 
-/// Stars that are shown the same tokens and asked for the same ones.
+/// Stars for which the same tokens are shown and requested.
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) inputs: InputSet,
@@ -50,13 +51,14 @@ pub(super) struct Pass {
     pub(super) stars: Vec<u32>,
 }
 
-/// An evaluation before it is done.
+/// An evaluation that is planned but not yet done.
 #[derive(Debug)]
 pub struct Plan {
     pub(super) passes: Vec<Pass>,
     pub(super) seed: u64,
     left_out: Vec<LeftOut>,
-    /// Answers that are kept: those of all labels and what is derived of them, and those of the block with the most.
+    /// Numbers of stored answers: those of all labels and of the quantities derived from them, and those of the largest
+    /// block.
     kept: (usize, usize),
 }
 
@@ -64,8 +66,8 @@ impl Plan {
     /// Plans an evaluation.
     ///
     /// # Errors
-    /// If a label or an input set that the settings name is impossible, nothing can be evaluated at all, or the answers
-    /// would not fit the memory.
+    /// If the settings name a label or an input set that is impossible, nothing at all can be evaluated, or the answers
+    /// would not fit into the memory.
     pub fn new(model: &Model, stars: &Stars, settings: &Settings) -> Result<Self> {
         let vocabulary = model.vocabulary();
         let given = given(vocabulary, stars)?;
@@ -109,19 +111,19 @@ impl Plan {
         }
     }
 
-    /// What is not evaluated.
+    /// The parts that are not evaluated.
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// Work in arbitrary units, about the time it takes: what is perceived and what is asked for.
+    /// The work of encoding and answering, in arbitrary units that are about proportional to the time.
     #[must_use]
     pub fn work(&self) -> u64 {
         self.passes.iter().map(Pass::work).sum()
     }
 
-    /// Of each step the inputs, the names of what is asked for, and the number of stars.
+    /// Returns, for each step, the inputs, the names of the requested tokens, and the number of stars.
     #[must_use]
     pub fn steps(&self, model: &Model) -> Vec<(InputSet, Vec<String>, usize)> {
         let name = |g: &Given| model.vocabulary().token(g.token).name.clone();
@@ -163,7 +165,7 @@ impl Plan {
             }
             self.kept.1 = self.kept.1.max(chosen.len() * asked.len());
         }
-        // Labels for which a star is shown the same are asked at once.
+        // Labels for which a star shows the same tokens are requested together.
         match self.passes.last_mut().filter(|p| p.inputs == *inputs && p.shown == shown) {
             Some(pass) => {
                 pass.asked.extend(asked);
@@ -185,7 +187,7 @@ impl Plan {
 }
 
 impl Pass {
-    /// Work per star: the encoder costs about as much as two requests.
+    /// Returns the work per star: the encoder costs about as much as two requests.
     pub(super) fn cost(&self) -> u64 {
         2 + self.asked.len() as u64
     }
@@ -195,8 +197,9 @@ impl Pass {
     }
 }
 
-/// What a star must have to be shown a set: every token that is no coefficient, and a coefficient of each block. Missing
-/// coefficients are padding, as of a spectrum cut at its relevant bases. Random inputs need any coefficient.
+/// The tokens that a star must have for a set: every token that is not a coefficient, and one coefficient of each
+/// block. Missing coefficients become padding, as in a spectrum truncated at its relevant bases. Random inputs need any
+/// one coefficient.
 struct Needs<'a> {
     all: Vec<&'a Given>,
     any: Vec<Vec<&'a Given>>,
@@ -219,7 +222,7 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// The query's tokens in the model's vocabulary.
+/// Returns the query's tokens that are in the model's vocabulary.
 fn given(vocabulary: &Vocabulary, stars: &Stars) -> Result<Vec<Given>> {
     let of = |(place, name): (usize, &String)| Ok(Given { token: vocabulary.require(name)?, place });
     stars.tokens().iter().enumerate().map(of).collect()
@@ -241,7 +244,7 @@ fn labels(vocabulary: &Vocabulary, given: &[Given], wanted: Option<&[String]>) -
     Ok(once(&wanted.iter().map(find).collect::<Result<Vec<Given>>>()?))
 }
 
-/// Each value where it comes first.
+/// Returns the values without repetitions, in the order of their first occurrence.
 fn once<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
     let first = |(i, value): (usize, &T)| (!values[..i].contains(value)).then(|| value.clone());
     values.iter().enumerate().filter_map(first).collect()

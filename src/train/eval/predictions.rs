@@ -1,7 +1,7 @@
-//! What a model said of stars, beside the truth.
+//! A model's predictions for stars, with the true values.
 
-/// One label of many stars as a model predicts it, all in one unit: the label's physical one, or a coefficient's scale.
-/// All lists have one entry per star.
+/// A model's predictions of one label for many stars, all in one unit: the label's physical unit, or a coefficient's
+/// scale. All lists have one entry per star.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predictions {
     /// Known values.
@@ -12,15 +12,15 @@ pub struct Predictions {
     pub mean: Vec<f64>,
     /// Predicted 1-sigma errors.
     pub sigma: Vec<f64>,
-    /// Stars left out because the model's answer was not finite.
+    /// Number of stars left out because the model's answer was not finite.
     pub not_finite: usize,
 }
 
 impl Predictions {
-    /// Bytes that a star takes.
+    /// Memory per star in bytes.
     pub(super) const BYTES_PER_STAR: usize = 4 * size_of::<f64>();
 
-    /// Adds a star; one whose answer is not finite, or whose sigma is not positive, is only counted.
+    /// Adds a star; a star whose answer is not finite, or whose sigma is not positive, is only counted.
     pub fn push(&mut self, truth: f64, truth_error: f64, mean: f64, sigma: f64) {
         if !mean.is_finite() || !sigma.is_finite() || sigma <= 0.0 {
             self.not_finite += 1;
@@ -38,7 +38,7 @@ impl Predictions {
         self.truth.len()
     }
 
-    /// Whether there is no star.
+    /// Whether there are no stars.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.truth.is_empty()
@@ -50,7 +50,7 @@ impl Predictions {
         self.truth.iter().zip(&self.mean).map(|(truth, mean)| truth - mean).collect()
     }
 
-    /// Residuals over `sigma_total`, the predicted sigma and the label's error in quadrature.
+    /// Residuals over `sigma_total`, which is the predicted sigma and the label's error in quadrature.
     #[must_use]
     pub fn pulls(&self) -> Vec<f64> {
         let sigmas = self.sigma.iter().zip(&self.truth_error).map(|(s, e)| s.hypot(*e));

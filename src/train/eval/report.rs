@@ -1,4 +1,4 @@
-//! `report.html`: one page that holds its pictures in itself.
+//! `report.html`: one page that contains its pictures.
 
 use lamcat_core::{error::Result, schema::Basis};
 use lamcat_plot::{digits, html_page, table};
@@ -27,7 +27,7 @@ const READING: &str = "Residuals are truth minus prediction. mad_std is 1.4826 t
                        E(B-V) from logebv; distance is the distance in percent of the true one, from g_fakemag of stars \
                        where that is positive.";
 
-/// The page of an evaluation.
+/// Returns the page of an evaluation.
 ///
 /// # Errors
 /// If a chart cannot be drawn.
@@ -97,7 +97,7 @@ fn metrics(results: &[&LabelResult], basis: &Basis) -> Markup {
     }
 }
 
-/// One label: the first set of inputs star by star, and the errors of all.
+/// Returns the section of one label: the first set of inputs star by star, and the errors of all sets.
 fn label(results: &[LabelResult]) -> Result<Markup> {
     let all: Vec<&LabelResult> = results.iter().collect();
     let Some(first) = results.first() else { return Ok(Markup::default()) };

@@ -1,11 +1,11 @@
-//! The stars that a model is judged on.
+//! The stars on which a model is evaluated.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 
 use crate::Columns;
 
-/// Stars with their known values in physical units. Their order depends on their content alone, not on the order of the
-/// query's rows, so that an evaluation can be repeated to the byte.
+/// Stars with their known values in physical units. Their order depends only on their content, not on the order of the
+/// query's rows, so that an evaluation can be repeated byte for byte.
 #[derive(Debug)]
 pub struct Stars {
     columns: Columns,
@@ -14,7 +14,7 @@ pub struct Stars {
 }
 
 impl Stars {
-    /// Puts a query's columns in order.
+    /// Sorts a query's columns by content.
     ///
     /// # Errors
     /// If there is no row or no column.
@@ -33,7 +33,7 @@ impl Stars {
         self.order.len()
     }
 
-    /// Bytes that they hold.
+    /// Their size in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let errors: usize = self.columns.errors.iter().flatten().map(Vec::len).sum();
@@ -46,25 +46,25 @@ impl Stars {
         &self.hash
     }
 
-    /// Names of the tokens that the query gives, in the order of the vocabulary.
+    /// Names of the tokens in the query, in the order of the vocabulary.
     #[must_use]
     pub fn tokens(&self) -> &[String] {
         &self.columns.tokens
     }
 
-    /// A star's value of the token at `place` of [`tokens`](Self::tokens), NaN where missing.
+    /// Returns a star's value of the token at index `place` of [`tokens`](Self::tokens), NaN where missing.
     #[must_use]
     pub fn value(&self, star: u32, place: usize) -> f32 {
         self.columns.values[self.order[star as usize] as usize * self.columns.tokens.len() + place]
     }
 
-    /// The 1-sigma error of that value, 0 where unknown.
+    /// Returns the 1-sigma error of that value, 0 where unknown.
     #[must_use]
     pub fn error(&self, star: u32, place: usize) -> f32 {
         self.columns.errors[place].as_ref().map_or(0.0, |e| e[self.order[star as usize] as usize])
     }
 
-    /// Whether the query gives errors of the token at `place`.
+    /// Whether the query gives errors of the token at index `place`.
     #[must_use]
     pub fn has_errors(&self, place: usize) -> bool {
         self.columns.errors[place].is_some()

@@ -1,10 +1,10 @@
-//! A layer's weights in one of the precisions, and products with them.
+//! A layer's weights in one of the precisions, and matrix products with them.
 
 use lamcat_kernels::{GROUP, Int8Product, Int8Rows, Int8Weights, Left, Path, Product, Round, Start, Weights};
 
 use crate::inference::Precision;
 
-/// A layer's weights.
+/// The weights and bias of a layer.
 #[derive(Debug)]
 pub(super) enum Dense {
     F32(Weights),
@@ -20,7 +20,7 @@ impl Dense {
         }
     }
 
-    /// Inputs.
+    /// Number of inputs.
     pub(super) fn k(&self) -> usize {
         match self {
             Self::F32(weights) => weights.k,
@@ -28,7 +28,7 @@ impl Dense {
         }
     }
 
-    /// Outputs, in whole panels.
+    /// Number of outputs, rounded up to whole panels.
     pub(super) fn n(&self) -> usize {
         match self {
             Self::F32(weights) => weights.n,
@@ -44,18 +44,18 @@ impl Dense {
     }
 }
 
-/// Longest stretch of a layer's inputs that [`Part`] may begin behind: where weights in 8 bits have a scale of their own.
+/// Number of inputs whose weights share a scale in 8 bits. The first input of a [`Part`] is a multiple of it.
 pub(super) const STRETCH: usize = GROUP;
 
-/// Some outputs of a layer from some of its inputs.
+/// The computation of some outputs of a layer from some of its inputs.
 pub(super) struct Part<'a> {
     /// The layer.
     pub(super) layer: &'a Dense,
-    /// First input and their number; a multiple of [`STRETCH`].
+    /// Index of the first input, a multiple of [`STRETCH`], and number of inputs.
     pub(super) inputs: (usize, usize),
-    /// First output and their number, whole panels.
+    /// Index of the first output and number of outputs, both in whole panels.
     pub(super) outputs: (usize, usize),
-    /// What is added to.
+    /// The initial value of the result, to which the product is added.
     pub(super) start: Start<'a>,
     /// Whether the result goes through gelu.
     pub(super) gelu: bool,
@@ -63,24 +63,24 @@ pub(super) struct Part<'a> {
     pub(super) out: &'a mut [f32],
 }
 
-/// Rows that layers take: as they are, and in 8 bits once a layer has asked for them.
+/// Input rows of layers, in f32, and also in 8 bits once a layer has needed that.
 pub(super) struct Rows<'a> {
     path: Path,
     x: &'a [f32],
     stride: usize,
     m: usize,
     rounded: &'a mut Int8Rows,
-    /// Numbers of a row that `rounded` holds.
+    /// Number of values per row in `rounded`.
     holds: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// `m` rows of `x`, `stride` apart; `rounded` is room.
+    /// Describes `m` rows of `x`, `stride` apart; `rounded` is working memory.
     pub(super) fn new(path: Path, x: &'a [f32], stride: usize, m: usize, rounded: &'a mut Int8Rows) -> Self {
         Self { path, x, stride, m, rounded, holds: 0 }
     }
 
-    /// Puts the rows through `part`.
+    /// Computes `part` from the rows.
     pub(super) fn through(&mut self, part: Part<'_>) {
         let Part { layer, inputs, outputs, start, gelu, out } = part;
         match layer {
@@ -112,7 +112,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Puts the rows through all of `layer` into `(rows, layer.n)`.
+    /// Computes all outputs of `layer` from the rows; `out` is `(rows, layer.n)`.
     pub(super) fn through_all(&mut self, layer: &Dense, gelu: bool, out: &mut [f32]) {
         let start = Start::Bias(layer.bias());
         self.through(Part { layer, inputs: (0, layer.k()), outputs: (0, layer.n()), start, gelu, out });

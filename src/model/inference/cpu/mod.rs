@@ -1,8 +1,8 @@
-//! The CPU engine. A tile of stars goes through all layers on one core, in memory that stays in its cache; weights are
-//! packed once for each model; empty slots are skipped.
+//! The CPU engine. A tile of stars passes through all layers on one core, in memory that stays in its cache; weights
+//! are packed once for each model; empty slots are skipped.
 //!
 //! A row's answer is the same, bit for bit, whatever the rows beside it, their order and the number of threads: every
-//! number is one chain of operations that depends on its row alone.
+//! number is computed by one chain of operations that depends only on its own row.
 
 mod dense;
 mod network;
@@ -27,9 +27,9 @@ use super::{
 };
 use crate::Model;
 
-/// Batches that are worked at once.
+/// Number of batches processed at once.
 const BATCHES_AT_ONCE: usize = 2;
-/// Stars that a core takes at once.
+/// Number of stars that a core processes at once.
 const STARS: usize = 64;
 
 /// The CPU engine; clones share cores and packed weights.
@@ -38,20 +38,20 @@ pub struct CpuBackend {
     path: Path,
     precision: Precision,
     packed: Arc<Mutex<Option<PackedModel>>>,
-    /// The cores that tiles are spread over; those of the caller if `None`.
+    /// The thread pool that processes the tiles; the caller's pool if `None`.
     pool: Option<Arc<ThreadPool>>,
 }
 
-/// The model last used.
+/// The model that was used last.
 #[derive(Debug)]
 struct PackedModel {
     hash: String,
-    /// Its packed weights; `None` where the engine cannot run it.
+    /// Its packed weights; `None` if the engine cannot run it.
     network: Option<Arc<Network>>,
 }
 
 thread_local! {
-    /// The memory of a core's tiles stays with it.
+    /// Each core keeps the memory of its tiles.
     static TILE: RefCell<Tile> = RefCell::default();
 }
 
@@ -62,35 +62,35 @@ impl Default for CpuBackend {
 }
 
 impl CpuBackend {
-    /// The engine in a precision, with the fastest instructions.
+    /// Creates the engine for a precision, with the fastest instruction set.
     #[must_use]
     pub fn new(precision: Precision) -> Self {
         Self::with_path(Path::default(), precision)
     }
 
-    /// The engine with the instructions of one of [`Path::all`].
+    /// Creates the engine with one of the instruction sets of [`Path::all`].
     #[must_use]
     pub fn with_path(path: Path, precision: Precision) -> Self {
         Self { path, precision, packed: Arc::default(), pool: None }
     }
 
-    /// The engine on `threads` threads of its own.
+    /// Returns the engine with `threads` threads of its own.
     ///
     /// # Errors
-    /// If the operating system gives no threads.
+    /// If the operating system cannot start the threads.
     pub fn on_threads(self, threads: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("lamcat-cpu-{i}")).build();
         let pool = pool.map_err(|e| Error::new(ErrorKind::Device, "cannot start the engine's threads").source(e))?;
         Ok(Self { pool: Some(Arc::new(pool)), ..self })
     }
 
-    /// The instructions that it uses.
+    /// The instruction set that the engine uses.
     #[must_use]
     pub fn path(&self) -> Path {
         self.path
     }
 
-    /// So many of it that the cores are busy while the last parts of a batch are worked.
+    /// Returns enough copies of the backend that the cores stay busy while the last parts of a batch are processed.
     #[must_use]
     pub fn overlapping(&self) -> Vec<Box<dyn Backend>> {
         (0..BATCHES_AT_ONCE).map(|_| Box::new(self.clone()) as Box<dyn Backend>).collect()

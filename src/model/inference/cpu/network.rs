@@ -1,4 +1,4 @@
-//! The network's weights as the products take them.
+//! The network's weights in the layout of the matrix products.
 
 use lamcat_core::error::Result;
 use lamcat_kernels::{PANEL, Right, padded};
@@ -18,13 +18,13 @@ type Block = BlockWeights<Vec<f32>>;
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) width: usize,
-    /// Scales and biases of the tokens, `(tokens + 1, width)`.
+    /// Scales and biases of the token embedding, `(tokens + 1, width)`.
     pub(super) scales: Vec<f32>,
     pub(super) biases: Vec<f32>,
     pub(super) encoder: Vec<EncoderBlock>,
     pub(super) decoder: Vec<DecoderBlock>,
     pub(super) head: Vec<Dense>,
-    /// Mean and log variance: two outputs.
+    /// The two outputs: mean and log variance.
     pub(super) outputs: Dense,
 }
 
@@ -32,40 +32,43 @@ pub(super) struct Network {
 #[derive(Debug)]
 pub(super) struct EncoderBlock {
     pub(super) heads: usize,
-    /// Queries, scaled, with keys and values.
+    /// Computes the scaled queries, the keys and the values.
     pub(super) projection: Dense,
     pub(super) extra_key: Vec<f32>,
     pub(super) extra_value: Vec<f32>,
     pub(super) rest: Rest,
 }
 
-/// A block of the decoder. Its keys and values are never made: a query `q` and a token `x` of the perception have the
-/// score `q (K x + b) = (K' q) x + q b`, and the mean of the values `V x + c` is `V` of the mean of the tokens. As weights
-/// do not change when all scores of a query do by the same number, `q b` is taken from the extra key's score instead.
+/// A block of the decoder. Its keys and values are never computed: a query `q` and a token `x` of the perception have
+/// the score `q (K x + b) = (K' q) x + q b`, and the mean of the values `V x + c` is `V` times the mean of the tokens,
+/// plus `c`. The weights do not change if all scores of a query change by the same number, so `q b` is subtracted from
+/// the extra key's score instead.
 #[derive(Debug)]
 pub(super) struct DecoderBlock {
     pub(super) heads: usize,
-    /// Queries, scaled.
+    /// Computes the scaled queries.
     pub(super) query: Dense,
-    /// `(width, width)`: row `i` is what number `i` of a query is multiplied by for a score.
+    /// `(width, width)`: row `i` is multiplied by element `i` of a query to compute a score.
     keys: Vec<f32>,
-    /// The extra key less the bias of the others.
+    /// The extra key minus the bias of the other keys.
     pub(super) extra_key: Vec<f32>,
-    /// From the mean of the tokens by a head's weights to its part of the answer, for each head.
+    /// For each head, the layer from the mean of the tokens, weighted by that head, to its part of the attention's
+    /// result.
     pub(super) values: Vec<Dense>,
     pub(super) extra_value: Vec<f32>,
     pub(super) rest: Rest,
 }
 
 impl DecoderBlock {
-    /// From the queries of `head` to vectors that a score is the product of with a token: `(width / heads, width)`.
+    /// The matrix from the queries of `head` to the vectors whose product with a token is a score:
+    /// `(width / heads, width)`.
     pub(super) fn absorbed(&self, head: usize) -> Right<'_> {
         let width = self.extra_key.len();
         Right::rows(&self.keys, width).from_row(head * width / self.heads)
     }
 }
 
-/// What follows the attention.
+/// The layers that follow the attention.
 #[derive(Debug)]
 pub(super) struct Rest {
     pub(super) output: Dense,
@@ -109,7 +112,7 @@ impl Network {
         }))
     }
 
-    /// Longest row of the decoder's layers.
+    /// The number of elements in the longest row of the decoder's layers.
     pub(super) fn longest(&self) -> usize {
         self.head.iter().map(Dense::n).max().unwrap_or(0).max(padded(self.width))
     }
@@ -124,8 +127,8 @@ fn dense(layer: &Layer, precision: Precision) -> Dense {
 /// Packs the weights of blocks.
 struct Source {
     width: usize,
-    /// Of the layers whose products are most of the work. What the attention asks and gives and the network's outputs stay
-    /// in f32: they are little work, and on them an error weighs most.
+    /// The precision of the layers whose products are most of the work. The attention's projections and the network's
+    /// outputs stay in f32: they are little work, and errors matter most there.
     precision: Precision,
 }
 

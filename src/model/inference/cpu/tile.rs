@@ -1,4 +1,4 @@
-//! The way of some stars through the network, on one core.
+//! Computes the network for some stars on one core.
 
 use lamcat_core::schema::TokenId;
 use lamcat_kernels::{
@@ -13,61 +13,62 @@ use crate::LAYER_NORM_EPSILON;
 
 /// Tokens that go through the encoder together.
 const ENCODER_ROWS: usize = 256;
-/// Rows that go through the decoder's wide layers together, at most.
+/// Maximum number of rows that pass through the decoder's wide layers together.
 const DECODER_ROWS: usize = 256;
-/// Units of a hidden layer at once.
+/// Number of units of a hidden layer that are computed at once.
 const HIDDEN: usize = 2 * STRETCH;
-/// Rows that the decoder's attention takes together: whole blocks of a product.
+/// Number of rows that the decoder's attention processes together: whole blocks of a product.
 const ATTENDED_ROWS: usize = 24;
 
-/// One core's memory and instructions.
+/// One core's working memory and instruction set.
 #[derive(Debug, Default)]
 pub(super) struct Tile {
     path: Path,
-    /// What the encoder makes of the tokens of all stars: `(tokens, width)`.
+    /// The encoder's output for the tokens of all stars: `(tokens, width)`.
     perception: Buffer,
-    /// Where the tokens of each star begin, and where the last one's end.
+    /// The index of each star's first token, followed by the total number of tokens.
     starts: Vec<usize>,
     a: Buffer,
     b: Buffer,
     scratch: Buffer,
-    /// Rows in 8 bits: those that a wide layer is asked with, and those that any other is.
+    /// Rows in 8 bits: `wide` holds the inputs of the wide layers, `rounded` those of any other layer.
     wide: Int8Rows,
     rounded: Int8Rows,
-    /// The perception of each star on its side: `(width, columns)`, the columns whole panels; and where it begins.
+    /// The transposed perception of each star, `(width, columns)`, where the columns are whole panels; and the index at
+    /// which it begins.
     turned: Buffer,
     turned_starts: Vec<usize>,
     attention: Attention,
 }
 
-/// Room for the decoder's attention. A line is one head of one query.
+/// Working memory of the decoder's attention. A line is one head of one query.
 #[derive(Debug, Default)]
 struct Attention {
-    /// What a token's score is the product with: `(lines, width)`.
+    /// The vectors whose product with a token is its score: `(lines, width)`.
     absorbed: Buffer,
     /// `(lines of a star, columns)`.
     scores: Buffer,
     /// Scores of the extra key, then its weights: `(lines)`.
     extra: Buffer,
-    /// Means of the tokens, `(lines, width)`.
+    /// Weighted means of the tokens, `(lines, width)`.
     means: Buffer,
-    /// One head's part of the answers.
+    /// One head's part of the result.
     part: Buffer,
 }
 
-/// Queries, `(rows, width)`: those of each star lie together.
+/// Queries, `(rows, width)`; those of the same star are adjacent.
 struct Asked<'a> {
     queries: &'a [f32],
-    /// The first one's place among all rows.
+    /// The index of the first query among all rows.
     first: usize,
-    /// Rows of a star.
+    /// Number of rows per star.
     requests: usize,
     /// The star of row 0.
     first_star: usize,
 }
 
 impl Tile {
-    /// Encodes the stars whose `tokens` and `values` are given, each of `slots`; empty slots are left out.
+    /// Encodes the stars given by `tokens` and `values`, with `slots` slots each; empty slots are left out.
     pub(super) fn perceive(&mut self, network: &Network, path: Path, tokens: &[TokenId], values: &[f32], slots: usize) {
         self.path = path;
         let width = network.width;
@@ -128,7 +129,8 @@ impl Tile {
         self.rest(&block.rest, width, x);
     }
 
-    /// What follows the attention, whose answer is in `self.b`; `x` holds what was asked and then what the block gives.
+    /// Computes the layers that follow the attention, whose result is in `self.b`; `x` is the input of the block and
+    /// then its output.
     fn rest(&mut self, rest: &Rest, width: usize, x: &mut [f32]) {
         let rows = x.len() / width;
         let (mut a, mut b) = (std::mem::take(&mut self.a), std::mem::take(&mut self.b));
@@ -159,12 +161,12 @@ impl Tile {
         self.path.add_and_norm(AddAndNorm { x, residual, weight, bias, epsilon: LAYER_NORM_EPSILON });
     }
 
-    /// `rows` rows of `x` for layers.
+    /// Describes `rows` rows of `x` as the input of layers.
     fn rows<'a>(&'a mut self, x: &'a [f32], stride: usize, rows: usize) -> Rows<'a> {
         Rows::new(self.path, x, stride, rows, &mut self.rounded)
     }
 
-    /// Mean perception of each star, `(stars, width)`; zero without tokens.
+    /// Appends the mean perception of each star, `(stars, width)`; zero for a star without tokens.
     pub(super) fn embeddings(&self, network: &Network, out: &mut Vec<f32>) {
         let width = network.width;
         for star in self.starts.windows(2) {
@@ -177,7 +179,7 @@ impl Tile {
         }
     }
 
-    /// Answers `requests` for every star that was perceived: standardised mean and log variance of each, star by star.
+    /// Answers `requests` for every encoded star: the standardised mean and log variance of each request, star by star.
     pub(super) fn request(&mut self, network: &Network, requests: &[TokenId], mut answer: impl FnMut(f32, f32)) {
         let width = network.width;
         let embedded: Vec<f32> = requests
@@ -200,7 +202,7 @@ impl Tile {
         }
     }
 
-    /// Lays the perception of each star on its side.
+    /// Transposes the perception of each star.
     fn turn(&mut self, width: usize) {
         self.turned_starts.clear();
         let mut size = 0;
@@ -253,7 +255,7 @@ impl Tile {
         self.rest(&block.rest, width, x);
     }
 
-    /// Lets queries attend to the tokens of their stars, into `out` `(rows, width)`.
+    /// Computes the attention of queries to the tokens of their stars; `out` is `(rows, width)`.
     fn attend(&mut self, block: &DecoderBlock, asked: &Asked<'_>, out: &mut [f32]) {
         let width = block.extra_key.len();
         let (heads, of_head) = (block.heads, width / block.heads);
@@ -288,7 +290,7 @@ impl Tile {
         }
         for (head, values) in block.values.iter().enumerate() {
             room.part.at_least(rows * values.n());
-            // The bias has the weight of the tokens alone; it is added below.
+            // `values` adds the whole bias, but its weight is only that of the tokens; this is corrected below.
             let means = &room.means[head * width..];
             self.rows(means, heads * width, rows).through_all(values, false, &mut room.part);
             let (bias, extra) = (&values.bias()[..of_head], &block.extra_value[head * of_head..][..of_head]);
@@ -302,7 +304,7 @@ impl Tile {
         self.attention = room;
     }
 
-    /// Means of a star's tokens by the weights that some lines of `room` give them.
+    /// Computes the weighted means of a star's tokens for some lines of `room`.
     fn weigh(&self, star: usize, lines: std::ops::Range<usize>, width: usize, room: &mut Attention) {
         let tokens = &self.perception[self.starts[star] * width..self.starts[star + 1] * width];
         let (n, m) = (tokens.len() / width, lines.len());

@@ -1,4 +1,5 @@
-//! The backend: one stream of one GPU. Several of them share a GPU, so that one batch is copied while another computes.
+//! The backend for one stream of one GPU. Several of them share a GPU, so that one batch is copied while another is
+//! computed.
 
 use std::{fmt, sync::Arc};
 
@@ -19,32 +20,32 @@ use crate::{
     inference::{Answers, Backend, CpuBackend, Precision, Requests},
 };
 
-/// Streams of each GPU, and thus batches in flight.
+/// Number of streams of each GPU, and thus of batches in flight.
 const STREAMS: usize = 3;
-/// Stars that a GPU is given at once.
+/// Maximum number of stars that a GPU processes at once.
 const MOST_STARS: usize = 16384;
-/// Fewest stars that memory is made for.
+/// Minimum number of stars for which memory is allocated.
 const FEWEST_STARS: usize = 64;
-/// Requests of all stars at once: the widest layers of the published model take 15 kB each.
+/// Maximum number of requests of all stars at once: in the widest layers of the published model each takes 15 kB.
 const MOST_REQUESTS: usize = 65536;
-/// Sizes of batches, and numbers of requests, that have their memory ready.
+/// Number of combinations of batch size and number of requests whose memory stays allocated.
 const LANES: usize = 3;
 
 /// One stream of a GPU.
 pub struct CudaBackend {
     gpu: Arc<Gpu>,
     stream: Arc<CudaStream>,
-    /// Stars for which there is memory; halved whenever there was none.
+    /// Number of stars for which there is memory; halved whenever an allocation fails.
     most_stars: usize,
-    /// The one last used comes last.
+    /// The lane that was used last is at the end.
     lanes: Vec<Lane>,
-    /// For models that the kernels cannot run.
+    /// The backend for models that the kernels cannot run.
     instead: CpuBackend,
     said: bool,
 }
 
 #[expect(unsafe_code, reason = "a graph is a bare pointer in cudarc")]
-// SAFETY: a graph may be used by one thread at a time, as everything in a backend is.
+// SAFETY: a graph may be used by one thread at a time, and so is everything in a backend.
 unsafe impl Send for CudaBackend {}
 
 impl fmt::Debug for CudaBackend {
@@ -54,10 +55,10 @@ impl fmt::Debug for CudaBackend {
 }
 
 impl CudaBackend {
-    /// Some backends for every visible GPU, each for a thread of its own.
+    /// Creates some backends for every visible GPU, each for a thread of its own.
     ///
     /// # Errors
-    /// If there is no GPU that can be used, or GPUs do not compute in `precision`.
+    /// If there is no usable GPU, or GPUs do not support `precision`.
     pub fn all(precision: Precision) -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for gpu in Gpu::all(Numbers::of(precision)?)? {
@@ -71,7 +72,8 @@ impl CudaBackend {
         Ok(all)
     }
 
-    /// A lane for `stars` stars at least; `None` if there is not enough memory, after which fewer will be asked for.
+    /// Returns a lane for at least `stars` stars; `None` if there is not enough memory, after which fewer stars will be
+    /// requested.
     fn lane(&mut self, loaded: &Arc<Loaded>, requests: &Requests, stars: usize) -> Result<Option<&mut Lane>> {
         let stars = stars.next_power_of_two().max(FEWEST_STARS);
         let most = BatchLimits { stars, asked: requests.tokens.len(), embedding: requests.embedding };
@@ -142,7 +144,7 @@ impl Backend for CudaBackend {
             let stars = self.most_stars.min(of_requests.next_power_of_two()).min(batch.rows - first);
             let Some(lane) = self.lane(&loaded, requests, stars)? else { continue };
             if let Err(e) = lane.infer(model, batch, first..first + stars, requests, &mut answers) {
-                // Nothing of what failed is used again.
+                // Nothing that was involved in the failure is used again.
                 self.lanes.clear();
                 return Err(e);
             }

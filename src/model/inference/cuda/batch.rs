@@ -1,4 +1,4 @@
-//! Batches as the kernels take them: the tokens of all stars behind each other, without empty slots.
+//! Batches in the layout of the kernels: the tokens of all stars one after the other, without empty slots.
 
 use std::ops::Range;
 
@@ -13,15 +13,16 @@ use crate::{
     inference::{Answers, Requests},
 };
 
-/// Memory of the host for a batch on its way to the GPU, of the lengths that [`Lengths`] says.
+/// Host memory for a batch that will be copied to the GPU, with the lengths given by [`Lengths`].
 pub(super) struct BatchMemory<'a> {
-    /// The numbers of stars and tokens, and 1; what is asked; where each star's tokens begin, and where the last one's end.
+    /// The numbers of stars and tokens, and 1; then the requests; then the index of each star's first token, followed
+    /// by the total number of tokens.
     pub(super) numbers: &'a mut [i32],
     pub(super) tokens: &'a mut [u16],
     pub(super) values: &'a mut [f32],
 }
 
-/// Writes rows `rows` of `batch`; says how much there is to copy.
+/// Writes rows `rows` of `batch`; returns how much there is to copy.
 pub(super) fn write(batch: &Packed, rows: Range<usize>, requests: &Requests, to: &mut BatchMemory<'_>) -> Lengths {
     let (tokens, values) = batch.slice(rows.clone());
     let slots = batch.context_length.max(1);
@@ -39,9 +40,9 @@ pub(super) fn write(batch: &Packed, rows: Range<usize>, requests: &Requests, to:
     Lengths { numbers: starts + rows.len() + 1, tokens: end }
 }
 
-/// Writes what one star has; says how many tokens that is.
+/// Writes the tokens and values of one star; returns their number.
 fn write_star(tokens: &[TokenId], values: &[f32], to_tokens: &mut [u16], to_values: &mut [f32]) -> usize {
-    // Most stars have something in every slot.
+    // Most stars have a token in every slot.
     if tokens.iter().all(|token| *token != PADDING) {
         to_values[..values.len()].copy_from_slice(values);
         to_tokens.iter_mut().zip(tokens).for_each(|(to, token)| *to = *token as u16);
@@ -56,8 +57,8 @@ fn write_star(tokens: &[TokenId], values: &[f32], to_tokens: &mut [u16], to_valu
     count
 }
 
-/// Appends the answers of a batch: `pairs` holds mean and log variance of each request of each star, `means` the mean
-/// token of each star.
+/// Appends the answers of a batch: `pairs` holds the mean and log variance of each request of each star, `means` the
+/// mean token of each star.
 pub(super) fn read(model: &Model, requests: &Requests, pairs: &[f32], means: &[f32], to: &mut Answers) {
     let vocabulary = model.vocabulary();
     for (pair, token) in pairs.chunks_exact(2).zip(requests.tokens.iter().cycle()) {

@@ -1,4 +1,4 @@
-//! The kernels as plain C++, and the plans run with them: what can be tested without a GPU.
+//! The kernels compiled as plain C++, and plans run with them, to test what can be tested without a GPU.
 
 #![expect(unsafe_code, reason = "the kernels are in a library of C++, called by pointers as a GPU's driver calls them")]
 
@@ -27,7 +27,7 @@ use crate::{
 
 type Run = unsafe extern "C" fn(*const c_char, c_uint, c_uint, c_uint, c_uint, *mut *mut c_void, c_uint) -> c_int;
 
-/// One launch at a time: the library has one machine.
+/// Allows one launch at a time: the library has only one emulated machine.
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// A model on the emulated machine.
@@ -36,7 +36,8 @@ pub(super) struct Emulated {
     library: Library,
 }
 
-/// The library of kernels for a shape, compiled where it is not there yet; `None` without a compiler of C++.
+/// Returns the library of kernels for a shape, and compiles it if it does not exist yet; `None` if there is no C++
+/// compiler.
 fn library(shape: &Shape) -> Option<PathBuf> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("inference/cuda/kernels");
     let folder = std::env::temp_dir().join(format!("lamcat-kernels-{}", std::process::id()));
@@ -67,12 +68,12 @@ impl Emulated {
         let shape = Shape::of(model, numbers).unwrap();
         let path = library(&shape)?;
         let network = Network::pack(model, shape).unwrap();
-        // SAFETY: the library was just made of the kernels and has nothing that runs when it is opened.
+        // SAFETY: the library was just built from the kernels and runs no code when it is opened.
         let library = unsafe { Library::new(path) }.unwrap();
         Some(Self { network, library })
     }
 
-    /// Answers `batch` by launches for `stars` stars at most.
+    /// Answers `batch` with launches for at most `stars` stars.
     pub(super) fn infer(&self, model: &Model, batch: &Packed, requests: &Requests, stars: usize) -> Answers {
         let most = BatchLimits { stars, asked: requests.tokens.len(), embedding: requests.embedding };
         let plan = Plan::new(&self.network, most);
@@ -110,7 +111,7 @@ impl Emulated {
     fn launch(&self, launch: &Launch, memory: &mut [u128], weights: &mut [u128]) {
         let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
         let (memory, weights) = (memory.as_mut_ptr().cast::<u8>(), weights.as_mut_ptr().cast::<u8>());
-        // Each argument in 8 bytes of its own, of which an integer is the first four.
+        // Each argument takes 8 bytes; an integer is the first four of them.
         let values: Vec<u64> = launch
             .arguments
             .iter()
@@ -124,7 +125,7 @@ impl Emulated {
         let name = CString::new(launch.kernel).unwrap();
         let [x, y] = launch.grid;
         let count = addresses.len() as u32;
-        // SAFETY: the function has this type in emulated.cpp, and the plan's places are within both memories.
+        // SAFETY: the function has this type in emulated.cpp, and the plan's offsets are within both memories.
         let code = unsafe {
             let run: libloading::Symbol<'_, Run> = self.library.get(b"lamcat_launch").unwrap();
             run(name.as_ptr(), x, y, launch.threads, launch.shared, addresses.as_mut_ptr(), count)
@@ -133,17 +134,17 @@ impl Emulated {
     }
 }
 
-/// Copies numbers to a place in memory.
+/// Copies numbers to an offset in memory.
 fn put<const N: usize>(memory: &mut [u8], at: usize, numbers: impl Iterator<Item = [u8; N]>) {
     memory[at..].chunks_exact_mut(N).zip(numbers).for_each(|(to, number)| to.copy_from_slice(&number));
 }
 
-/// Zeros at a place where any number may be.
+/// Returns zeroed memory, aligned for any number type.
 fn aligned(bytes: usize) -> Vec<u128> {
     vec![0; bytes.div_ceil(16)]
 }
 
 fn bytes_of(words: &mut [u128]) -> &mut [u8] {
-    // SAFETY: any bytes are a u128 and the reverse.
+    // SAFETY: any bytes are a valid u128, and the reverse.
     unsafe { words.align_to_mut::<u8>().1 }
 }

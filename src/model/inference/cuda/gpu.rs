@@ -18,21 +18,21 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 use super::{network::Network, numbers::Numbers, plan::Plan, shape::Shape, sizes::BatchLimits, source::source};
 use crate::Model;
 
-/// The least capability: it has bf16, tf32 and copies behind a thread's back.
+/// The minimum compute capability: from it on GPUs have bf16, tf32 and asynchronous copies.
 const LEAST_CAPABILITY: (i32, i32) = (8, 0);
-/// Models whose weights stay on a GPU.
+/// Maximum number of models whose weights stay on a GPU.
 const MODELS: usize = 8;
-/// Shared memory that a block may have without asking for it.
+/// Shared memory that a block may use without requesting more.
 const PLAIN_SHARED: u32 = 48 * 1024;
 
-/// A GPU; threads share it.
+/// A GPU, shared by several threads.
 pub(super) struct Gpu {
     pub(super) context: Arc<CudaContext>,
-    /// As messages call it.
+    /// The GPU's name in messages.
     pub(super) name: String,
     numbers: Numbers,
     capability: (i32, i32),
-    /// By their hash; those that the kernels cannot run have why.
+    /// Models by their hash; for a model that the kernels cannot run, the reason.
     models: Mutex<BTreeMap<String, Result<Arc<Loaded>, String>>>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Loaded {
     /// Address of the weights.
     pub(super) weights: u64,
     kernels: BTreeMap<&'static str, CudaFunction>,
-    /// Keeps the memory and the code.
+    /// Owns the memory and the code.
     _memory: CudaSlice<u8>,
     _module: Arc<CudaModule>,
 }
@@ -54,10 +54,10 @@ impl fmt::Debug for Gpu {
 }
 
 impl Gpu {
-    /// Every GPU that is visible.
+    /// Returns every visible GPU.
     ///
     /// # Errors
-    /// If there is no driver, no compiler, or no GPU of the least capability.
+    /// If there is no driver, no compiler, or no GPU with the minimum capability.
     pub(super) fn all(numbers: Numbers) -> Result<Vec<Arc<Self>>> {
         libraries()?;
         let none = |e: DriverError| {
@@ -74,17 +74,17 @@ impl Gpu {
         Ok(all)
     }
 
-    /// The GPU of an ordinal; `None` if it is too old.
+    /// Returns the GPU with an ordinal; `None` if it is too old.
     fn open(ordinal: usize, numbers: Numbers) -> Result<Option<Arc<Self>>> {
         let context = CudaContext::new(ordinal).map_err(|e| failed("the GPU cannot be used", e))?;
         let capability = context.compute_capability().map_err(|e| failed("the GPU does not answer", e))?;
         if capability < LEAST_CAPABILITY {
             return Ok(None);
         }
-        // A thread that waits for the GPU leaves its core to those that decode; where this is refused it spins.
+        // A thread that waits for the GPU leaves its core to decoding threads; if the driver refuses this, it spins.
         let _ = context.set_blocking_synchronize();
         #[expect(unsafe_code, reason = "cudarc cannot know that every stream here waits for its own work")]
-        // SAFETY: memory is used on one stream only, or was waited for before another stream reads it.
+        // SAFETY: memory is used on one stream only, or the stream was waited for before another one reads it.
         unsafe {
             context.disable_event_tracking();
         }
@@ -93,10 +93,11 @@ impl Gpu {
         Ok(Some(Arc::new(Self { context, name, numbers, capability, models: Mutex::default() })))
     }
 
-    /// The model on this GPU, put there on the first call; in the inner result why the kernels cannot run it.
+    /// Returns the model on this GPU, where the first call puts it; the inner result says why the kernels cannot run
+    /// it.
     ///
     /// # Errors
-    /// If the kernels do not compile or the weights do not fit the memory.
+    /// If the kernels do not compile or the weights do not fit into the memory.
     pub(super) fn model(&self, model: &Model) -> Result<Result<Arc<Loaded>, String>> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = models.get(model.hash()) {
@@ -165,16 +166,16 @@ impl Gpu {
 }
 
 impl Loaded {
-    /// A kernel of the plan.
+    /// Returns a kernel of the plan.
     pub(super) fn kernel(&self, name: &str) -> Result<&CudaFunction> {
         self.kernels.get(name).ok_or_else(|| Error::new(ErrorKind::Device, "a kernel is missing").at("kernel", name))
     }
 }
 
-/// Whether driver and compiler are there; asked first, as cudarc panics without them.
+/// Checks that driver and compiler are installed. This comes first because cudarc panics without them.
 fn libraries() -> Result<()> {
     #[expect(unsafe_code, reason = "opening a library runs code of it")]
-    // SAFETY: driver and compiler do nothing when they are opened that lamcat could notice.
+    // SAFETY: opening the driver and the compiler has no effect on lamcat.
     let (driver, compiler) =
         unsafe { (cudarc::driver::sys::is_culib_present(), cudarc::nvrtc::sys::is_culib_present()) };
     if !driver {
@@ -193,12 +194,12 @@ fn missing(what: &str) -> Error {
     Error::new(ErrorKind::Device, what)
 }
 
-/// What the driver said when something failed.
+/// The error for a failure that the driver reported.
 pub(super) fn failed(what: &str, e: DriverError) -> Error {
     Error::new(ErrorKind::Device, what).source(e)
 }
 
-/// Whether the GPU's memory is used up.
+/// Whether the GPU is out of memory.
 pub(super) fn out_of_memory(e: DriverError) -> bool {
     e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY
 }

@@ -1,4 +1,4 @@
-//! A batch's way through a GPU: its memory there, page-locked memory here, and the launches as one graph.
+//! The resources for batches on a GPU: GPU memory, page-locked host memory, and the launches as one graph.
 
 use std::{ops::Range, sync::Arc};
 
@@ -21,13 +21,13 @@ use crate::{
     inference::{Answers, Requests},
 };
 
-/// What one stream needs for batches of a model up to some size.
+/// The resources of one stream for batches of a model up to some size.
 pub(super) struct Lane {
     pub(super) loaded: Arc<Loaded>,
     plan: Plan,
     stream: Arc<CudaStream>,
     graph: Option<CudaGraph>,
-    /// Address of the memory of a batch.
+    /// Address of a batch's memory.
     address: u64,
     numbers: PinnedHostSlice<i32>,
     tokens: PinnedHostSlice<u16>,
@@ -36,21 +36,21 @@ pub(super) struct Lane {
     _memory: CudaSlice<u8>,
 }
 
-/// An argument where a kernel is launched with it.
+/// The value of an argument at the launch of a kernel.
 enum Value {
     Address(u64),
     Int(i32),
 }
 
 impl Lane {
-    /// Makes room and records the launches.
+    /// Allocates memory and records the launches.
     ///
     /// # Errors
-    /// The driver's, among them that memory is used up.
+    /// The driver's errors, including that of exhausted memory.
     pub(super) fn new(loaded: Arc<Loaded>, stream: &Arc<CudaStream>, most: BatchLimits) -> Result<Self, DriverError> {
         let plan = Plan::new(&loaded.network, most);
         let shape = &loaded.network.shape;
-        // Kernels never write the paddings, which must be zero.
+        // Kernels never write the padding, which must be zero.
         let memory = stream.alloc_zeros::<u8>(plan.memory)?;
         let address = memory.device_ptr(stream).0;
         let answers = most.stars * (2 * most.asked + if most.embedding { shape.width } else { 0 });
@@ -67,7 +67,7 @@ impl Lane {
         Ok(lane)
     }
 
-    /// What it is for.
+    /// The largest batch that the lane can hold.
     pub(super) fn most(&self) -> BatchLimits {
         self.plan.most
     }
@@ -76,7 +76,7 @@ impl Lane {
     fn record(&mut self) -> Result<(), DriverError> {
         self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
         let launched = self.plan.launches.iter().try_for_each(|launch| self.launch(launch));
-        // Ended whatever happened, or the stream could not be used again.
+        // The capture is ended in any case, because the stream could not be used again otherwise.
         let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
         launched?;
         self.graph = graph?;
@@ -106,12 +106,12 @@ impl Lane {
         let config =
             LaunchConfig { grid_dim: (x, y, 1), block_dim: (launch.threads, 1, 1), shared_mem_bytes: launch.shared };
         #[expect(unsafe_code, reason = "nobody but the kernel knows its arguments")]
-        // SAFETY: the plan gives each kernel what it takes, at places within the weights and the memory of the batch; the
-        // same launches run in the tests.
+        // SAFETY: the plan gives each kernel the arguments that it takes, at offsets within the weights and the memory
+        // of the batch; the same launches run in the tests.
         unsafe { builder.launch(config) }.map(drop)
     }
 
-    /// Answers rows `rows` of `batch`, at most as many stars as the lane is for.
+    /// Answers rows `rows` of `batch`, at most as many stars as the lane can hold.
     ///
     /// # Errors
     /// If the GPU fails.
@@ -138,7 +138,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Numbers of the answers of so many stars, and those of their mean tokens behind them.
+    /// Returns the ranges of numbers that hold the answers of `stars` stars and, after them, their mean tokens.
     fn parts(&self, stars: usize) -> (Range<usize>, Range<usize>) {
         let most = self.plan.most;
         let pairs = 2 * stars * most.asked;
@@ -146,13 +146,13 @@ impl Lane {
         (0..pairs, pairs..pairs + means)
     }
 
-    /// Copies there, computes, copies back, and waits.
+    /// Copies the batch to the GPU, computes, copies the results back, and waits.
     fn run(&mut self, used: Lengths, stars: usize) -> Result<(), DriverError> {
         let (pairs, means) = self.parts(stars);
         let (stream, places) = (self.stream.cu_stream(), self.plan.places);
         let (numbers, tokens, values) = (self.numbers.as_slice()?, self.tokens.as_slice()?, self.values.as_slice()?);
         #[expect(unsafe_code, reason = "copies go on while this thread does")]
-        // SAFETY: both memories stay until the stream was waited for below, and nobody else uses them meanwhile.
+        // SAFETY: both memories live until the stream was waited for below, and nobody else uses them meanwhile.
         unsafe {
             memcpy_htod_async(self.address + places.sizes as u64, &numbers[..used.numbers], stream)?;
             if used.tokens > 0 {
@@ -177,13 +177,13 @@ impl Lane {
     }
 }
 
-/// Page-locked memory for so many numbers, and one at least.
+/// Allocates page-locked memory for the given number of elements, but at least one.
 fn locked<T: DeviceRepr + ValidAsZeroBits>(
     stream: &Arc<CudaStream>,
     numbers: usize,
 ) -> Result<PinnedHostSlice<T>, DriverError> {
     #[expect(unsafe_code, reason = "page-locked memory comes as it is")]
-    // SAFETY: it is only read where it was written before.
+    // SAFETY: it is only read after it has been written.
     unsafe {
         stream.context().alloc_pinned_with_flags(numbers.max(1), 0)
     }

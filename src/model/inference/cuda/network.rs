@@ -1,9 +1,9 @@
-//! A model's weights as the kernels take them, in one piece.
+//! A model's weights in the layout of the kernels, in one piece of memory.
 //!
-//! In the decoder, where one request asks all tokens, neither keys nor values are made. With the query `Q z + a`, a token
-//! `x` has the score `(Q z + a) (K x + b) = (K' Q z + K' a) x + (Q z + a) b`: one layer makes the vector and what is added
-//! to it from the request `z`. The answer `O (V m + (1 - p) c + p e) + o`, of the mean `m` of the tokens by their weights,
-//! the weight `p` of the extra key and its value `e`, is a layer of `m` and `p`.
+//! In the decoder, where one request attends to all tokens, neither keys nor values are computed. With the query
+//! `Q z + a`, a token `x` has the score `(Q z + a) (K x + b) = (K' Q z + K' a) x + (Q z + a) b`: one layer computes the
+//! vector and the added number from the request `z`. The result `O (V m + (1 - p) c + p e) + o` of the weighted mean
+//! `m` of the tokens, the weight `p` of the extra key and its value `e` is a layer of `m` and `p`.
 
 use std::f64::consts::LN_2;
 
@@ -22,7 +22,7 @@ use crate::{
 type ModelLayer = LayerWeights<Vec<f64>>;
 type ModelBlock = BlockWeights<Vec<f64>>;
 
-/// Where something begins among the weights, in bytes.
+/// The byte offset at which something begins among the weights.
 pub(super) type Place = usize;
 
 /// A layer: weight `(outputs, k)` and bias.
@@ -62,7 +62,7 @@ pub(super) struct EncoderBlock {
 /// A block of the decoder.
 #[derive(Debug)]
 pub(super) struct DecoderBlock {
-    /// From a request to the vectors whose products with the tokens are the scores.
+    /// The layer from a request to the vectors whose products with the tokens are the scores.
     pub(super) asking: Layer,
     pub(super) rest: Rest,
 }
@@ -72,13 +72,13 @@ pub(super) struct DecoderBlock {
 pub(super) struct Network {
     pub(super) shape: Shape,
     pub(super) bytes: Vec<u8>,
-    /// Of the tokens, `(tokens + 1, width)` in f32.
+    /// Scales of the token embedding, `(tokens + 1, width)` in f32.
     pub(super) scales: Place,
     pub(super) biases: Place,
     pub(super) encoder: Vec<EncoderBlock>,
     pub(super) decoder: Vec<DecoderBlock>,
     pub(super) head: Vec<Layer>,
-    /// Mean and log variance, in f32.
+    /// The output layer for mean and log variance, in f32.
     pub(super) answer: Layer,
 }
 
@@ -109,7 +109,7 @@ impl Network {
     }
 }
 
-/// A layer as a model has it: `weight` `(outputs, k)`.
+/// A layer as stored in a model: `weight` `(outputs, k)`.
 struct Source {
     weight: Vec<f64>,
     bias: Vec<f64>,
@@ -153,7 +153,8 @@ impl Pack<'_> {
         Norm { weight: self.put_floats(layer.weight.iter()), bias: self.put_floats(layer.bias.iter()) }
     }
 
-    /// Packs a layer, padded by zeros to `outputs` and `k`; `paired` as the kernel `feed_forward` wants its matrices.
+    /// Packs a layer, padded with zeros to `outputs` and `k`; `paired` orders a matrix as the kernel `feed_forward`
+    /// needs it.
     fn layer(&mut self, source: &Source, outputs: usize, k: usize, paired: bool) -> Layer {
         let at = self.begin();
         let numbers = self.shape.numbers;
@@ -226,8 +227,8 @@ impl Pack<'_> {
     }
 }
 
-/// Number `i` of a row whose fragments are paired: of each step along k the even numbers, then the odd ones, where a
-/// number has 32 bits.
+/// Returns the source index of number `i` in a row whose fragments are paired: if numbers have 32 bits, each step along
+/// k has first the even numbers, then the odd ones.
 fn paired_place(numbers: Numbers, i: usize) -> usize {
     let step = numbers.k_step();
     if step != 8 {
@@ -237,11 +238,12 @@ fn paired_place(numbers: Numbers, i: usize) -> usize {
     from + if slot < 4 { 2 * slot } else { 2 * (slot - 4) + 1 }
 }
 
-/// From a request to each head's vector, what is added to the head's scores, and its score of the extra key.
+/// Returns the layer from a request to each head's vector, to the number added to the head's scores, and to its score
+/// of the extra key.
 fn asking(heads: usize, query: &Source, key: &Source, extra_key: &[f64]) -> Source {
     let width = query.k;
     let d = width / heads;
-    // Outputs that are a product of a head's query with `other(i)`, number `i` of all heads.
+    // Outputs that are the product of a head's query with `other(i)`, where `i` counts the numbers of all heads.
     let product = |head: usize, other: &dyn Fn(usize) -> f64| {
         let mut row = vec![0.0; width + 1];
         for i in head * d..(head + 1) * d {
@@ -261,7 +263,7 @@ fn asking(heads: usize, query: &Source, key: &Source, extra_key: &[f64]) -> Sour
     Source { weight: rows.iter().flat_map(|row| &row[..width]).copied().collect(), bias, k: width }
 }
 
-/// From each head's mean of the tokens and weight of the extra key to the answer.
+/// Returns the layer from each head's mean of the tokens and weight of the extra key to the attention's result.
 fn answering(heads: usize, value: &Source, extra_value: &[f64], output: &Source) -> Source {
     let width = value.k;
     let d = width / heads;

@@ -1,11 +1,11 @@
-//! How numbers are stored on a GPU.
+//! Storage of numbers on a GPU.
 
 #[cfg(feature = "cuda")]
 use crate::inference::Precision;
 #[cfg(feature = "cuda")]
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-/// What a weight or an activation is stored as; the kernels' `PRECISION`.
+/// The storage type of weights and activations; the kernels' `PRECISION`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Numbers {
     F32,
@@ -15,10 +15,10 @@ pub(super) enum Numbers {
 }
 
 impl Numbers {
-    /// The numbers a precision is computed with.
+    /// Returns the storage type for a precision.
     ///
     /// # Errors
-    /// If GPUs do not compute in it.
+    /// If GPUs do not support it.
     #[cfg(feature = "cuda")]
     pub(super) fn of(precision: Precision) -> Result<Self> {
         Ok(match precision {
@@ -33,7 +33,7 @@ impl Numbers {
         })
     }
 
-    /// Value of the kernels' `PRECISION`.
+    /// The value of the kernels' `PRECISION`.
     pub(super) fn code(self) -> u32 {
         match self {
             Self::F32 => 0,
@@ -50,17 +50,17 @@ impl Numbers {
         }
     }
 
-    /// Numbers in the 128 bytes that a row of a tile in shared memory has.
+    /// Number of elements in a row of a tile in shared memory, which has 128 bytes.
     pub(super) fn per_line(self) -> usize {
         128 / self.bytes()
     }
 
-    /// Numbers along k in one instruction of the tensor cores.
+    /// Number of elements along k in one tensor-core instruction.
     pub(super) fn k_step(self) -> usize {
         32 / self.bytes()
     }
 
-    /// Appends `x` as it is stored.
+    /// Appends `x` in its storage type.
     pub(super) fn write(self, x: f32, to: &mut Vec<u8>) {
         match self {
             Self::F32 => to.extend(x.to_le_bytes()),
@@ -71,7 +71,7 @@ impl Numbers {
     }
 }
 
-/// To the 11 bits of tf32, ties away from zero.
+/// Rounds to the 11 bits of tf32, ties away from zero.
 fn round_tf32(x: f32) -> f32 {
     if x.is_finite() { f32::from_bits(x.to_bits().wrapping_add(0x1000) & 0xffff_e000) } else { x }
 }

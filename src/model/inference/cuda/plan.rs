@@ -1,5 +1,6 @@
-//! What is launched to answer a batch: every kernel with its blocks and arguments, for at most so many stars. Smaller
-//! batches run the same launches, whose blocks read the true sizes from memory and end where there is nothing to do.
+//! The kernel launches that answer a batch: every kernel with its blocks and arguments, for up to a maximum number of
+//! stars. Smaller batches use the same launches, whose blocks read the actual sizes from memory and end if there is
+//! nothing to do.
 
 use super::{
     network::{DecoderBlock, EncoderBlock, Layer, Network, Norm, Place, Rest},
@@ -7,19 +8,19 @@ use super::{
     sizes::{BatchLimits, Lengths, SIZES},
 };
 
-/// Threads of a block of `dense` and of the kernels at either end.
+/// Threads per block of `dense` and of the first and last kernels.
 const THREADS: usize = 256;
-/// Warps of a block of the attention.
+/// Warps per block of the attention.
 const ATTENTION_WARPS: usize = 4;
-/// Lines of k on their way in `dense`.
+/// Number of stages of the copy pipeline in `dense`, each of which holds one line of k.
 const DENSE_STAGES: usize = 3;
 
 /// An argument of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Argument {
-    /// The address of something among the weights.
+    /// The address of an item among the weights.
     Weight(Place),
-    /// The address of something in the memory of a batch.
+    /// The address of an item in the memory of a batch.
     Memory(usize),
     Int(i32),
 }
@@ -30,23 +31,23 @@ pub(super) struct Launch {
     pub(super) kernel: &'static str,
     pub(super) grid: [u32; 2],
     pub(super) threads: u32,
-    /// Bytes of shared memory.
+    /// Shared memory in bytes.
     pub(super) shared: u32,
     pub(super) arguments: Vec<Argument>,
 }
 
-/// Where the parts of a batch are in its memory, in bytes.
+/// The byte offsets of the parts of a batch in its memory.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Places {
-    /// The numbers of stars and tokens, and 1: i32. Behind them the requests and the starts.
+    /// The numbers of stars and tokens, and 1, as i32, followed by the requests and the starts.
     pub(super) sizes: usize,
     /// The requested tokens, i32.
     pub(super) requests: usize,
-    /// Where each star's tokens begin, and where the last one's end: i32.
+    /// The index of each star's first token, followed by the total number of tokens, i32.
     pub(super) starts: usize,
-    /// u16.
+    /// The tokens, u16.
     pub(super) tokens: usize,
-    /// f32.
+    /// The values, f32.
     pub(super) values: usize,
     /// Mean and log variance of each request of each star, f32.
     pub(super) answers: usize,
@@ -59,12 +60,12 @@ pub(super) struct Places {
 pub(super) struct Plan {
     pub(super) most: BatchLimits,
     pub(super) places: Places,
-    /// Bytes of the memory of a batch.
+    /// Size in bytes of a batch's memory.
     pub(super) memory: usize,
     pub(super) launches: Vec<Launch>,
 }
 
-/// How many rows a kernel has: one of the sizes, times something.
+/// The number of rows that a kernel processes: one of the sizes, times a factor.
 #[derive(Clone, Copy)]
 struct Rows {
     most: usize,
@@ -120,19 +121,19 @@ impl Planner<'_> {
         self.plan
     }
 
-    /// Room for so many bytes.
+    /// Reserves memory and returns its offset.
     fn room(&mut self, bytes: usize) -> usize {
         let at = self.plan.memory;
         self.plan.memory = (at + bytes).next_multiple_of(256);
         at
     }
 
-    /// Room for rows of numbers, with a tile more, which kernels may read and write.
+    /// Reserves memory for rows of numbers, with an additional tile that kernels may read and write.
     fn rows(&mut self, rows: Rows, numbers: usize) -> usize {
         self.room((rows.most.next_multiple_of(TILE) + TILE) * numbers * self.shape.numbers.bytes())
     }
 
-    /// Adds a launch; the sizes are every kernel's last argument.
+    /// Adds a launch; the last argument of every kernel is the sizes.
     fn launch(
         &mut self,
         kernel: &'static str,
@@ -207,11 +208,11 @@ impl Planner<'_> {
         let (asked, stars) = (self.plan.most.asked, self.plan.most.stars);
         let heads = self.shape.decoder_heads[i];
         let (asking_row, means_row) = (self.shape.asking_row(heads), self.shape.means_row(heads));
-        // All stars ask the same at first: one star's requests are enough.
+        // All stars have the same requests at first, so those of one star are enough.
         let one_star = Rows { most: asked, of: 2, times: asked };
         let (rows, own) = if i == 0 { (one_star, 0) } else { (self.requests, asked) };
         self.dense(&block.asking, x, asking, asking_row, false, rows);
-        // Of each block's own, whose paddings stay zero.
+        // Each block has its own memory for means, whose padding stays zero.
         let means = self.rows(self.requests, means_row);
         let groups = (asked * heads).div_ceil(ATTENTION_WARPS * 16);
         self.launch("attend_requests", [stars, groups], ATTENTION_WARPS * 32, 0, |sizes, _| {
@@ -233,7 +234,7 @@ impl Planner<'_> {
         });
     }
 
-    /// What follows the attention, whose answer is at `attended`.
+    /// Adds the layers that follow the attention, whose result is at `attended`.
     fn rest(&mut self, rest: &Rest, attended: usize, x: usize, hidden: usize, rows: Rows) {
         let width = self.shape.width;
         let shared = DENSE_STAGES * (TILE + width) * 128;
@@ -259,7 +260,7 @@ impl Planner<'_> {
     }
 }
 
-/// What arguments are made of.
+/// The values from which arguments are made.
 struct Sizes {
     row: usize,
     places: Places,

@@ -1,4 +1,4 @@
-//! The sizes of a model that kernels are compiled for, and the paddings that follow from them.
+//! The sizes of a model for which kernels are compiled, and the padding that follows from them.
 
 use super::numbers::Numbers;
 use crate::{
@@ -6,19 +6,19 @@ use crate::{
     weights::{BlockWeights, Place},
 };
 
-/// Outputs and rows of a block of the kernel `dense`.
+/// Outputs and rows per block of the kernel `dense`.
 pub(super) const TILE: usize = 128;
-/// The most slots of a context whose scores a warp can hold.
+/// Maximum number of slots of a context whose scores a warp can hold.
 const MOST_SLOTS: usize = 128;
-/// The widest token of which a warp can hold some rows.
+/// Maximum width of a token of which a warp can hold some rows.
 const MOST_WIDTH: usize = 256;
 
-/// A model's sizes and its numbers.
+/// A model's sizes and its storage type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     pub(super) numbers: Numbers,
     pub(super) width: usize,
-    /// Slots of a context.
+    /// Number of slots of a context.
     pub(super) slots: usize,
     pub(super) encoder_heads: Vec<usize>,
     pub(super) decoder_heads: Vec<usize>,
@@ -30,7 +30,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The shape of `model`, or why the kernels cannot run it.
+    /// Returns the shape of `model`, or the reason why the kernels cannot run it.
     pub(super) fn of(model: &Model, numbers: Numbers) -> Result<Self, String> {
         let a = model.architecture();
         if !a.width.is_multiple_of(16) || a.width > MOST_WIDTH {
@@ -69,27 +69,27 @@ impl Shape {
         })
     }
 
-    /// Numbers from one token's row to the next.
+    /// Distance in elements between the rows of two tokens.
     pub(super) fn row(&self) -> usize {
         self.width.next_multiple_of(self.numbers.per_line())
     }
 
-    /// Numbers from one token's queries, keys and values to the next's.
+    /// Distance in elements between the queries, keys and values of two tokens.
     pub(super) fn projected_row(&self) -> usize {
         (3 * self.width).next_multiple_of(TILE)
     }
 
-    /// Numbers from one request's vectors for scores to the next's, in a block of `heads`.
+    /// Distance in elements between the score vectors of two requests, in a block of `heads`.
     pub(super) fn asking_row(&self, heads: usize) -> usize {
         (heads * (self.width + 2)).next_multiple_of(TILE)
     }
 
-    /// Numbers from one request's means to the next's.
+    /// Distance in elements between the means of two requests.
     pub(super) fn means_row(&self, heads: usize) -> usize {
         (heads * (self.width + 1)).next_multiple_of(self.numbers.per_line())
     }
 
-    /// The kernels' constants, as a compiler takes them.
+    /// The kernels' constants as compiler options.
     pub(super) fn defines(&self) -> Vec<String> {
         let head = |i: usize| self.width / self.encoder_heads[i];
         [

@@ -1,16 +1,16 @@
-//! The largest batch that launches are planned for, and how many numbers of each kind a batch has.
+//! The largest batch for which launches are planned, and the numbers of elements in a batch.
 
 /// The largest batch of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct BatchLimits {
     pub(super) stars: usize,
-    /// Requests of each star.
+    /// Number of requests per star.
     pub(super) asked: usize,
-    /// Whether the mean token of each star is asked for.
+    /// Whether the mean token of each star is requested.
     pub(super) embedding: bool,
 }
 
-/// How many numbers of each kind a batch has.
+/// The numbers of elements of each kind in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lengths {
     pub(super) numbers: usize,
@@ -18,11 +18,11 @@ pub(super) struct Lengths {
 }
 
 impl Lengths {
-    /// The lengths of the largest batches, whose stars have `slots` slots.
+    /// Returns the lengths of the largest batch, whose stars have `slots` slots.
     pub(super) fn of(most: BatchLimits, slots: usize) -> Self {
         Self { numbers: SIZES + most.asked + most.stars + 1, tokens: most.stars * slots }
     }
 }
 
-/// How many sizes stand before the requests: the numbers of stars and tokens, and 1.
+/// Number of sizes in front of the requests: the numbers of stars and tokens, and 1.
 pub(super) const SIZES: usize = 3;

@@ -1,6 +1,6 @@
-//! The kernels' source as one text: compilers need no files.
+//! The kernels' source as one text, so that compilers need no files.
 
-/// In the order in which each needs those before it.
+/// The files, each after those that it needs.
 const FILES: [&str; 8] = [
     include_str!("kernels/device.cuh"),
     include_str!("kernels/numbers.cuh"),
@@ -12,7 +12,7 @@ const FILES: [&str; 8] = [
     include_str!("kernels/attend_requests.cu"),
 ];
 
-/// Every kernel.
+/// Returns the source of every kernel.
 pub(super) fn source() -> String {
     let lines = FILES.iter().flat_map(|file| file.lines());
     let kept = lines.filter(|line| !line.starts_with("#include \"") && *line != "#pragma once");

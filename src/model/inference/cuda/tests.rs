@@ -1,4 +1,4 @@
-//! The network on the emulated machine beside candle and beside the authors' answers.
+//! Compares the network on the emulated machine with candle and with the authors' answers.
 
 use lamcat_core::{context::Packed, schema::Vocabulary};
 
@@ -9,12 +9,12 @@ use crate::{
     init,
 };
 
-/// Largest difference of a prediction, in units of its token's scale, from candle's in f32: as the reference's models,
-/// whose weights are random and whose errors are large, have it, twice over.
+/// Largest allowed difference of a prediction from candle's in f32, in units of its token's scale: twice the difference
+/// found for the reference's models, whose weights are random and whose errors are large.
 const NUMBERS: [(Numbers, f64); 4] =
     [(Numbers::F32, 2e-5), (Numbers::Tf32, 2e-2), (Numbers::F16, 2e-2), (Numbers::Bf16, 2e-1)];
 
-/// Contexts of many shapes: full, few tokens, gaps, none.
+/// Contexts of many shapes: full, with few tokens, with gaps, and empty.
 fn rows(slots: usize) -> Packed {
     let mut packed = Packed { rows: 0, context_length: slots, ..Packed::default() };
     let counts = [slots, 1, 3, 0, slots, 17 % slots, slots - 1];
@@ -101,7 +101,7 @@ fn the_reference_is_reproduced() {
         || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         std::path::PathBuf::from,
     );
-    // Every case takes time on the emulated machine: those of many requests are left to the tiny model.
+    // Every case takes time on the emulated machine, so only the tiny model has cases with many requests.
     for (size, numbers, most) in [("tiny", [NUMBERS[0], NUMBERS[3]], 200), ("small", [NUMBERS[0], NUMBERS[2]], 20)] {
         let folder = root.join("reference").join(size);
         if !folder.exists() {

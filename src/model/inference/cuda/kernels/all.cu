@@ -1,4 +1,4 @@
-// Every kernel, for a model of WIDTH numbers a token and SLOTS tokens a star at most, whose encoder has heads of
+// Every kernel, for a model with WIDTH numbers per token and at most SLOTS tokens per star, whose encoder has heads of
 // FIRST_HEAD and SECOND_HEAD numbers.
 #include "device.cuh"
 #include "numbers.cuh"

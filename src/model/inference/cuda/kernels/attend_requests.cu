@@ -1,16 +1,16 @@
-// The attention of requests to a star's tokens, with the projections of keys and values absorbed in the layers before and
-// after: a line, one head of one request, brings the vector that its score is the product of with a token, and takes away
-// the mean of the tokens by its weights.
+// The attention of requests to a star's tokens. The projections of keys and values are absorbed into the layers before
+// and after it: a line, which is one head of one request, provides the vector whose product with a token is its score,
+// and receives the weighted mean of the tokens.
 #pragma once
 #include "attention.cu"
 
 constexpr int TOKEN_STEPS = (SLOTS + K_STEP - 1) / K_STEP;
 constexpr int TOKEN_TILES = TOKEN_STEPS * RESULTS_PER_A;
 
-// `asking` has rows `ld_asking` apart: `heads` vectors of WIDTH, then what is added to all scores of each head, then each
-// head's score of the extra key. Row `star * own + request` is that of a request: `own` is `asked`, or 0 where all stars
-// ask the same. `means` (stars * asked) has rows `ld_means` apart: `heads` means of WIDTH, then each head's weight of the
-// extra key. Grid: stars, groups of ATTENTION_WARPS * 16 lines.
+// `asking` has rows `ld_asking` apart: `heads` vectors of WIDTH, then the number that is added to all scores of each
+// head, then each head's score of the extra key. Row `star * own + request` belongs to a request: `own` is `asked`, or
+// 0 if all stars have the same requests. `means` (stars * asked) has rows `ld_means` apart: `heads` means of WIDTH,
+// then each head's weight of the extra key. Grid: stars, groups of ATTENTION_WARPS * 16 lines.
 KERNEL(ATTENTION_WARPS * 32) attend_requests(const Element *asking, const Element *x, Element *means, int ld_asking,
                                              int ld_x, int ld_means, int heads, int asked, int own, const int *starts,
                                              const int *sizes) {
@@ -25,7 +25,7 @@ KERNEL(ATTENTION_WARPS * 32) attend_requests(const Element *asking, const Elemen
     float common[2], extra[2], sum[2];
     int head[2];
     UNROLL for (int half = 0; half < 2; half++) {
-        // Lines beyond the last do the last one's work and store nothing.
+        // Lines beyond the last repeat the work of the last one and store nothing.
         const int i = line + 8 * half < lines ? line + 8 * half : lines - 1;
         head[half] = i % heads;
         const Element *row = asking + (static_cast<size_t>(star) * own + i / heads) * ld_asking;

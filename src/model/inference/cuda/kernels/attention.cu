@@ -1,18 +1,18 @@
-// The attention of a star's tokens to each other and to one learned extra key, and that of requests to the tokens.
-// Nothing is shared between warps, and there is no barrier: a warp has the keys and values of its head in registers.
+// The attention of a star's tokens to each other and to one additional learned key, and that of requests to the tokens.
+// Warps share nothing, and there is no barrier: a warp has the keys and values of its head in registers.
 //
-// Scores are in powers of two: 1 / (sqrt(d) ln 2) is in the weights of the queries.
+// Scores are exponents of 2: the factor 1 / (sqrt(d) ln 2) is part of the weights of the queries.
 #pragma once
 #include "numbers.cuh"
 
 constexpr int ATTENTION_WARPS = 4;
-// Keys a star can have, in whole steps of k: its tokens and the extra one.
+// Maximum number of a star's keys, in whole steps of k: its tokens and the extra key.
 constexpr int KEYS = (SLOTS + 1 + K_STEP - 1) / K_STEP * K_STEP;
 constexpr int KEY_TILES = KEYS / 8;
 constexpr int KEY_STEPS = KEYS / K_STEP;
 
-// Makes the scores of a row's keys into weights: those from `keys` on are zero, `extra` is one more key's score and then
-// weight. Weights are not divided by their sum; the sums of rows g and g + 8 are returned.
+// Turns the scores of a row's keys into weights. Weights from `keys` on are zero; `extra` is the score of an additional
+// key and becomes its weight. Weights are not divided by their sum; the sums of rows g and g + 8 are returned.
 template <int TILES>
 DEVICE void soften(float (&s)[TILES][4], int keys, float (&extra)[2], float (&sum)[2]) {
     UNROLL for (int half = 0; half < 2; half++) {
@@ -32,7 +32,7 @@ DEVICE void soften(float (&s)[TILES][4], int keys, float (&extra)[2], float (&su
     }
 }
 
-// Weights of K_STEP keys as an a.
+// Returns the weights of K_STEP keys as a fragment a.
 template <int TILES>
 DEVICE A weights_as_a(const float (&s)[TILES][4], int step) {
     float c[RESULTS_PER_A][4];
@@ -42,7 +42,7 @@ DEVICE A weights_as_a(const float (&s)[TILES][4], int step) {
     return results_as_a(c);
 }
 
-// Keys and values of a head of D numbers, the extra ones behind those of the tokens.
+// Keys and values of a head of D numbers; the extra ones follow those of the tokens.
 template <int D>
 struct Head {
     static constexpr int STEPS = (D + K_STEP - 1) / K_STEP;
@@ -50,7 +50,7 @@ struct Head {
     B keys[KEY_TILES][STEPS];
     B values[KEY_STEPS][COLUMNS];
 
-    // `key` and `value` are the head's of the first token, of rows `ld` apart.
+    // `key` and `value` point to those of the head for the first token, in rows `ld` apart.
     DEVICE void load(const Element *key, const Element *value, const Element *extra_key, const Element *extra_value,
                      int ld, int tokens) {
         UNROLL for (int t = 0; t < KEY_TILES; t++) {
@@ -65,7 +65,7 @@ struct Head {
         }
     }
 
-    // Puts `value` in number `at` of a paired b, if it is this lane's.
+    // Puts `value` in number `at` of a paired fragment b, if it belongs to this lane.
     static DEVICE void put_extra(B &b, int at, Element value) {
         const int slot = at - lane_pair();
 #if PRECISION >= 2
@@ -81,8 +81,8 @@ struct Head {
     }
 };
 
-// out (tokens, WIDTH) of rows `ld_out` apart from `projected`, the queries, keys and values (tokens, 3 WIDTH) of rows `ld`
-// apart. A warp for each head of each star.
+// Computes out (tokens, WIDTH), with rows `ld_out` apart, from `projected`, the queries, keys and values (tokens, 3
+// WIDTH) with rows `ld` apart. One warp per head of each star.
 template <int D>
 DEVICE void attend(const Element *projected, const Element *extra_key, const Element *extra_value, Element *out, int ld,
                    int ld_out, const int *starts, const int *sizes) {

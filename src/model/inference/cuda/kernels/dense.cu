@@ -1,22 +1,23 @@
-// Dense layers: out = activation(x W^T + bias), and with the residual and layer norm of a block behind them.
+// Dense layers: out = activation(x W^T + bias), optionally followed by the residual and layer norm of a block.
 //
-// x (rows, k) and W (outputs, k) are row-major with k padded to whole lines by zeros, W and bias padded to whole tiles of
-// outputs by zeros, and the memory of x and out to whole tiles of rows. The number of rows is sizes[of] * times; blocks
-// beyond it end at once, so that one launch serves every smaller batch.
+// x (rows, k) and W (outputs, k) are row-major; k is padded with zeros to whole lines, W and bias are padded with zeros
+// to whole tiles of outputs, and the memory of x and out to whole tiles of rows. The number of rows is sizes[of] *
+// times; blocks beyond it end at once, so that one launch serves every smaller batch.
 #pragma once
 #include "tile.cuh"
 
-// Lines of k that are on their way at once.
+// Number of stages of the copy pipeline, each of which holds one line of k.
 constexpr int DENSE_STAGES = 3;
 
-// The product of a tile of WARPS_M * M * 16 rows with one of WARPS_N * N * 8 outputs, each warp M times N results of it.
+// The product of a tile of WARPS_M * M * 16 rows with one of WARPS_N * N * 8 outputs; each warp computes M times N
+// results of it.
 template <int WARPS_M, int WARPS_N, int M, int N>
 struct Product {
     static constexpr int ROWS = WARPS_M * M * 16;
     static constexpr int OUTPUTS = WARPS_N * N * 8;
     static constexpr int STAGE = (ROWS + OUTPUTS) * 128;
 
-    // Of this warp in the tile.
+    // The position of this warp in the tile.
     static DEVICE int first_row() { return static_cast<int>(threadIdx.x / 32) / WARPS_N * M * 16; }
     static DEVICE int first_output() { return static_cast<int>(threadIdx.x / 32) % WARPS_N * N * 8; }
 
@@ -31,7 +32,7 @@ struct Product {
         }
         for (int line = 0; line < lines; line++) {
             copies_wait<DENSE_STAGES - 2>();
-            // The line has arrived for every warp, and none reads the one before it any more.
+            // The line has arrived for every warp, and no warp reads the previous one any more.
             barrier();
             if (line + DENSE_STAGES - 1 < lines) copy(x, weight, k, line + DENSE_STAGES - 1, shared);
             copies_commit();
@@ -61,7 +62,7 @@ struct Product {
 typedef Product<4, 2, 2, 8> Wide;
 typedef Product<8, 1, 1, WIDTH / 8> Whole;
 
-// out (rows, ld) = x W^T + bias, through gelu if `activate`. Grid: tiles of outputs, tiles of rows.
+// Computes out (rows, ld) = x W^T + bias, followed by gelu if `activate`. Grid: tiles of outputs, tiles of rows.
 KERNEL(256) dense(const Element *x, const Element *weight, const float *bias, Element *out, int k, int ld, int activate,
                   int of, int times, const int *sizes) {
     SHARED_MEMORY(shared);
@@ -84,7 +85,7 @@ KERNEL(256) dense(const Element *x, const Element *weight, const float *bias, El
     }
 }
 
-// out = norm(out + x W^T + bias), where W has WIDTH outputs; `out` has rows `ld` apart. Grid: tiles of rows.
+// Computes out = norm(out + x W^T + bias), where W has WIDTH outputs; `out` has rows `ld` apart. Grid: tiles of rows.
 KERNEL(256) dense_norm(const Element *x, const Element *weight, const float *bias, const float *norm_weight,
                        const float *norm_bias, Element *out, int k, int ld, int of, int times, const int *sizes) {
     SHARED_MEMORY(shared);

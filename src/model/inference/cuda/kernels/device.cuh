@@ -1,10 +1,10 @@
-// What the kernels need of the machine, in instructions of compute capability 8.0 and later. No header of CUDA is read, so
-// that the driver and the runtime compiler are all that a machine needs.
+// The machine operations that the kernels need, as instructions of compute capability 8.0 and later. No CUDA header is
+// used, so a machine needs only the driver and the runtime compiler.
 //
-// Compiled as plain C++ with LAMCAT_EMULATED defined, the same names come from emulated.h.
+// If the kernels are compiled as plain C++ with LAMCAT_EMULATED defined, emulated.h provides the same names.
 #pragma once
 
-// What a number is stored as: 0 f32, 1 tf32, 2 f16, 3 bf16. Sums are f32 in each.
+// The storage type of numbers: 0 f32, 1 tf32, 2 f16, 3 bf16. Sums are always f32.
 #ifndef PRECISION
 #define PRECISION 3
 #endif
@@ -42,14 +42,14 @@ DEVICE float reciprocal(float x) {
 
 DEVICE float reciprocal_root(float x) { return rsqrtf(x); }
 
-// To tf32, ties away from zero.
+// Rounds to tf32, ties away from zero.
 DEVICE float round_tf32(float x) {
     unsigned y;
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
     return real(y);
 }
 
-// Two numbers as 16-bit floats in a word, the first in the low half.
+// Packs two numbers as 16-bit floats into a word, the first in the low half.
 DEVICE unsigned pack(float low, float high) {
     unsigned word;
 #if PRECISION == 2
@@ -66,8 +66,8 @@ DEVICE float half_to_float(unsigned short x) {
     return y;
 }
 
-// Copies 16 bytes to shared memory behind the back of the thread; `copies_commit` ends a group of copies and
-// `copies_wait<N>` waits until all but the last N groups have arrived.
+// Copies 16 bytes to shared memory asynchronously; `copies_commit` ends a group of copies, and `copies_wait<N>` waits
+// until all but the last N groups have arrived.
 DEVICE void copy_16(void *to, const void *from) {
     unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to));
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
@@ -75,8 +75,8 @@ DEVICE void copy_16(void *to, const void *from) {
 DEVICE void copies_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N> DEVICE void copies_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
-// Four matrices of 8 rows of 16 bytes: lane `l` says where row `l % 8` of matrix `l / 8` is and gets word `l % 4` of row
-// `l / 4` of each.
+// Loads four matrices of 8 rows of 16 bytes: lane `l` gives the address of row `l % 8` of matrix `l / 8` and gets word
+// `l % 4` of row `l / 4` of each.
 DEVICE void load_matrices(unsigned (&r)[4], const void *row) {
     unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -85,7 +85,7 @@ DEVICE void load_matrices(unsigned (&r)[4], const void *row) {
                  : "memory");
 }
 
-// c += a b on the tensor cores; a is 16 rows of 32 bytes, b 8 columns of 32 bytes.
+// Computes c += a b on the tensor cores; a is 16 rows of 32 bytes, b 8 columns of 32 bytes.
 DEVICE void multiply_words(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
 #if PRECISION == 3
 #define SHAPE "m16n8k16.row.col.f32.bf16.bf16.f32"

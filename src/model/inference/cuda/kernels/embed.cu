@@ -1,9 +1,9 @@
-// What stands at either end of the network: tokens to vectors, and vectors to answers.
+// The first and last layers of the network: from tokens to vectors, and from vectors to answers.
 #pragma once
 #include "numbers.cuh"
 
-// x[i] = gelu(scales[token] value + biases[token]) of each token i of the batch, (tokens, WIDTH) of rows `ld` apart.
-// sizes[1] is the number of tokens. A thread for each pair of a row.
+// Computes x[i] = gelu(scales[token] value + biases[token]) for each token i of the batch, (tokens, WIDTH) with rows
+// `ld` apart. sizes[1] is the number of tokens. One thread per pair of numbers of a row.
 KERNEL(256) embed(const unsigned short *tokens, const float *values, const float *scales, const float *biases,
                   Element *x, int ld, const int *sizes) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -15,7 +15,8 @@ KERNEL(256) embed(const unsigned short *tokens, const float *values, const float
                gelu(scales[at + 1] * value + biases[at + 1]));
 }
 
-// x[star * asked + i] = scales[requests[i]]. sizes[0] is the number of stars. A thread for each pair of a row.
+// Sets x[star * asked + i] = scales[requests[i]]. sizes[0] is the number of stars. One thread per pair of numbers of a
+// row.
 KERNEL(256) embed_requests(const int *requests, const float *scales, Element *x, int ld, int asked, const int *sizes) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     const int row = i / (WIDTH / 2), column = 2 * (i % (WIDTH / 2));
@@ -24,8 +25,8 @@ KERNEL(256) embed_requests(const int *requests, const float *scales, Element *x,
     store_pair(x + static_cast<size_t>(row) * ld + column, scale[0], scale[1]);
 }
 
-// Mean and log variance of each row: the last layer, of two outputs, `weight` (2, k) and `bias` (2) in f32. A warp for
-// each row; `answers` (rows, 2).
+// Computes mean and log variance of each row with the last layer, which has two outputs: `weight` (2, k) and `bias` (2)
+// in f32. One warp per row; `answers` is (rows, 2).
 KERNEL(256) answer(const Element *x, int ld, int k, const float *weight, const float *bias, float *answers, int asked,
                    const int *sizes) {
     const int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, lane = threadIdx.x & 31;
@@ -47,8 +48,8 @@ KERNEL(256) answer(const Element *x, int ld, int k, const float *weight, const f
     }
 }
 
-// Mean of each star's tokens, zero where there are none: (stars, WIDTH) f32. The tokens of star i are starts[i] to
-// starts[i + 1]. A block for each star, a thread for each column.
+// Computes the mean of each star's tokens, zero if there are none: (stars, WIDTH) f32. The tokens of star i are
+// starts[i] to starts[i + 1]. One block per star, one thread per column.
 KERNEL(256) mean_token(const Element *x, int ld, const int *starts, float *means, const int *sizes) {
     const int star = blockIdx.x;
     if (star >= sizes[0]) return;

@@ -1,4 +1,4 @@
-// The kernels in a library for the emulated machine: a launch by name, with the addresses of its arguments.
+// The kernels as a library for the emulated machine: a kernel is launched by name, with the addresses of its arguments.
 #define LAMCAT_EMULATED
 #include <algorithm>
 #include "all.cu"
@@ -16,7 +16,8 @@ static bool launch(void (*kernel)(T...), Index grid, unsigned threads, unsigned 
     return emulated::run(grid, threads, shared, [=] { call(kernel, arguments, std::index_sequence_for<T...>()); });
 }
 
-// 0 done, 1 no such kernel, or one with another number of arguments, or one that never ends.
+// Returns 0 if the launch succeeded; 1 if there is no such kernel, it has another number of arguments, or it never
+// ends.
 extern "C" int lamcat_launch(const char *name, unsigned grid_x, unsigned grid_y, unsigned threads, unsigned shared,
                              void **arguments, unsigned count) {
 #define LAUNCH(kernel) \

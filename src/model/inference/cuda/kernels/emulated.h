@@ -1,8 +1,8 @@
-// The machine that device.cuh describes, as plain C++: each thread of a block is a fibre, and the fibres of a warp meet at
-// every instruction that a warp does together. For tests on machines without a GPU; nothing here is fast.
+// The machine of device.cuh as plain C++: each thread of a block is a fibre, and the fibres of a warp meet at every
+// instruction that a warp executes together. It is for tests on machines without a GPU; nothing here is fast.
 //
-// Copies to shared memory arrive only when they are waited for, and what they will overwrite is spoilt at once, so that a
-// read too early or too late is seen. Every other block runs its threads in reverse.
+// Copies to shared memory arrive only when they are waited for, and their destination is overwritten with invalid data
+// at once, so that a read at the wrong time is detected. Every other block runs its threads in reverse order.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -38,7 +38,7 @@ struct Fibre {
     std::vector<std::vector<Copy>> groups;
     std::vector<Copy> open;
 };
-// Where some threads wait for each other; the last one acts for all.
+// A barrier at which threads wait for each other; the last one acts for all.
 struct Meeting {
     unsigned arrived = 0, round = 0;
 };
@@ -73,7 +73,7 @@ void meet(Meeting &meeting, unsigned expected, Act act) {
     while (meeting.round == round) pause();
 }
 
-// Lets the lanes of a warp meet, each with something of its own.
+// Lets the lanes of a warp meet, each with its own value.
 template <class T, class Act>
 void together(T &own, Act act) {
     Warp &warp = warps[threadIdx.x / LANES];
@@ -87,7 +87,7 @@ static void start() {
     swapcontext(&self().context, &scheduler);
 }
 
-// Runs every block of a launch; false if threads wait for each other for ever.
+// Runs every block of a launch; returns false on a deadlock.
 inline bool run(Index grid, unsigned threads, unsigned shared_bytes, std::function<void()> kernel) {
     std::vector<unsigned char> memory(shared_bytes + 128);
     shared = memory.data() + (128 - reinterpret_cast<uintptr_t>(memory.data()) % 128) % 128;
@@ -127,7 +127,7 @@ inline bool run(Index grid, unsigned threads, unsigned shared_bytes, std::functi
     return true;
 }
 
-// An f16 or bf16 and the nearest of a float, ties to even.
+// Conversions between f32 and f16 or bf16, rounded to nearest with ties to even.
 inline float from_bf16(unsigned short x) {
     unsigned word = static_cast<unsigned>(x) << 16;
     float y;
@@ -153,7 +153,7 @@ inline unsigned short to_f16(float x) {
     const float size = std::fabs(x);
     if (size >= 65520.0f) return sign | 0x7c00;
     int exponent = size > 0.0f ? std::max(std::ilogb(size), -14) : -14;
-    // Whole units of the last place; one too many carries into the exponent, as it should.
+    // Whole units of the last place; an overflow carries into the exponent, which is correct.
     const int units = static_cast<int>(std::nearbyint(std::ldexp(size, 10 - exponent)));
     return static_cast<unsigned short>(sign | ((exponent + 14) * 1024 + units));
 }
@@ -229,7 +229,7 @@ struct Multiplied {
     float *c;
     const unsigned *a, *b;
 };
-// Number `k` of what word `at` of a row of 32 bytes holds, as the tensor cores see it.
+// Returns number `half` of a word, as the tensor cores see it; a word holds two 16-bit numbers or one 32-bit number.
 DEVICE float number_of(unsigned word, int half) {
 #if PRECISION == 3
     return emulated::from_bf16(static_cast<unsigned short>(word >> 16 * half));

@@ -1,18 +1,19 @@
-// The two dense layers of a block in one: x = norm(x + W2 gelu(W1 x + b1) + b2). The hidden layer never leaves the
-// registers: as in attention without a softmax, PER_LINE hidden units at a time, results become the next product's a.
+// The two dense layers of a block in one kernel: x = norm(x + W2 gelu(W1 x + b1) + b2). The hidden layer never leaves
+// the registers: as in attention without a softmax, the results of PER_LINE hidden units at a time become the next
+// product's fragment a.
 //
-// x (rows, ld) in place; W1 (hidden, ld) and W2 (WIDTH, hidden) row-major, hidden padded by zeros to whole lines. For
-// 32-bit numbers the numbers of each K_STEP of both matrices' rows stand as 0, 2, 4, 6, 1, 3, 5, 7, because fragments are
-// paired here.
+// x (rows, ld) is updated in place; W1 (hidden, ld) and W2 (WIDTH, hidden) are row-major, with hidden padded with zeros
+// to whole lines. For 32-bit numbers each K_STEP of both matrices' rows is stored in the order 0, 2, 4, 6, 1, 3, 5, 7,
+// because fragments are paired here.
 #pragma once
 #include "tile.cuh"
 
 constexpr int FEED_WARPS = 4;
-// Groups of 16 rows of each warp: as many as registers hold.
+// Groups of 16 rows per warp: as many as the registers can hold.
 constexpr int FEED_GROUPS = WIDTH <= 128 && PRECISION >= 2 ? 2 : 1;
 constexpr int FEED_ROWS = FEED_WARPS * FEED_GROUPS * 16;
 constexpr int FEED_STAGES = WIDTH <= 128 ? 3 : 2;
-// Lines of a row of x, and bytes of a stage: PER_LINE rows of W1 and WIDTH lines of W2.
+// Number of lines of a row of x, and number of bytes of a stage: PER_LINE rows of W1 and WIDTH lines of W2.
 constexpr int FEED_LINES = (WIDTH + PER_LINE - 1) / PER_LINE;
 constexpr int FEED_STAGE = (FEED_LINES * PER_LINE + WIDTH) * 128;
 
@@ -23,7 +24,7 @@ DEVICE void copy_feed(const Element *w1, const Element *w2, int ld, int hidden, 
     copy_tile(stage + FEED_LINES * PER_LINE * 128, w2 + line * PER_LINE, hidden, WIDTH);
 }
 
-// gelu(W1 x + b1) of K_STEP hidden units from `unit` on in a stage.
+// Computes gelu(W1 x + b1) for K_STEP hidden units, starting with `unit` in a stage.
 DEVICE void hidden_units(A (&out)[FEED_GROUPS], const A (&x)[FEED_GROUPS][WIDTH / K_STEP], unsigned char *stage,
                          int unit, const float *bias) {
     float c[FEED_GROUPS][RESULTS_PER_A][4];
@@ -83,7 +84,7 @@ KERNEL(FEED_WARPS * 32) feed_forward(Element *x, const Element *w1, const float 
         if (line + FEED_STAGES - 1 < lines) copy_feed(w1, w2, ld, hidden, line + FEED_STAGES - 1, shared);
         copies_commit();
         unsigned char *stage = shared + line % FEED_STAGES * FEED_STAGE;
-        // All four at once would take more registers than there are.
+        // All four at once would need more registers than there are.
         UNROLL_TWICE for (int step = 0; step < 4; step++) {
             A units[FEED_GROUPS];
             hidden_units(units, in, stage, step * K_STEP, b1 + line * PER_LINE);

@@ -17,12 +17,12 @@ constexpr int K_STEP = 16;
 #else
 constexpr int K_STEP = 8;
 #endif
-// Numbers in 16 bytes, and in the 128 bytes that a row of a tile in shared memory has.
+// Numbers in 16 bytes, and in the 128 bytes of a row of a tile in shared memory.
 constexpr int PER_UNIT = 16 / sizeof(Element);
 constexpr int PER_LINE = 128 / sizeof(Element);
-// Results of 8 columns that make one `a`.
+// Number of results of 8 columns that make one fragment a.
 constexpr int RESULTS_PER_A = K_STEP / 8;
-// A score that weighs nothing.
+// A score whose weight is zero.
 #define MINUS_INFINITY real(0xff800000u)
 
 DEVICE float to_float(Element x) {
@@ -35,7 +35,7 @@ DEVICE float to_float(Element x) {
 #endif
 }
 
-// As it is stored where it will be multiplied.
+// Converts a number to the form in which it is stored for a product.
 DEVICE float as_stored(float x) {
 #if PRECISION == 1
     return round_tf32(x);
@@ -71,7 +71,7 @@ struct B {
 
 DEVICE void multiply(float (&c)[4], const A &a, const B &b) {
 #if PRECISION == 0
-    // Each number as the sum of two of 11 bits; what is left out is below 2^-22 of the product.
+    // Each number becomes the sum of two numbers of 11 bits; the part left out is below 2^-22 of the product.
     A high, low;
     B above, below;
     UNROLL for (int i = 0; i < 4; i++) {
@@ -93,7 +93,7 @@ DEVICE void multiply(float (&c)[4], const A &a, const B &b) {
 DEVICE int lane_row() { return (threadIdx.x & 31) >> 2; }
 DEVICE int lane_pair() { return 2 * (threadIdx.x & 3); }
 
-// Words of numbers `at`, `at + 1` of a row in memory, zero from `limit` on; both are even.
+// Returns the words of numbers `at`, `at + 1` of a row in memory, zero from `limit` on; both are even.
 DEVICE void load_pair(unsigned &first, unsigned &second, const Element *row, int at, int limit) {
 #if PRECISION >= 2
     first = at < limit ? *reinterpret_cast<const unsigned *>(row + at) : 0u;
@@ -104,7 +104,7 @@ DEVICE void load_pair(unsigned &first, unsigned &second, const Element *row, int
 #endif
 }
 
-// Paired a of numbers `k`.. of two rows in memory.
+// Returns the paired fragment a of two rows in memory, starting at number `k`.
 DEVICE A load_a(const Element *row, const Element *row_8, int k, int limit) {
     A a;
     load_pair(a.r[0], a.r[2], row, k + lane_pair(), limit);
@@ -112,14 +112,15 @@ DEVICE A load_a(const Element *row, const Element *row_8, int k, int limit) {
     return a;
 }
 
-// Paired b of numbers `k`.. of a row in memory that is a column.
+// Returns the paired fragment b of a row in memory that represents a column, starting at number `k`.
 DEVICE B load_b(const Element *column, int k, int limit) {
     B b;
     load_pair(b.r[0], b.r[1], column, k + lane_pair(), limit);
     return b;
 }
 
-// Paired b of rows `k`.. of a matrix in memory whose rows are `stride` apart, zero from row `limit` on.
+// Returns the paired fragment b of a matrix in memory, starting at row `k`; rows are `stride` apart, and zero from row
+// `limit` on.
 DEVICE B load_b_down(const Element *column, size_t stride, int k, int limit) {
     B b;
     const int at = k + lane_pair();
@@ -137,7 +138,7 @@ DEVICE B load_b_down(const Element *column, size_t stride, int k, int limit) {
     return b;
 }
 
-// Results of K_STEP columns as a paired a.
+// Returns the results of K_STEP columns as a paired fragment a.
 DEVICE A results_as_a(const float (&c)[RESULTS_PER_A][4]) {
     A a;
 #if PRECISION >= 2
@@ -154,7 +155,7 @@ DEVICE A results_as_a(const float (&c)[RESULTS_PER_A][4]) {
     return a;
 }
 
-// The reverse: what a paired a holds, as results.
+// The reverse: returns the content of a paired fragment a as results.
 DEVICE void a_as_results(float (&c)[RESULTS_PER_A][4], const A &a) {
 #if PRECISION >= 2
     UNROLL for (int i = 0; i < 2; i++) UNROLL for (int j = 0; j < 2; j++) {
@@ -169,7 +170,7 @@ DEVICE void a_as_results(float (&c)[RESULTS_PER_A][4], const A &a) {
 #endif
 }
 
-// Sum and maximum over the four lanes that share a row.
+// Return the sum and the maximum over the four lanes that share a row.
 DEVICE float row_sum(float x) {
     x += from_lane(x, 1);
     return x + from_lane(x, 2);
@@ -179,8 +180,8 @@ DEVICE float row_max(float x) {
     return fmaxf(x, from_lane(x, 2));
 }
 
-// gelu, x Phi(x), to 1e-7 (Abramowitz & Stegun 1964, 7.1.26; the exponential of the error function is that of the
-// density, here in powers of two).
+// gelu, x Phi(x), to 1e-7 (Abramowitz & Stegun 1964, 7.1.26; the formula's exponential also gives the density, here as
+// a power of two).
 DEVICE float gelu(float x) {
     const float t = reciprocal(1.0f + 0.23164189f * fabsf(x));
     const float e = exp2_fast(-0.72134752f * x * x);

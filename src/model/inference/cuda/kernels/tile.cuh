@@ -1,5 +1,5 @@
-// Tiles of matrices in shared memory: rows of 128 bytes whose 16-byte units are exchanged by row, so that reading a unit
-// of 8 rows at once touches every bank once.
+// Tiles of matrices in shared memory: rows of 128 bytes whose 16-byte units are permuted depending on the row, so that
+// reading one unit of 8 rows at once touches every bank only once.
 #pragma once
 #include "numbers.cuh"
 
@@ -15,7 +15,7 @@ DEVICE void copy_tile(unsigned char *tile, const Element *from, size_t stride, i
     }
 }
 
-// Plain a of rows `row`.. + 16, step `step` of four along a line.
+// Returns the plain fragment a of 16 rows starting with `row`, for step `step` of the four steps along a line.
 DEVICE A tile_a(unsigned char *tile, int row, int step) {
     const int lane = threadIdx.x & 31;
     A a;
@@ -23,7 +23,7 @@ DEVICE A tile_a(unsigned char *tile, int row, int step) {
     return a;
 }
 
-// Plain b of columns `row`.. + 16, step `step` of four along a line.
+// Returns the plain fragment b of 16 columns starting with `row`, for step `step` of the four steps along a line.
 DEVICE void tile_b(B (&b)[2], unsigned char *tile, int row, int step) {
     const int lane = threadIdx.x & 31;
     unsigned r[4];
@@ -34,7 +34,8 @@ DEVICE void tile_b(B (&b)[2], unsigned char *tile, int row, int step) {
     b[1].r[1] = r[3];
 }
 
-// Plain b of columns `row`.. + 8, steps `step` and `step + 1` of four along a line.
+// Returns the plain fragment b of 8 columns starting with `row`, for steps `step` and `step + 1` of the four steps
+// along a line.
 DEVICE void tile_b_long(B (&b)[2], unsigned char *tile, int row, int step) {
     const int lane = threadIdx.x & 31;
     unsigned r[4];
@@ -45,7 +46,8 @@ DEVICE void tile_b_long(B (&b)[2], unsigned char *tile, int row, int step) {
     b[1].r[1] = r[3];
 }
 
-// Layer norm of 16 rows of WIDTH numbers that are in results; two numbers of weight and bias at a time.
+// Computes the layer norm of 16 rows of WIDTH numbers that are stored as results; weight and bias are read two numbers
+// at a time.
 template <int COLUMNS>
 DEVICE void norm_rows(float (&x)[COLUMNS][4], const float *weight, const float *bias) {
     constexpr float SHARE = 1.0f / (8 * COLUMNS);
