@@ -1,4 +1,4 @@
-//! A pipeline file: what was typed, what it means, and whether its query suits a catalogue.
+//! A pipeline file: what was typed, how it is resolved, and whether its query is suitable for a catalogue.
 //!
 //! ```text
 //! text ──> spec (as typed) ──> rules ──> resolve (Pipeline) ──> check, on a session (CheckedPlan)
