@@ -2,24 +2,24 @@
 //!
 //! ```text
 //! LATEST                                   the release that readers open
-//! log/00000001.json                        what was made current, in order
+//! log/00000001.json                        which releases were made current, in order
 //! releases/1.0.0-<job>/                    a HATS collection, and manifest.json
-//! reports/1.0.0-<job>.html                 the page on a release
+//! reports/1.0.0-<job>.html                 the page about a release
 //! reports/1.0.0-<job>.json                 stages and gates of the run that made it
-//! jobs/<job>/job.json                      what a run works on, and the inference whose units it takes
+//! jobs/<job>/job.json                      the work of a run, and the inference whose units it uses
 //! jobs/<job>/leases/<task>.json            who works on a tile
 //! jobs/<job>/tiles/<order>-<pixel>.json    the claim of a tile
 //! jobs/<job>/tiles/<order>-<pixel>/<attempt>.parquet   its rows near other tiles
 //! jobs/<job>/parts/<part>.json             the claim of a margin's leaf, an index, the maps
-//! jobs/<job>/checks/<manifest>-<n>.json    what of a release was verified
-//! jobs/<inference>/inference.json          what units are computed by; jobs that agree in it share them
+//! jobs/<job>/checks/<manifest>-<n>.json    which files of a release were verified
+//! jobs/<inference>/inference.json          what computes the units; jobs with the same content share them
 //! jobs/<inference>/leases/<unit>.json      who works on a unit
 //! jobs/<inference>/units/<unit>.json       the claim of a unit: which attempt's rows count
 //! jobs/<inference>/units/<unit>/<attempt>.parquet
-//! schedule/since.json                      from when on times are due
+//! schedule/since.json                      the time from which on runs are due
 //! schedule/begun/20261201T030000Z.json     a due time that was begun
-//! schedule/ended/20261201T030000Z.json     what became of it
-//! schedule/leases/00000007.json            who may run what is due, the highest number of all
+//! schedule/ended/20261201T030000Z.json     its outcome
+//! schedule/leases/00000007.json            who may run what is due; the highest number counts
 //! ```
 
 use std::path::Path;

@@ -8,8 +8,8 @@
 //! key=A. M\u00fcller   escapes: \uXXXX (UTF-16), \n, \r, \t, \f; any other escaped character stands for itself
 //! ```
 //!
-//! The format is that of `java.util.Properties`. The crate java-properties is not used: it refuses the pairs of escapes in
-//! which Java writes characters beyond the first 65,536, such as emoji.
+//! The format is that of `java.util.Properties`. The crate java-properties is not used, because it refuses the pairs of
+//! escapes in which Java writes characters beyond the first 65,536, such as emoji.
 
 use std::fmt::Write;
 

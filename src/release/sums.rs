@@ -54,7 +54,7 @@ pub(super) fn no_column(name: &str) -> Error {
     Error::new(ErrorKind::Input, "a column is missing or of another type").at("column", name)
 }
 
-/// A number that depends on all of `values` (the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
+/// A hash of all of `values` (with the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
 pub(super) fn mixed(values: &[u64]) -> u64 {
     values.iter().fold(0, |state: u64, value| {
         let mut z = (state ^ value).wrapping_add(0x9e37_79b9_7f4a_7c15);
