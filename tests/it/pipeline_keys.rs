@@ -33,7 +33,7 @@ enum Seen {
     Refused(&'static str),
     /// The release is refused with this message if a release of another query came before it.
     RefusedAfter(&'static str, &'static str),
-    /// The planned run differs: a description of it, and what the description is now.
+    /// The prepared run differs: a description of it, and what the description is now.
     Plan(fn(&Run) -> String, &'static str),
     /// The session differs: a description of it, and what the description is now.
     Session(fn(&Session) -> String, &'static str),

@@ -90,7 +90,8 @@ fn the_network_gives_the_spectrum_of_18_sco() {
     assert!(robust(off) < 0.025 && worst < 0.08 && (colours[0] - colours[1]).abs() < 0.03);
 }
 
-// BP - RP and M_G: Casagrande & VandenBerg (2018, MNRAS 479, L102); J - H and J - Ks: Casagrande et al. (2012, ApJ 761, 16).
+// BP - RP and M_G are from Casagrande & VandenBerg (2018, MNRAS 479, L102), J - H and J - Ks from Casagrande et al.
+// (2012, ApJ 761, 16).
 #[test]
 fn the_sun_has_its_colours_and_magnitude() {
     let Some(simulator) = &*SIMULATOR else { return };

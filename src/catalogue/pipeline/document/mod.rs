@@ -9,8 +9,8 @@
 //! - `rules`: the rules for the values of keys.
 //! - `resolve`: fills in defaults, makes paths absolute and reads the query. The rest of the program uses only the
 //!   resulting [`Pipeline`].
-//! - `check`: plans the query. `row_wise` makes sure that it can be answered unit by unit, and `columns` that each of its
-//!   columns has a type, a unit, a UCD and a description, some of which `column_defaults` knows.
+//! - `check`: plans the query. `row_wise` makes sure that it can be answered unit by unit. `columns` makes sure that
+//!   each of its columns has a type, a unit, a UCD and a description, for which `column_defaults` has default values.
 
 mod base_path;
 mod check;

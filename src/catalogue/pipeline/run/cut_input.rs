@@ -93,7 +93,7 @@ impl CutInput {
             .hint("what was read of it does not count; run again, which plans with the file as it is now"))
     }
 
-    /// Checks that files have not changed since the run was planned.
+    /// Checks that files have not changed since the run was prepared.
     ///
     /// # Errors
     /// If a file is missing or was replaced.

@@ -23,7 +23,7 @@ impl Run {
     /// but was not published, for example because it failed a gate, it is verified and published.
     ///
     /// # Errors
-    /// If a unit cannot be computed, the store fails, a gate fails, or a run that was planned later has published.
+    /// If a unit cannot be computed, the store fails, a gate fails, or a run that was prepared later has published.
     /// Finished work stays.
     pub async fn execute(mut self, watch: &dyn Watch) -> Result<Outcome> {
         if let Some(done) = self.published().await? {

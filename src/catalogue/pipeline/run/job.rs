@@ -28,7 +28,7 @@ const FORMAT: u32 = 3;
 /// Order of the map of the sky; it is also the highest order that tiles can have.
 const SKYMAP_ORDER: u8 = 8;
 
-/// A planned job.
+/// A job that is ready to run.
 #[derive(Debug)]
 pub struct Job {
     /// Identity.
@@ -84,7 +84,7 @@ pub struct JobSpec {
 }
 
 impl Job {
-    /// Plans the job of `pipeline`, whose query returns the columns `columns`.
+    /// Prepares the job of `pipeline`, whose query returns the columns `columns`.
     ///
     /// # Errors
     /// If an input cannot be read.
@@ -134,7 +134,7 @@ impl Job {
         Ok(Self { id, paths, inference, units_paths, spec, schema, units, input, others })
     }
 
-    /// Checks that the inputs which every unit reads have not changed since the job was planned. The cut input is
+    /// Checks that the inputs which every unit reads have not changed since the job was prepared. The cut input is
     /// checked unit by unit.
     ///
     /// # Errors

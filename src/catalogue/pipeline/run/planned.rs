@@ -1,4 +1,4 @@
-//! A planned run: the session, the pipeline, the storage and the job, which all stages use.
+//! A prepared run: the session, the pipeline, the storage and the job, which all stages use.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use lamcat_sql::session::{LazyStores, Session};
 use super::{job::Job, planned_at::PlannedAt};
 use crate::pipeline::document::{Pipeline, plan_check};
 
-/// A planned run.
+/// A run that is ready to be executed.
 pub struct Run {
     pub(super) session: Session,
     pub(super) pipeline: Pipeline,
@@ -23,8 +23,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens a session for `pipeline`, with the `stores` of another session if given, checks the pipeline and plans a
-    /// run.
+    /// Opens a session for `pipeline`, with the `stores` of another session if given, checks the pipeline and prepares
+    /// a run.
     ///
     /// # Errors
     /// If the model or an input cannot be read, the query is not suitable for a catalogue, or the store cannot be
@@ -37,7 +37,8 @@ impl Run {
         Box::pin(Self::plan(session, pipeline, &model, &checked.schema)).await
     }
 
-    /// Plans a run of `pipeline`, whose query returns `columns`. The `session` has `model` as its default model and the
+    /// Prepares a run of `pipeline`, whose query returns `columns`. The session has `model` as its default model and
+    /// the
     /// inputs as tables ([`Pipeline::register_inputs`]).
     ///
     /// # Errors

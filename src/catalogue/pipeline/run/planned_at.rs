@@ -1,4 +1,4 @@
-//! The time at which a run was planned. It decides whether the run may publish, since the run uses the inputs of that
+//! The time at which a run was prepared. It decides whether the run may publish, since the run uses the inputs of that
 //! time.
 
 use std::time::Instant;
@@ -10,7 +10,7 @@ use lamcat_release::{
     publish::{self, Decided},
 };
 
-/// The time at which a run was planned, by the catalogue's log and by the clocks of this machine.
+/// The time at which a run was prepared, by the catalogue's log and by the clocks of this machine.
 pub(super) struct PlannedAt {
     /// Number of the last log entry of the catalogue.
     log: u64,

@@ -80,7 +80,7 @@ pub enum Why {
     Unchanged,
     /// The release of the same pipeline and the same inputs was current until somebody rolled back to an older one.
     RolledBack,
-    /// A run that was planned later has published in the meantime.
+    /// A run that was prepared later has published in the meantime.
     Superseded,
 }
 

@@ -1,7 +1,7 @@
 //! Pipelines that run on a schedule.
 //!
 //! ```text
-//! look: which times are due? ──> lease ──> begun/<due>.json ──> run ──> ended/<due>.json ──> release the lease ──> wait
+//! which times are due? ──> lease ──> begun/<due>.json ──> run ──> ended/<due>.json ──> release the lease ──> wait
 //! ```
 //!
 //! A due time leaves two files in the catalogue's store, each of which is created and never overwritten: one says that
