@@ -86,7 +86,7 @@ async fn planned(
 /// Number of rows of a unit that are used to estimate the speed.
 const SAMPLE_ROWS: usize = 2000;
 
-/// Rows of a unit's input per second, measured with its first rows; `None` if the query returns no rows for them.
+/// Rows that the query returns per second, measured with the first rows of a unit; `None` if it returns none.
 pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<Option<f64>> {
     let failed = |e| failed(&unit.file, &e);
     let (_session, frame, _) = planned(session, pipeline, job, unit).await?;
