@@ -6,8 +6,8 @@
 //! SELECT source_id, lam_infer(xp, 'teff'), lam_error(xp, 'teff') FROM 's3://bucket/xp/*.parquet'
 //! ```
 //!
-//! streams any number of rows through batched inference. One model answers everything: labels with errors from
-//! spectra, spectra from labels, missing coefficients, embeddings.
+//! streams any number of rows through batched inference. A single model predicts labels with errors from spectra,
+//! spectra from labels, and missing coefficients, and gives embeddings.
 //!
 //! # The flow
 //!
@@ -22,10 +22,11 @@
 //!
 //! # The crates
 //!
-//! Each has a folder of its name in `src`. This one is the program; its library gives the others under one name, for its
-//! tests and for those who want everything. What builds on a part depends on its crate alone.
+//! Each crate has a folder of its name in `src`. This crate is the program; its library re-exports the other crates
+//! under one name, for its tests and for users who want everything. Code that needs only one part can depend on that
+//! part's crate alone.
 //!
-//! | crate | what it is | what it builds on |
+//! | crate | what it contains | what it depends on |
 //! |---|---|---|
 //! | `lamcat-core` | [`error`]s, the quantities of models ([`schema`]), [`context`]s, output files, the framework of SQL functions ([`udf`]), and what a [survey](mod@survey) is | |
 //! | `lamcat-plot` | charts as SVG ([`plot`]) | core |
@@ -33,30 +34,39 @@
 //! | `lamcat-release` | catalogues in object stores ([`release`]) | core |
 //! | `lamcat-kernels` | the arithmetic of the CPU engine for each set of instructions, and nearly all unsafe code | |
 //! | `lamcat-model` | the network and its files ([`model`]), the engines that run it ([`inference`]) | core, kernels |
-//! | `lamcat-gaia` | all that is Gaia's ([`gaia`]) | core, formats |
+//! | `lamcat-gaia` | everything that is specific to Gaia ([`gaia`]) | core, formats |
 //! | `lamcat-sql` | [`functions`], [`planner`], [`session`] | core, formats, model, release |
 //! | `lamcat-train` | training ([`train`]) and evaluation ([`eval`]) | core, model, plot |
 //! | `lamcat-catalogue` | [`pipeline`]s with their schedules, and [`ingest`] | all but gaia and train |
 //! | `lamcat` | the program ([`cli`]) | all |
 //!
-//! A survey is known to a program that links its crate: nothing else names it. `lamcat-sql` alone has the functions of the
-//! model and of the sky, and those of no survey.
+//! A program supports a survey if it links the survey's crate; no other crate refers to it. `lamcat-sql` on its own has
+//! the functions of the model and of the sky, and none of any survey.
 //!
 //! # Glossary
 //!
-//! - **token**: a quantity the model knows (`teff`, `bp0`), with its normalisation; together the *vocabulary*.
-//! - **context**: what is known of a star, as tokens and values, in a fixed number of slots; missing values are padding.
-//! - **perception**: what the encoder makes of a context.
-//! - **request**: a token the decoder is asked for; the answer is a mean and a 1-sigma error.
-//! - **coefficients**: a BP/RP spectrum in Gaia's basis functions; an `xp` list is all of them over the G flux.
-//! - **device batch**: rows that go to the inference device together, gathered across the scan's batches.
-//! - **hoist**: moving the calls of a query into one operator.
-//! - **unit**: a part of a pipeline's input that is worked, kept and repeated as a whole.
-//! - **claim**: the file that says which attempt at a unit or a tile counts; only one can create it.
-//! - **tile**, **leaf**, **margin**: a HEALPix pixel that is a partition of a catalogue, its file, and copies of the rows
-//!   just outside it.
-//! - **due time**: a time at which a pipeline's schedule says that it runs; each ends in one *outcome*.
-//! - **lease**: the file that says who works on something; it only saves work, and ends with its holder.
+//! - **token**: a quantity that the model knows, such as `teff` or `bp0`, with its normalisation.
+//! - **vocabulary**: all tokens of a model.
+//! - **context**: the known values of a star, as tokens in a fixed number of slots, in which missing values are
+//!   padding.
+//! - **perception**: the encoder's output for a context.
+//! - **request**: a token that the decoder is asked to predict, with a mean and a 1-sigma error as the answer.
+//! - **coefficients**: a BP/RP spectrum in Gaia's basis functions; an `xp` list holds all of them, divided by the G
+//!   flux.
+//! - **device batch**: rows from one or more batches of a scan that are sent to the inference device together.
+//! - **plan**: a query plan of DataFusion, logical or physical.
+//! - **hoist**: to move the `lam_*` calls of a query into one operator of its plan.
+//! - **pipeline**: a TOML file that describes a catalogue: its inputs, its query, its layout and its gates.
+//! - **job**: the work for one pipeline on its inputs as they are now.
+//! - **run**: one execution of a job, of which several may be in progress on different machines.
+//! - **unit**: a part of a pipeline's input that is computed, and if necessary repeated, as a whole.
+//! - **lease**: the file that says who works on something; it ends with its holder, and only avoids duplicate work.
+//! - **claim**: the file that says which attempt at a unit or a tile counts; only one attempt can create it.
+//! - **tile**: a HEALPix pixel that is a partition of a catalogue.
+//! - **leaf**: the Parquet file with the rows of a tile.
+//! - **margin**: copies of the rows just outside a tile.
+//! - **release**: one finished version of a catalogue.
+//! - **due time**: a time at which a pipeline's schedule says that it must run; each due time has one *outcome*.
 //!
 //! # Example
 //!
@@ -77,28 +87,30 @@
 //!
 //! # Recipes
 //!
-//! **Add a SQL function.** Write the computation as a plain function. Write a file of the function's name in the folder where
-//! its like are (`src/sql/functions/model`, `src/sql/functions/sky`, `src/gaia/functions`): a [`udf::FunctionSpec`] with a
-//! thin adapter round the computation, and tests with the tester that they share. Add its name, one line, to the list in the
-//! `mod.rs` of the folder. The checks of its arguments, their names and the documentation follow; `LAMCAT_WRITE_PAGES=1 cargo
-//! test --test it manual` writes its page. As rustfmt does not see the modules of the list, format with `cargo fmt --
-//! src/sql/functions/*/*.rs src/gaia/functions/*.rs`.
+//! **Add a SQL function.** Write the computation as a plain function. Write a file named after the function in the
+//! folder with similar functions (`src/sql/functions/model`, `src/sql/functions/sky`, `src/gaia/functions`): a
+//! [`udf::FunctionSpec`] with a thin adapter around the computation, and tests with the shared tester. Add its name,
+//! one line, to the list in the folder's `mod.rs`. The checks of its arguments, their names and the documentation
+//! follow from the specification; `LAMCAT_WRITE_PAGES=1 cargo test --test it manual` writes its page. As rustfmt does
+//! not see the modules of the list, format with `cargo fmt -- src/sql/functions/*/*.rs src/gaia/functions/*.rs`.
 //!
-//! **Add a survey.** A crate with a [`survey::Survey`], handed over by the macro `survey!`; `src/lib.rs` names the crate.
+//! **Add a survey.** Write a crate with a [`survey::Survey`], registered by the macro `survey!`, and link it in
+//! `src/lib.rs`.
 //!
-//! **Add a column of a survey.** A line in its table: `src/gaia/dr3_columns.csv`.
+//! **Add a column of a survey.** Add a line to its table: `src/gaia/dr3_columns.csv`.
 //!
-//! **Add an output of the model.** Add a variant to [`inference::Output`], its column in [`inference::Program`], and a
-//! function that asks for it. The planner needs nothing.
+//! **Add an output of the model.** Add a variant to [`inference::Output`], its column to [`inference::Program`], and a
+//! function that requests it. The planner needs no change.
 //!
-//! **Add a token's unit and UCD.** [`schema::column_meta`].
+//! **Add a token's unit and UCD.** Extend [`schema::column_meta`].
 //!
 //! **Add a shipped query.** Put it in `sql/`; a test plans every file there.
 //!
-//! **Add a pipeline.** A TOML file in `pipelines/` and its query in `sql/release/`; tests check and plan every one.
+//! **Add a pipeline.** Add a TOML file to `pipelines/` and its query to `sql/release/`; tests check and plan every one.
 //!
-//! **Add a file format.** Write a reader that gives Arrow batches in `sources`; add it to [`sources::ArchiveFormat`] with
-//! its endings: quoted paths, `STORED AS` and `lamcat ingest` follow.
+//! **Add a file format.** Write a reader in `sources` that returns Arrow batches, and add it to
+//! [`sources::ArchiveFormat`] with its file suffixes. Quoted paths, `STORED AS` and `lamcat ingest` then work without
+//! further changes.
 //!
 //! The manual is in [`docs`], with a page for each SQL function in [`docs::sql`].
 

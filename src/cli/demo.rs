@@ -1,4 +1,4 @@
-//! `lamcat demo`: the whole way on the simulated sample.
+//! `lamcat demo`: all steps on the simulated sample.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use lamcat_sql::session::quoted_path;
 
 use super::{display::Display, session_args::SessionArgs};
 
-/// 1000 stars of `lamcat simulate` with places on the sky, some without the spectrum of a band or of both.
+/// 1000 stars of `lamcat simulate` with positions on the sky, some without the spectrum of one band or of both.
 pub(super) const STARS: &[u8] = include_bytes!("demo_stars.parquet");
 /// The query of the demonstration.
 const QUERY: &str = include_str!("../../sql/demo.sql");

@@ -1,4 +1,4 @@
-//! What becomes of the rows of a query: they are shown on stdout, or written to a file.
+//! Shows the rows of a query on stdout, or writes them to a file.
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,7 +23,7 @@ use super::{
     rows::{Format, RowWriter},
 };
 
-/// How results are shown.
+/// The options for showing results.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Display {
     pub(super) format: Option<Format>,
@@ -100,7 +100,7 @@ impl Display {
         Ok(())
     }
 
-    /// Says on stderr what the result is worth and how long it took.
+    /// Reports on stderr which models are untrained, how many rows there were, and how long they took.
     fn remark(&self, plan: &dyn ExecutionPlan, rows: usize, started: Instant) {
         for label in untrained_models(plan) {
             eprintln!("warning: model {label}");

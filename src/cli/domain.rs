@@ -13,7 +13,7 @@ use lamcat_train::{DomainFit, Normalisation, Run, TrainingSet, read_training_set
 
 use super::{query_args::QueryArgs, session_args::SessionArgs, stdout::out};
 
-/// Shares of the stars whose scores are printed.
+/// Fractions of the stars for which the score is printed.
 const SHARES: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999];
 
 #[derive(Debug, Args)]
@@ -85,7 +85,8 @@ fn too_few() -> String {
     )
 }
 
-/// Adds the training domain to the model that a run has written, and says so; without one the model is as good.
+/// Adds the training domain to the model that a run has written, and reports it. The model can also be used without
+/// one.
 pub(super) fn add(run: &Run, file: &Path) {
     match run.add_domain(file) {
         Ok(Some(fit)) => {

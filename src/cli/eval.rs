@@ -26,7 +26,7 @@ use super::{
     text_table::{Cell, text_table},
 };
 
-/// Every set, in place of a name.
+/// The name that stands for all sets.
 const ALL: &str = "all";
 
 #[derive(Debug, Args)]
@@ -162,7 +162,7 @@ fn say_left_out(left_out: &[LeftOut]) {
     }
 }
 
-/// The metrics as aligned tables on stdout.
+/// Prints the metrics as aligned tables on stdout.
 fn say(evaluation: &Evaluation) -> anyhow::Result<()> {
     let mut out = out();
     if !evaluation.labels.is_empty() {

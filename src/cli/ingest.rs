@@ -129,7 +129,7 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
 
 fn session(args: &IngestArgs) -> anyhow::Result<Session> {
     let on_error: OnError = args.on_error.parse()?;
-    // One partition a file keeps its rows in order; files are what runs side by side.
+    // With one partition per file the rows stay in order; parallelism comes from converting several files at once.
     let session =
         Session::new(&SessionOptions { partitions: Some(1), device: DeviceKind::Cpu, ..SessionOptions::default() })?;
     let state = session.context().state_ref();
@@ -158,7 +158,7 @@ async fn dry_run(session: &Session, jobs: &[FileJob], options: &IngestOptions) -
     Ok(())
 }
 
-/// What was done.
+/// The totals of all files.
 #[derive(Debug, Default)]
 struct Total {
     written: usize,

@@ -1,17 +1,18 @@
-//! What goes to stderr beside a command's own words: the log, panics, wrong usage. None of it has secrets.
+//! What is written to stderr besides a command's own messages: the log, panics, usage errors. None of it contains
+//! secrets.
 
 use std::io::{self, IsTerminal, Write};
 
 use lamcat_core::error::{Error, ErrorKind, without_secrets};
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless something else is asked for.
+/// The filter of the log by default.
 const DEFAULT: &str = "warn";
 
-/// Starts the log, of what `filter` says.
+/// Starts the log with the given filter.
 ///
 /// # Errors
-/// If the filter is none.
+/// If the filter is not valid.
 pub(super) fn start(filter: Option<&str>) -> anyhow::Result<()> {
     let filter = filter.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT);
     let filter = EnvFilter::try_new(filter).map_err(|e| {
@@ -32,7 +33,7 @@ pub(super) fn start(filter: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what is wrong with the arguments and ends the program.
+/// Prints what is wrong with the arguments and ends the program.
 pub(super) fn wrong_usage<T>(error: &clap::Error) -> T {
     if !error.use_stderr() {
         error.exit();
@@ -43,7 +44,7 @@ pub(super) fn wrong_usage<T>(error: &clap::Error) -> T {
     std::process::exit(error.exit_code())
 }
 
-/// Writes each piece, which is an event or a line, without its secrets.
+/// Removes the secrets from each event or line before writing it.
 struct Discreet<W>(W);
 
 impl<W: Write> Write for Discreet<W> {

@@ -1,4 +1,4 @@
-//! The command line: data to stdout, everything else to stderr.
+//! The command line. Data goes to stdout, everything else to stderr.
 
 mod bench;
 mod demo;
@@ -89,10 +89,10 @@ enum Command {
     Pipeline(pipeline::PipelineCommand),
 }
 
-/// How long the uploads of a command that failed or was stopped may take to be aborted, and its leases to be given back.
+/// Time for a command that failed or was stopped to abort its uploads and release its leases.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// How long what runs in the background may take to end.
+/// Time for background work to end.
 const LEAVING: Duration = Duration::from_millis(200);
 
 /// The program's commands and options.
@@ -101,7 +101,8 @@ pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-/// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage, 128 and a signal's number if that ended it.
+/// Runs the program and returns its exit code: 0 if it succeeded, 1 if it failed, 2 for wrong usage, 128 plus a
+/// signal's number if a signal ended it.
 #[must_use]
 pub fn main() -> ExitCode {
     threads::one_tile_per_core();
@@ -122,11 +123,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs a command to its end or to a signal; its unfinished outputs are gone then.
+/// Runs a command to its end or until a signal; its unfinished outputs are removed in both cases.
 fn run_on(runtime: Runtime, command: Command) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         tokio::select! {
-            // A command that has a word to say about it says it.
+            // If the command itself has something to say about the signal, that is reported.
             biased;
             result = run(command) => result,
             signal = signals::lets_go() => stopped(signal),
@@ -137,7 +138,7 @@ fn run_on(runtime: Runtime, command: Command) -> anyhow::Result<()> {
     if signals::heard().is_some() {
         outputs::abandon_all();
     }
-    // What still computes, of a query that was stopped, is not waited for.
+    // The remaining computations of a stopped query are not waited for.
     runtime.shutdown_timeout(LEAVING);
     result
 }
@@ -165,7 +166,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// The error in words. That of a full disk says so first, whatever the libraries between make of it.
+/// The error in words. For a full disk this comes first, whatever message the libraries in between made of it.
 fn describe(error: &anyhow::Error) -> String {
     let text = in_words(error);
     if outputs::is_disk_full(error.as_ref()) && !text.starts_with("the disk is full") {
@@ -174,7 +175,7 @@ fn describe(error: &anyhow::Error) -> String {
     text
 }
 
-/// Lamcat's own error or DataFusion's message where there is one, else the whole chain.
+/// lamcat's own error or DataFusion's message if there is one, otherwise the whole chain of errors.
 fn in_words(error: &anyhow::Error) -> String {
     if let Some(own) = error.chain().find_map(|e| e.downcast_ref::<lamcat_core::error::Error>()) {
         return without_secrets(&own.to_string());

@@ -53,17 +53,17 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-/// What was found for a case, or a label.
+/// The result for a case or a label.
 #[derive(Debug, Serialize)]
 struct Line {
     case: String,
     stars: usize,
     requests: usize,
-    /// In units of the tokens' scales.
+    /// The largest difference, in units of the tokens' scales.
     worst: f64,
     rms: f64,
     worst_error: f64,
-    /// In the label's own unit.
+    /// The rms difference in the label's own unit.
     rms_physical: Option<f64>,
 }
 
@@ -106,8 +106,9 @@ pub(super) async fn run(args: &CheckArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Largest difference in a token's scale that a precision explains. The reference's models have random weights and large
-/// predicted errors, which rounding moves most; a trained model's answers are far closer.
+/// The largest difference, relative to a token's scale, that a precision explains. The models of the reference have
+/// random weights and large predicted errors, which are most sensitive to rounding; the results of a trained model are
+/// far closer.
 fn tolerance(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 2e-5,
@@ -126,7 +127,7 @@ fn checkpoint(folder: &Path) -> anyhow::Result<(Model, Vec<ReferenceCase>)> {
     Ok((model, cases))
 }
 
-/// The demonstration's stars with what the readable reference says of each label.
+/// The stars of the demonstration, with the results of the readable reference implementation for each label.
 async fn sample_of(model: Model) -> anyhow::Result<(Model, Vec<ReferenceCase>)> {
     let options = SessionOptions { partitions: Some(1), device: DeviceKind::Cpu, ..SessionOptions::default() };
     let session = Session::new(&options)?;

@@ -1,4 +1,4 @@
-//! Numbers of the command line, which have a range.
+//! Numbers on the command line, with their ranges.
 
 use std::{
     ops::{RangeBounds, RangeInclusive},
@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Datelike, Utc};
 use clap::builder::RangedU64ValueParser;
 
-/// Whole numbers of a range.
+/// Parses a whole number in a range.
 pub(super) fn within<T: TryFrom<u64> + Clone + Send + Sync + 'static>(
     range: RangeInclusive<u64>,
 ) -> RangedU64ValueParser<T>
@@ -18,7 +18,7 @@ where
     RangedU64ValueParser::new().range(range)
 }
 
-/// Numbers of a range, which never holds what is no number.
+/// Parses a number in a range; NaN is in no range.
 pub(super) fn real(
     range: impl RangeBounds<f64> + Clone,
     words: &'static str,
@@ -29,14 +29,14 @@ pub(super) fn real(
     }
 }
 
-/// A length of time such as `12h` or `7d`, at most a hundred years.
+/// Parses a length of time such as `12h` or `7d`, at most a hundred years.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_hours(36_525 * 24);
     let length = humantime::parse_duration(text).map_err(|e| e.to_string())?;
     if length <= LONGEST { Ok(length) } else { Err("it is more than a hundred years".to_owned()) }
 }
 
-/// A time such as `2026-12-02T03:00:00Z`, of the years 1970 to 2999.
+/// Parses a time such as `2026-12-02T03:00:00Z`, between the years 1970 and 2999.
 pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     let time: DateTime<Utc> = text.parse().map_err(|e| format!("{e}; write e.g. 2026-12-02T03:00:00Z"))?;
     if (1970..3000).contains(&time.year()) { Ok(time) } else { Err("the year is not from 1970 to 2999".to_owned()) }
@@ -50,7 +50,7 @@ mod tests {
 
     use super::super::Cli;
 
-    /// Options that take any number, or whose number is compared with others after parsing.
+    /// Options that accept any number, or whose number is compared with others after parsing.
     const UNBOUNDED: [&str; 13] = [
         "seed",
         "max-rows",
@@ -67,7 +67,7 @@ mod tests {
         "decoder-dense",
     ];
 
-    /// Every option with a whole number, with the words that lead to it.
+    /// Finds every option with a whole number, and the words of its command.
     fn whole_numbers(command: &Command, words: &[String], found: &mut Vec<Vec<String>>) {
         let kinds =
             [TypeId::of::<usize>(), TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<u8>(), TypeId::of::<i32>()];

@@ -1,4 +1,4 @@
-//! What a command line puts in place of what a pipeline file says.
+//! Options that replace values of a pipeline file.
 
 use anyhow::Context;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! `lamcat pipeline`: pipeline files before they are run.
+//! `lamcat pipeline`: checks and explains pipeline files before they are run.
 
 use std::{
     io::Write,
@@ -184,7 +184,7 @@ async fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A pipeline's settings, a line each.
+/// The settings of a pipeline, one line each.
 fn settings(p: &Pipeline) -> String {
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut say = |key: &str, value: String| rows.push((key.to_owned(), value));

@@ -1,4 +1,4 @@
-//! Progress on a terminal, nothing elsewhere.
+//! Shows progress on a terminal, and nothing elsewhere.
 
 use std::{
     cell::Cell,
@@ -18,10 +18,10 @@ use lamcat_train::Report;
 
 /// How often the line is redrawn.
 const TICK: Duration = Duration::from_millis(250);
-/// Work shorter than this shows no line.
+/// Work that is shorter than this shows no line.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// Shows how far the conversion of files is until dropped; a bar over their bytes.
+/// Shows the progress of file conversion until it is dropped, as a bar over the bytes of the files.
 pub(super) struct IngestProgress {
     bar: ProgressBar,
     files: Arc<Vec<Arc<Progress>>>,
@@ -30,7 +30,7 @@ pub(super) struct IngestProgress {
 }
 
 impl IngestProgress {
-    /// Begins to show, for files of these sizes in bytes.
+    /// Starts to show progress, for files of these sizes in bytes.
     pub(super) fn start(sizes: Vec<u64>) -> Self {
         let bar = ProgressBar::new(sizes.iter().sum());
         let style = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}";
@@ -60,7 +60,7 @@ impl IngestProgress {
         &self.files
     }
 
-    /// One more file is done.
+    /// Counts one more file as done.
     pub(super) fn finish_file(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
@@ -77,7 +77,7 @@ impl Drop for IngestProgress {
     }
 }
 
-/// Shows a query's progress from the operators' metrics until dropped.
+/// Shows a query's progress, from the metrics of its operators, until it is dropped.
 pub(super) struct QueryProgress {
     bar: ProgressBar,
     _ticker: SpawnedTask<()>,
@@ -108,10 +108,10 @@ impl Drop for QueryProgress {
     }
 }
 
-/// Ticks of the bar of a training run.
+/// Number of ticks of the bar of a training run.
 const TICKS: u64 = 10_000;
 
-/// Shows how far training is until dropped.
+/// Shows the progress of training until it is dropped.
 pub(super) struct TrainProgress {
     bar: ProgressBar,
     quiet: bool,
@@ -128,13 +128,13 @@ impl TrainProgress {
         Self { bar, quiet, started: Cell::new(false), last: Cell::new(None) }
     }
 
-    /// Shows a step, and a line for each line of `losses.csv`.
+    /// Shows a step, and one line for each line of `losses.csv`.
     pub(super) fn show(&self, report: &Report) {
         if self.quiet {
             return;
         }
         if !self.started.replace(true) {
-            // What an earlier part of the run did must not count as this one's speed.
+            // Steps that an earlier part of the run did must not count towards the speed of this part.
             self.bar.set_position((report.spent * TICKS as f64) as u64);
             self.bar.reset_eta();
         }
@@ -169,13 +169,13 @@ impl Drop for TrainProgress {
     }
 }
 
-/// Shows how far an evaluation is until dropped.
+/// Shows the progress of an evaluation until it is dropped.
 pub(super) struct EvalProgress {
     bar: ProgressBar,
 }
 
 impl EvalProgress {
-    /// Begins to show, for this much work.
+    /// Starts to show progress, for this amount of work.
     pub(super) fn start(quiet: bool, work: u64) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(work) };
         if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent} % eta {eta} {msg}") {
@@ -184,7 +184,7 @@ impl EvalProgress {
         Self { bar }
     }
 
-    /// Shows the work done, and on which inputs.
+    /// Shows the amount of work done, and the current inputs.
     pub(super) fn show(&self, inputs: String, done: u64) {
         self.bar.set_message(inputs);
         self.bar.set_position(done);
@@ -197,7 +197,7 @@ impl Drop for EvalProgress {
     }
 }
 
-/// Rows inferred so far by every inference operator of a plan.
+/// Number of rows inferred so far by all inference operators of a plan.
 pub(super) fn inferred_rows(plan: &dyn ExecutionPlan) -> usize {
     let mut rows = 0;
     visit(plan, &mut |exec| {
@@ -207,7 +207,7 @@ pub(super) fn inferred_rows(plan: &dyn ExecutionPlan) -> usize {
     rows
 }
 
-/// Labels of the models with random weights that a plan runs, each once.
+/// Labels of the untrained models that a plan runs, each once.
 pub(super) fn untrained_models(plan: &dyn ExecutionPlan) -> BTreeSet<String> {
     let mut labels = BTreeSet::new();
     visit(plan, &mut |exec| {

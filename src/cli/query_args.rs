@@ -18,7 +18,7 @@ pub(super) struct QueryArgs {
     command: Option<String>,
 }
 
-/// What was given as SQL.
+/// The SQL text that was given.
 pub(super) struct Query(String);
 
 impl QueryArgs {
@@ -34,7 +34,7 @@ impl QueryArgs {
 }
 
 impl Query {
-    /// Runs every statement but the last, and plans that.
+    /// Runs every statement except the last, and plans that one.
     pub(super) async fn plan(&self, session: &Session) -> anyhow::Result<DataFrame> {
         let mut statements = session.parse(&self.0)?;
         let Some(query) = statements.pop() else { bail!("there is no SQL statement in what was given") };
@@ -44,7 +44,7 @@ impl Query {
         Ok(session.plan(query).await?)
     }
 
-    /// SHA-256 of the text, in hex.
+    /// SHA-256 of the text, in hexadecimal.
     pub(super) fn sha256(&self) -> String {
         format!("{:x}", Sha256::digest(self.0.as_bytes()))
     }

@@ -1,4 +1,4 @@
-//! The prompt of `lamcat sql`: history, completion, statements over several lines.
+//! The prompt of `lamcat sql`: history, completion, and statements over several lines.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -55,7 +55,7 @@ pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<
     editor.set_helper(Some(SqlHelper { words: words(session) }));
     let history = history_path();
     if let Some(path) = &history {
-        // The first session has no history yet.
+        // In the first session there is no history yet.
         let _ = editor.load_history(path);
     }
     eprintln!("lamcat {}; \\h for help, \\q to leave", env!("CARGO_PKG_VERSION"));
@@ -91,7 +91,7 @@ pub(super) async fn run(session: &Session, display: &Display) -> anyhow::Result<
     Ok(())
 }
 
-/// The history as it may be written to a file: what was typed of secrets is for this session.
+/// The history in the form in which it may be written to a file: secrets that were typed are kept only in this session.
 fn discreet(history: &FileHistory) -> anyhow::Result<FileHistory> {
     let mut saved = FileHistory::new();
     for line in history.iter() {
@@ -100,7 +100,7 @@ fn discreet(history: &FileHistory) -> anyhow::Result<FileHistory> {
     Ok(saved)
 }
 
-/// Runs a backslash command; false to leave.
+/// Runs a backslash command; returns false to leave the prompt.
 async fn command(workers: &mut Workers, session: &Session, display: &Display, line: &str) -> bool {
     match line {
         "\\q" => return false,
@@ -115,7 +115,7 @@ async fn command(workers: &mut Workers, session: &Session, display: &Display, li
     true
 }
 
-/// Runs statements; Ctrl-C cancels them. Errors are shown and the prompt goes on.
+/// Runs statements; Ctrl-C cancels them. Errors are shown, and the prompt continues.
 async fn execute(workers: &mut Workers, session: &Session, display: &Display, text: &str) {
     let (session, display, text) = (session.clone(), *display, text.to_owned());
     let mut work = workers.run(async move {
@@ -137,7 +137,7 @@ async fn execute(workers: &mut Workers, session: &Session, display: &Display, te
     }
 }
 
-/// How long a statement that is cancelled may take to end.
+/// Time for a cancelled statement to end.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// The threads on which statements run.
@@ -151,13 +151,13 @@ impl Workers {
     fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         match &self.0 {
             Some(runtime) => runtime.spawn(work),
-            // There always is one but for the time of its drop.
+            // There is always a runtime, except while this is dropped.
             None => Handle::current().spawn(work),
         }
     }
 
-    /// Ends a statement. An operator that computes for long only notices at its next pause, and holds its thread until
-    /// then: the next statement gets other threads.
+    /// Cancels a statement. An operator that computes for long notices this only at its next pause, and holds its
+    /// thread until then, so the next statement gets other threads.
     async fn cancel<T>(&mut self, work: JoinHandle<T>) {
         work.abort();
         if tokio::time::timeout(PAUSE, work).await.is_ok() {
@@ -213,7 +213,7 @@ impl Completer for SqlHelper {
     }
 }
 
-/// The word that ends at a position, and where it begins.
+/// The word that ends at a position, and its start.
 fn word_before(line: &str, pos: usize) -> (usize, &str) {
     let before = &line[..pos];
     let word = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '\'');

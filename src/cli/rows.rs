@@ -1,4 +1,4 @@
-//! Result rows to stdout in the format asked for.
+//! Writes result rows to stdout in the requested format.
 
 use std::io::Write;
 
@@ -28,7 +28,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format a file name asks for.
+    /// The format that a file name indicates.
     pub(super) fn from_path(path: &str) -> Option<Self> {
         let (_, extension) = path.rsplit_once('.')?;
         Some(match extension {
@@ -50,7 +50,7 @@ pub(super) enum RowWriter {
 }
 
 impl RowWriter {
-    /// A writer for rows of `schema`; a table shows at most `room` rows.
+    /// Creates a writer for rows of `schema`; a table shows at most `room` rows.
     pub(super) fn new(format: Format, schema: &SchemaRef, room: usize) -> anyhow::Result<Self> {
         Ok(match format {
             Format::Table => Self::Table { shown: vec![RecordBatch::new_empty(schema.clone())], room, total: 0 },
@@ -63,7 +63,7 @@ impl RowWriter {
                     );
                 }
                 let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out());
-                // The header comes with the first batch, and there may be none.
+                // The header is written with the first batch, and there may be no batch.
                 writer.write(&RecordBatch::new_empty(schema.clone()))?;
                 Self::Csv(Box::new(writer))
             }
@@ -93,7 +93,7 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Ends the output; gives the number of rows not shown.
+    /// Ends the output; returns the number of rows that were not shown.
     pub(super) fn finish(self) -> anyhow::Result<usize> {
         let mut stdout = out();
         match self {

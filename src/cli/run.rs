@@ -1,4 +1,4 @@
-//! `lamcat run`: a pipeline to a published release.
+//! `lamcat run`: makes a published release from a pipeline.
 
 use std::{
     io::Write,
@@ -83,7 +83,7 @@ fn report(outcome: &Outcome, folder: &str, took: Duration) -> anyhow::Result<()>
     Ok(writeln!(out(), "{folder}")?)
 }
 
-/// What a stage took, in a line.
+/// A line about a finished stage.
 fn in_words(stage: &StageTime) -> String {
     let (name, seconds, rows) = (stage.stage.name(), stage.seconds, stage.rows);
     let rate = rows as f64 / seconds.max(1e-3);
@@ -117,7 +117,7 @@ async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
     Ok(writeln!(out, "release: {} {todo}", run.storage().shown(&run.job().release_folder()))?)
 }
 
-/// A bar per stage; a line per stage where there is no terminal, unless the result is for programs.
+/// Shows a bar for each stage, or a line for each stage if there is no terminal, unless the result is for programs.
 #[derive(Default)]
 struct RunProgress {
     quiet: bool,

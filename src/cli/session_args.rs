@@ -1,4 +1,4 @@
-//! Options every command with a session has.
+//! The options that every command with a session has.
 
 use std::path::Path;
 
@@ -63,12 +63,12 @@ impl LimitArgs {
 }
 
 impl SessionArgs {
-    /// The bytes that may be held, if there is a limit.
+    /// The limit of the memory in bytes, if there is one.
     pub(super) fn memory(&self) -> Option<usize> {
         self.limits.memory
     }
 
-    /// Rows for `device` at once.
+    /// Number of rows of a device batch.
     pub(super) fn batch_rows(&self, device: &Device) -> usize {
         self.batch_rows.unwrap_or_else(|| device.batch_rows())
     }
@@ -96,7 +96,7 @@ impl SessionArgs {
 }
 
 async fn open_model(session: &Session, spec: &str) -> anyhow::Result<Model> {
-    // A path may hold an equals sign too.
+    // A path may contain an equals sign too.
     let (name, path) = match spec.split_once('=').filter(|_| !Path::new(spec).exists()) {
         Some((name, path)) if !name.contains(['/', ':', '?', '.']) => (Some(name), path),
         _ => (None, spec),

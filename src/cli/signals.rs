@@ -1,8 +1,8 @@
-//! Signals that end the program: Ctrl-C (SIGINT), SIGTERM, and SIGHUP where it is not ignored.
+//! Signals that end the program: Ctrl-C (SIGINT), SIGTERM, and SIGHUP unless it is ignored.
 //!
-//! They are heard by a thread of its own: an operator that computes for long holds up the threads of queries, and process 1
-//! of a container, which signals do not end by themselves, must hear them too. The first signal lets what runs go: its
-//! unfinished outputs are removed and its uploads aborted. A second one ends the program at once.
+//! A separate thread receives them: an operator that computes for long blocks the threads of queries, and process 1 of
+//! a container, which signals do not end by default, must react to them too. The first signal cancels what is running:
+//! its unfinished outputs are removed and its uploads aborted. A second signal ends the program at once.
 
 use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,7 @@ use std::{
 use lamcat_core::outputs;
 use tokio::sync::watch;
 
-/// How long the program may take to let go of what runs; a thread that computes may not notice for longer.
+/// Time for the program to cancel what is running; a thread that is computing may not notice within this time.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// A signal.
@@ -24,7 +24,7 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// The exit code of a program that it ended, as shells have it.
+    /// The exit code of a program that it ended, in the convention of shells.
     pub(super) fn exit_code(self) -> u8 {
         128 + match self {
             Self::HangUp => 1,
@@ -33,7 +33,7 @@ impl Signal {
         }
     }
 
-    /// Its name for people.
+    /// Its name for use in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::HangUp => "SIGHUP",
@@ -43,14 +43,14 @@ impl Signal {
     }
 }
 
-/// What is done about signals.
+/// How signals are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// The command is let go.
+    /// The command is cancelled.
     LetGo,
-    /// The command ends by itself, in so much time.
+    /// The command ends by itself, within this time.
     ByItself(Duration),
-    /// Interrupts are for what runs at the prompt; all others let the prompt go.
+    /// Interrupts concern what runs at the prompt; all other signals end the prompt.
     Prompt,
 }
 
@@ -64,12 +64,12 @@ impl Manner {
     }
 }
 
-/// What was heard.
+/// The signals received so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
     /// The signal that ends the program.
     end: Option<Signal>,
-    /// Interrupts at the prompt.
+    /// Number of interrupts at the prompt.
     interrupts: u64,
 }
 
@@ -80,7 +80,7 @@ fn manner() -> MutexGuard<'static, Manner> {
     MANNER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Another manner of dealing with signals, until it is dropped.
+/// Another way of handling signals, until it is dropped.
 #[must_use]
 pub(super) struct Taken(());
 
@@ -90,7 +90,7 @@ impl Drop for Taken {
     }
 }
 
-/// The command ends by itself at [`ended`], which may take so long.
+/// The command ends by itself at [`ended`], within `patience`.
 pub(super) fn ends_by_itself(patience: Duration) -> Taken {
     *manner() = Manner::ByItself(patience);
     Taken(())
@@ -107,7 +107,7 @@ pub(super) fn heard() -> Option<Signal> {
     HEARD.borrow().end
 }
 
-/// The command has ended by itself as it was asked to: its own exit code counts.
+/// The command has ended by itself as requested, so its own exit code counts.
 pub(super) fn obeyed() {
     HEARD.send_modify(|heard| heard.end = None);
 }
@@ -125,7 +125,7 @@ pub(super) async fn ended() -> Signal {
     }
 }
 
-/// Waits for a signal that lets the command go; never for one that does so by itself.
+/// Waits for a signal that cancels the command; never returns for a command that ends by itself.
 pub(super) async fn lets_go() -> Signal {
     let signal = ended().await;
     let by_itself = matches!(*manner(), Manner::ByItself(_));
@@ -141,7 +141,7 @@ pub(super) async fn interrupted() {
     }
 }
 
-/// Begins to listen. Where that fails signals end the program as any other.
+/// Starts to listen. If that fails, signals end the program as they end any other.
 pub(super) fn listen() {
     let listening = std::thread::Builder::new().name("signals".to_owned()).spawn(|| {
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -212,7 +212,7 @@ async fn late() {
         if since.elapsed() >= patience {
             return;
         }
-        // What is patient now may be less so later, and the other way round.
+        // The patience may change in the meantime, so it is read again.
         tokio::time::sleep(GRACE.min(patience.saturating_sub(since.elapsed()))).await;
     }
 }
@@ -227,7 +227,7 @@ fn note(signal: Signal) {
     HEARD.send_modify(|heard| heard.end = Some(signal));
 }
 
-/// Ends the program, with no unfinished file left.
+/// Ends the program, after removing its unfinished files.
 fn end_now(signal: Signal) -> ! {
     outputs::abandon_all();
     std::process::exit(signal.exit_code().into())

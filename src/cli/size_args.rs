@@ -1,4 +1,4 @@
-//! Options that give the sizes of a network.
+//! Options for the sizes of a network.
 
 use clap::{Args, ValueEnum};
 use lamcat_model::Architecture;
@@ -37,7 +37,7 @@ pub(super) struct SizeArgs {
 }
 
 impl SizeArgs {
-    /// The sizes of the preset with those that were given.
+    /// The sizes of the preset, with those that were given in their place.
     pub(super) fn architecture(&self) -> Architecture {
         let base = match self.size {
             Preset::Tiny => Size::Tiny,

@@ -1,4 +1,4 @@
-//! stdout, which remembers when its reader has gone, as `head` does.
+//! stdout, which remembers whether its reader has gone, as `head` does.
 
 use std::{
     io::{ErrorKind, Result, Stdout, Write},
@@ -7,12 +7,12 @@ use std::{
 
 static READER_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Whether a write failed because nobody reads any more; then the program has nothing left to do.
+/// Whether a write failed because nobody reads the output any more; then the program has nothing left to do.
 pub(super) fn reader_gone() -> bool {
     READER_GONE.load(Ordering::Relaxed)
 }
 
-/// The process's stdout.
+/// The stdout of the process.
 pub(super) struct Out(Stdout);
 
 pub(super) fn out() -> Out {

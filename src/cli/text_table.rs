@@ -1,10 +1,10 @@
-//! Tables of text for terminals and pipes.
+//! Text tables for terminals and pipes.
 
 use std::fmt::Display;
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
-/// Blanks between two columns.
+/// Number of blanks between two columns.
 const GAP: u16 = 2;
 
 /// One cell.
@@ -14,18 +14,19 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// Text, which begins at the left of its column.
+    /// Text, which is aligned to the left of its column.
     pub(super) fn text(value: impl Display) -> Self {
         Self { text: value.to_string(), alignment: CellAlignment::Left }
     }
 
-    /// A number, which ends at the right of its column.
+    /// A number, which is aligned to the right of its column.
     pub(super) fn number(value: impl Display) -> Self {
         Self { text: value.to_string(), alignment: CellAlignment::Right }
     }
 }
 
-/// A header and rows of as many cells, a line each. A name in the header stands as the cells below it do.
+/// A header and rows with the same number of cells, one line each. A name in the header is aligned like the cells below
+/// it.
 pub(super) fn text_table(header: &[&str], rows: &[Vec<Cell>]) -> String {
     let cell = |text: &str, alignment| comfy_table::Cell::new(text).set_alignment(alignment);
     let below = |i: usize| rows.first().map_or(CellAlignment::Left, |row| row[i].alignment);

@@ -185,7 +185,7 @@ impl CourseArgs {
     }
 }
 
-/// How long a step and the writing of a checkpoint may take after a signal.
+/// Time for a step and the writing of a checkpoint after a signal.
 const PATIENCE: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
@@ -234,7 +234,7 @@ pub(super) async fn run(args: TrainArgs) -> anyhow::Result<()> {
     task.join().await.context("the training thread ended early")?
 }
 
-/// The training set of a query, whose tokens are of the vocabulary that `known` gives for its columns.
+/// The training set of a query. Its tokens are those of the vocabulary that `known` returns for its columns.
 pub(super) async fn read(
     args: &SessionArgs,
     query: &Query,
@@ -320,10 +320,10 @@ fn folder_name(folder: &std::path::Path) -> anyhow::Result<String> {
     name.context("the folder has no name; name the model with --name")
 }
 
-/// Seconds of the longest training: ten years.
+/// Maximum length of a training run in seconds: ten years.
 const LONGEST: f64 = 3653.0 * 86_400.0;
 
-/// Seconds of a time such as `90s`, `40m` or `1h30m`.
+/// Parses a length of time such as `90s`, `40m` or `1h30m` into seconds.
 fn parse_seconds(text: &str) -> Result<f64, String> {
     let seconds = numbers::duration(text)?.as_secs_f64();
     let is_possible = seconds > 0.0 && seconds <= LONGEST;

@@ -20,7 +20,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// The attention of a block of this width.
+    /// Builds the attention of a block from the block's weights.
     pub(super) fn new(weights: &BlockWeights<Tensor>, width: usize) -> Result<Self> {
         let projection = |i: usize| -> Result<Linear> {
             let weight = weights.projection.weight.narrow(0, i * width, width)?;

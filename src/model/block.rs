@@ -17,7 +17,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// The block of these weights.
+    /// Builds a block from its weights.
     pub(super) fn new(weights: &BlockWeights<Tensor>, width: usize) -> Result<Self> {
         Ok(Self {
             attention: Attention::new(weights, width)?,

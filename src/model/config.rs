@@ -8,17 +8,17 @@ use super::{
     weights::{LayerWeights, Place, Weights},
 };
 
-/// What is added to a variance before its root is taken in a layer norm: PyTorch's default, which the published model uses.
+/// Added to a variance in a layer norm before its square root is taken: PyTorch's default, which the published model uses.
 pub const LAYER_NORM_EPSILON: f32 = 1e-5;
 
 /// Family and sizes of the Transformer; the published model is [`Architecture::leung_bovy_2023`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// Name of its family, which says how many blocks there are; see [`families`].
+    /// Name of its family, which says how many blocks it has; see [`families`].
     #[serde(default = "default_family", skip_serializing_if = "is_default_family")]
     pub family: String,
-    /// Slots of the context.
+    /// Number of slots of the context.
     pub context_length: usize,
     /// Width of an embedded token.
     pub width: usize,
@@ -33,7 +33,7 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// Weights at most: more than a hundred times as many as the published model has.
+    /// Maximum number of weights: more than a hundred times that of the published model.
     pub const MOST_WEIGHTS: u64 = 1 << 30;
 
     /// The sizes of the published model: 8,845,529 parameters with the 118-token vocabulary.
@@ -63,7 +63,7 @@ impl Architecture {
         }
     }
 
-    /// The weights of such a network for a vocabulary of `tokens` tokens.
+    /// Returns the layout of such a network's weights for a vocabulary of `tokens` tokens.
     ///
     /// # Errors
     /// If the family is unknown.
@@ -72,7 +72,7 @@ impl Architecture {
     }
 
     /// Returns the floating-point operations of the matrix products for one star, two per multiply-add, with `tokens`
-    /// inputs and `requests` outputs; keys and values are computed once for all requests.
+    /// inputs and `requests` outputs; keys and values are computed once for all requests. It is 0 for an unknown family.
     #[must_use]
     pub fn flops(&self, tokens: usize, requests: usize) -> u64 {
         let Ok(layout) = self.layout(1) else { return 0 };

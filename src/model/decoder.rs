@@ -1,4 +1,4 @@
-//! The decoder: three cross-attention blocks from the request to the perception, then four dense layers with gelu and
+//! The decoder: cross-attention blocks from the request to the perception, then dense layers with gelu and
 //! two linear outputs, the mean and the log variance. Requests do not affect each other, so any number of them shares
 //! one pass over the keys and values of the perception.
 
@@ -21,7 +21,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The decoder of these weights.
+    /// Builds the decoder from its weights.
     pub(super) fn new(weights: &Weights<Tensor>, width: usize) -> Result<Self> {
         Ok(Self {
             blocks: weights.decoder.iter().map(|block| Block::new(block, width)).collect::<Result<_>>()?,

@@ -13,7 +13,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The embedding of these weights.
+    /// Builds the embedding from the network's weights.
     pub(super) fn new(weights: &Weights<Tensor>) -> Self {
         Self { embeddings: weights.scales.clone(), bias: weights.biases.clone() }
     }

@@ -11,7 +11,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The encoder of these blocks.
+    /// Builds the encoder from the weights of its blocks.
     pub(super) fn new(blocks: &[BlockWeights<Tensor>], width: usize) -> Result<Self> {
         Ok(Self { blocks: blocks.iter().map(|block| Block::new(block, width)).collect::<Result<_>>()? })
     }

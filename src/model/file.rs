@@ -177,8 +177,7 @@ impl Model {
         write_whole(path.as_ref(), self.to_bytes()?)
     }
 
-    /// Returns a weight by its name in the published checkpoint, row-major; `None` if the model has no weight with that
-    /// name.
+    /// Returns the weights by their role in the network, row-major.
     ///
     /// # Errors
     /// If one cannot be read.
@@ -230,7 +229,7 @@ impl Model {
         }
     }
 
-    /// The weights in host memory, by the published checkpoint's names.
+    /// The weights in host memory, by their names in the file.
     #[must_use]
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors

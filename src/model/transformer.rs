@@ -45,7 +45,7 @@ pub struct Transformer {
 }
 
 impl Transformer {
-    /// The network of these weights, on their device.
+    /// Builds the network from its weights, on the device that they are on.
     ///
     /// # Errors
     /// If a weight has another shape than the architecture says.

@@ -1,4 +1,4 @@
-//! The weights of a network by what they are for, whatever their family calls them.
+//! The weights of a network by their role in it, independent of the names that a family gives them.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::config::LAYER_NORM_EPSILON;
 
-/// The weights of a network. `T` is what is known of each: where it is ([`Place`]), its numbers, its tensor.
+/// The weights of a network. `T` describes one weight: its place in a file ([`Place`]), its numbers, or its tensor.
 #[derive(Debug, Clone)]
 pub struct Weights<T> {
-    /// What a value of a token is multiplied by, and how a request for it is embedded: `(tokens + 1, width)`.
+    /// The factors of the tokens' values, which are also the embeddings of requests: `(tokens + 1, width)`.
     pub scales: T,
-    /// What is added to a token's value: `(tokens + 1, width)`.
+    /// The biases of the tokens' values: `(tokens + 1, width)`.
     pub biases: T,
     /// The blocks of the encoder.
     pub encoder: Vec<BlockWeights<T>>,
@@ -53,20 +53,20 @@ pub struct BlockWeights<T> {
 /// A layer, `weight` `(outputs, inputs)` and `bias` `(outputs)`, or a layer norm, both `(width)`.
 #[derive(Debug, Clone)]
 pub struct LayerWeights<T> {
-    /// What the inputs are multiplied by.
+    /// The factors.
     pub weight: T,
-    /// What is added.
+    /// The bias.
     pub bias: T,
 }
 
-/// Where a weight is among the tensors of a model file.
+/// The place of a weight among the tensors of a model file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its name.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The values that it has before training.
+    /// Its values before training.
     pub initial: Initial,
 }
 
@@ -84,22 +84,22 @@ pub enum Initial {
 }
 
 impl Place {
-    /// A weight that begins with uniform values.
+    /// Describes a weight whose initial values are uniform.
     #[must_use]
     pub fn new(name: impl Into<String>, shape: &[usize]) -> Self {
         Self { name: name.into(), shape: shape.to_vec(), initial: Initial::Uniform }
     }
 
-    /// The same weight with other values to begin with.
+    /// Returns the same place with other initial values.
     #[must_use]
     pub fn beginning_with(self, initial: Initial) -> Self {
         Self { initial, ..self }
     }
 
-    /// The tensor in this place, in f32.
+    /// Returns the tensor in this place, in f32.
     ///
     /// # Errors
-    /// If there is none or it has another shape.
+    /// If there is no such tensor or it has another shape.
     pub fn tensor(&self, tensors: &BTreeMap<String, Tensor>) -> Result<Tensor> {
         let misfit = |what: String| Error::new(ErrorKind::Model, what).at("weight", &self.name);
         let tensor = tensors.get(&self.name).ok_or_else(|| misfit("the weight is missing".to_owned()))?;
@@ -111,14 +111,14 @@ impl Place {
 }
 
 impl LayerWeights<Place> {
-    /// A layer from `inputs` to `outputs` numbers, whose weights are called `NAME.weight` and `NAME.bias`.
+    /// Describes a layer from `inputs` to `outputs` numbers whose weights are called `NAME.weight` and `NAME.bias`.
     #[must_use]
     pub fn dense(name: &str, inputs: usize, outputs: usize) -> Self {
         let weight = Place::new(format!("{name}.weight"), &[outputs, inputs]);
         Self { weight, bias: Place::new(format!("{name}.bias"), &[outputs]) }
     }
 
-    /// A layer norm of `width` numbers, whose weights are called `NAME.weight` and `NAME.bias`.
+    /// Describes a layer norm of `width` numbers whose weights are called `NAME.weight` and `NAME.bias`.
     #[must_use]
     pub fn norm(name: &str, width: usize) -> Self {
         let place = |part, initial| Place::new(format!("{name}.{part}"), &[width]).beginning_with(initial);
@@ -127,12 +127,12 @@ impl LayerWeights<Place> {
 }
 
 impl LayerWeights<Tensor> {
-    /// The layer of these weights.
+    /// Builds the layer.
     pub(super) fn linear(&self) -> Linear {
         Linear::new(self.weight.clone(), Some(self.bias.clone()))
     }
 
-    /// The layer norm of these weights.
+    /// Builds the layer norm.
     pub(super) fn layer_norm(&self) -> LayerNorm {
         LayerNorm::new(self.weight.clone(), self.bias.clone(), f64::from(LAYER_NORM_EPSILON))
     }
@@ -161,10 +161,10 @@ impl<T> BlockWeights<T> {
 }
 
 impl<T> Weights<T> {
-    /// The weights that `f` makes of these, one after the other in a fixed order.
+    /// Applies `f` to each weight in a fixed order.
     ///
     /// # Errors
-    /// The first of `f`.
+    /// The first error of `f`.
     pub fn try_map<U, E>(&self, mut f: impl FnMut(&T) -> Result<U, E>) -> Result<Weights<U>, E> {
         let f = &mut f;
         Ok(Weights {
@@ -180,7 +180,7 @@ impl<T> Weights<T> {
 }
 
 impl Weights<Place> {
-    /// The places in the order of [`Weights::try_map`].
+    /// Returns the places in the order of [`Weights::try_map`].
     #[must_use]
     pub fn places(&self) -> Vec<Place> {
         let mut places = Vec::new();

@@ -1,5 +1,5 @@
-//! From the rows of units to tiles: each tile is sorted out of the units that have rows in it, and its rows near other
-//! tiles are put aside for their margins. No inference is repeated.
+//! Turns the rows of units into tiles. Each tile gathers and sorts its rows from all units that have some; its rows
+//! near other tiles are stored separately for the margins of those tiles. No inference is repeated.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -32,13 +32,13 @@ use super::{
     units::UnitClaim,
 };
 
-/// Columns of rows put aside that say in whose margin they are.
+/// Columns, in the files of border rows, that name the tile in whose margin a row lies.
 const MARGIN_ORDER: &str = "margin_order";
 const MARGIN_PIXEL: &str = "margin_pixel";
-/// Rows of a tile sorted at once, so that a full tile needs no more memory than a small one.
+/// Number of a tile's rows that are sorted at once, so that a full tile needs no more memory than a small one.
 const PIECE_ROWS: u64 = 50_000;
 
-/// The claim of a tile: its leaf, and its rows that others have in their margins.
+/// The claim of a tile: its leaf, and the rows that lie in the margins of other tiles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TileClaim {
     /// The tile.
@@ -49,26 +49,26 @@ pub struct TileClaim {
     pub border: Option<Written>,
     /// The tiles in whose margins those rows are.
     pub neighbours: Vec<Tile>,
-    /// How many of those rows are in the margin of each of them; none in claims of old.
+    /// How many of those rows are in the margin of each of these tiles; empty in claims of older versions.
     #[serde(default)]
     pub neighbour_rows: Vec<u64>,
-    /// Seconds the attempt took; 0 in claims of old.
+    /// Seconds the attempt took; 0 in claims of older versions.
     #[serde(default)]
     pub seconds: f64,
-    /// The attempt that made them; `None` in old claims.
+    /// The attempt that made the files; `None` in claims of older versions.
     #[serde(default)]
     pub attempt: Option<Attempt>,
 }
 
 impl TileClaim {
-    /// Whether the claim is of so many rows, and agrees with itself.
+    /// Whether the claim has this number of rows and does not contradict itself.
     #[must_use]
     pub fn agrees(&self, rows: u64) -> bool {
         let near = self.border.as_ref().map_or(0, |border| border.rows);
         self.leaf.rows == rows && self.neighbour_rows.iter().sum::<u64>() == near
     }
 
-    /// Rows of the tile that are in the margin of another.
+    /// Number of rows of this tile that are in the margin of another tile.
     pub(super) fn rows_near(&self, tile: Tile) -> u64 {
         let place = self.neighbours.iter().position(|near| *near == tile);
         place.and_then(|place| self.neighbour_rows.get(place)).copied().unwrap_or(0)
@@ -77,35 +77,35 @@ impl TileClaim {
 
 /// Everything that the tiles of a release have in common.
 pub struct Arrangement<'a> {
-    /// To read the units with; see [`reader`].
+    /// The context with which units are read; see [`reader`].
     pub context: &'a SessionContext,
     /// A context with the functions that cuts may call.
     pub functions: &'a SessionContext,
-    /// Where everything is.
+    /// The storage that holds all files.
     pub storage: &'a Storage,
     /// The job's files.
     pub job: &'a JobPaths,
-    /// The files of the inference that the units are of.
+    /// The files of the inference that computed the units.
     pub units_of: &'a JobPaths,
-    /// Columns of a leaf.
+    /// The columns of a leaf.
     pub schema: SchemaRef,
-    /// Footer of a leaf.
+    /// Key-value metadata for the footer of a leaf.
     pub footer: &'a [(&'static str, String)],
     /// Folder of the main catalogue.
     pub main: &'a str,
-    /// The margin, if there is to be one.
+    /// The margin, if the catalogue has one.
     pub margin: Option<&'a Margin>,
     /// The units.
     pub units: &'a [UnitClaim],
-    /// Rows of all units in the pixels of the sky.
+    /// Row counts of all units together, by HEALPix pixel.
     pub counts: &'a RowCounts,
 }
 
 impl Arrangement<'_> {
-    /// Writes a tile's leaf and puts its border aside.
+    /// Writes a tile's leaf, and a file of its rows near other tiles.
     ///
     /// # Errors
-    /// If the units cannot be read or have other rows than were counted, or the store cannot be written to.
+    /// If the units cannot be read or do not have the rows that were counted, or the store cannot be written to.
     pub async fn write_tile(&self, tile: Tile) -> Result<TileClaim> {
         let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
         let path = format!("{}/{}", self.main, paths::leaf(tile));
@@ -128,8 +128,8 @@ impl Arrangement<'_> {
         Ok(TileClaim { tile, leaf, border, neighbours, neighbour_rows, seconds, attempt })
     }
 
-    /// Writes the rows in the pixels of order 29 from `start` to before `end`; how many there were, or why they cannot be
-    /// read.
+    /// Writes the rows in the pixels of order 29 from `start` up to, but not including, `end`. Returns how many there
+    /// were, or why they cannot be read.
     async fn write_piece(
         &self,
         start: i64,
@@ -144,21 +144,22 @@ impl Arrangement<'_> {
         copy(rows, leaf, Some(border)).await
     }
 
-    /// The files of the units that may have rows in the pixels of order 29 from `start` to before `end`.
+    /// The files of the units that may have rows in the pixels of order 29 from `start` up to, but not including,
+    /// `end`.
     fn units_in(&self, start: i64, end: i64) -> Vec<Source<'_>> {
         let units = self.units.iter().filter(|unit| unit.counts.touches(start, end));
         units.filter_map(|unit| self.source(unit)).collect()
     }
 
-    /// The file of a unit's rows.
+    /// The file with a unit's rows.
     fn source<'a>(&self, unit: &'a UnitClaim) -> Option<Source<'a>> {
         Some(Source { claim: self.units_of.unit_claim(&unit.unit), file: unit.rows.as_ref()? })
     }
 
-    /// The files that were made of the rows of all units, if they have every row.
+    /// Returns the files that were made from the rows of all units, after checking that they have every row.
     ///
     /// # Errors
-    /// If they could not be made or have other rows than were counted.
+    /// If they could not be made or do not have the rows that were counted.
     pub(super) async fn all_rows(&self, made: Result<Vec<Written>>) -> Result<Vec<Written>> {
         let units = || self.units.iter().filter_map(|unit| self.source(unit)).collect();
         let wanted = self.counts.total();
@@ -169,10 +170,10 @@ impl Arrangement<'_> {
         }
     }
 
-    /// Writes the margin of a tile from what its neighbours put aside.
+    /// Writes the margin of a tile from the border rows of its neighbours.
     ///
     /// # Errors
-    /// If that cannot be read or has other rows than were counted, or the store cannot be written to.
+    /// If these cannot be read or are not the rows that were counted, or the store cannot be written to.
     pub async fn write_margin(&self, folder: &str, tile: Tile, tiles: &[TileClaim]) -> Result<Written> {
         let near: Vec<&TileClaim> = tiles.iter().filter(|claim| claim.neighbours.contains(&tile)).collect();
         let wanted = near.iter().map(|claim| claim.rows_near(tile)).sum();
@@ -202,7 +203,7 @@ impl Arrangement<'_> {
     }
 }
 
-/// Writes the rows of a query; how many there were, or why they cannot be read.
+/// Writes the rows of a query. Returns how many there were, or why they cannot be read.
 async fn copy(
     rows: Result<SendableRecordBatchStream, DataFusionError>,
     leaf: &mut TableWriter,
@@ -228,17 +229,17 @@ async fn copy(
     }
 }
 
-/// A context to read units in, with the stores, the memory and the settings of another. It remembers few footers: of a large
-/// release there are many, each with the places of all pages.
+/// A context in which to read units, with the stores, the memory limit and the settings of `context`. It caches few
+/// footers: a large release has many, each with the positions of all pages.
 ///
 /// # Errors
-/// If it cannot be made.
+/// If the context cannot be created.
 pub fn reader(context: &SessionContext) -> Result<SessionContext> {
     let runtime = with_few_footers(&context.runtime_env()).build_arc().map_err(|e| unreadable(&e))?;
     Ok(SessionContext::new_with_config_rt(context.copied_config(), runtime))
 }
 
-/// The rows of `files` that a condition holds for, with the columns of `schema`, by position and identifier.
+/// The rows of `files` that meet a condition, with the columns of `schema`, sorted by position and identifier.
 async fn sorted_rows(
     context: &SessionContext,
     storage: &Storage,
@@ -266,7 +267,7 @@ struct Border<'a> {
     tile: Tile,
     schema: SchemaRef,
     writer: Option<TableWriter>,
-    /// Rows in the margin of each other tile, by the places of these on the sky.
+    /// Number of rows in the margin of each other tile, sorted by the tiles' positions on the sky.
     near: BTreeMap<(i64, i64), (Tile, u64)>,
 }
 

@@ -1,6 +1,7 @@
-//! The whole collection round its leaves: margin, index, properties, maps, schema and manifest.
+//! Writes everything in the collection besides its leaves: margin, index, properties, maps, schema and manifest.
 //!
-//! Every file follows from the claims alone, byte for byte: two that assemble at once write the same.
+//! Every file depends only on the claims, byte for byte, so two runners that assemble at the same time write the same
+//! files.
 
 use std::{collections::HashSet, fmt::Write, time::Instant};
 
@@ -25,7 +26,7 @@ use super::{
     units::{self, UnitTotals},
 };
 
-/// What a release is made of: every file with its hash. Written last; a folder without it is no release.
+/// The contents of a release: every file with its hash. It is written last; a folder without it is not a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Name of the catalogue.
@@ -39,15 +40,15 @@ pub struct Manifest {
     /// The named cuts, with the rows that pass each.
     #[serde(default)]
     pub cuts: Vec<CutRows>,
-    /// The rows that the units read and gave; `None` in old releases.
+    /// The rows that the units read and returned; `None` in releases of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<UnitTotals>,
-    /// All files but this one, in the order of their paths; paths below the release's folder.
+    /// All files except this one, sorted by path; paths are relative to the release's folder.
     pub files: Vec<Written>,
 }
 
 impl Manifest {
-    /// Tells this manifest from others: the hash of what it says.
+    /// Identifies this manifest: the hash of its contents.
     #[must_use]
     pub fn identity(&self) -> String {
         format!("{:x}", Sha256::digest(json(self)))
@@ -72,7 +73,7 @@ impl Manifest {
     }
 }
 
-/// A collection whose tiles are done, and which is to be assembled.
+/// A collection whose tiles are done and which is about to be assembled.
 pub struct Assembly<'a> {
     /// The arrangement that the tiles were made with.
     pub arrangement: Arrangement<'a>,
@@ -88,7 +89,8 @@ impl Assembly<'_> {
     /// Makes a part.
     ///
     /// # Errors
-    /// If the claims' files cannot be read or lack rows, an identifier stands twice, or the store cannot be written to.
+    /// If the files named in the claims cannot be read or lack rows, an identifier occurs twice, or the store cannot be
+    /// written to.
     pub async fn make(&self, part: Part) -> Result<PartClaim> {
         let (begun, attempt) = (Instant::now(), Some(Attempt::begin()));
         let (files, cuts) = match part {
@@ -102,21 +104,21 @@ impl Assembly<'_> {
         Ok(PartClaim { part: part.to_string(), files, cuts, seconds, attempt })
     }
 
-    /// Whether the claim of a part says what the stage before says.
+    /// Whether the claim of a part agrees with the claims of the tiles.
     #[must_use]
     pub fn fits(&self, part: Part, claim: &PartClaim) -> bool {
         let rows: u64 = claim.files.iter().map(|file| file.rows).sum();
         let wanted: u64 = match part {
             Part::Margin(tile) => self.tiles.iter().map(|claim| claim.rows_near(tile)).sum(),
             Part::Index(_) => self.arrangement.counts.total(),
-            // Of each leaf a row.
+            // One row for each leaf.
             Part::Main => self.tiles.len() as u64,
             Part::Unique | Part::Cuts => 0,
         };
         claim.part == part.to_string() && rows == wanted
     }
 
-    /// Writes what is left when all [parts](super::parts) are made; gives the manifest, which is written too.
+    /// Writes what is left once all [parts](super::parts) are made. Returns the manifest, which it writes as well.
     ///
     /// # Errors
     /// If rows are missing, or the store fails.
@@ -155,7 +157,7 @@ impl Assembly<'_> {
         Ok(manifest)
     }
 
-    /// As [`Assembly::read_leaves`], of the parts' files.
+    /// Like [`Assembly::read_leaves`], for the files of the parts.
     async fn read_parts(&self, read: Result<()>, parts: &[PartClaim]) -> Result<()> {
         let Err(e) = read else { return Ok(()) };
         let files = parts.iter().flat_map(|claim| {
@@ -173,7 +175,7 @@ impl Assembly<'_> {
         self.tiles.iter().map(|claim| claim.leaf.clone()).collect()
     }
 
-    /// What came of reading the leaves; if that failed, the claims of those that were damaged are withdrawn.
+    /// Passes on the result of reading the leaves. If reading failed, the claims of damaged leaves are withdrawn.
     pub(super) async fn read_leaves<T>(&self, read: Result<T>) -> Result<T> {
         let Err(e) = read else { return read };
         let leaves = self.tiles.iter().map(|claim| {
@@ -191,7 +193,7 @@ impl Assembly<'_> {
         Ok(files.written)
     }
 
-    /// The leaf of a tile in the margin.
+    /// Writes the leaf of a tile in the margin catalogue.
     pub(super) async fn margin_leaf(&self, tile: Tile) -> Result<Vec<Written>> {
         let folder = format!("{}/{}", self.folder, self.catalogue.margin().unwrap_or_default());
         Ok(vec![self.arrangement.write_margin(&folder, tile, self.tiles).await?])
@@ -210,7 +212,7 @@ impl Assembly<'_> {
         files.small(&format!("{name}/{}", paths::CATALOGUE_PROPERTIES), properties).await
     }
 
-    /// The index of one of the columns that have one.
+    /// Writes the index of one of the indexed columns.
     pub(super) async fn index(&self, place: usize) -> Result<Vec<Written>> {
         let Self { arrangement, catalogue, .. } = self;
         let column = &catalogue.index[place];
@@ -232,7 +234,7 @@ impl Assembly<'_> {
         Ok(files.written)
     }
 
-    /// Makes sure that no identifier stands twice.
+    /// Checks that no identifier occurs twice.
     pub(super) async fn unique(&self) -> Result<Vec<Written>> {
         let Arrangement { context, storage, .. } = self.arrangement;
         index::check_unique(context, storage, &self.unit_rows()).await?;
@@ -243,7 +245,7 @@ impl Assembly<'_> {
         self.arrangement.units.iter().filter_map(|unit| unit.rows.as_ref()).collect()
     }
 
-    /// The rows that pass each cut.
+    /// Counts the rows that pass each cut.
     pub(super) async fn cuts(&self) -> Result<Vec<CutRows>> {
         cuts::count(&self.arrangement, &self.leaves(), &self.catalogue.cuts).await
     }
@@ -325,7 +327,7 @@ fn columns_markdown(catalogue: &Catalogue, schema: &Schema, cuts: &[CutRows]) ->
     text
 }
 
-/// How to cite the catalogue, and what it rests on.
+/// How to cite the catalogue, and which works it builds on.
 fn citation(catalogue: &Catalogue) -> String {
     let year = catalogue.created.get(..4).unwrap_or_default();
     let doi = catalogue.doi.as_ref().map(|doi| format!(" https://doi.org/{doi}")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Characters of a machine's name in that of a runner.
+/// Maximum number of characters of the host name in a runner's name.
 const MACHINE_LENGTH: usize = 24;
 
 /// An attempt at a unit or a tile.
@@ -16,13 +16,13 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Begins an attempt of this process now.
+    /// Starts an attempt of this process, as of now.
     #[must_use]
     pub fn begin() -> Self {
         Self { runner: runner(), began: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true) }
     }
 
-    /// When it began, in seconds since 1970; `None` if that cannot be read.
+    /// The start time in seconds since 1970; `None` if it cannot be parsed.
     #[must_use]
     pub fn began_seconds(&self) -> Option<f64> {
         let began = DateTime::parse_from_rfc3339(&self.began).ok()?;
@@ -30,14 +30,14 @@ impl Attempt {
     }
 }
 
-/// Name of this process among those that work on a release: the machine's name up to its first dot, and the process.
+/// Name of this process among the runners of a release: the host name up to its first dot, and the process number.
 #[must_use]
 pub fn runner() -> String {
     let name = hostname::get().unwrap_or_default();
     format!("{}:{}", machine(&name.to_string_lossy()), std::process::id())
 }
 
-/// The first part of a host's name, of characters that need no quoting anywhere.
+/// The first part of a host name, reduced to characters that need no quoting anywhere.
 fn machine(hostname: &str) -> String {
     let first = hostname.trim().split('.').next().unwrap_or_default();
     let plain = first.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MACHINE_LENGTH);

@@ -1,4 +1,4 @@
-//! Sorting and joining more rows than the memory holds, through files on the local disk.
+//! Sorts and joins more rows than fit in memory, by spilling to the local disk.
 
 use std::sync::Arc;
 
@@ -13,41 +13,42 @@ use datafusion::{
 };
 use lamcat_core::outputs::SpillFactory;
 
-/// Bytes of footers that are remembered, however many files are read.
+/// Bytes of footers that are cached, however many files are read.
 const FOOTER_BYTES: usize = 2 << 20;
 
-/// An environment with the stores and the memory of another that remembers few footers.
+/// An environment with the stores and the memory pool of another one, which caches few footers.
 pub(super) fn with_few_footers(environment: &RuntimeEnv) -> RuntimeEnvBuilder {
     let caches = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_BYTES);
     RuntimeEnvBuilder::from_runtime_env(environment).with_cache_manager(caches)
 }
 
-/// What a query may hold in memory, however many rows and cores there are.
+/// The memory that a query may use, however many rows and cores there are.
 ///
-/// Every sort keeps a fixed part for merging its files, and none may take more for that: with the engine's own settings
-/// each wants 10 MB to begin with and merges as many files as find room, so that of many sorts the last find none.
+/// Every sort reserves a fixed part of its memory for merging its files, and may not take more than that. With
+/// DataFusion's defaults each sort reserves 10 MB at first and merges as many files as memory allows, so when many
+/// sorts run at once, the last ones find no memory left.
 pub(super) struct MemoryBudget {
-    /// Bytes of all of it; the session's limit if that is less.
+    /// Total bytes; the session's limit applies if that is lower.
     pub(super) bytes: usize,
-    /// Parts that are sorted at once.
+    /// Number of partitions that are sorted at the same time.
     pub(super) partitions: usize,
-    /// Sorts of each part: of a join one for either side.
+    /// Number of sorts in each partition; a join has one for each side.
     pub(super) sorts: usize,
-    /// Files merged at once.
+    /// Number of files that are merged at once.
     pub(super) merged: usize,
-    /// Rows of a batch, of which one or two of each merged file are held.
+    /// Rows of a batch; one or two batches of each merged file are in memory.
     pub(super) batch_rows: usize,
 }
 
-/// The part of a sort's memory, one in so many, that it keeps for merging.
+/// A sort reserves this fraction of its memory for merging: one divided by this number.
 const MERGING: usize = 4;
 
 impl MemoryBudget {
-    /// A context with the stores and settings of another that keeps to this, and joins by sorting: a hash join holds one
-    /// side whole.
+    /// A context with the stores and settings of another one that keeps to this budget and uses sort-merge joins: a
+    /// hash join holds one whole side in memory.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If the context cannot be created.
     pub(super) fn context(&self, context: &SessionContext) -> Result<SessionContext> {
         let environment = context.runtime_env();
         let bytes = match environment.memory_pool.memory_limit() {
@@ -80,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows with every number below `rows` once, in no order.
+    /// Rows that contain every number below `rows` once, in no particular order.
     fn numbers(rows: i64, factor: i64) -> RecordBatch {
         let ids = (0..rows).map(|row| row * factor % rows);
         let values = Float64Array::from_iter_values((0..rows).map(|row| row as f64));

@@ -1,4 +1,4 @@
-//! What a catalogue is, and what its properties files say of it.
+//! What a catalogue is, and what its properties files say about it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,15 +11,15 @@ use super::{
     tiles::{HEALPIX_ORDER, Tile},
 };
 
-/// The column that places a row: its HEALPix pixel of order 29, NESTED, of `ra` and `dec`.
+/// The column that says where a row lies: the HEALPix pixel of order 29, NESTED, of its `ra` and `dec`.
 pub const HEALPIX_COLUMN: &str = "_healpix_29";
 /// Column of identifiers.
 pub const ID_COLUMN: &str = "source_id";
 /// Columns of positions, in degrees (ICRS).
 pub const POSITION_COLUMNS: [&str; 2] = ["ra", "dec"];
-/// Version of HATS, and the day of that version.
+/// Version of HATS, and the date of that version.
 const HATS: (&str, &str) = ("v1.0", "2025-08-22");
-/// How the keys of cuts begin in properties files; their names follow.
+/// Prefix of the keys of cuts in properties files; the name of the cut follows.
 pub const CUT_KEY: &str = "lamcat_cut_";
 const SOFTWARE: &str = concat!("lamcat v", env!("CARGO_PKG_VERSION"));
 
@@ -40,32 +40,32 @@ pub struct Catalogue {
     pub license: String,
     /// The DOI of the catalogue, if it has one.
     pub doi: Option<String>,
-    /// Bibcodes and addresses of what it rests on.
+    /// Bibcodes and URLs of the works that it builds on.
     pub references: Vec<String>,
-    /// When its job was made: `2026-12-02T10:00UTC`.
+    /// When its job was created: `2026-12-02T10:00UTC`.
     pub created: String,
     /// Hashes of the model and the query, in hexadecimal.
     pub model_sha256: String,
     /// See `model_sha256`.
     pub sql_sha256: String,
-    /// Precision in which the model computed: `f32` or `int8`.
+    /// Precision of the model's computation: `f32` or `int8`.
     #[serde(default)]
     pub precision: String,
     /// Identity of the job that makes it.
     pub job: String,
-    /// Most rows of a tile.
+    /// Maximum number of rows of a tile.
     pub max_rows: u64,
-    /// Order of the largest tiles there may be.
+    /// Order of the largest tiles allowed.
     pub lowest_order: u8,
-    /// Order of the smallest tiles there may be.
+    /// Order of the smallest tiles allowed.
     pub highest_order: u8,
     /// Order of the map of the sky.
     pub skymap_order: u8,
-    /// Threshold of the margin in arcseconds; none if `None`.
+    /// Threshold of the margin in arcseconds; `None` if the catalogue has no margin.
     pub margin_arcsec: Option<f64>,
-    /// Columns that lsdb loads unless told otherwise; empty means all.
+    /// Columns that lsdb loads by default; empty means all.
     pub default_columns: Vec<String>,
-    /// Columns by whose values rows can be found, each by an index catalogue.
+    /// Columns that have an index catalogue, by which rows can be looked up.
     #[serde(default)]
     pub index: Vec<String>,
     /// Named cuts: conditions on columns, in SQL.
@@ -111,7 +111,7 @@ impl Catalogue {
         self.margin_arcsec.map(|arcsec| paths::margin_name(&self.name, arcsec))
     }
 
-    /// The index that readers use unless told otherwise: that of the identifiers if there is one.
+    /// The index that readers use by default: that of the identifiers if there is one.
     fn default_index(&self) -> String {
         let first = self.index.iter().find(|column| *column == ID_COLUMN).or(self.index.first());
         first.cloned().unwrap_or_default()
@@ -181,7 +181,7 @@ impl Catalogue {
         self.text(pairs)
     }
 
-    /// A properties file, to which those of the cuts are added.
+    /// The text of a properties file, with the properties of the cuts appended.
     fn text(&self, pairs: Vec<(&str, String)>) -> String {
         let cuts = self.cuts.iter().map(|(name, condition)| (format!("{CUT_KEY}{name}"), condition.clone()));
         let cuts: Vec<(String, String)> = cuts.collect();

@@ -1,23 +1,23 @@
-//! Times as releases write them, in UTC.
+//! Times in the forms that releases use, in UTC.
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 
-/// Now, to the second: `2026-12-02T10:00:00Z`.
+/// The current time, to the second: `2026-12-02T10:00:00Z`.
 #[must_use]
 pub fn now_seconds() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Times as HATS writes them: `2026-12-02T10:00UTC`.
+/// Format of times in HATS: `2026-12-02T10:00UTC`.
 const HATS: &str = "%Y-%m-%dT%H:%MUTC";
 
-/// Now as HATS writes it.
+/// The current time in the format of HATS.
 #[must_use]
 pub fn now_hats() -> String {
     Utc::now().format(HATS).to_string()
 }
 
-/// A time as HATS writes it; `None` if it is none.
+/// Parses a time in the format of HATS; `None` if the text is not one.
 #[must_use]
 pub fn of_hats(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, HATS).ok().map(|time| time.and_utc())

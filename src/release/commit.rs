@@ -1,12 +1,12 @@
-//! Files that only one may create: claims, leases, records of jobs, entries of logs.
+//! Files that only one process can create: claims, leases, records of jobs, entries of logs.
 //!
-//! Of several who create such a file at once exactly one wins, by a conditional write. The answer alone does not say who:
-//! a store may do a write and then say that it failed, or not be heard, and when the write is tried again the file is there
-//! already. So each attempt writes a *nonce* of its own into the file. Whoever is not told that he won reads the file back
-//! and knows by the nonce whether it is his.
+//! If several processes create such a file at the same time, exactly one wins, by a conditional write. The store's
+//! answer alone does not tell who won: a store may do a write and then report that it failed, or its answer may get
+//! lost, and when the write is repeated the file is already there. So each attempt writes a *nonce* of its own into the
+//! file. A process that was not told that it won reads the file back, and the nonce tells whether the file is its own.
 //!
-//! A file that is no JSON, as a power failure can leave one behind on a disk, says nothing and counts as not there: it is
-//! replaced on condition that it is still that file, so again one of several wins.
+//! A file that is not valid JSON, as a power failure can leave behind on a disk, counts as missing. It is replaced on
+//! the condition that it has not changed, so again exactly one process wins.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ use super::{
     storage::{Read, Storage, attempt_name, json},
 };
 
-/// Times that a file is created anew which vanishes, or is damaged, whenever it is looked at.
+/// How often a file is created again if it is missing or damaged each time it is read back.
 const ROUNDS: u32 = 6;
-/// Time before the second round; each further one waits twice as long as the one before.
+/// Pause before the second round; each further pause is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The outcome of creating a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit<T> {
-    /// The file is there and says what it was to say, whatever the store answered.
+    /// The file is there with the content it should have, whatever the store answered.
     Won,
-    /// Another attempt's file is there, which says this.
+    /// Another attempt's file is there, with this content.
     Lost(T),
 }
 
@@ -43,32 +43,32 @@ struct Signed<'a, T> {
     nonce: &'a str,
 }
 
-/// The nonce of a file, whatever else it says; files of old have none.
+/// The nonce of a file, whatever else the file contains; files of older versions have none.
 #[derive(Deserialize)]
 struct Nonce {
     nonce: Option<String>,
 }
 
-/// The file that is under a name, if any.
+/// The file under a name, if there is one.
 enum Found {
     Nothing,
     Whole(Read),
     Damaged(UpdateVersion),
 }
 
-/// Creates a file that says `value`, unless there is one.
+/// Creates a file that contains `value`, unless it exists.
 ///
 /// # Errors
-/// If the store fails and the file is not there afterwards, or what is there was not written by this program. Then the
-/// write may still be on its way: what the file was to name must stay.
+/// If the store fails and the file is not there afterwards, or if the file that is there was not written by this
+/// program. In these cases the write may still arrive later, so everything that the file refers to must stay.
 pub async fn create<T: Serialize + DeserializeOwned>(storage: &Storage, name: &str, value: &T) -> Result<Commit<T>> {
     create_over(storage, name, value, |_| false).await
 }
 
-/// [`create`], where a file also counts as not there if `is_over` says so of what is in it.
+/// Like [`create`], but a file for whose content `is_over` returns true counts as missing.
 ///
 /// # Errors
-/// As those of [`create`].
+/// The same as for [`create`].
 pub async fn create_over<T: Serialize + DeserializeOwned>(
     storage: &Storage,
     name: &str,
@@ -96,7 +96,7 @@ pub async fn create_over<T: Serialize + DeserializeOwned>(
                 mode = PutMode::Update(there.version);
             }
             (_, Err(e)) | (Err(e), _) => return Err(e),
-            // It was deleted since, or the store makes its writers wait for each other.
+            // The file has been deleted since, or the store makes concurrent writers wait for each other.
             (Ok(Found::Nothing), Ok(_)) => mode = PutMode::Create,
             (Ok(Found::Damaged(version)), Ok(_)) => {
                 tracing::warn!("{} is empty or damaged and is written anew", storage.shown(name));
@@ -110,7 +110,7 @@ pub async fn create_over<T: Serialize + DeserializeOwned>(
     Err(error.hint("others delete or damage it at the same time: look who works in this folder").retryable(true))
 }
 
-/// What a JSON file says; `None` if it is not there, or so damaged that it says nothing.
+/// The content of a JSON file; `None` if the file is missing or too damaged to be parsed.
 ///
 /// # Errors
 /// If the store fails, or the file was not written by this program.
@@ -125,7 +125,7 @@ pub async fn read<T: DeserializeOwned>(storage: &Storage, name: &str) -> Result<
     }
 }
 
-/// Looks at a file, twice before it is called damaged: on the way to here a file can be damaged too.
+/// Reads a file, and reads it a second time before calling it damaged: the damage can also happen in transit.
 async fn look(storage: &Storage, name: &str) -> Result<Found> {
     let mut damaged: Option<UpdateVersion> = None;
     for _ in 0..ROUNDS {
@@ -156,18 +156,18 @@ fn parsed<T: DeserializeOwned>(storage: &Storage, name: &str, bytes: &[u8]) -> R
     serde_json::from_slice(bytes).map_err(other)
 }
 
-/// The text of the files that [`Storage::check`] writes.
+/// The content of the files that [`Storage::check`] writes.
 #[derive(Serialize, Deserialize)]
 struct Probe {
     probe: u8,
 }
 
 impl Storage {
-    /// Makes sure that the store lets one of several writers win, on which everything else rests. Gives the time by the
-    /// store's clock, which is the same for all who use it.
+    /// Checks that the store lets exactly one of several writers win, on which everything else relies. Returns the time
+    /// by the store's clock, which is the same for all its users.
     ///
     /// # Errors
-    /// If it does not, or cannot be written to.
+    /// If the store does not do that, or cannot be written to.
     pub async fn check(&self) -> Result<DateTime<Utc>> {
         let name = format!("{}/probe-{}", JOBS, attempt_name());
         let first = create(self, &name, &Probe { probe: 1 }).await?;

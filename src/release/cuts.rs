@@ -30,10 +30,10 @@ pub struct CutRows {
     pub rows: u64,
 }
 
-/// The rows of `leaves` that pass each of `cuts`. A row for which a condition is NULL does not pass it.
+/// Counts the rows of `leaves` that pass each of `cuts`. A row for which a condition is NULL does not pass it.
 ///
 /// # Errors
-/// If a cut is no condition on the columns, or a leaf cannot be read.
+/// If a cut is not a condition on the columns, or a leaf cannot be read.
 pub(super) async fn count(
     arrangement: &Arrangement<'_>,
     leaves: &[Written],

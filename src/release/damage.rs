@@ -1,5 +1,6 @@
-//! What is wrong with a file that was written whole once. Rows that are counted and do not come out again are looked for
-//! here, and the claims that named them are withdrawn: the next run does that work anew.
+//! Finds out what is wrong with a file that had been written completely. When rows that were counted cannot be read
+//! back, their files are examined here, and the claims of damaged files are withdrawn, so that the next run repeats
+//! that work.
 
 use datafusion::error::DataFusionError;
 use lamcat_core::error::{Error, ErrorKind, Result};
@@ -12,7 +13,7 @@ use super::{parquet_file::Written, storage::Storage};
 /// Bytes of a file that are read at once.
 const READ_BYTES: usize = 4 << 20;
 
-/// A file that rows were to come from, and the claim that says so.
+/// A file that should contain rows, and the claim that says so.
 pub(super) struct Source<'a> {
     pub(super) claim: String,
     pub(super) file: &'a Written,
@@ -35,8 +36,8 @@ pub(super) async fn hash(storage: &Storage, path: &str) -> Result<String> {
     }
 }
 
-/// What is wrong with a file; `None` if it is as it was written: has its size, and if that is to be made sure of, its
-/// bytes.
+/// What is wrong with a file; `None` if it is as it was written, judged by its size and, with `every_byte`, by its
+/// hash.
 async fn damage(storage: &Storage, file: &Written, every_byte: bool) -> Result<Option<String>> {
     Ok(match storage.size(&file.path).await? {
         None => Some("is gone".to_owned()),
@@ -48,13 +49,13 @@ async fn damage(storage: &Storage, file: &Written, every_byte: bool) -> Result<O
     })
 }
 
-/// The error that the rows of units cannot be read.
+/// The error for rows of units that cannot be read.
 pub(super) fn unreadable(e: &DataFusionError) -> Error {
     Error::from_datafusion("cannot read the rows of units", e)
 }
 
-/// The error that reading `sources` failed, or gave other rows than the `wanted` ones. The claims of files that were
-/// damaged are withdrawn.
+/// The error for `sources` that could not be read, or that have another number of rows than `wanted`. The claims of
+/// damaged files are withdrawn.
 pub(super) async fn lost_rows(
     storage: &Storage,
     sources: Vec<Source<'_>>,
@@ -62,12 +63,12 @@ pub(super) async fn lost_rows(
     wanted: u64,
 ) -> Error {
     let seen = seen.map_or_else(|e| unreadable(&e), |found| miscounted(found, wanted));
-    // A store that does not answer says nothing of the files.
+    // If the store does not answer, that says nothing about the files.
     let every_byte = !seen.is_retryable();
     withdraw_damaged(storage, sources, every_byte).await.map_or_else(|e| e, |damaged| damaged.unwrap_or(seen))
 }
 
-/// Withdraws the claims of files that were damaged; the error about the first.
+/// Withdraws the claims of damaged files. Returns the error about the first of them.
 pub(super) async fn withdraw_damaged(
     storage: &Storage,
     sources: Vec<Source<'_>>,
@@ -89,7 +90,7 @@ pub(super) async fn withdraw_damaged(
     }))
 }
 
-/// That another number of rows came than was counted before.
+/// The error message for a number of rows that differs from the one counted before.
 pub(super) fn miscounted(found: u64, wanted: u64) -> Error {
     Error::new(ErrorKind::Io, format!("{found} rows were read where {wanted} had been counted"))
         .hint("nothing was published; if running again does not help, delete the folders jobs and units and run again")

@@ -1,4 +1,4 @@
-//! The files beside the leaves: the schema alone, the row groups of all leaves together, a row of every tile.
+//! The files beside the leaves: the schema alone, the row groups of all leaves together, and one row of every tile.
 
 use std::thread::available_parallelism;
 
@@ -13,12 +13,12 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::{damage::miscounted, parquet_file::Written, parquet_reader::StoreReader, storage::Storage};
 
-/// Leaves above which the file of all row groups would be larger than it is useful.
+/// With more leaves than this, the file of all row groups would be too large to be useful.
 const MOST_LEAVES: usize = 20_000;
-/// Footers read at once.
+/// Number of footers that are read at once.
 const AT_ONCE: usize = 8;
 
-/// Tables read at once: decoding one keeps a core busy, and holds a row group.
+/// Number of tables that are read at once: decoding one keeps a core busy and holds a row group in memory.
 pub fn tables_at_once() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
@@ -26,7 +26,7 @@ pub fn tables_at_once() -> usize {
 /// A reader of a table.
 ///
 /// # Errors
-/// If it is no Parquet file.
+/// If it is not a Parquet file.
 pub async fn open(storage: &Storage, file: &str) -> Result<ParquetRecordBatchStreamBuilder<StoreReader>> {
     open_with(storage, file, ArrowReaderOptions::new()).await
 }
@@ -41,7 +41,7 @@ async fn open_with(
     opened.map_err(|e| damaged(storage, file, e))
 }
 
-/// That a table cannot be read.
+/// The error for a table that cannot be read.
 #[must_use]
 pub fn damaged(storage: &Storage, file: &str, e: ParquetError) -> Error {
     Error::new(ErrorKind::Input, "the table cannot be read").at("file", storage.shown(file)).source(e)
@@ -106,7 +106,7 @@ pub async fn first_rows(storage: &Storage, schema: &SchemaRef, leaves: &[Written
 }
 
 async fn first_row(storage: &Storage, leaf: &Written) -> Result<Option<RecordBatch>> {
-    // Where pages are is read too, or a whole row group would be fetched for its first row.
+    // The page index is read too; without it a whole row group would be fetched for its first row.
     let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
     let reader = open_with(storage, &leaf.path, options).await?.with_limit(1).build();
     let mut reader = reader.map_err(|e| damaged(storage, &leaf.path, e))?;

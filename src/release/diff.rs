@@ -1,4 +1,4 @@
-//! What changed from one release to another: rows by their identifiers, columns, values of the sources in both, flags.
+//! Compares two releases: rows by their identifiers, columns, values of the sources that are in both, and flags.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,7 +28,7 @@ use super::{
     },
 };
 
-/// Bytes of a part of the join, of which there is one for each core, where the session has no limit of its own.
+/// Bytes for each partition of the join, of which there is one per core, if the session has no memory limit.
 const PART_BYTES: usize = 24 << 20;
 
 /// The differences between two releases.
@@ -44,11 +44,11 @@ pub struct Diff {
     pub lost: u64,
     /// Sources in both.
     pub common: u64,
-    /// Columns that are not alike.
+    /// Columns that differ: only one release has them, or their types differ.
     pub changed_columns: Vec<ColumnChange>,
-    /// The columns of floats in both.
+    /// The floating-point columns that are in both.
     pub columns: Vec<ColumnDiff>,
-    /// The flags that any row has.
+    /// The flag bits that are set in any row.
     pub flags: Vec<FlagDiff>,
 }
 
@@ -63,14 +63,14 @@ pub struct Side {
     pub rows: u64,
 }
 
-/// A column that only one release has, or with another type.
+/// A column that only one release has, or that has another type in each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ColumnChange {
     /// Its name.
     pub name: String,
-    /// Its type in the older release; `None` if it is not there.
+    /// Its type in the older release; `None` if the column is not there.
     pub old: Option<String>,
-    /// Its type in the newer release; `None` if it is not there.
+    /// Its type in the newer release; `None` if the column is not there.
     pub new: Option<String>,
 }
 
@@ -79,23 +79,23 @@ pub struct ColumnChange {
 pub struct ColumnDiff {
     /// Its name.
     pub name: String,
-    /// Its unit; empty for none.
+    /// Its unit; empty if it has none.
     pub unit: String,
     /// Median of all values of the older release.
     pub old_median: Option<f64>,
     /// Median of all values of the newer release.
     pub new_median: Option<f64>,
-    /// Share of NULL and NaN in the older release.
+    /// Fraction of NULL and NaN values in the older release.
     pub old_missing: f64,
-    /// Share of NULL and NaN in the newer release.
+    /// Fraction of NULL and NaN values in the newer release.
     pub new_missing: f64,
-    /// Sources with a finite value in both.
+    /// Sources with a finite value in both releases.
     pub compared: u64,
-    /// Of those, with another value.
+    /// How many of those have another value.
     pub changed: u64,
-    /// Median of newer minus older over those.
+    /// Median of newer minus older over those sources.
     pub shift: Option<f64>,
-    /// 1.4826 times the median distance of newer minus older from that.
+    /// 1.4826 times the median distance of newer minus older from that median.
     pub scatter: Option<f64>,
 }
 
@@ -104,21 +104,21 @@ pub struct ColumnDiff {
 pub struct FlagDiff {
     /// The bit, from 0.
     pub bit: usize,
-    /// Rows of the older release that have it.
+    /// Rows of the older release in which it is set.
     pub old: u64,
-    /// Rows of the newer release that have it.
+    /// Rows of the newer release in which it is set.
     pub new: u64,
-    /// Sources in both that have it now and had not.
+    /// Sources in both releases in which it is set now and was not before.
     pub set: u64,
-    /// Sources in both that had it and have not now.
+    /// Sources in both releases in which it was set before and is not now.
     pub cleared: u64,
 }
 
-/// Compares the releases in the folders `old` and `new`. Sources are those with the same identifier; the join sorts both
-/// and spills to disk what the memory does not hold.
+/// Compares the releases in the folders `old` and `new`. Sources are matched by identifier. The join sorts both sides
+/// and spills to disk what does not fit in memory.
 ///
 /// # Errors
-/// If a release is not whole or the store fails.
+/// If a release is incomplete or the store fails.
 pub async fn diff(context: &SessionContext, storage: &Storage, old: &str, new: &str) -> Result<Diff> {
     let (old, new) = (ComparedRelease::open(storage, old).await?, ComparedRelease::open(storage, new).await?);
     let shared: Vec<String> = float_columns(&old.schema).intersection(&float_columns(&new.schema)).cloned().collect();
@@ -188,7 +188,7 @@ fn unreadable(e: &DataFusionError) -> Error {
 
 /// A context that joins in bounded memory.
 fn bounded(context: &SessionContext) -> Result<SessionContext, DataFusionError> {
-    // With one part there would be a hash join all the same.
+    // With a single partition DataFusion would use a hash join all the same.
     let partitions = context.copied_config().target_partitions().max(2);
     let bytes = match context.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(bytes) => bytes,
@@ -197,7 +197,8 @@ fn bounded(context: &SessionContext) -> Result<SessionContext, DataFusionError> 
     MemoryBudget { bytes, partitions, sorts: 2, merged: 16, batch_rows: 1024 }.context(context)
 }
 
-/// Both identifiers, both flags if there are any, then old and new values of each column in turn; a row of each source.
+/// One row for each source: both identifiers, both flags if there are any, then the old and new value of each column in
+/// turn.
 async fn join(
     context: &SessionContext,
     storage: &Storage,

@@ -1,9 +1,10 @@
-//! What lies in a store that nothing needs, and its removal.
+//! Finds and removes the files in a store that nothing needs.
 //!
-//! A file is looked at only if it was last changed a while ago (`older_than`), and nothing of a job or of the release
-//! that it makes is touched while any of their files is younger: the job may be running. Never touched are the log,
-//! [`paths::LATEST`], the files of the current release, and what an unfinished job would go on from: its claims and what
-//! they name. What cannot be read says nothing about what is needed: then everything stays that it may have named.
+//! A file is considered only if it was last changed some time ago (`older_than`). Nothing that belongs to a job, or to
+//! the release that the job makes, is touched while any of their files is younger: the job may be running. The log,
+//! [`paths::LATEST`], the files of the current release, and what an unfinished job would continue from (its claims and
+//! the files they name) are never touched. If a file that says what is needed cannot be read, everything that it may
+//! have named stays.
 
 use std::{
     collections::BTreeSet,
@@ -46,7 +47,7 @@ pub async fn find(storage: &Storage, keep: &Keep, now: DateTime<Utc>) -> Result<
     if let Some(root) = storage.local_root() {
         uploads(&root, &root, &store, &mut found);
     }
-    // What names others goes first: a claim or a manifest never names what is gone.
+    // Files that refer to others go first, so that a claim or a manifest never refers to a deleted file.
     found.sort_by_key(|file: &Garbage| (!paths::is_json(&file.path), file.path.clone()));
     Ok(found)
 }
@@ -54,10 +55,10 @@ pub async fn find(storage: &Storage, keep: &Keep, now: DateTime<Utc>) -> Result<
 /// Removes what [`find`] found.
 ///
 /// # Errors
-/// If the store fails; what was removed until then is gone.
+/// If the store fails; what was removed before that stays removed.
 pub async fn remove(storage: &Storage, garbage: &[Garbage]) -> Result<()> {
     let root = storage.local_root();
-    // The store does not know names of half uploads.
+    // The store does not list unfinished uploads by name.
     let (uploads, stored): (Vec<_>, Vec<_>) =
         garbage.iter().partition(|file| root.is_some() && file.why == Reason::Upload);
     let (naming, named): (Vec<_>, Vec<_>) = stored.into_iter().partition(|file| paths::is_json(&file.path));
@@ -78,11 +79,11 @@ pub async fn remove(storage: &Storage, garbage: &[Garbage]) -> Result<()> {
     Ok(())
 }
 
-/// Removes a folder and those above it that have nothing in them; a store has no folders, a disk has.
+/// Removes a folder and its parents as far as they are empty. An object store has no folders; a disk has.
 fn remove_empty_folders(root: &Path, folder: &str) {
     let above = Path::new(folder).ancestors().filter(|folder| folder.components().count() > 1);
     for folder in above {
-        // It fails where there is something left, and then above too.
+        // This fails for a folder that is not empty, and then its parents are not empty either.
         if std::fs::remove_dir(root.join(folder)).is_err() {
             return;
         }
@@ -96,7 +97,7 @@ impl Store<'_> {
         }
         let old = files.iter().filter(|file| self.is_old(file.modified));
         if self.dropped.contains(folder) {
-            // All of it or nothing, or what is left would be a damaged release.
+            // All of it or nothing: what was left would be a damaged release.
             if files.iter().all(|file| self.is_old(file.modified)) {
                 found.extend(old.map(|file| garbage(file, Reason::OldRelease)));
             }
@@ -124,7 +125,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// The reports of releases of which nothing is there or stays.
+    /// The reports of releases that are gone or will go.
     async fn reports(&self, found: &mut Vec<Garbage>) -> Result<()> {
         let going: BTreeSet<String> = found.iter().map(|gone| gone.path.clone()).collect();
         for file in self.storage.list(paths::REPORTS).await? {
@@ -138,7 +139,7 @@ impl Store<'_> {
     }
 }
 
-/// Files that were not finished on a local disk, which stores do not list.
+/// Unfinished files on a local disk, which stores do not list.
 fn uploads(root: &Path, folder: &Path, store: &Store<'_>, found: &mut Vec<Garbage>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

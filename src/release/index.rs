@@ -1,4 +1,5 @@
-//! Indices: of every row in which tile it lies, in the order of a column's values. And whether identifiers are unique.
+//! Writes indices, which say in which tile every row lies, sorted by the values of a column; and checks that
+//! identifiers are unique.
 
 use std::sync::Arc;
 
@@ -25,12 +26,12 @@ use super::{
     tiles::Tiling,
 };
 
-/// Rows of a part at most.
+/// Maximum number of rows of one file of the index.
 const PART_ROWS: u64 = 20_000_000;
-/// The sort by value. It has one part: what merged several would need memory too.
+/// The sort by value. It has one partition, since merging several would need memory too.
 const SORT: MemoryBudget = MemoryBudget { bytes: 32 << 20, partitions: 1, sorts: 1, merged: 128, batch_rows: 2048 };
 
-/// Columns of the index of a column.
+/// Schema of the index of a column.
 #[must_use]
 pub fn schema(column: &Field) -> SchemaRef {
     let columns = [
@@ -45,8 +46,8 @@ pub fn schema(column: &Field) -> SchemaRef {
 /// Writes the index of the rows of `units` by the values of `column` into `folder`.
 ///
 /// # Errors
-/// If the units cannot be read, the store cannot be written to, or the column is that of the identifiers and one stands
-/// twice.
+/// If the units cannot be read, the store cannot be written to, or the column is that of the identifiers and one of
+/// them occurs twice.
 pub async fn write(
     context: &SessionContext,
     storage: &Storage,
@@ -80,10 +81,10 @@ pub async fn write(
     Ok(written)
 }
 
-/// Makes sure that no identifier stands twice in `tables`; [`write`] does so too for the index of identifiers.
+/// Checks that no identifier occurs twice in `tables`; [`write`] does so too for the index of identifiers.
 ///
 /// # Errors
-/// If one does, or the tables cannot be read.
+/// If one occurs twice, or the tables cannot be read.
 pub async fn check_unique(context: &SessionContext, storage: &Storage, tables: &[&Written]) -> Result<()> {
     let mut rows = sorted(context, storage, tables, ID_COLUMN).await?;
     let mut last = None;
@@ -93,7 +94,7 @@ pub async fn check_unique(context: &SessionContext, storage: &Storage, tables: &
     Ok(())
 }
 
-/// The values of a column and the places of all rows of `tables`, by value, then place.
+/// The values of a column and the positions of all rows of `tables`, sorted by value, then position.
 async fn sorted(
     context: &SessionContext,
     storage: &Storage,
@@ -110,7 +111,7 @@ async fn sorted(
     frame.execute_stream().await.map_err(|e| unreadable(&e))
 }
 
-/// Makes sure that no identifier stands twice in rows sorted by it.
+/// Checks that no identifier occurs twice in rows sorted by identifier.
 fn unique(batch: &RecordBatch, last: &mut Option<i64>) -> Result<()> {
     for id in batch.column(0).as_primitive::<Int64Type>().values() {
         if *last == Some(*id) {
@@ -149,14 +150,14 @@ mod tests {
     use super::*;
     use crate::{dataset, tiles::Tile};
 
-    /// Units of so many rows each; every identifier once, in no order.
+    /// Creates units of `rows` rows each, with every identifier once, in no particular order.
     async fn units(storage: &Storage, units: u64, rows: u64) -> Vec<Written> {
         let columns = [(HEALPIX_COLUMN, DataType::Int64), (ID_COLUMN, DataType::Int64)];
         let schema = Arc::new(Schema::new(columns.map(|(name, of)| Field::new(name, of, false)).to_vec()));
         let mut written = Vec::new();
         for unit in 0..units {
             let cells = Int64Array::from_iter_values(0..rows as i64);
-            // The factor has none in common with the number of rows.
+            // The factor and the number of rows have no common divisor.
             let ids = (unit * rows..(unit + 1) * rows).map(|row| (row * 7_919 % (units * rows)) as i64);
             let columns: Vec<ArrayRef> = vec![Arc::new(cells), Arc::new(Int64Array::from_iter_values(ids))];
             let path = format!("units/{unit}.parquet");

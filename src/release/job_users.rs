@@ -1,4 +1,4 @@
-//! Which jobs take the units of which inference.
+//! Which jobs use the units of which inference.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ use super::{
 /// Records read at once.
 const AT_ONCE: usize = 16;
 
-/// The part of a job's record that says whose units it takes; jobs of old have their own.
+/// The part of a job's record that says whose units it uses; jobs of older versions have units of their own.
 #[derive(Deserialize)]
 struct Record {
     inference: Option<String>,
 }
 
-/// Which jobs take units from where.
+/// Which jobs use the units of which inferences.
 #[derive(Default)]
 pub(super) struct Users {
     /// The inference of each job.
     pub(super) inferences: BTreeMap<String, String>,
     /// The jobs of each inference.
     pub(super) jobs: BTreeMap<String, Vec<String>>,
-    /// Whether a job's record is damaged: it may take any units.
+    /// Whether some job's record is damaged: that job may use any units.
     pub(super) unknown: bool,
 }
 

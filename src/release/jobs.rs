@@ -1,4 +1,5 @@
-//! What becomes of the folders of jobs and of the inferences whose units they share, when a store is cleared up.
+//! Decides what is removed from the folders of jobs, and of inferences whose units jobs share, when a store is cleaned
+//! up.
 
 use std::collections::BTreeSet;
 
@@ -13,22 +14,22 @@ use super::{
     units::UnitClaim,
 };
 
-/// The fate of a job when the store is cleared up.
+/// What happens to a job when the store is cleaned up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
-    /// It can be gone on with, or its units are to stay.
+    /// It stays: it can be continued, or its units are to be kept.
     Stays,
-    /// It goes, but for its record.
+    /// Everything except its record is removed.
     Published,
-    /// It goes with its release.
+    /// It is removed together with its release.
     Dropped,
-    /// It goes though it never came to a release.
+    /// It is removed although it never produced a release.
     Unfinished,
 }
 
 impl Store<'_> {
-    /// Whether nobody works in a folder: none of its files was changed of late, nor any of the jobs that use it, of their
-    /// releases and of the units that they take.
+    /// Whether nobody is working in a folder: none of its files was changed recently, nor any file of the jobs that use
+    /// it, of their releases, or of the units that they use.
     pub(super) fn is_idle(&self, folder: &str) -> bool {
         let old = |id: &str| self.jobs.get(id).into_iter().flatten().all(|file| self.is_old(file.modified));
         old(folder)
@@ -55,7 +56,7 @@ impl Store<'_> {
         if whole || self.keep.unfinished { Fate::Stays } else { Fate::Unfinished }
     }
 
-    /// What becomes of a folder: units stay as long as any job does that takes them.
+    /// What happens to a folder: units stay as long as any job that uses them.
     fn folder_fate(&self, folder: &str) -> Fate {
         match self.users.jobs.get(folder) {
             Some(_) if self.users.unknown => Fate::Stays,
@@ -64,7 +65,7 @@ impl Store<'_> {
         }
     }
 
-    /// Finds what goes of the folder of a job or an inference.
+    /// Finds the files to remove from the folder of a job or an inference.
     pub(super) async fn job(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
         if !self.is_idle(folder) {
             return Ok(());
@@ -73,7 +74,7 @@ impl Store<'_> {
         let gone = |why, file: &StoredFile| Garbage { path: file.path.clone(), bytes: file.bytes, why };
         match self.folder_fate(folder) {
             Fate::Stays => return self.attempts(folder, files, found).await,
-            // What the release was made of stays known as long as there is the release.
+            // The record of what a release was made from stays as long as the release does.
             Fate::Published => {
                 let others = files.iter().filter(|file| file.path != record);
                 found.extend(others.map(|file| gone(Reason::Published, file)));
@@ -84,7 +85,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Finds what attempts left in a folder that stays, and the leases of those who died.
+    /// Finds what attempts left behind in a folder that stays, and the leases of processes that died.
     async fn attempts(&self, folder: &str, files: &[StoredFile], found: &mut Vec<Garbage>) -> Result<()> {
         let paths = JobPaths::new(folder);
         let (mut named, mut all_read) = (BTreeSet::new(), true);
@@ -113,7 +114,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// The leaves that jobs, unless they go themselves, have done for the release in a folder; `None` if not all is known.
+    /// The leaves of the release in a folder that are claimed by jobs which stay; `None` if not all are known.
     pub(super) async fn claimed_leaves(&self, folder: &str, found: &[Garbage]) -> Result<Option<BTreeSet<String>>> {
         let going: BTreeSet<&str> = found.iter().map(|gone| gone.path.as_str()).collect();
         let mut leaves = BTreeSet::new();

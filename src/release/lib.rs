@@ -1,5 +1,5 @@
 //! Releases: catalogues in HATS (IVOA note HATS 1.0), made tile by tile from the rows of units, verified, and published
-//! by one atomic step.
+//! in one atomic step.
 //!
 //! ```text
 //! units ──> arrange ──> assemble ──> verify ──> publish
@@ -8,9 +8,9 @@
 //!                        manifest)
 //! ```
 //!
-//! Everything lies in a [`Storage`], a folder or a bucket, under the names of [`paths`]. Work is *claimed* by creating a
-//! file that only one can create, after what it names was written whole: whoever dies leaves nothing that counts, and
-//! of two that do the same work one is kept.
+//! All files are in a [`Storage`], a folder or a bucket, under the names of [`paths`]. Work is *claimed* by creating a
+//! file that only one process can create, after the files that it names were written completely. So a process that dies
+//! leaves nothing behind that counts, and if two do the same work, the result of one is used.
 
 pub mod arrange;
 pub mod assemble;

@@ -1,19 +1,19 @@
 //! The margin: copies of the rows just outside each tile, so that a crossmatch of one tile misses no neighbour.
 //!
-//! A row belongs to the margin of a tile if its cell, of the finest order whose mean size is 1.6 times the threshold,
-//! touches the tile from outside; that is the rule of hats-import 0.11 and takes in every row within the threshold.
-//! Parts of the sky without tiles have margins too, named by the coarsest pixels that fill them: sources of another
-//! catalogue may lie there.
+//! A row belongs to the margin of a tile if its cell touches the tile from outside, where cells are the pixels of the
+//! finest order whose mean size is at least 1.6 times the threshold. This is the rule of hats-import 0.11, and it
+//! includes every row within the threshold. Parts of the sky without tiles have margins too, which are named after the
+//! coarsest pixels that fill them: sources of another catalogue may lie there.
 
 use cdshealpix::nested;
 use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::tiles::{HEALPIX_ORDER, Tile, Tiling};
 
-/// Mean size of a cell over the threshold; the narrowest cells have 0.68 of the mean.
+/// Mean size of a cell divided by the threshold; the narrowest cells have 0.68 of the mean size.
 const SAFETY: f64 = 1.6;
 
-/// Which rows are in whose margin.
+/// Decides which rows are in the margins of which tiles.
 #[derive(Debug, Clone)]
 pub struct Margin {
     order: u8,
@@ -43,7 +43,7 @@ impl Margin {
         Ok(Self { order: (order as u8).min(HEALPIX_ORDER), sky: Tiling::new(tiles) })
     }
 
-    /// Adds to `found` the tiles in whose margin a row of the tile `own` is, each once, in the order of the sky.
+    /// Sets `found` to the tiles in whose margin a row of the tile `own` lies, each once, in the order of the sky.
     pub fn tiles_of(&self, own: Tile, healpix_29: i64, found: &mut Vec<Tile>) {
         found.clear();
         let cell = healpix_29 as u64 >> (2 * (HEALPIX_ORDER - self.order));
@@ -59,8 +59,8 @@ impl Margin {
         found.dedup();
     }
 
-    /// Whether a cell does not touch the border of its tile: its coordinates in the tile, the even and the odd bits of its
-    /// number, are neither first nor last.
+    /// Whether a cell does not touch the border of its tile: neither of its coordinates in the tile, which are the even
+    /// and the odd bits of its number, is the first or the last.
     fn is_interior(&self, own: Tile, cell: u64) -> bool {
         const EVEN: u64 = 0x5555_5555_5555_5555;
         let inside = (1u64 << (2 * (self.order - own.order))) - 1;
@@ -71,7 +71,7 @@ impl Margin {
     }
 }
 
-/// Adds the coarsest pixels that fill what the tiles leave of `tile`.
+/// Adds the coarsest pixels that cover the part of `tile` without tiles.
 fn fill(tile: Tile, tiling: &Tiling, found: &mut Vec<Tile>) {
     let (start, end) = tile.range();
     match tiling.overlapping(start, end) {

@@ -1,4 +1,5 @@
-//! Parquet files as releases have them: encoded alike whatever batches the rows come in, with their hash.
+//! Parquet files as releases store them, with their hash. The encoding does not depend on the batches in which rows
+//! arrive.
 
 use std::sync::Arc;
 
@@ -28,41 +29,43 @@ use super::{
     upload::{Upload, Uploaded},
 };
 
-/// Rows to a row group.
+/// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 100_000;
-/// Bytes to a page.
+/// Bytes of a page.
 const PAGE_BYTES: usize = 128 << 10;
-/// Most rows of a page of working files: of each of many units a tile takes few rows, and pages are read whole.
+/// Maximum number of rows of a page in working files: a tile needs few rows of each of many units, and pages are read
+/// whole.
 const WORKING_PAGE_ROWS: usize = 1024;
-/// Rows encoded at once: equal batches make equal files, however the rows came.
+/// Number of rows that are encoded at once: equal batches make equal files, however the rows arrived.
 const BATCH_ROWS: usize = 8192;
 
 /// How hard a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// For what is read once and deleted.
+    /// For files that are read once and deleted.
     Working,
-    /// For what is published.
+    /// For files that are published.
     Published,
 }
 
 impl Effort {
     fn compression(self) -> Compression {
         match self {
-            // Whoever looks for a few rows in each of many units would make a decompressor for every column of each.
+            // Reading a few rows from each of many units with zstd would create one decompressor for every column of
+            // each unit.
             Self::Working => Compression::LZ4_RAW,
-            // The level is one of zstd's 1 to 22.
+            // The level must be one of zstd's, 1 to 22.
             Self::Published => Compression::ZSTD(ZstdLevel::try_new(15).unwrap_or_default()),
         }
     }
 }
 
-/// A file that was written whole.
+/// A file that was written completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Path below the storage's root.
     pub path: String,
-    /// Rows, if it is a table.
+    /// Number of rows, if it is a table.
     pub rows: u64,
     /// Size in bytes.
     pub bytes: u64,
@@ -83,7 +86,7 @@ impl TableWriter {
     /// A writer of `path`, with key-value metadata for the footer.
     ///
     /// # Errors
-    /// If Parquet cannot have a column of the schema.
+    /// If Parquet cannot store a column of the schema.
     pub fn new(
         storage: &Storage,
         path: &str,
@@ -101,10 +104,10 @@ impl TableWriter {
         Ok(Self { groups, coalescer, path: path.to_owned(), shown, rows: 0 })
     }
 
-    /// Writes rows; their columns are those of the schema in its order.
+    /// Writes rows, whose columns must be those of the schema in its order.
     ///
     /// # Errors
-    /// If the columns are not, or the store fails.
+    /// If the columns differ, or the store fails.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         let batch = RecordBatch::try_new(self.coalescer.schema(), batch.columns().to_vec());
@@ -120,7 +123,7 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Ends the file. Until then there is nothing under its name.
+    /// Finishes the file. Until then nothing exists under its name.
     ///
     /// # Errors
     /// If the store fails.
@@ -132,7 +135,7 @@ impl TableWriter {
     }
 }
 
-/// The schema with the footer's metadata: pyarrow shows only what the Arrow schema in the footer has.
+/// The schema with the footer's metadata: pyarrow shows only the metadata of the Arrow schema in the footer.
 fn with_metadata(schema: &SchemaRef, metadata: &[(&str, String)]) -> SchemaRef {
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     Arc::new(schema.as_ref().clone().with_metadata(metadata))
@@ -142,7 +145,7 @@ fn failed(file: &str, e: ParquetError) -> Error {
     Error::new(ErrorKind::Io, "cannot write the table").at("file", file).source(e)
 }
 
-/// Compressed; floats by bytes of like significance; what is sorted as differences; pages that can be skipped.
+/// Compression; byte stream split for floats; delta encoding for sorted columns; pages that can be skipped.
 fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> Result<WriterProperties, ParquetError> {
     let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
     let mut builder = WriterProperties::builder()
@@ -152,7 +155,7 @@ fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> R
         .set_created_by(concat!("lamcat ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(pairs.collect()));
     if effort == Effort::Working {
-        // Rows are looked for by position alone, and the index of pages is held in memory for every unit.
+        // Rows are selected by position alone, and the page index of every unit is held in memory.
         builder = builder.set_data_page_row_count_limit(WORKING_PAGE_ROWS);
         builder = builder.set_statistics_enabled(EnabledStatistics::Chunk);
         builder = builder.set_column_statistics_enabled(HEALPIX_COLUMN.into(), EnabledStatistics::Page);
@@ -167,14 +170,15 @@ fn properties(schema: &Schema, metadata: &[(&str, String)], effort: Effort) -> R
         let sorted = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
         builder = builder.set_sorting_columns(Some(vec![sorted]));
     }
-    // Row groups without NaN keep what they say of their floats: it is right, and readers look for positions by it.
+    // Row groups without NaN keep the statistics of their floats: these are correct, and readers use them to find
+    // positions.
     Ok(with_floats_split(builder, schema)?.build())
 }
 
 /// A file without rows: the schema and the metadata.
 ///
 /// # Errors
-/// If Parquet cannot have a column of the schema.
+/// If Parquet cannot store a column of the schema.
 pub fn schema_file(schema: &SchemaRef, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
     let schema = &with_metadata(schema, metadata);
     let named = |e| failed("_common_metadata", e);

@@ -1,4 +1,4 @@
-//! Reading Parquet from a store, by ranges.
+//! Reads Parquet from a store by byte ranges.
 
 use std::{ops::Range, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! What a collection has besides the leaves of its main catalogue, in parts that take long: each is made once, by one of
-//! the runners that work on the release.
+//! The slow parts of a collection besides the leaves of its main catalogue. Each is made once, by one of the runners
+//! that work on the release.
 
 use std::fmt;
 
@@ -17,15 +17,15 @@ use super::{
 /// A part of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The rows of others near a tile: its leaf in the margin.
+    /// The margin of a tile: the leaf with the rows of other tiles near it.
     Margin(Tile),
-    /// The index of a column, by its place among those that have one.
+    /// The index of a column, given by the column's number among the indexed ones.
     Index(usize),
-    /// That no identifier stands twice, which an index of them says too.
+    /// The check that no identifier occurs twice, if there is no index of identifiers, which would check that too.
     Unique,
-    /// The maps of the sky, a row of every tile, the footers of all leaves.
+    /// The maps of the sky, one row of every tile, and the footers of all leaves.
     Main,
-    /// The rows that pass each cut.
+    /// The number of rows that pass each cut.
     Cuts,
 }
 
@@ -48,15 +48,15 @@ pub struct PartClaim {
     pub part: String,
     /// The files that were written.
     pub files: Vec<Written>,
-    /// The rows that pass each cut, if that is the part.
+    /// The rows that pass each cut, if this is the part [`Part::Cuts`].
     pub cuts: Vec<CutRows>,
     /// Seconds the attempt took.
     pub seconds: f64,
-    /// The attempt that made them.
+    /// The attempt that made the files.
     pub attempt: Option<Attempt>,
 }
 
-/// The parts of a collection whose tiles are done, those that take longest first.
+/// The parts of a collection whose tiles are done; the slowest come first.
 #[must_use]
 pub fn parts(catalogue: &Catalogue, tiles: &[TileClaim]) -> Vec<Part> {
     let mut parts: Vec<Part> = (0..catalogue.index.len()).map(Part::Index).collect();
@@ -70,7 +70,7 @@ pub fn parts(catalogue: &Catalogue, tiles: &[TileClaim]) -> Vec<Part> {
     parts
 }
 
-/// The tiles that have rows of others in their margin, in the order of the sky.
+/// The tiles whose margins have rows, in the order of the sky.
 pub(super) fn margin_tiles(tiles: &[TileClaim]) -> Vec<Tile> {
     let mut near: Vec<Tile> = tiles.iter().flat_map(|claim| claim.neighbours.iter().copied()).collect();
     near.sort_by_key(|tile| tile.range());

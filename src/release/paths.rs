@@ -2,24 +2,24 @@
 //!
 //! ```text
 //! LATEST                                   the release that readers open
-//! log/00000001.json                        what was made current, in order
+//! log/00000001.json                        which releases were made current, in order
 //! releases/1.0.0-<job>/                    a HATS collection, and manifest.json
-//! reports/1.0.0-<job>.html                 the page on a release
+//! reports/1.0.0-<job>.html                 the page about a release
 //! reports/1.0.0-<job>.json                 stages and gates of the run that made it
-//! jobs/<job>/job.json                      what a run works on, and the inference whose units it takes
+//! jobs/<job>/job.json                      the work of a run, and the inference whose units it uses
 //! jobs/<job>/leases/<task>.json            who works on a tile
 //! jobs/<job>/tiles/<order>-<pixel>.json    the claim of a tile
 //! jobs/<job>/tiles/<order>-<pixel>/<attempt>.parquet   its rows near other tiles
 //! jobs/<job>/parts/<part>.json             the claim of a margin's leaf, an index, the maps
-//! jobs/<job>/checks/<manifest>-<n>.json    what of a release was verified
-//! jobs/<inference>/inference.json          what units are computed by; jobs that agree in it share them
+//! jobs/<job>/checks/<manifest>-<n>.json    which files of a release were verified
+//! jobs/<inference>/inference.json          what computes the units; jobs with the same content share them
 //! jobs/<inference>/leases/<unit>.json      who works on a unit
 //! jobs/<inference>/units/<unit>.json       the claim of a unit: which attempt's rows count
 //! jobs/<inference>/units/<unit>/<attempt>.parquet
-//! schedule/since.json                      from when on times are due
+//! schedule/since.json                      the time from which on runs are due
 //! schedule/begun/20261201T030000Z.json     a due time that was begun
-//! schedule/ended/20261201T030000Z.json     what became of it
-//! schedule/leases/00000007.json            who may run what is due, the highest number of all
+//! schedule/ended/20261201T030000Z.json     its outcome
+//! schedule/leases/00000007.json            who may run what is due; the highest number counts
 //! ```
 
 use std::path::Path;
@@ -30,17 +30,17 @@ use super::tiles::Tile;
 
 /// The file that names the current release.
 pub const LATEST: &str = "LATEST";
-/// Folder of the entries that say what was made current, in order.
+/// Folder of the log, whose entries say which releases were made current, in order.
 pub const LOG: &str = "log";
 /// Folder of the releases.
 pub const RELEASES: &str = "releases";
-/// Folder of the pages on the releases.
+/// Folder of the pages about releases.
 pub const REPORTS: &str = "reports";
 /// Folder of the jobs.
 pub const JOBS: &str = "jobs";
 /// The list of a release's files, in its folder.
 pub const MANIFEST: &str = "manifest.json";
-/// The units that a release was made of with the rows that each read and gave, in its folder.
+/// The list of a release's units, with the rows that each read and returned, in its folder.
 pub const UNITS: &str = "units.csv";
 /// Properties of a collection, in its folder.
 pub const COLLECTION_PROPERTIES: &str = "collection.properties";
@@ -50,27 +50,27 @@ pub const CATALOGUE_PROPERTIES: &str = "hats.properties";
 pub const PARTITION_INFO: &str = "partition_info.csv";
 /// The schema of the leaves without rows, in a catalogue's `dataset`.
 pub const COMMON_METADATA: &str = "dataset/_common_metadata";
-/// A row of every tile for a first look, in a catalogue's folder.
+/// One row of every tile, as a preview, in a catalogue's folder.
 pub const THUMBNAIL: &str = "data_thumbnail.parquet";
-/// Rows in every pixel of the sky, in a catalogue's folder.
+/// Row counts of all pixels of the sky, in a catalogue's folder.
 pub const SKYMAP: &str = "skymap.fits";
-/// The map of the sky at the level and under the name that older readers look for.
+/// The same map at the order and under the name that older readers expect.
 pub const POINT_MAP: &str = "point_map.fits";
-/// The part of the sky that a catalogue covers.
+/// The part of the sky that a catalogue covers, in its folder.
 pub const MOC: &str = "moc.fits";
 
-/// Pixels to a folder `Dir=`.
+/// Number of pixels in one folder `Dir=`.
 const PIXELS_PER_FOLDER: u64 = 10_000;
-/// Characters of a job's identity in the folder of its release.
+/// Number of characters of a job's identity in the name of its release's folder.
 const SHORT_JOB: usize = 8;
 
-/// Number of an entry of the log, by its path.
+/// The number of a log entry, from its path.
 #[must_use]
 pub fn log_number(path: &str) -> Option<u64> {
     path.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Entry `number` of the log.
+/// Path of the log entry `number`.
 #[must_use]
 pub fn log_entry(number: u64) -> String {
     format!("{LOG}/{number:08}.json")
@@ -82,19 +82,19 @@ pub fn release(version: &str, job: &str) -> String {
     format!("{RELEASES}/{version}-{}", &job[..SHORT_JOB.min(job.len())])
 }
 
-/// The page on the release in a folder.
+/// Path of the page about the release in a folder.
 #[must_use]
 pub fn report(release: &str) -> String {
     format!("{REPORTS}/{}.html", last_part(release))
 }
 
-/// The record of the run that made the release in a folder.
+/// Path of the record of the run that made the release in a folder.
 #[must_use]
 pub fn run_record(release: &str) -> String {
     format!("{REPORTS}/{}.json", last_part(release))
 }
 
-/// The folder of the release that a file among the reports is of.
+/// The folder of the release that a file in the reports folder belongs to.
 #[must_use]
 pub fn release_of_report(path: &str) -> Option<String> {
     let name = path.strip_prefix(REPORTS)?.strip_prefix('/')?;
@@ -106,32 +106,32 @@ fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Whether a file is a claim, a record or a manifest, by its name.
+/// Whether a file is a claim, a record or a manifest, judging by its name.
 #[must_use]
 pub fn is_json(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "json")
 }
 
-/// Whether a file is a table, by its name.
+/// Whether a file is a table, judging by its name.
 #[must_use]
 pub fn is_table(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "parquet")
 }
 
-/// Whether a folder is that of a release which `job` makes.
+/// Whether a folder is that of a release made by `job`.
 #[must_use]
 pub fn is_release_of(folder: &str, job: &str) -> bool {
     folder.rsplit_once('-').is_some_and(|(_, short)| short == &job[..SHORT_JOB.min(job.len())])
 }
 
-/// A leaf, below its catalogue's folder.
+/// Path of a leaf, relative to its catalogue's folder.
 #[must_use]
 pub fn leaf(tile: Tile) -> String {
     let folder = tile.pixel / PIXELS_PER_FOLDER * PIXELS_PER_FOLDER;
     format!("dataset/Norder={}/Dir={folder}/Npix={}.parquet", tile.order, tile.pixel)
 }
 
-/// The tile of a leaf, by its path.
+/// The tile of a leaf, from its path.
 #[must_use]
 pub fn tile_of_leaf(path: &str) -> Option<Tile> {
     let mut parts = path.rsplit('/');
@@ -140,7 +140,7 @@ pub fn tile_of_leaf(path: &str) -> Option<Tile> {
     Tile::new(order, pixel).filter(|tile| path.ends_with(&leaf(*tile)))
 }
 
-/// A part of the index, below the index's folder.
+/// Path of a part of the index, relative to the index's folder.
 #[must_use]
 pub fn index_part(number: usize) -> String {
     format!("dataset/index/part.{number}.parquet")
@@ -167,38 +167,38 @@ pub fn index_name(catalogue: &str, column: &str) -> String {
     format!("{catalogue}_{column}")
 }
 
-/// The file that says from when on times are due, where none has been begun or has ended.
+/// The file that says from which time on runs are due, if no due time has been begun or has ended yet.
 pub const SCHEDULE_SINCE: &str = "schedule/since.json";
-/// Folder of the due times that were begun.
+/// Folder with a file for each due time that was begun.
 pub const SCHEDULE_BEGUN: &str = "schedule/begun";
-/// Folder of what became of due times.
+/// Folder with the outcomes of due times.
 pub const SCHEDULE_ENDED: &str = "schedule/ended";
 /// Folder of the leases of schedules.
 pub const SCHEDULE_LEASES: &str = "schedule/leases";
 
-/// Due times in names of files; they sort as the times do.
+/// Format of due times in file names; the names sort like the times.
 const DUE_TIME: &str = "%Y%m%dT%H%M%SZ";
 
-/// The file about a due time in a folder, [`SCHEDULE_BEGUN`] or [`SCHEDULE_ENDED`].
+/// Path of the file for a due time in `folder`, which is [`SCHEDULE_BEGUN`] or [`SCHEDULE_ENDED`].
 #[must_use]
 pub fn due_entry(folder: &str, due: DateTime<Utc>) -> String {
     format!("{folder}/{}.json", due.format(DUE_TIME))
 }
 
-/// The due time that a file is about, by its path.
+/// The due time that a file is about, from its path.
 #[must_use]
 pub fn due_time(path: &str) -> Option<DateTime<Utc>> {
     let name = path.rsplit('/').next()?.strip_suffix(".json")?;
     NaiveDateTime::parse_from_str(name, DUE_TIME).ok().map(|time| time.and_utc())
 }
 
-/// Lease `number` of a schedule; [`log_number`] gives its number back.
+/// Path of lease `number` of a schedule; [`log_number`] returns its number.
 #[must_use]
 pub fn schedule_lease(number: u64) -> String {
     format!("{SCHEDULE_LEASES}/{number:08}.json")
 }
 
-/// The files of a job, or of an inference, which lie side by side.
+/// The paths of a job's files, or of an inference's; both kinds lie in one folder.
 #[derive(Debug, Clone)]
 pub struct JobPaths {
     folder: String,
@@ -217,7 +217,7 @@ impl JobPaths {
         format!("{}/job.json", self.folder)
     }
 
-    /// The record of what computes the units.
+    /// The record of the inference that computes the units.
     #[must_use]
     pub fn inference(&self) -> String {
         format!("{}/inference.json", self.folder)
@@ -229,25 +229,25 @@ impl JobPaths {
         format!("{}/units", self.folder)
     }
 
-    /// Claim of a unit.
+    /// The claim of a unit.
     #[must_use]
     pub fn unit_claim(&self, unit: &str) -> String {
         format!("{}/units/{unit}.json", self.folder)
     }
 
-    /// Rows of an attempt at a unit.
+    /// The rows that one attempt at a unit wrote.
     #[must_use]
     pub fn unit_rows(&self, unit: &str, attempt: &str) -> String {
         format!("{}/units/{unit}/{attempt}.parquet", self.folder)
     }
 
-    /// Says who works on a unit or a tile.
+    /// The lease of a unit or a tile.
     #[must_use]
     pub fn lease(&self, task: &str) -> String {
         format!("{}/{task}.json", self.leases())
     }
 
-    /// Folder of what says who works on what.
+    /// Folder of the leases.
     #[must_use]
     pub fn leases(&self) -> String {
         format!("{}/leases", self.folder)
@@ -259,7 +259,7 @@ impl JobPaths {
         format!("{}/tiles", self.folder)
     }
 
-    /// Claim of a tile.
+    /// The claim of a tile.
     #[must_use]
     pub fn tile_claim(&self, tile: Tile) -> String {
         format!("{}/tiles/{}-{}.json", self.folder, tile.order, tile.pixel)
@@ -271,19 +271,19 @@ impl JobPaths {
         format!("{}/parts", self.folder)
     }
 
-    /// Claim of a part of the collection.
+    /// The claim of a part of the collection.
     #[must_use]
     pub fn part_claim(&self, part: &str) -> String {
         format!("{}/{part}.json", self.parts())
     }
 
-    /// Claim of a check of some files of a release.
+    /// The claim of a check of some files of a release.
     #[must_use]
     pub fn check_claim(&self, check: &str) -> String {
         format!("{}/checks/{check}.json", self.folder)
     }
 
-    /// Rows of a tile that lie near others, of one attempt.
+    /// The rows of a tile near other tiles, written by one attempt.
     #[must_use]
     pub fn border_rows(&self, tile: Tile, attempt: &str) -> String {
         format!("{}/tiles/{}-{}/{attempt}.parquet", self.folder, tile.order, tile.pixel)

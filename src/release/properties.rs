@@ -1,4 +1,4 @@
-//! Java properties files, as HATS has them: the one reader and the one writer of them.
+//! Java properties files, as HATS uses them: the only reader and the only writer of them in this program.
 //!
 //! ```text
 //! # a comment, or ! a comment
@@ -8,15 +8,15 @@
 //! key=A. M\u00fcller   escapes: \uXXXX (UTF-16), \n, \r, \t, \f; any other escaped character stands for itself
 //! ```
 //!
-//! The format is that of `java.util.Properties`. The crate java-properties is not used: it refuses the pairs of escapes in
-//! which Java writes characters beyond the first 65,536, such as emoji.
+//! The format is that of `java.util.Properties`. The crate java-properties is not used, because it refuses the pairs of
+//! escapes in which Java writes characters beyond the first 65,536, such as emoji.
 
 use std::fmt::Write;
 
-/// Blanks that may stand round a key.
+/// Blanks that are allowed around a key.
 const BLANKS: [char; 3] = [' ', '\t', '\u{c}'];
 
-/// The text of `pairs`, in their order; those without a value are left out.
+/// The text of a properties file with `pairs` in their order; pairs without a value are left out.
 #[must_use]
 pub fn text(pairs: &[(&str, String)]) -> String {
     let mut text = String::from("#HATS catalog\n");
@@ -28,7 +28,7 @@ pub fn text(pairs: &[(&str, String)]) -> String {
             escape(c, &mut text);
         }
         text.push('=');
-        // Blanks that begin or end a value are not told from those round it.
+        // Blanks at the start or the end of a value cannot be told from those around it.
         let inner = value.trim_start_matches(' ').trim_end_matches(' ');
         let begin = value.len() - value.trim_start_matches(' ').len();
         let end = value.len() - begin - inner.len();
@@ -56,7 +56,7 @@ fn escape(c: char, text: &mut String) {
     }
 }
 
-/// The pairs of a properties file in their order; of a key that is there twice the last value counts.
+/// The pairs of a properties file in their order; if a key occurs more than once, its last value counts.
 #[must_use]
 pub fn parse(text: &str) -> Vec<(String, String)> {
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -71,14 +71,14 @@ pub fn parse(text: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// The value of `key` in a properties file; `None` if there is none or it is empty.
+/// The value of `key` in a properties file; `None` if the key is missing or its value is empty.
 #[must_use]
 pub fn value(text: &str, key: &str) -> Option<String> {
     let value = parse(text).into_iter().find(|(k, _)| k == key).map(|(_, value)| value);
     value.filter(|value| !value.is_empty())
 }
 
-/// The lines with a pair, joined where a backslash ends one.
+/// The lines that contain a pair, joined where a line ends in a backslash.
 fn lines(text: &str) -> Vec<String> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let mut joined: Vec<String> = Vec::new();
@@ -104,7 +104,7 @@ fn ends_in_escape(text: &str) -> bool {
     (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
 }
 
-/// Key and value of a line, both with their escapes.
+/// The key and the value of a line, both still with their escapes.
 fn split(line: &str) -> (&str, &str) {
     let mut escaped = false;
     let end = line.find(|c: char| {
@@ -121,7 +121,7 @@ fn split(line: &str) -> (&str, &str) {
     (key, value)
 }
 
-/// A text without its escapes. A `\u` without four hexadecimal digits stays as it is.
+/// Resolves the escapes of a text. A `\u` without four hexadecimal digits is left unchanged.
 fn unescaped(text: &str) -> String {
     let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut rest = text;

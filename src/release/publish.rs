@@ -1,12 +1,13 @@
-//! Making a release the current one.
+//! Makes a release the current one.
 //!
-//! What is current is the last entry of a log whose entries are created, never overwritten: of two that publish at once
-//! one gets a number and the other takes the next. `LATEST` repeats the last entry for readers. Whoever dies between the
-//! two leaves it behind, so everybody who finds a release published sees to `LATEST` ([`repeat_latest`]); it is replaced
-//! only on condition that it is what was read before the log was, so it never goes back.
+//! The current release is the one in the last entry of a log, whose entries are created and never overwritten: if two
+//! processes publish at the same time, one gets a number and the other takes the next. `LATEST` repeats the last entry
+//! for readers. A process that dies between the two writes leaves an outdated `LATEST`, so every process that finds a
+//! release published also updates `LATEST` ([`repeat_latest`]). It is replaced only on the condition that it is still
+//! what was read before the log was read, so it never goes back.
 //!
-//! Each entry also says when it was decided on. Whoever decided, was stopped, and wakes when somebody who decided later has
-//! published does not put the older release over the newer.
+//! Each entry also says when its release was chosen. A process that chose a release, was stopped, and continues after a
+//! later choice was published does not replace the newer release by the older one.
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -22,9 +23,9 @@ use super::{
     storage::{Storage, json},
 };
 
-/// Entries of the log that are read at once.
+/// Number of log entries that are read at once.
 const AT_ONCE: usize = 16;
-/// Times that `LATEST` is tried to be written: while the store fails, and while others write it too.
+/// How often writing `LATEST` is attempted if the store fails or others write it too.
 const FAILURES: u32 = 3;
 const TRIES: u32 = 100;
 
@@ -33,34 +34,34 @@ const TRIES: u32 = 100;
 pub struct Current {
     /// Number of the entry.
     pub number: u64,
-    /// Why it was made.
+    /// Why the entry was made.
     pub action: Action,
     /// Name of the catalogue.
     pub name: String,
     /// Version of the data (semver).
     pub version: String,
-    /// Folder of the release, below the root: open this, with lsdb or as HATS.
+    /// Folder of the release, relative to the root: the path to open with lsdb, or as a HATS table.
     pub folder: String,
     /// Hash of its manifest.
     pub manifest_sha256: String,
-    /// When: `2026-12-02T10:00:00Z`.
+    /// When the entry was made: `2026-12-02T10:00:00Z`.
     pub time: String,
-    /// When it was decided on; `None` in entries of old.
+    /// When the release was chosen; `None` in entries of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Decided>,
 }
 
-/// When it was decided to make a release current, and on what.
+/// When a release was chosen to become current, and what was current then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
-    /// By the clock of the store, which is the same for all who use it.
+    /// The time by the store's clock, which is the same for all its users.
     pub at: DateTime<Utc>,
-    /// Number of the last entry of the log at that time, 0 if there was none.
+    /// Number of the last log entry at that time, 0 if there was none.
     pub after: u64,
 }
 
 impl Decided {
-    /// Now.
+    /// The choice of this moment.
     ///
     /// # Errors
     /// If the store fails.
@@ -69,7 +70,8 @@ impl Decided {
         Ok(Self { at: storage.check().await?, after })
     }
 
-    /// Whether an entry was decided on later than this; one of which that is not known counts if it was made later.
+    /// Whether an entry's release was chosen later than this one; an entry that does not say counts if it was made
+    /// later.
     fn is_before(&self, entry: &Current) -> bool {
         let later = |other: Decided| other.after > self.after || other.at > self.at;
         entry.number > self.after && entry.decided.is_none_or(later)
@@ -91,20 +93,20 @@ pub enum Action {
 pub struct Log {
     /// The entries, oldest first.
     pub entries: Vec<Current>,
-    /// Files of entries that say nothing, and that `LATEST` does not repeat either.
+    /// Files of entries that cannot be read and that `LATEST` does not repeat either.
     pub damaged: Vec<String>,
 }
 
 impl Log {
-    /// Reads the log. An entry that is damaged is known if it is the one that `LATEST` repeats.
+    /// Reads the log. A damaged entry is recovered if `LATEST` repeats it.
     ///
     /// # Errors
-    /// If the store fails or an entry is not of this program.
+    /// If the store fails or an entry was not written by this program.
     pub async fn read(storage: &Storage) -> Result<Self> {
         Self::after(storage, 0).await
     }
 
-    /// [`Log::read`] of the entries after number `after`.
+    /// Like [`Log::read`], for the entries after number `after`.
     async fn after(storage: &Storage, after: u64) -> Result<Self> {
         let latest = latest(storage).await?;
         let numbers = numbers(storage).await?.into_iter().filter(|number| *number > after);
@@ -121,10 +123,10 @@ impl Log {
     }
 }
 
-/// The entries of the log, oldest first, without those that are damaged.
+/// The entries of the log, oldest first, without damaged ones.
 ///
 /// # Errors
-/// If the store fails or an entry is not of this program.
+/// If the store fails or an entry was not written by this program.
 pub async fn log(storage: &Storage) -> Result<Vec<Current>> {
     Ok(Log::read(storage).await?.entries)
 }
@@ -132,14 +134,14 @@ pub async fn log(storage: &Storage) -> Result<Vec<Current>> {
 /// The current release, if there is one.
 ///
 /// # Errors
-/// If the store fails or the entry is not of this program.
+/// If the store fails or the entry was not written by this program.
 pub async fn current(storage: &Storage) -> Result<Option<Current>> {
     let mut latest = None;
     for number in numbers(storage).await?.into_iter().rev() {
         if let Some(entry) = commit::read(storage, &paths::log_entry(number)).await? {
             return Ok(Some(entry));
         }
-        // An entry that says nothing was made by one who went down with it: if it counts, `LATEST` has it.
+        // The process that wrote a damaged entry died while writing it. If the entry counts, `LATEST` repeats it.
         if latest.is_none() {
             latest = self::latest(storage).await?;
         }
@@ -150,15 +152,15 @@ pub async fn current(storage: &Storage) -> Result<Option<Current>> {
     Ok(None)
 }
 
-/// Number of the last entry of the log, 0 if there is none.
+/// Number of the last log entry, 0 if there is none.
 ///
 /// # Errors
-/// If the store fails or the entry is not of this program.
+/// If the store fails or the entry was not written by this program.
 pub async fn number(storage: &Storage) -> Result<u64> {
     Ok(current(storage).await?.map_or(0, |current| current.number))
 }
 
-/// What `LATEST` says; `None` if it is not there or damaged: it only repeats the log.
+/// The content of `LATEST`; `None` if it is missing or damaged, which is harmless as it only repeats the log.
 ///
 /// # Errors
 /// If the store fails.
@@ -180,7 +182,7 @@ async fn entry(storage: &Storage, number: u64, latest: Option<&Current>) -> Resu
     Ok((number, entry.or_else(|| latest.filter(|latest| latest.number == number).cloned())))
 }
 
-/// Makes the release in `folder` the current one, as is decided now, unless it is.
+/// Makes the release in `folder` the current one, unless it is already. The choice counts as made now.
 ///
 /// # Errors
 /// If the folder has no manifest, or the store fails.
@@ -188,10 +190,10 @@ pub async fn make_current(storage: &Storage, folder: &str, action: Action) -> Re
     make_current_if(storage, folder, action, Decided::now(storage).await?).await
 }
 
-/// Makes the release in `folder` the current one, unless it is, or was since that was decided.
+/// Makes the release in `folder` the current one, unless it is already, or became so after it was chosen.
 ///
 /// # Errors
-/// If another one was made current on a later decision, the folder has no manifest, or the store fails.
+/// If another release that was chosen later has become current, the folder has no manifest, or the store fails.
 pub async fn make_current_if(storage: &Storage, folder: &str, action: Action, decided: Decided) -> Result<Current> {
     let path = format!("{folder}/{}", paths::MANIFEST);
     let bytes = storage.require(&path).await?;
@@ -241,7 +243,7 @@ fn superseded(storage: &Storage, folder: &str, newer: &Current) -> Error {
     )
 }
 
-/// Writes an entry of the log anew if only `LATEST` still has it.
+/// Writes an entry of the log again if only `LATEST` still has it.
 async fn restore(storage: &Storage, entry: &Current) -> Result<()> {
     let name = paths::log_entry(entry.number);
     if commit::read::<Current>(storage, &name).await?.is_none() {
@@ -250,14 +252,14 @@ async fn restore(storage: &Storage, entry: &Current) -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that `LATEST` is the last entry of the log, and gives that.
+/// Makes sure that `LATEST` repeats the last entry of the log, and returns that entry.
 ///
 /// # Errors
 /// If the store fails.
 pub async fn repeat_latest(storage: &Storage) -> Result<Option<Current>> {
     let (mut tries, mut failures) = (0, 0);
     loop {
-        // First this and then the log: what replaces it is never older than it.
+        // `LATEST` is read before the log, so that what replaces it is never older.
         let there = storage.read(paths::LATEST).await?;
         let Some(newest) = current(storage).await? else { return Ok(None) };
         let said = there.as_ref().and_then(|there| serde_json::from_slice::<Current>(&there.bytes).ok());
@@ -265,7 +267,7 @@ pub async fn repeat_latest(storage: &Storage) -> Result<Option<Current>> {
             return Ok(said);
         }
         let mode = there.map_or(PutMode::Create, |there| PutMode::Update(there.version));
-        // If it fails it may have been written all the same; that is seen now.
+        // A failed write may have succeeded all the same; the next read shows it.
         if let Err(e) = storage.put_if(paths::LATEST, json(&newest).into(), mode).await {
             failures += 1;
             if failures == FAILURES {

@@ -2,19 +2,19 @@
 
 use datafusion_functions_aggregate_common::tdigest::TDigest;
 
-/// Values up to which quantiles are exact.
+/// Up to this number of values, quantiles are exact.
 const EXACT: usize = 1 << 16;
-/// Values that a digest takes in at once.
+/// Number of values that are added to a digest at once.
 const TAKEN: usize = 1 << 13;
-/// Centroids of the digest beyond (t-digest, Dunning & Ertl 2019, arXiv:1902.04023): a median is one of the values that
-/// lie within 0.1 % of the rows of the middle.
+/// Number of centroids of the digest that is used for more values (t-digest, Dunning & Ertl 2019, arXiv:1902.04023):
+/// the rank of a median differs from the middle by at most 0.1 % of the rows.
 const CENTROIDS: usize = 2000;
-/// Halvings of an interval of quantiles.
+/// Number of times that an interval of quantiles is halved.
 const HALVINGS: usize = 40;
-/// The standard deviation of normal values over the median of their distances from the median.
+/// For normally distributed values: the standard deviation divided by the median distance from the median.
 const NORMAL: f64 = 1.4826;
 
-/// The quantiles of values that come one by one: exact for few, of a t-digest for many.
+/// The quantiles of values that arrive one by one: exact for few values, from a t-digest for many.
 #[derive(Debug, Clone, Default)]
 pub struct Quantiles {
     values: Vec<f64>,
@@ -23,7 +23,7 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// Adds a value, which must be finite; others are left out.
+    /// Adds a value; values that are not finite are ignored.
     pub fn add(&mut self, value: f64) {
         if !value.is_finite() {
             return;
@@ -35,7 +35,7 @@ impl Quantiles {
         }
     }
 
-    /// Adds the values of another.
+    /// Adds the values of another instance.
     pub fn merge(&mut self, other: &Self) {
         if let Some(theirs) = &other.digest {
             self.fold();
@@ -50,7 +50,7 @@ impl Quantiles {
         self.digest = Some(digest.merge_unsorted_f64(std::mem::take(&mut self.values)));
     }
 
-    /// Values so far.
+    /// Number of values so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -82,7 +82,7 @@ impl Quantiles {
     }
 }
 
-/// The middle value, or the mean of the two in the middle; there is one at least.
+/// The middle value, or the mean of the two in the middle; `values` must not be empty.
 fn middle(values: &mut [f64]) -> f64 {
     let half = values.len() / 2;
     let even = values.len().is_multiple_of(2);
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn many_values_are_close() {
-        // Squares of what is uniform from 0 to 1, scrambled and in two parts. The median is 0.25; half of them lie within r
-        // of it where sqrt(0.25 + r) - sqrt(0.25 - r) = 0.5, which is r = sqrt(0.046875).
+        // Squares of uniform values from 0 to 1, scrambled and in two parts. The median is 0.25; half of the values lie
+        // within r of it where sqrt(0.25 + r) - sqrt(0.25 - r) = 0.5, which is r = sqrt(0.046875).
         let scrambled = |from: u64, to: u64| (from..to).map(|i| ((i * 7_919) % 1_000_003) as f64 / 1e6).map(|x| x * x);
         let (mut one, other) = (of(scrambled(0, 400_000)), of(scrambled(400_000, 1_000_003)));
         one.merge(&other);

@@ -1,4 +1,4 @@
-//! Counting the rows of a unit again, in smaller pixels than it was counted in.
+//! Counts the rows of a unit again, in smaller pixels than before.
 
 use arrow::{array::AsArray, datatypes::Int64Type};
 use datafusion::parquet::arrow::ProjectionMask;
@@ -15,10 +15,11 @@ use super::{
     units::UnitClaim,
 };
 
-/// The rows of a unit of the inference with the files `units_of`, in pixels of `order`.
+/// Counts the rows of a unit in pixels of `order`. The files `units_of` are those of the unit's inference.
 ///
 /// # Errors
-/// If they cannot be read or are not as many as were counted; then the claim is withdrawn if its file was damaged.
+/// If the rows cannot be read or their number is not the one counted before; in that case the claim is withdrawn if its
+/// file was damaged.
 pub async fn recount(storage: &Storage, units_of: &JobPaths, claim: &UnitClaim, order: u8) -> Result<RowCounts> {
     let mut counts = RowCounts::new(order);
     let Some(file) = &claim.rows else { return Ok(counts) };

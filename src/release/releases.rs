@@ -1,4 +1,4 @@
-//! The releases of a catalogue: which there are, which one a name means, which was current before.
+//! Finds the releases of a catalogue: all of them, the one a name refers to, and the one before the current one.
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -28,13 +28,13 @@ pub struct Release {
     pub bytes: u64,
     /// Number of files.
     pub files: usize,
-    /// When it was made current for the first time; `None` if it never was.
+    /// When it first became current; `None` if it never did.
     pub published: Option<String>,
     /// Whether it is the current one.
     pub current: bool,
 }
 
-/// The finished releases, those that were published first, in the order of that; then the others by name.
+/// The finished releases: first those that were published, in the order of their publication, then the others by name.
 ///
 /// # Errors
 /// If the store fails, a manifest is damaged, or there is no catalogue.
@@ -71,18 +71,20 @@ pub async fn list(storage: &Storage) -> Result<Vec<Release>> {
     Ok(releases)
 }
 
-/// The manifest of the release in `folder`; `None` if it was not finished, or its manifest is empty or cut off.
+/// The manifest of the release in `folder`; `None` if the release was not finished, or its manifest is empty or
+/// truncated.
 ///
 /// # Errors
-/// If the store fails or the manifest is not of this program.
+/// If the store fails or the manifest was not written by this program.
 pub async fn manifest(storage: &Storage, folder: &str) -> Result<Option<Manifest>> {
     commit::read(storage, &format!("{folder}/{}", paths::MANIFEST)).await
 }
 
-/// The release that a name means: a version, a folder or its last part; the current one if there is no name.
+/// The release that a name refers to: a version, a folder or the last part of its path; without a name, the current
+/// release.
 ///
 /// # Errors
-/// If there is none or are several of the name, or the store fails.
+/// If no release or more than one matches the name, or the store fails.
 pub async fn find(storage: &Storage, name: Option<&str>) -> Result<Release> {
     let releases = list(storage).await?;
     let wanted = |release: &&Release| match name {
@@ -120,8 +122,8 @@ pub async fn find(storage: &Storage, name: Option<&str>) -> Result<Release> {
     })
 }
 
-/// The folders that were current and would be again by rolling back, the current one last. Publishing puts a release on
-/// top; rolling back takes off what is above the release that becomes current again.
+/// The folders that rolling back would make current, one after the other; the current folder comes last. Publishing
+/// puts a release on top of this stack; rolling back removes everything above the release that becomes current again.
 #[must_use]
 pub fn history(log: &[Current]) -> Vec<String> {
     let mut folders: Vec<String> = Vec::new();
@@ -138,17 +140,17 @@ pub fn history(log: &[Current]) -> Vec<String> {
     folders
 }
 
-/// The folder that was current before a release: before it was published for the first time, or now if it never was.
+/// The folder that was current before a release: before its first publication, or now if it was never published.
 #[must_use]
 pub fn predecessor(log: &[Current], folder: &str) -> Option<String> {
     let published = log.iter().position(|entry| entry.folder == folder).unwrap_or(log.len());
     log[..published].last().map(|entry| entry.folder.clone())
 }
 
-/// The release before the current one.
+/// The release that was current before the current one.
 ///
 /// # Errors
-/// If there is none that still has its manifest, or the store fails.
+/// If no earlier release still has its manifest, or the store fails.
 pub async fn before_current(storage: &Storage) -> Result<Release> {
     let history = history(&publish::log(storage).await?);
     let releases = list(storage).await?;
@@ -161,10 +163,10 @@ pub async fn before_current(storage: &Storage) -> Result<Release> {
     })
 }
 
-/// Makes an older release the current one again, the one before the current if `None`.
+/// Makes an older release the current one again; `None` means the one before the current one.
 ///
 /// # Errors
-/// If there is no such release, files of it are missing or have another size, or the store fails.
+/// If there is no such release, some of its files are missing or have another size, or the store fails.
 pub async fn roll_back(storage: &Storage, name: Option<&str>) -> Result<Current> {
     let release = match name {
         Some(name) => find(storage, Some(name)).await?,
@@ -186,7 +188,7 @@ pub async fn roll_back(storage: &Storage, name: Option<&str>) -> Result<Current>
     publish::make_current(storage, &release.folder, Action::Rollback).await
 }
 
-/// A pair of a properties file of the collection in `folder`; its own properties.
+/// The key-value pairs of the collection's own properties file in `folder`.
 ///
 /// # Errors
 /// If the store fails.

@@ -1,7 +1,8 @@
-//! Parquet's row groups, encoded a column at a time.
+//! Encodes Parquet row groups one column at a time.
 //!
-//! A compressor of zstd takes megabytes at the levels that published files have. A writer that takes rows as they come has
-//! one for every column; this one keeps the rows of a row group and has one. What is encoded is uploaded at once.
+//! At the compression levels of published files, a zstd compressor takes megabytes. A writer that encodes rows as they
+//! arrive has one compressor for every column; this one keeps the rows of a row group and has a single compressor.
+//! Encoded data is uploaded at once.
 
 use std::{
     io::Write,
@@ -25,7 +26,7 @@ use half::f16;
 
 use super::upload::{Upload, Uploaded};
 
-/// A file in the making: the rows of the row group to come.
+/// A file that is being written, with the rows of its next row group.
 pub(super) struct RowGroups {
     file: SerializedFileWriter<Outbox>,
     outbox: Outbox,
@@ -38,10 +39,10 @@ pub(super) struct RowGroups {
 }
 
 impl RowGroups {
-    /// A file of row groups of at most `most` rows.
+    /// A file with row groups of at most `most` rows.
     ///
     /// # Errors
-    /// If Parquet cannot have a column of the schema.
+    /// If Parquet cannot store a column of the schema.
     pub(super) fn new(
         schema: SchemaRef,
         mut properties: WriterProperties,
@@ -56,7 +57,7 @@ impl RowGroups {
         Ok(Self { file, outbox, upload, columns, schema, most, waiting: Vec::new(), rows: 0 })
     }
 
-    /// Adds rows, and writes what fills a row group.
+    /// Adds rows, and writes each row group that they fill.
     ///
     /// # Errors
     /// If the rows cannot be encoded or the store fails.
@@ -74,7 +75,7 @@ impl RowGroups {
         Ok(())
     }
 
-    /// Ends the file.
+    /// Finishes the file.
     ///
     /// # Errors
     /// If the last rows cannot be encoded or the store fails.
@@ -87,7 +88,7 @@ impl RowGroups {
         self.upload.finish().await
     }
 
-    /// Writes the rows that wait; a column's are let go as soon as it is written.
+    /// Encodes the waiting rows; each column is dropped as soon as it is encoded.
     async fn encode(&mut self) -> Result<()> {
         let arrays = self.take_columns();
         let mut leaves = self.columns.create_column_writers(self.file.flushed_row_groups().len())?.into_iter();
@@ -115,14 +116,14 @@ impl RowGroups {
                 chunk.append_to_row_group(&mut group)?;
             }
             self.upload.put(self.outbox.take()).await?;
-            // A row group takes a second; others want to go on meanwhile.
+            // Encoding a row group takes a second; other tasks need to run meanwhile.
             tokio::task::yield_now().await;
         }
         group.close()?;
         Ok(())
     }
 
-    /// The rows that wait, by column.
+    /// Takes the waiting rows, by column.
     fn take_columns(&mut self) -> Vec<Vec<ArrayRef>> {
         let rows = std::mem::take(&mut self.waiting);
         self.rows = 0;
@@ -131,8 +132,8 @@ impl RowGroups {
     }
 }
 
-/// Whether a float among the values of a column, or of its lists, is NaN. The least and greatest value of such a column would
-/// leave it out, while most engines take it for greater than every number.
+/// Whether a column, or the lists in it, contain a NaN. The minimum and maximum of such a column would ignore NaN,
+/// while most engines treat NaN as greater than every number.
 fn has_nan(array: &ArrayRef) -> bool {
     match array.data_type() {
         DataType::Float32 => array.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan),
@@ -145,7 +146,8 @@ fn has_nan(array: &ArrayRef) -> bool {
     }
 }
 
-/// Bytes of the file that are not uploaded yet. They are taken past the writer of a row group, which holds that of the file.
+/// Bytes of the file that are not uploaded yet. They are shared, because the writer of a row group borrows the writer
+/// of the file, and with it the only access to them.
 #[derive(Clone, Default)]
 struct Outbox(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Maps of a catalogue's sky: rows in every pixel, and the part of the sky that has any.
+//! Maps of a catalogue on the sky: the number of rows in every pixel, and the part of the sky that has rows.
 
 use cdshealpix::nested::map::{
     fits::write::{write_explicit_skymap_fits, write_implicit_skymap_fits_from_it},
@@ -12,10 +12,11 @@ use moc::{
 
 use super::tiles::{RowCounts, pixels};
 
-/// The rows of every pixel as a FITS map: of all pixels, or of those with rows if they are fewer than half.
+/// The number of rows in every pixel, as a FITS map: of all pixels, or only of those with rows if they are fewer than
+/// half.
 ///
 /// # Errors
-/// Never with counts of an order that HEALPix has.
+/// Never, for counts of an order that HEALPix has.
 pub fn skymap(counts: &RowCounts) -> Result<Vec<u8>> {
     let rows = counts.rows.iter().map(|(pixel, rows)| (*pixel, *rows as i64));
     let mut bytes = Vec::new();
@@ -32,7 +33,7 @@ pub fn skymap(counts: &RowCounts) -> Result<Vec<u8>> {
 /// The pixels with rows as a FITS MOC.
 ///
 /// # Errors
-/// Never with counts of an order that HEALPix has.
+/// Never, for counts of an order that HEALPix has.
 pub fn coverage(counts: &RowCounts) -> Result<Vec<u8>> {
     let cells = counts.rows.keys().copied();
     let moc: RangeMOC<u64, Hpx<u64>> = RangeMOC::from_fixed_depth_cells(counts.order, cells, None);

@@ -1,4 +1,4 @@
-//! The place where releases are kept: a folder or a bucket, by names relative to its root.
+//! The place that holds releases: a folder or a bucket, whose files have names relative to its root.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -30,17 +30,17 @@ pub struct StoredFile {
     pub modified: DateTime<Utc>,
 }
 
-/// A file as it was at a time.
+/// A file as it was when it was read.
 #[derive(Debug, Clone)]
 pub(super) struct Read {
     /// The bytes of the file.
     pub(super) bytes: Bytes,
-    /// Tells it from what is there when it was replaced.
+    /// The version of the file, by which a later replacement is noticed.
     pub(super) version: UpdateVersion,
 }
 
 impl Storage {
-    /// The folder `root` of `store`, whose own root has the address `url`, as `file:///` or `s3://bucket/`.
+    /// The folder `root` of `store`, whose own root has the address `url`, such as `file:///` or `s3://bucket/`.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, root: Path, url: Url) -> Self {
         Self { store, root, url }
@@ -72,7 +72,7 @@ impl Storage {
         url.to_string()
     }
 
-    /// A file's path or address for people and for other programs.
+    /// A file's path or address, in the form that people and other programs use.
     #[must_use]
     pub fn shown(&self, name: &str) -> String {
         match self.url.scheme() {
@@ -81,7 +81,7 @@ impl Storage {
         }
     }
 
-    /// The bytes of a file; `None` if there is none.
+    /// The bytes of a file; `None` if there is no such file.
     ///
     /// # Errors
     /// If the store fails.
@@ -89,7 +89,7 @@ impl Storage {
         Ok(self.read(name).await?.map(|read| read.bytes))
     }
 
-    /// A file with its version; `None` if there is none.
+    /// A file with its version; `None` if there is no such file.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Read>> {
         let failed = |e| self.failed("cannot read the file", name, e);
         let object = match self.store.get(&self.path(name)).await {
@@ -116,24 +116,24 @@ impl Storage {
         self.get(name).await?.ok_or_else(missing)
     }
 
-    /// Whether a file is still what was read, by what the store says of it.
+    /// Whether a file is unchanged since it was read, judging by the metadata that the store reports.
     pub(super) async fn is_still(&self, name: &str, read: &Read) -> Result<bool> {
         let there =
             self.store.head(&self.path(name)).await.map_err(|e| self.failed("cannot look for the file", name, e))?;
         Ok(there.size == read.bytes.len() as u64 && there.e_tag == read.version.e_tag)
     }
 
-    /// A JSON file; `None` if there is none.
+    /// A parsed JSON file; `None` if there is no such file.
     ///
     /// # Errors
-    /// If the store fails or the file is not what was expected.
+    /// If the store fails or the file does not have the expected content.
     pub async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(bytes) = self.get(name).await? else { return Ok(None) };
         let bad = |e| Error::new(ErrorKind::Input, "the file is damaged").at("file", self.shown(name)).source(e);
         serde_json::from_slice(&bytes).map(Some).map_err(bad)
     }
 
-    /// Writes a file, over an old one if there is one; readers see the one or the other whole.
+    /// Writes or replaces a file; readers see either the old or the new file, never a part.
     ///
     /// # Errors
     /// If the store fails.
@@ -142,8 +142,9 @@ impl Storage {
         put.map(|_| ()).map_err(|e| self.failed("cannot write the file", name, e))
     }
 
-    /// Writes a file on a condition; whether it held. Where the store fails the file may be there all the same, and where
-    /// it did not hold it may be because of an earlier try of this very write: see [`commit`].
+    /// Writes a file on a condition; returns whether the condition held. If the store fails, the file may have been
+    /// written all the same. If the condition did not hold, an earlier attempt at this very write may be the reason:
+    /// see [`commit`].
     pub(super) async fn put_if(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<bool> {
         match self.store.put_opts(&self.path(name), bytes.into(), PutOptions::from(mode)).await {
             Ok(_) => Ok(true),
@@ -162,7 +163,7 @@ impl Storage {
         Ok(self.size(name).await?.is_some())
     }
 
-    /// Bytes of a file; `None` if there is none.
+    /// Size of a file in bytes; `None` if there is no such file.
     ///
     /// # Errors
     /// If the store fails.
@@ -174,7 +175,7 @@ impl Storage {
         }
     }
 
-    /// Deletes a file; one that is not there is no error.
+    /// Deletes a file; it is not an error if there is no such file.
     ///
     /// # Errors
     /// If the store fails.
@@ -185,10 +186,10 @@ impl Storage {
         }
     }
 
-    /// Deletes files, many at a time where the store can; those that are not there are no error.
+    /// Deletes files, many at a time if the store supports it; it is not an error if some do not exist.
     ///
     /// # Errors
-    /// If the store fails; what was deleted until then is gone.
+    /// If the store fails; what was deleted before that stays deleted.
     pub async fn delete_all(&self, names: &[impl AsRef<str>]) -> Result<()> {
         let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name.as_ref()))).collect();
         let mut deleted = self.store.delete_stream(futures::stream::iter(paths).boxed());
@@ -201,7 +202,7 @@ impl Storage {
         Ok(())
     }
 
-    /// The files in a folder and below, in the order of their names.
+    /// The files in a folder and its subfolders, sorted by name.
     ///
     /// # Errors
     /// If the store fails.
@@ -217,7 +218,7 @@ impl Storage {
         Ok(files)
     }
 
-    /// The folders in a folder, by their paths below the root, in the order of their names.
+    /// The folders in a folder, as paths relative to the root, sorted by name.
     ///
     /// # Errors
     /// If the store fails.
@@ -238,7 +239,7 @@ impl Storage {
         url.to_file_path().ok()
     }
 
-    /// The error that something cannot be done with a file.
+    /// The error for an operation on a file that failed.
     pub(super) fn failed(&self, what: &str, name: &str, e: StoreError) -> Error {
         Error::new(ErrorKind::Io, what).at("file", self.shown(name)).source(e)
     }
@@ -253,7 +254,7 @@ pub fn attempt_name() -> String {
 
 /// A value as JSON that people can read.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
-    // Only maps with keys that are not strings fail, and there are none.
+    // Serialising fails only for maps whose keys are not strings, and there are none here.
     let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
     text.push(b'\n');
     text

@@ -1,4 +1,4 @@
-//! What there is in a store that is cleared up, and what is called garbage of it.
+//! The contents of a store that is being cleaned up, and the reasons why some of it is garbage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,16 +12,16 @@ use super::{
     storage::{Storage, StoredFile},
 };
 
-/// The rules of what is kept when a store is cleared up.
+/// The rules for what stays when a store is cleaned up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keep {
-    /// Files that were changed less than this ago stay.
+    /// Files that were changed more recently than this stay.
     pub older_than: TimeDelta,
-    /// Releases that stay: the current one and those that rolling back would reach first. `None` for all.
+    /// Number of releases that stay: the current one and those that rolling back would reach first. `None` keeps all.
     pub releases: Option<usize>,
-    /// Whether the rows of units stay when their release is published.
+    /// Whether the rows of units stay after their release is published.
     pub units: bool,
-    /// Whether jobs stay that never came to a release; they can still be gone on with.
+    /// Whether jobs stay that never produced a release; they can still be continued.
     pub unfinished: bool,
 }
 
@@ -40,25 +40,25 @@ pub struct Garbage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// It was a trial whether the store can be used.
+    /// It was written to test whether the store can be used.
     Probe,
-    /// It said that somebody works on a task who no longer does.
+    /// It is the lease of a task on which nobody works any more.
     Lease,
-    /// It is of an attempt that no claim names.
+    /// It belongs to an attempt that no claim names.
     Attempt,
-    /// It is of a job whose release is published.
+    /// It belongs to a job whose release is published.
     Published,
-    /// It is of a job that never came to a release.
+    /// It belongs to a job that never produced a release.
     Unfinished,
-    /// It lies in a release's folder and is not of the release.
+    /// It is in a release's folder but not in the release's manifest.
     Unlisted,
-    /// It is of a release that was not finished and that no job will finish.
+    /// It belongs to a release that was not finished and that no job will finish.
     NoManifest,
-    /// It is of a release beyond those that are kept.
+    /// It belongs to a release beyond the number to keep.
     OldRelease,
-    /// It is a report of a release that is not there or goes.
+    /// It is a report about a release that is gone or will be removed.
     Report,
-    /// It is half an upload.
+    /// It is an incomplete upload.
     Upload,
 }
 
@@ -81,35 +81,35 @@ impl Reason {
     }
 }
 
-/// A file as garbage.
+/// Describes a file as garbage.
 pub(super) fn garbage(file: &StoredFile, why: Reason) -> Garbage {
     Garbage { path: file.path.clone(), bytes: file.bytes, why }
 }
 
-/// The files that there are in a store.
+/// The files in a store.
 pub(super) struct Store<'a> {
     pub(super) storage: &'a Storage,
     pub(super) keep: &'a Keep,
     now: DateTime<Utc>,
-    /// Files of jobs and inferences by their identity, and of releases by their folder.
+    /// Files of jobs and inferences by their identity, and files of releases by their folder.
     pub(super) jobs: BTreeMap<String, Vec<StoredFile>>,
     pub(super) releases: BTreeMap<String, Vec<StoredFile>>,
-    /// Which jobs take units from where.
+    /// Which jobs use the units of which inferences.
     pub(super) users: Users,
-    /// Files among the jobs that are of none.
+    /// Files in the jobs folder that belong to no job.
     pub(super) loose: Vec<StoredFile>,
-    /// Folders that ever were current.
+    /// Folders that have ever been current.
     pub(super) published: BTreeSet<String>,
     /// Folders of releases whose manifest can be read.
     pub(super) finished: BTreeSet<String>,
-    /// Folders of releases that go.
+    /// Folders of releases that will be removed.
     pub(super) dropped: BTreeSet<String>,
 }
 
 impl<'a> Store<'a> {
-    /// Reads what there is in a store.
+    /// Reads what is in a store.
     pub(super) async fn read(storage: &'a Storage, keep: &'a Keep, now: DateTime<Utc>) -> Result<Self> {
-        // Also makes sure that this is a catalogue's store.
+        // This also checks that the store contains a catalogue.
         let finished = releases::list(storage).await?;
         let finished: BTreeSet<String> = finished.into_iter().map(|release| release.folder).collect();
         let log = whole_log(storage).await?;
@@ -117,10 +117,10 @@ impl<'a> Store<'a> {
         let history = releases::history(&log);
         let published = log.into_iter().chain(latest.clone()).map(|entry| entry.folder).collect();
         let mut dropped = BTreeSet::new();
-        // Without a log nobody knows what is current.
+        // Without a log, nobody knows what is current.
         if let Some(count) = keep.releases.filter(|_| !history.is_empty()) {
             let kept: BTreeSet<&String> = history.iter().rev().take(count.max(1)).collect();
-            // One of which a part was removed has no manifest any more.
+            // A release that was partly removed has no manifest any more.
             dropped = finished.union(&published).cloned().collect();
             dropped.retain(|folder| !kept.contains(folder) && latest.as_ref().is_none_or(|l| l.folder != *folder));
         }
@@ -155,7 +155,7 @@ impl<'a> Store<'a> {
         self.now - modified >= self.keep.older_than
     }
 
-    /// The folders of releases that a job makes.
+    /// The folders of the releases that a job makes.
     pub(super) fn releases_of<'s>(&'s self, job: &'s str) -> impl Iterator<Item = (&'s String, &'s Vec<StoredFile>)> {
         self.releases.iter().filter(move |(folder, _)| paths::is_release_of(folder, job))
     }
@@ -165,7 +165,7 @@ impl<'a> Store<'a> {
         self.jobs.keys().filter(move |job| paths::is_release_of(folder, job))
     }
 
-    /// Whether a release is, or was, whole, though its manifest cannot be read now.
+    /// Whether a release is or was complete, although its manifest cannot be read now.
     pub(super) fn has_lost_its_manifest(&self, folder: &str, files: &[StoredFile]) -> bool {
         let manifest = format!("{folder}/{}", paths::MANIFEST);
         let was_whole = self.published.contains(folder) || files.iter().any(|file| file.path == manifest);
@@ -173,7 +173,7 @@ impl<'a> Store<'a> {
     }
 }
 
-/// The log, of which every entry must be known: each may name a release that is to stay.
+/// The complete log. Every entry must be readable, since each may name a release that must stay.
 async fn whole_log(storage: &Storage) -> Result<Vec<publish::Current>> {
     let log = publish::Log::read(storage).await?;
     let Some(damaged) = log.damaged.first() else { return Ok(log.entries) };

@@ -1,4 +1,4 @@
-//! A release in figures: the median of each column, values that are missing, flags. The leaves are read once.
+//! Summary statistics of a release: the median of each column, missing values, flags. The leaves are read once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,60 +17,60 @@ use serde::Serialize;
 
 use super::{assemble::Manifest, dataset, paths, quantiles::Quantiles, storage::Storage};
 
-/// The column of flags, whose bits say what was odd about a row.
+/// The column of flags, whose bits say what is unusual about a row.
 pub const FLAGS_COLUMN: &str = "quality_flags";
-/// Bits of a flag.
+/// Number of bits of a flag.
 pub const FLAG_BITS: usize = 32;
 
-/// A release in figures.
+/// Summary statistics of a release.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// Rows of the main catalogue.
     pub rows: u64,
-    /// The columns that were asked for, by name.
+    /// The requested columns, by name.
     pub columns: BTreeMap<String, ColumnSummary>,
-    /// Rows with each bit of `quality_flags`; empty if there is no such column.
+    /// Number of rows with each bit of `quality_flags`; empty if there is no such column.
     pub flags: Vec<u64>,
-    /// Rows with a bit that is not harmless.
+    /// Rows with at least one bit that is not harmless.
     pub flagged: u64,
 }
 
-/// A column in figures.
+/// Summary statistics of a column.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ColumnSummary {
-    /// Rows without a value: NULL, NaN, an empty text, a list of nothing else.
+    /// Rows without a value: NULL, NaN, an empty text, or a list of nothing else.
     pub missing: u64,
-    /// Median of the finite values; `None` if it is not numeric or there is none.
+    /// Median of the finite values; `None` if the column is not numeric or has no finite values.
     pub median: Option<f64>,
 }
 
-/// The figures of a release that are wanted.
+/// The statistics to compute for a release.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// Names of columns; those that the release has not are left out.
+    /// Names of columns; those that the release does not have are left out.
     pub columns: BTreeSet<String>,
     /// Whether flags are to be counted.
     pub flags: bool,
-    /// Bits of `quality_flags` that do not make a row a flagged one.
+    /// Bits of `quality_flags` that do not make a row count as flagged.
     pub harmless_flags: i32,
 }
 
 /// The columns of a release's main catalogue.
 ///
 /// # Errors
-/// If the file of the schema cannot be read.
+/// If the schema file cannot be read.
 pub async fn schema(storage: &Storage, folder: &str, name: &str) -> Result<SchemaRef> {
     let file = format!("{folder}/{name}/{}", paths::COMMON_METADATA);
     Ok(dataset::open(storage, &file).await?.schema().clone())
 }
 
-/// The leaves of a release's main catalogue, below the store's root.
+/// The leaves of a release's main catalogue, as paths relative to the store's root.
 #[must_use]
 pub fn leaves(manifest: &Manifest, folder: &str) -> Vec<String> {
     manifest.tiles().into_iter().map(|(_, leaf)| format!("{folder}/{leaf}")).collect()
 }
 
-/// The release in `folder` in figures.
+/// Computes the summary statistics of the release in `folder`.
 ///
 /// # Errors
 /// If a leaf cannot be read.
@@ -93,10 +93,10 @@ pub async fn summarise(storage: &Storage, folder: &str, manifest: &Manifest, wan
     Ok(Summary { rows: manifest.rows, columns: columns.collect(), flags: all.flags, flagged: all.flagged })
 }
 
-/// The figures of the leaves so far.
+/// The statistics of the leaves read so far.
 #[derive(Default)]
 struct Counts {
-    /// Missing values and the finite ones.
+    /// For each column, the number of missing values and the finite values.
     columns: BTreeMap<String, (u64, Quantiles)>,
     flags: Vec<u64>,
     flagged: u64,
@@ -154,15 +154,15 @@ impl Counts {
     }
 }
 
-/// Counts the bits of a flag.
+/// Counts the set bits of a flag.
 pub fn count_bits(flags: i32, counts: &mut [u64]) {
     counts.iter_mut().enumerate().for_each(|(bit, count)| *count += u64::from(flags >> bit & 1 == 1));
 }
 
-/// Numbers as they are, without those that are NULL.
+/// The numbers of a column as floats; NULL stays `None`.
 ///
 /// # Errors
-/// If the column's type has no numbers.
+/// If the column is not numeric.
 pub fn as_floats(column: &ArrayRef) -> Result<Vec<Option<f64>>> {
     let failed = |e| Error::new(ErrorKind::Input, "a column cannot be read as numbers").source(e);
     Ok(cast(column, &DataType::Float64).map_err(failed)?.as_primitive::<Float64Type>().iter().collect())
@@ -187,7 +187,7 @@ fn count_missing(column: &ArrayRef) -> Result<u64> {
     Ok(missing as u64)
 }
 
-/// Names of the columns of floats.
+/// Names of the floating-point columns.
 pub(super) fn float_columns(schema: &Schema) -> BTreeSet<String> {
     let floats = schema.fields().iter().filter(|field| field.data_type().is_floating());
     floats.map(|field| field.name().clone()).collect()

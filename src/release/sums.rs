@@ -1,6 +1,6 @@
-//! Sums over rows that do not depend on their order: equal rows give equal sums, and others different ones but for one
-//! chance in 2^64. Each stage of a release compares its own with that of the stage before, so that no row is lost, doubled
-//! or exchanged on the way.
+//! Sums over rows that do not depend on their order. Equal sets of rows give equal sums; different sets give different
+//! sums except with a probability of 2^-64. Each stage of a release compares its own sum with that of the stage before,
+//! so that a row that was lost, duplicated or exchanged is noticed.
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -11,18 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{HEALPIX_COLUMN, ID_COLUMN};
 
-/// How many rows there are, and which.
+/// The number of rows, and a checksum that identifies them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowSum {
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// The sum over identifiers and places, as hexadecimal digits where it is written.
+    /// The sum over identifiers and positions; written as hexadecimal digits.
     #[serde(with = "hexadecimal")]
     pub sum: u64,
 }
 
 impl RowSum {
-    /// Adds the row with this identifier at this place.
+    /// Adds the row with this identifier at this position.
     pub fn add(&mut self, id: i64, healpix_29: i64) {
         self.merge(Self { rows: 1, sum: mixed(&[id as u64, healpix_29 as u64]) });
     }
@@ -36,7 +36,7 @@ impl RowSum {
     /// Adds the rows of a table.
     ///
     /// # Errors
-    /// If it has no identifiers or places.
+    /// If it has no identifiers or positions.
     pub fn add_batch(&mut self, batch: &RecordBatch) -> Result<()> {
         let (ids, cells) = (integers(batch, ID_COLUMN)?, integers(batch, HEALPIX_COLUMN)?);
         ids.iter().zip(cells).for_each(|(id, cell)| self.add(*id, *cell));
@@ -54,7 +54,7 @@ pub(super) fn no_column(name: &str) -> Error {
     Error::new(ErrorKind::Input, "a column is missing or of another type").at("column", name)
 }
 
-/// A number that depends on all of `values` (the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
+/// A hash of all of `values` (with the finaliser of SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195).
 pub(super) fn mixed(values: &[u64]) -> u64 {
     values.iter().fold(0, |state: u64, value| {
         let mut z = (state ^ value).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -64,7 +64,7 @@ pub(super) fn mixed(values: &[u64]) -> u64 {
     })
 }
 
-/// Readers of JSON that hold numbers as floats would round a sum.
+/// Written as text, since JSON readers that store numbers as floats would round a sum.
 mod hexadecimal {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

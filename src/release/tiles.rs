@@ -1,4 +1,5 @@
-//! HATS tiles: HEALPix pixels of several orders, each with at most so many rows, that together hold every row once.
+//! HATS tiles: HEALPix pixels of several orders with at most a given number of rows each, which together hold every row
+//! once.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -24,7 +25,7 @@ impl Tile {
         (order <= HEALPIX_ORDER && pixel < pixels(order)).then_some(Self { order, pixel })
     }
 
-    /// First pixel of order 29 in the tile, and the first after it.
+    /// The first pixel of order 29 in the tile, and the first one after it.
     #[must_use]
     pub fn range(self) -> (i64, i64) {
         let shift = 2 * (HEALPIX_ORDER - self.order);
@@ -45,13 +46,13 @@ impl fmt::Display for Tile {
     }
 }
 
-/// Pixels of an order.
+/// Number of pixels of an order.
 #[must_use]
 pub fn pixels(order: u8) -> u64 {
     12 << (2 * u32::from(order))
 }
 
-/// Rows in the pixels of one order; pixels without rows are not kept.
+/// Row counts of pixels of one order; pixels without rows are not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowCounts {
     /// HEALPix order of the pixels.
@@ -61,7 +62,7 @@ pub struct RowCounts {
 }
 
 impl RowCounts {
-    /// No rows, in pixels of `order`.
+    /// Empty counts in pixels of `order`.
     #[must_use]
     pub fn new(order: u8) -> Self {
         Self { order, rows: BTreeMap::new() }
@@ -73,7 +74,7 @@ impl RowCounts {
         *self.rows.entry(pixel).or_default() += 1;
     }
 
-    /// Counts the rows of another, of the same order or a finer one.
+    /// Adds other counts, of the same order or a finer one.
     pub fn merge(&mut self, other: &Self) {
         let shift = 2 * other.order.saturating_sub(self.order);
         for (pixel, rows) in &other.rows {
@@ -81,13 +82,13 @@ impl RowCounts {
         }
     }
 
-    /// The number of all rows.
+    /// Number of rows in all pixels.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.rows.values().sum()
     }
 
-    /// The same rows in pixels of a coarser order, or in these if that is no coarser.
+    /// The counts in pixels of a coarser order, or unchanged if `order` is not coarser.
     #[must_use]
     pub fn at_order(&self, order: u8) -> Self {
         let mut coarse = Self::new(order.min(self.order));
@@ -95,14 +96,15 @@ impl RowCounts {
         coarse
     }
 
-    /// Counts the same rows in the finest pixels of which there are at most `pixels`, if those of order 0 are not more.
+    /// Merges pixels until at most `pixels` of them are left, or until they are those of order 0.
     pub fn coarsen(&mut self, pixels: usize) {
         while self.rows.len() > pixels && self.order > 0 {
             *self = self.at_order(self.order - 1);
         }
     }
 
-    /// Whether there are rows in the pixels that overlap the pixels of order 29 from `start` to before `end`.
+    /// Whether there are rows in pixels that overlap the pixels of order 29 from `start` up to, but not including,
+    /// `end`.
     #[must_use]
     pub fn touches(&self, start: i64, end: i64) -> bool {
         let shift = 2 * (HEALPIX_ORDER - self.order);
@@ -110,15 +112,16 @@ impl RowCounts {
         self.rows.range(start as u64 >> shift..=after).next().is_some()
     }
 
-    /// Rows in the pixels of order 29 from `start` to before `end`, which begin and end with pixels of the counts.
+    /// Number of rows in the pixels of order 29 from `start` up to, but not including, `end`; both must be at borders
+    /// of pixels of these counts.
     #[must_use]
     pub fn between(&self, start: i64, end: i64) -> u64 {
         let shift = 2 * (HEALPIX_ORDER - self.order);
         self.rows.range(start as u64 >> shift..end as u64 >> shift).map(|(_, rows)| rows).sum()
     }
 
-    /// A tile in pieces of at most `max_rows` rows, as ranges of pixels of order 29 in the order of the sky; where a pixel
-    /// of the counts has more rows it stays one piece.
+    /// Divides a tile into pieces of at most `max_rows` rows: ranges of pixels of order 29, in the order of the sky. A
+    /// pixel of these counts with more rows becomes a single piece.
     #[must_use]
     pub fn pieces(&self, tile: Tile, max_rows: u64) -> Vec<(i64, i64)> {
         let (mut start, end) = tile.range();
@@ -147,8 +150,9 @@ impl RowCounts {
         }
     }
 
-    /// Tiles of at most `max_rows` rows each, as large as that allows, from `lowest` order to that of the counts; where a
-    /// pixel of the counts has more it stays one tile. Tiles without rows are left out. In the order of the sky.
+    /// Divides the sky into tiles of at most `max_rows` rows each, which are as large as that allows; their orders are
+    /// between `lowest` and that of these counts. A pixel of these counts with more rows becomes a single tile. Tiles
+    /// without rows are left out. The tiles are in the order of the sky.
     #[must_use]
     pub fn tiles(&self, lowest: u8, max_rows: u64) -> Vec<Tile> {
         let lowest = lowest.min(self.order);
@@ -178,14 +182,14 @@ impl RowCounts {
     }
 }
 
-/// Tiles that do not overlap, to find the one of a pixel in.
+/// Tiles that do not overlap, in which the tile of a pixel can be found.
 #[derive(Debug, Clone)]
 pub struct Tiling {
     tiles: Vec<Tile>,
 }
 
 impl Tiling {
-    /// The tiling of these tiles, which may be in any order.
+    /// Creates the tiling of these tiles, which may be in any order.
     #[must_use]
     pub fn new(mut tiles: Vec<Tile>) -> Self {
         tiles.sort_by_key(|tile| tile.range());
@@ -198,7 +202,7 @@ impl Tiling {
         &self.tiles
     }
 
-    /// The tile that a pixel of order 29 is in.
+    /// The tile that contains a pixel of order 29.
     #[must_use]
     pub fn find(&self, healpix_29: i64) -> Option<Tile> {
         let after = self.tiles.partition_point(|tile| tile.range().0 <= healpix_29);
@@ -206,7 +210,7 @@ impl Tiling {
         tile.contains(healpix_29).then_some(tile)
     }
 
-    /// The tiles that overlap the pixels of order 29 from `start` to before `end`.
+    /// The tiles that overlap the pixels of order 29 from `start` up to, but not including, `end`.
     #[must_use]
     pub fn overlapping(&self, start: i64, end: i64) -> &[Tile] {
         let first = self.tiles.partition_point(|tile| tile.range().1 <= start);

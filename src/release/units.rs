@@ -1,4 +1,4 @@
-//! What is known of a unit's rows once it is worked, and of the rows of all units of a release.
+//! What is known about a unit's rows once it has been computed, and about the rows of all units of a release.
 
 use std::fmt::Write;
 
@@ -9,29 +9,29 @@ use super::{attempt::Attempt, parquet_file::Written, sums::RowSum, tiles::RowCou
 /// First line of the list of units.
 const HEADER: &str = "unit,input_rows,rows,sum";
 
-/// The claim of a unit: the attempt whose rows count.
+/// The claim of a unit: it names the attempt whose rows count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitClaim {
     /// Identity of the unit.
     pub unit: String,
-    /// The rows of the unit, sorted by position; `None` if the query gave none.
+    /// The rows of the unit, sorted by position; `None` if the query returned none.
     pub rows: Option<Written>,
     /// Rows of the input that the unit read.
     pub input_rows: u64,
-    /// Rows in the pixels of the sky.
+    /// Row counts by HEALPix pixel.
     pub counts: RowCounts,
-    /// How many rows it has, and which; none in claims of old.
+    /// The number of rows and their checksum; empty in claims of older versions.
     #[serde(default)]
     pub sum: RowSum,
     /// Seconds the attempt took.
     pub seconds: f64,
-    /// The attempt that made them; `None` in old claims.
+    /// The attempt that computed the rows; `None` in claims of older versions.
     #[serde(default)]
     pub attempt: Option<Attempt>,
 }
 
 impl UnitClaim {
-    /// Whether what the claim says of its rows agrees with itself and, if that is known, with the rows of the input.
+    /// Whether the claim does not contradict itself and agrees with the number of input rows, if that is known.
     #[must_use]
     pub fn agrees(&self, input_rows: Option<u64>) -> bool {
         let rows = self.rows.as_ref().map_or(0, |file| file.rows);
@@ -39,14 +39,14 @@ impl UnitClaim {
     }
 }
 
-/// What the units of a release read and gave, as its manifest has it.
+/// What the units of a release read and returned, as recorded in its manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitTotals {
-    /// How many units there are.
+    /// Number of units.
     pub units: u64,
     /// Rows of the input that they read.
     pub input_rows: u64,
-    /// Rows that they gave, and which.
+    /// Number and checksum of the rows that they returned.
     #[serde(flatten)]
     pub given: RowSum,
 }
@@ -68,7 +68,7 @@ impl UnitTotals {
         self.given.merge(given);
     }
 
-    /// Reads the totals of a list that [`list`] wrote; `None` if it is damaged.
+    /// Computes the totals from a list that [`list`] wrote; `None` if the list is damaged.
     #[must_use]
     pub fn of_list(text: &str) -> Option<Self> {
         let mut lines = text.lines();
@@ -83,7 +83,7 @@ impl UnitTotals {
     }
 }
 
-/// The units with the rows that each read and gave, as the release has them.
+/// The list of the units with the rows that each read and returned, as the release stores it.
 #[must_use]
 pub fn list(units: &[UnitClaim]) -> String {
     let mut text = format!("{HEADER}\n");

@@ -1,4 +1,4 @@
-//! A store for tests whose answers to writes are not to be relied on.
+//! A store for tests whose answers to writes are unreliable.
 
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a failed check of a test is a panic")]
 
@@ -17,20 +17,20 @@ use object_store::{
 
 use super::Storage;
 
-/// What becomes of a write.
+/// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is done.
+    /// It succeeds.
     Done,
-    /// It is done, and said to have failed.
+    /// It succeeds, but is reported to have failed.
     DoneSaysNo,
-    /// It is done and tried again, for which it is answered that the condition does not hold.
+    /// It succeeds and is repeated, and the repetition is told that the condition does not hold.
     DoneTwice,
     /// It fails.
     Lost,
 }
 
-/// A store in memory, with the fates of the next writes to files whose paths contain a text.
+/// A store in memory. The next writes to paths that contain a given text have given fates.
 #[derive(Debug, Clone, Default)]
 pub struct Unsure {
     inner: Arc<InMemory>,
@@ -38,13 +38,14 @@ pub struct Unsure {
 }
 
 impl Unsure {
-    /// This store as a place of releases.
+    /// This store as a storage for releases.
     #[must_use]
     pub fn storage(&self) -> Storage {
         Storage::new(Arc::new(self.clone()), Path::from("demo"), "memory:///".parse().unwrap())
     }
 
-    /// The next write to a path with `part` in it has this fate, after those that were given before.
+    /// Sets the fate of the next write to a path that contains `part`; it is used after the fates that were set
+    /// earlier.
     pub fn next(&self, part: &'static str, fate: Fate) {
         self.fates.lock().unwrap().push_back((part, fate));
     }

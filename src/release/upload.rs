@@ -1,4 +1,4 @@
-//! A file on its way into a store, which is hashed as it goes.
+//! Uploads a file to a store, and computes its hash on the way.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use tokio::io::AsyncWriteExt;
 
 /// Bytes of a part.
 const PART_BYTES: usize = 8 << 20;
-/// Parts on their way at once. Compressing is slower than any store: more would only be held in memory when it falters.
+/// Number of parts that are uploaded at once. Compression is slower than any store, so more parts would only take
+/// memory when a store is slow.
 const PARTS_AT_ONCE: usize = 2;
 
-/// A file on its way.
+/// A file that is being uploaded.
 pub(super) struct Upload {
     writer: BufWriter,
     hash: Sha256,
@@ -29,7 +30,7 @@ pub(super) struct Uploaded {
 }
 
 impl Upload {
-    /// Begins the upload of a file, which has the name `path` at its end and not before.
+    /// Starts the upload of a file. The file appears under `path` only when the upload is finished.
     pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
         let writer = BufWriter::with_capacity(store, path, PART_BYTES).with_max_concurrency(PARTS_AT_ONCE);
         Self { writer, hash: Sha256::new(), bytes: 0 }
@@ -48,7 +49,7 @@ impl Upload {
         Ok(self.writer.put(Bytes::from(bytes)).await?)
     }
 
-    /// Ends the file.
+    /// Finishes the file.
     ///
     /// # Errors
     /// If the store fails.

@@ -1,5 +1,5 @@
-//! The columns of a leaf as a VOTable (VOParquet 1.0): units, UCDs and descriptions, where astropy, TOPCAT and others
-//! look for them.
+//! Describes the columns of a leaf as a VOTable (VOParquet 1.0): units, UCDs and descriptions, where astropy, TOPCAT
+//! and other readers look for them.
 
 use arrow::datatypes::{DataType, Field, Schema};
 use lamcat_core::error::{Error, ErrorKind, Result};
@@ -10,23 +10,23 @@ use quick_xml::{
 
 use super::catalogue::{Catalogue, POSITION_COLUMNS};
 
-/// The key of a footer with the version of VOParquet, and that version.
+/// The footer key for the version of VOParquet, and that version.
 pub const VERSION: (&str, &str) = ("IVOA.VOTable-Parquet.version", "1.0");
-/// The key with the document.
+/// The footer key for the document.
 pub const CONTENT_KEY: &str = "IVOA.VOTable-Parquet.content";
 
 const NAMESPACE: &str = "http://www.ivoa.net/xml/VOTable/v1.3";
 /// Identifier of the coordinate system within the document.
 const COOSYS: &str = "icrs";
-/// What is said of the condition of a cut.
+/// The description of a cut's condition.
 const CUT: &str = "Rows pass this cut where the condition, in SQL, is true";
 /// Epoch of Gaia DR3's positions.
 const EPOCH: &str = "J2016.0";
 
-/// The footer of every leaf with the columns of `schema`: keys and values.
+/// The key-value metadata in the footer of every leaf, for the columns of `schema`.
 ///
 /// # Errors
-/// If a column has a type that a VOTable has no name for.
+/// If a column has a type that VOTable does not have.
 pub fn footer(catalogue: &Catalogue, schema: &Schema) -> Result<[(&'static str, String); 2]> {
     Ok([(VERSION.0, VERSION.1.to_owned()), (CONTENT_KEY, document(catalogue, schema)?)])
 }
@@ -34,14 +34,14 @@ pub fn footer(catalogue: &Catalogue, schema: &Schema) -> Result<[(&'static str, 
 /// The document for the columns of `schema`, in its order.
 ///
 /// # Errors
-/// If a column has a type that a VOTable has no name for.
+/// If a column has a type that VOTable does not have.
 pub fn document(catalogue: &Catalogue, schema: &Schema) -> Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 1);
     write(&mut writer, catalogue, schema)?;
     String::from_utf8(writer.into_inner()).map_err(|e| bad(&e.to_string()))
 }
 
-/// In what a document differs from the columns of `schema`: names, types, units, UCDs, in order; `None` if in nothing.
+/// How a document differs from the columns of `schema` in names, types, units, UCDs and order; `None` if it does not.
 #[must_use]
 pub fn differs(document: &str, schema: &Schema) -> Option<String> {
     let told = match fields(document) {
@@ -141,7 +141,7 @@ fn attributes(field: &Field) -> Result<Vec<(String, String)>> {
     Ok(attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// VOTable's name of a type, and the size of an array.
+/// The VOTable name of a type, and the size of an array.
 fn votable_type(field: &Field) -> Result<(&'static str, Option<String>)> {
     let (data_type, size) = match field.data_type() {
         DataType::FixedSizeList(item, length) => (item.data_type(), Some(length.to_string())),
@@ -154,7 +154,7 @@ fn votable_type(field: &Field) -> Result<(&'static str, Option<String>)> {
         DataType::Int64 => "long",
         DataType::Float32 => "float",
         DataType::Float64 => "double",
-        // astropy cannot read "*" from Parquet; the length itself is of no consequence.
+        // astropy cannot read "*" from Parquet; the length itself has no effect.
         DataType::Utf8 if size.is_none() => return Ok(("unicodeChar", Some("64*".to_owned()))),
         other => {
             let error = Error::new(ErrorKind::Plan, format!("a catalogue cannot have a column of type {other}"));

@@ -1,5 +1,5 @@
-//! SQL: a DataFusion [`session`] with the [`functions`] of the model, the [`planner`] that batches their calls, and object
-//! stores.
+//! SQL: a DataFusion [`session`] with the [`functions`] of the model, the [`planner`] that batches their calls, and
+//! object stores.
 
 pub mod functions;
 pub mod planner;

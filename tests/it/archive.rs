@@ -1,4 +1,4 @@
-//! The archive's files as tables: every real one, and each format against the others.
+//! The archive's files as tables: every kind of real file, and each format compared with the others.
 
 use std::{collections::BTreeMap, fs, io::Read, path::Path};
 
@@ -29,7 +29,7 @@ pub async fn table(path: &Path) -> RecordBatch {
     query(&format!("SELECT * FROM '{}'", path.display())).await.unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Columns by name as text of their bits, whatever order and metadata a format gives them.
+/// The columns by name as text of their bits, independent of the order and the metadata of a format.
 fn columns(batch: &RecordBatch) -> BTreeMap<String, (DataType, String)> {
     let fields = batch.schema();
     let column = |i: usize| {
@@ -62,7 +62,7 @@ async fn a_source_has_the_same_numbers_in_every_format() {
     same_numbers(&missing, &table(&folder.join("XP_CONTINUOUS_RAW_with_missing_BP.ecsv")).await, "missing BP");
     assert_eq!((missing.num_rows(), missing["bp_coefficients"].null_count()), (3, 1));
     assert_eq!(missing["bp_n_relevant_bases"].null_count(), 1);
-    // Printed by astropy 8.0.2 from the FITS file.
+    // These values were printed by astropy 8.0.2 from the FITS file.
     let ids = fits["source_id"].as_primitive::<Int64Type>();
     assert_eq!(ids.value(0), 5_853_498_713_190_525_696);
     let rp = fits["rp_coefficients"].as_list::<i32>().value(1);
@@ -74,11 +74,11 @@ async fn a_source_has_the_same_numbers_in_every_format() {
     assert_eq!(correlations.as_primitive::<Float32Type>().value(1484).to_bits(), f32::to_bits(0.215_742_29));
 }
 
-/// Reads an archive's CSV with nothing but splitting, as a second opinion.
+/// Reads an archive's CSV file by splitting lines only, as an independent check.
 fn by_splitting(text: &str, column: &str) -> Vec<f64> {
     let mut lines = text.lines();
     let at = lines.next().unwrap().split(',').position(|c| c == column).unwrap();
-    // Quoted cells are every second piece.
+    // Every second piece is a quoted cell.
     let mut cells = Vec::new();
     for (i, piece) in lines.next().unwrap().split('"').enumerate() {
         if i % 2 == 1 {
@@ -151,7 +151,7 @@ async fn votables_of_text_and_source_tables_read() {
     };
     let stars = table(&path).await;
     assert_eq!(stars.num_rows(), 4);
-    // Printed by astropy 8.0.2.
+    // This value was printed by astropy 8.0.2.
     assert_eq!(stars["source_id"].as_primitive::<Int64Type>().value(0), 505_171_240_162_594_560);
     assert_eq!(stars["rp_n_relevant_bases"].as_primitive::<Int16Type>().values(), &[34, 21, 33, 44]);
     let rp = stars["rp_coefficients"].as_list::<i32>().value(3);

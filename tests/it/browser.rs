@@ -4,14 +4,14 @@ use std::{env, fs, path::Path, path::PathBuf, process::Command};
 
 /// A page as a browser sees it.
 pub struct Seen {
-    /// The document after it was laid out, as HTML.
+    /// The document after layout, as HTML.
     pub dom: String,
-    /// What it said on its console: errors, warnings, and what its own policy keeps it from loading.
+    /// The messages on its console: errors, warnings, and what the page's own policy prevents from loading.
     pub console: Vec<String>,
 }
 
 impl Seen {
-    /// What of the page is not as it must be: words on the console, and things that are loaded.
+    /// What is wrong with the page: messages on the console, and anything that it loads.
     pub fn faults(&self) -> Vec<String> {
         let loads =
             ["src=", "srcset=", "href=\"", "url(", "@import", "<link", "<script", "<iframe", "<object", "<embed"];
@@ -21,7 +21,7 @@ impl Seen {
     }
 }
 
-/// Chromium; `None`, said by name, where it is not installed.
+/// The Chromium program; `None`, with a message, if it is not installed.
 fn chromium() -> Option<PathBuf> {
     let named = env::var_os("LAMCAT_CHROMIUM").map(PathBuf::from);
     let on_path = env::var_os("PATH").into_iter().flat_map(|p| env::split_paths(&p).collect::<Vec<_>>());
@@ -37,14 +37,14 @@ fn chromium() -> Option<PathBuf> {
     found
 }
 
-/// Opens a page; `None` where there is no browser.
+/// Opens a page; `None` if there is no browser.
 pub fn open(page: &Path) -> Option<Seen> {
     let chromium = chromium()?;
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(chromium);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]);
     command.args(["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-    // It finds no host: nothing leaves this machine, whatever a page asks for.
+    // The browser can resolve no host name, so nothing leaves this machine, whatever the page requests.
     command.args(["--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=direct://"]);
     command.args(["--enable-logging=stderr", "--v=0", "--window-size=1300,2000", "--dump-dom"]);
     command.arg(format!("--user-data-dir={}", profile.path().display()));
@@ -56,7 +56,7 @@ pub fn open(page: &Path) -> Option<Seen> {
     Some(Seen { dom: dom.into_owned(), console })
 }
 
-/// Opens a page of this text.
+/// Opens a page with this text.
 pub fn open_text(folder: &Path, html: &str) -> Option<Seen> {
     let file = folder.join("page.html");
     fs::write(&file, html).unwrap();

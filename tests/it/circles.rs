@@ -1,6 +1,6 @@
-//! The files and folders of a folder do not import each other in a circle. The file in front of a folder (`mod.rs`, or the
-//! file of the folder's name beside it) may use what is in the folder, and be used by it; what it re-exports is counted as
-//! the file's that has it.
+//! The files and folders of a folder do not import each other in a circle. The file that represents a folder (`mod.rs`,
+//! or the file of the folder's name beside it) may use what is in the folder, and be used by it; an item that it
+//! re-exports counts as belonging to the file that defines it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use std::{
 
 type Module = Vec<String>;
 
-/// The modules of a crate, with the code of each without comments and tests.
+/// The modules of a crate, with their code without comments and tests.
 #[derive(Default)]
 struct Crate {
     code: BTreeMap<Module, String>,
@@ -28,7 +28,7 @@ impl Crate {
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
             let mut own = module.clone();
             if path.is_dir() {
-                // Another crate.
+                // This folder is another crate.
                 if path.join("lib.rs").exists() {
                     continue;
                 }
@@ -44,13 +44,13 @@ impl Crate {
     }
 
     fn add(&mut self, module: Module, text: &str) {
-        // Modules of tests are at the end of a file, or files of their own.
+        // Test modules are at the end of a file, or in files of their own.
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         self.code.entry(module).or_default().extend(code.flat_map(|line| [line, "\n"]));
     }
 
-    /// Leaves out the modules that there are in tests alone.
+    /// Removes the modules that exist only in tests.
     fn without_tests(mut self) -> Self {
         let of_tests = self.code.iter().flat_map(|(module, code)| {
             let declared = code.split("#[cfg(test)]\n").skip(1).filter_map(|rest| rest.split_once("mod "));
@@ -62,19 +62,19 @@ impl Crate {
         self
     }
 
-    /// The module that has what a path names.
+    /// The module that defines what a path refers to.
     fn owner(&self, path: &[String]) -> Module {
         let known = |length: &usize| self.code.contains_key(&path[..*length]);
         let length = (0..=path.len()).rev().find(known).unwrap_or(0);
         let (module, rest) = path.split_at(length);
         let Some(item) = rest.first() else { return module.to_vec() };
-        // What is re-exported is somebody else's.
+        // A re-exported item belongs to another module.
         let exported = self.code.get(module).into_iter().flat_map(|code| exports(code));
         let own = exported.into_iter().find(|path| path.last() == Some(item) && path.len() > 1);
         own.map_or_else(|| module.to_vec(), |path| self.owner(&absolute(module, &path)))
     }
 
-    /// The circles among what is in each folder, in words.
+    /// The circles among the modules of each folder, in words.
     fn circles(&self) -> Vec<String> {
         let mut imports: BTreeMap<Module, BTreeMap<String, BTreeMap<String, String>>> = BTreeMap::new();
         for (module, code) in &self.code {
@@ -96,7 +96,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The imports of which each is part of a circle.
+/// The imports that are part of a circle.
 fn circles(imports: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<String> {
     let reached = |from: &String| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
@@ -110,7 +110,7 @@ fn circles(imports: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<String> 
     edges.filter(|(from, to, _)| reached(to).contains(*from)).map(|(_, _, told)| told.clone()).collect()
 }
 
-/// A path as it is from the crate's root.
+/// A path relative to the crate's root.
 fn absolute(module: &[String], path: &[String]) -> Module {
     let mut whole = module.to_vec();
     for part in path {
@@ -124,7 +124,7 @@ fn absolute(module: &[String], path: &[String]) -> Module {
     whole
 }
 
-/// What a file's code re-exports.
+/// The items that a file re-exports.
 fn exports(code: &str) -> Vec<Module> {
     let uses =
         code.split("\npub").skip(1).filter_map(|text| text.split_once("use ").filter(|(scope, _)| scope.len() < 12));
@@ -141,7 +141,7 @@ fn paths(code: &str) -> Vec<Module> {
     code.char_indices().filter(|(at, _)| begins(*at)).flat_map(|(at, _)| tree(&code[at..]).0).collect()
 }
 
-/// The paths of a use tree such as `a::{b, c::D}` at the beginning of a text, and what follows it.
+/// The paths of a use tree such as `a::{b, c::D}` at the start of a text, and the text after it.
 fn tree(text: &str) -> (Vec<Module>, &str) {
     let text = text.trim_start();
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());

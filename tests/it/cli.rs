@@ -1,4 +1,4 @@
-//! The command line: what it prints, and what it says when it cannot go on.
+//! The command line: what it prints, and its messages when a command fails.
 
 use std::{
     io::Write,

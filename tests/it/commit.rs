@@ -1,4 +1,5 @@
-//! What decides between runs: who publishes, who wakes too late, and what is left after a power failure.
+//! What decides between concurrent runs: who publishes, what happens to a run that continues too late, and what is left
+//! after a power failure.
 
 use std::{fs, path::Path};
 
@@ -35,7 +36,7 @@ async fn a_run_that_was_stopped_does_not_put_its_release_over_a_later_one() {
     assert_eq!(e.kind(), ErrorKind::Superseded, "{e}");
     assert!(e.to_string().contains(&new.release.folder), "{e}");
     assert_eq!(latest(&store).unwrap()["version"], "1.2.0");
-    // Its release is there, and published if somebody asks for it now.
+    // The release exists, and can be published if somebody asks for it now.
     let again = store.publish("1.1.0", &stars(200)).await.unwrap();
     assert_eq!((again.rows_inferred, again.release.number), (0, 3));
     assert_eq!(latest(&store).unwrap()["version"], "1.1.0");
@@ -49,7 +50,7 @@ async fn a_run_that_began_later_publishes_after_one_that_began_before() {
     let twin = store.run("1.1.0", &stars(200)).await;
     old.execute(&Silent).await.unwrap();
     new.execute(&Silent).await.unwrap();
-    // One that shares a run which was published has nothing to add.
+    // A twin of a run that was published has nothing to add.
     assert_eq!(twin.execute(&Silent).await.unwrap().release.version, "1.1.0");
     assert_eq!(latest(&store).unwrap()["version"], "1.2.0");
 }
@@ -78,7 +79,8 @@ async fn files_that_a_power_failure_left_empty_hold_up_no_run() {
     let store = Store::good().await;
     let (root, release) = (store.root(), store.release("1.0.0"));
     let manifest = fs::read(root.join(&release).join("manifest.json")).unwrap();
-    // The power fails while the release is published: of every other file that something decides by nothing is left.
+    // The power fails while the release is published: of every second file that decides something, nothing or half is
+    // left.
     let decide = |f: &String| is_json(f) && !f.contains("manifest");
     let mut damaged: Vec<String> = files(&root).into_iter().filter(decide).step_by(2).collect();
     damaged.extend(["LATEST", "log/00000001.json"].map(str::to_owned));
@@ -116,7 +118,7 @@ async fn a_release_that_the_log_names_is_kept_without_its_manifest() {
             let keep = Keep { older_than: TimeDelta::zero(), releases: None, units, unfinished };
             let found = garbage::find(&store.storage, &keep, Utc::now() + TimeDelta::days(1)).await.unwrap();
             assert_eq!(found, [], "{damage:?}");
-            // The current one is kept in any case; the one before only as long as nobody wants fewer.
+            // The current release is always kept, the one before only if it is among the number to keep.
             let keep = Keep { releases: Some(1), ..keep };
             let found = garbage::find(&store.storage, &keep, Utc::now() + TimeDelta::days(1)).await.unwrap();
             let current = store.release("1.1.0");
@@ -127,7 +129,7 @@ async fn a_release_that_the_log_names_is_kept_without_its_manifest() {
             text.contains("the current release, has lost its manifest") && text.contains("hint: run its"),
             "{text}"
         );
-        // A run makes it anew.
+        // A run makes it again.
         store.publish("1.1.0", &stars(200)).await.unwrap();
         assert_eq!(verify(&store.storage, &store.release("1.1.0")).await.unwrap().faults, []);
         assert_eq!(files(&root).len(), before.len() + usize::from(damage.is_none()));
@@ -142,19 +144,19 @@ async fn nothing_is_removed_while_it_is_not_known_what_is_needed() {
     let root = store.root();
     let keep = Keep { older_than: TimeDelta::zero(), releases: Some(1), units: true, unfinished: true };
     let later = Utc::now() + TimeDelta::days(1);
-    // Rows that no claim names are garbage only where all claims can be read.
+    // Rows that no claim names are garbage only if all claims can be read.
     let claims = files(&root).into_iter().filter(|f| f.contains("/units/") && is_json(f));
     for claim in claims {
         fs::write(root.join(claim), "").unwrap();
     }
     let all = Keep { releases: None, ..keep.clone() };
     assert_eq!(garbage::find(&store.storage, &all, later).await.unwrap(), []);
-    // And releases only where the whole log can.
+    // The same holds for releases and the log.
     fs::write(root.join("log/00000001.json"), "").unwrap();
     let e = garbage::find(&store.storage, &keep, later).await.unwrap_err().to_string();
     assert!(e.contains("log/00000001.json") && e.contains("hint: nothing is removed"), "{e}");
     assert_eq!(publish::current(&store.storage).await.unwrap().unwrap().version, "1.1.0");
-    // Nobody has to wait for that to publish.
+    // This does not delay the next publication.
     store.publish("1.2.0", &stars(250)).await.unwrap();
     assert_eq!(latest(&store).unwrap()["number"], 3);
 }

@@ -1,4 +1,4 @@
-//! The CPU engine: a row's answer depends on that row alone.
+//! The CPU engine: the result for a row depends on that row alone.
 
 use lamcat::{
     context::Packed,
@@ -8,7 +8,7 @@ use lamcat::{
 };
 use proptest::prelude::*;
 
-/// A row's tokens and standardised values; few or none of them are there in some rows.
+/// A row's tokens and standardised values; some rows have few of them or none.
 fn row() -> impl Strategy<Value = Vec<(u32, f32)>> {
     let tokens = prop_oneof![
         Just(Vec::new()),
@@ -39,7 +39,7 @@ fn requests(n: usize) -> Requests {
     Requests { tokens: (1..=118).rev().take(n).collect(), embedding: true }
 }
 
-/// Bits of the answers to row `i`.
+/// The bits of the results for row `i`.
 fn bits(answers: &Answers, i: usize, requests: usize, width: usize) -> Vec<u32> {
     let part = |values: &[f32], n: usize| values[i * n..(i + 1) * n].iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     [part(&answers.mean, requests), part(&answers.sigma, requests), part(&answers.embedding, width)].concat()

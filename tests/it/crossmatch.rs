@@ -1,4 +1,4 @@
-//! The shipped crossmatch finds the pairs that comparing every pair finds.
+//! The shipped crossmatch finds the same pairs as a comparison of every pair.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 type Position = (f64, f64);
 
-/// Stars about the places where catalogues are hard to match, and some anywhere.
+/// Stars around the positions where matching catalogues is hard, and some anywhere.
 fn sky(radius: f64, rng: &mut ChaCha8Rng) -> Vec<Position> {
     let centres =
         [(0.0, 90.0), (0.0, -90.0), (0.0, 0.0), (359.999_99, 60.0), (45.0, 41.8103), (90.0, -41.8103), (211.0, 12.0)];
@@ -103,7 +103,7 @@ fn position() -> impl Strategy<Value = Position> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// A point at most `radius` from the centre, most often close to the rim, lies in a pixel of the cone.
+    /// A point within `radius` of the centre, most often close to the rim, lies in one of the cone's pixels.
     #[test]
     fn a_cone_has_the_pixel_of_every_point_in_it(
         (ra, dec) in position(),
@@ -123,7 +123,7 @@ proptest! {
         }
     }
 
-    /// Small cones have few pixels: those that come near are not many.
+    /// Small cones have few pixels, since only few pixels come close to them.
     #[test]
     fn a_small_cone_has_few_pixels((ra, dec) in position(), level in 0..=29u8) {
         let width = 58.6 / f64::from(1u32 << level);

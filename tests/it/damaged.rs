@@ -1,4 +1,4 @@
-//! Damaged and odd files: what is read of them, or the message that says where they are damaged.
+//! Damaged and unusual files: what is read from them, or the message that says where they are damaged.
 
 use std::{fs, io::Write, path::PathBuf};
 
@@ -14,7 +14,7 @@ use crate::{
     shared::shared,
 };
 
-/// The beginning of a bulk file: a header and rows with arrays.
+/// The start of a bulk file: a header and rows with arrays.
 fn bulk(rows: &[&str]) -> String {
     let header = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {name: source_id, datatype: int64}\n\
                   # - {name: c, datatype: string, subtype: 'float64[null]', unit: electron/s}\n\
@@ -37,7 +37,7 @@ impl Corpus {
         path
     }
 
-    /// The message of reading a damaged file, which must name the file.
+    /// The error message for a damaged file, which must name the file.
     async fn message(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
         let path = self.file(name, bytes);
         let e = query(&format!("SELECT * FROM '{}'", path.display())).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn damaged_votables_and_fits_say_so() {
     }
 }
 
-/// A VOTable of 9 integers in one column, as `body` writes its rows.
+/// A VOTable with 9 integers in one column, whose rows are encoded as in `body`.
 fn votable(fields: &str, body: &str) -> String {
     format!(
         "<?xml version='1.0'?><VOTABLE version='1.4' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'><RESOURCE><TABLE>\
@@ -185,7 +185,7 @@ const INTEGER: &str = "<FIELD name='a' datatype='int'/>";
 #[tokio::test]
 async fn a_binary_stream_that_ends_before_its_tag_is_damaged() {
     let corpus = Corpus::new();
-    // Nine times the integer 1; 24 bytes are 32 characters of base64, so that a cut there leaves whole numbers.
+    // This is nine times the integer 1; 24 bytes are 32 characters of base64, so a cut there leaves whole numbers.
     let rows = "AAAAAQAAAAEAAAABAAAAAQAAAAEAAAABAAAAAQAAAAEAAAAB";
     let body = |text: &str| format!("<BINARY><STREAM encoding='base64'>{text}</STREAM></BINARY>");
     let whole = votable(INTEGER, &body(rows));

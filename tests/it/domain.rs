@@ -23,8 +23,8 @@ use crate::{
 const FIELD_STARS: &str = "data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";
 const SYMBIOTIC_STARS: &str = "data/xp_continuous/unusual/symbiotic_stars_xp_continuous_csv.tar.gz";
 
-/// Real field stars, simulated stars and symbiotic stars: `x`, G, colour, and whether the star may be fitted. Real stars
-/// go to either half by their source_id, whose last seven bits are 0.
+/// Real field stars, simulated stars and symbiotic stars: `x`, G, colour, and whether the star may be used for fitting.
+/// Real stars are divided into two halves by their source_id without its last seven bits, which are always 0.
 const STARS: &str = "
     CREATE VIEW stars AS
     SELECT 'field' AS kind, xp(bp_coeff, rp_coeff, NULL, bp_n_relevant_bases, rp_n_relevant_bases) AS x,
@@ -63,7 +63,7 @@ async fn query(session: &Session, sql: &str) -> RecordBatch {
     arrow::compute::concat_batches(&schema, &frame.collect().await.unwrap()).unwrap()
 }
 
-/// A model that knows the stars that may be fitted within the paper's cuts.
+/// A model whose domain is fitted to the stars that may be used for fitting and are within the paper's cuts.
 async fn fitted(session: &Session) -> Model {
     let sql = "SELECT x AS xp FROM stars WHERE fitted AND g BETWEEN 6 AND 17.5 AND bp_rp BETWEEN 0 AND 4";
     let vocabulary = lamcat::schema::Vocabulary::leung_bovy_2023();
@@ -96,7 +96,7 @@ async fn symbiotic_stars_are_out_of_domain_and_field_stars_are_not() {
     println!("{}", arrow::util::pretty::pretty_format_batches(std::slice::from_ref(&rows)).unwrap());
     let stars = rows["stars"].as_primitive::<Int64Type>();
     let outside = rows["outside"].as_primitive::<Float64Type>();
-    // Within the cuts, in order: field, simulated, symbiotic.
+    // The numbers of stars within the cuts, in order: field, simulated, symbiotic.
     assert!(stars.value(0) > 800 && stars.value(1) > 50 && stars.value(2) > 100, "{stars:?}");
     assert!(outside.value(0) <= 0.02, "field stars: {}", outside.value(0));
     assert!(outside.value(1) <= 0.02, "simulated stars: {}", outside.value(1));
@@ -110,7 +110,7 @@ fn by_hand() -> Model {
     crate::model_files::tiny().with_domain(Domain::new(vec![1, 2, 56], vec![factors], 1.2).unwrap()).unwrap()
 }
 
-// The scores by numpy, z standardised and o the elements that are known:
+// The scores were computed by numpy; z are the standardised values and o marks the elements that are known:
 //   W = np.array([[1, .5], [-.5, .25], [2, -1]]); S = W @ W.T + np.diag([.5, .25, 1]); m = np.array([.5, -1, 2])
 //   d = (np.arcsinh(z) - m)[o]; n = len(o); k = 2 / (9 * n)
 //   ((d @ np.linalg.solve(S[np.ix_(o, o)], d) / n) ** (1 / 3) - (1 - k)) / np.sqrt(k)

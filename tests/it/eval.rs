@@ -16,7 +16,7 @@ use lamcat::{
     train::read_training_set,
 };
 
-/// 201 stars, as the script in [`statistics_are_those_of_numpy_scipy_and_astropy`] makes them.
+/// 201 stars, made as by the script in [`statistics_are_those_of_numpy_scipy_and_astropy`].
 fn predictions() -> Predictions {
     let mut stars = Predictions::default();
     for n in 1..=201 {
@@ -72,7 +72,7 @@ fn answers_that_are_not_finite_are_counted_and_left_out() {
     assert_eq!(Metrics::new(&Predictions::default()), None);
 }
 
-/// Stars of the sample with labels that are not theirs, some of them missing, as a table `stars`.
+/// A session with a table `stars`: stars of the sample with artificial labels, some of which are missing.
 async fn session() -> Session {
     let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     session.context().register_batch("sample", sample(90, 3).unwrap()).unwrap();
@@ -105,7 +105,7 @@ fn settings(inputs: Option<Vec<InputSet>>) -> Settings {
     Settings { inputs, labels: None, inpaint_stars: 1000, seed: 1, memory: None }
 }
 
-/// A column's known values.
+/// The known values of a column.
 fn known(batch: &RecordBatch, column: &str) -> Vec<f64> {
     let column = arrow::compute::cast(&batch[column], &arrow::datatypes::DataType::Float32).unwrap();
     column.as_primitive::<Float32Type>().iter().flatten().map(f64::from).collect()
@@ -121,7 +121,7 @@ async fn what_is_judged_is_what_sql_answers() {
     let result = judged(&session, "SELECT * FROM stars", &settings(None)).await;
     let five =
         (0..5).map(|i| format!("'bp{i}', xp[{}], 'rp{i}', xp[{}]", i + 1, i + 56)).collect::<Vec<_>>().join(", ");
-    // Of each: the context in SQL, and what a star needs.
+    // Each element has the context in SQL, and the condition that a star must meet.
     let bands = "xp[1] IS NOT NULL AND xp[56] IS NOT NULL";
     let contexts = [
         (InputSet::Xp32, "xp".to_owned(), bands.to_owned()),
@@ -235,7 +235,7 @@ async fn names_that_are_given_twice_count_once() {
 #[tokio::test]
 async fn tokens_are_those_of_the_stars_with_the_label() {
     let session = session().await;
-    // logg is known of the stars with 10 bases in BP only.
+    // logg is known for the stars with 10 bases in BP only.
     let xp =
         "xp(bp_coefficients, rp_coefficients, phot_g_mean_mag, CASE WHEN source_id % 3 > 0 THEN 10 ELSE 40 END, 20)";
     let query = format!(
@@ -256,7 +256,7 @@ async fn predictions_that_do_not_fit_the_memory_are_an_error() {
     let stars = Stars::new(read_training_set(frame, model.vocabulary(), None).await.unwrap()).unwrap();
     let plan = |memory| Plan::new(&model, &stars, &Settings { memory, ..settings(Some(vec![InputSet::Xp32])) });
     let judged = plan(None).unwrap().steps(&model)[0].2;
-    // Truth, its error, mean and sigma of each star that is judged, in double precision.
+    // The truth, its error, the mean and the sigma of each evaluated star, in double precision.
     let needed = stars.bytes() + judged * 32;
     assert!(judged > 50 && plan(Some(needed)).is_ok(), "{judged}");
     let e = plan(Some(needed - 1)).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! `lamcat eval`: what it writes, and what it says when it cannot judge.
+//! `lamcat eval`: what it writes, and its messages when it cannot evaluate a model.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::{
     shared::shared,
 };
 
-/// Stars with labels and colours, without spectra; the model that lamcat carries predicts nonsense for them.
+/// Stars with labels and colours, but without spectra; for them the built-in model predicts nonsense.
 const STARS: &str = "SELECT 5000 + 800 * sin(value * 12.9898) AS teff, 20.0 AS teff_error, 3 + sin(value * 37.719) AS logg, \
     CASE WHEN value % 4 = 0 THEN NULL ELSE 0.1 * sin(value) END AS m_h, 0.9 AS bprp, 0.5 AS jh, 0.6 AS jk \
     FROM generate_series(1, 40)";
@@ -132,7 +132,7 @@ fn what_cannot_be_judged_is_said() {
     assert!(stderr.contains("left out teff from xp5-colours: the query gives no 'jh'"), "{stderr}");
 }
 
-/// Spectra of nothing, each another.
+/// Artificial spectra, all different.
 fn spectra(stars: usize) -> String {
     let coefficients: Vec<String> = (0..110).map(|i| format!("sin(value * {i}.37)")).collect();
     format!("SELECT make_array({}) AS xp FROM generate_series(1, {stars})", coefficients.join(", "))

@@ -1,5 +1,5 @@
-//! Queries over files of several formats whose store fails at every single step: they give all rows, or say that a retry can
-//! help.
+//! Queries over files of several formats from a store that fails at each single step: they return all rows, or an error
+//! that says that a retry can help.
 
 use std::{fmt::Write, fs, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 
 const ROWS: usize = 3000;
 
-/// The numbers to [`ROWS`] in several formats.
+/// Files of several formats with the numbers up to [`ROWS`].
 async fn files() -> InMemory {
     let folder = tempfile::tempdir().unwrap();
     let session = session();

@@ -1,4 +1,5 @@
-//! Runs into a real S3 server (SeaweedFS) behind a proxy that does to their requests what networks and servers do.
+//! Runs that write to a real S3 server (SeaweedFS), behind a proxy that disturbs their requests as networks and servers
+//! do.
 
 use std::{
     collections::BTreeMap,
@@ -28,10 +29,10 @@ use crate::{
     run_program,
 };
 
-/// Faults tried unless all are.
+/// Number of faults that are tried, unless all are.
 const SAMPLE: usize = 24;
 
-/// What may go wrong with a request.
+/// The faults that a request may have.
 fn faults_at(asked: Asked) -> Vec<Action> {
     let refused = [Action::Refuse(503), Action::Refuse(429), Action::Refuse(500), Action::Reset];
     let more: &[Action] = match asked {
@@ -42,19 +43,20 @@ fn faults_at(asked: Asked) -> Vec<Action> {
     [&refused, more].concat()
 }
 
-/// How a process may die at a request: before and after the server has done it.
+/// When a process may die at a request: before or after the server has handled it.
 fn deaths_at(asked: Asked) -> Vec<Action> {
     if asked == Asked::Write { vec![Action::Reset, Action::PassThenReset] } else { Vec::new() }
 }
 
-/// The bucket behind a proxy, as sessions see it.
+/// The bucket behind a proxy, in the form in which sessions use it.
 fn bucket(proxy: &Proxy, retries: Retries) -> Arc<dyn ObjectStore> {
     let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let bucket = s3_bucket(proxy.port).with_retry(once).build().unwrap();
     Arc::new(Retrying::new(bucket, retries))
 }
 
-/// A workplace with its input in the bucket, and what an undisturbed run publishes by which requests.
+/// A workplace with its input in the bucket, the tables that an undisturbed run publishes, and the requests that it
+/// makes.
 async fn undisturbed(server: &Server) -> (Proxy, Workplace, BTreeMap<String, String>, Vec<String>) {
     let proxy = Proxy::start(server.port());
     let workplace = Workplace::new("s3://stars");
@@ -100,7 +102,7 @@ async fn whoever_dies_at_any_request_the_next_run_publishes_the_same_release() {
             match request.number {
                 before if before < number => Action::Pass,
                 now if now == number => fault,
-                // What a dead process may still ask for is not heard.
+                // Requests that a dead process would still send are dropped.
                 _ => Action::Reset,
             }
         });

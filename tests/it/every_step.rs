@@ -1,5 +1,5 @@
-//! Runs that die, or whose store fails, at every single step: the release is that of an undisturbed run, or the run says
-//! why not and the next one finishes.
+//! Runs that die, or whose store fails, at each single step: the release is the same as that of an undisturbed run, or
+//! the run reports an error and the next run finishes the work.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,9 +22,9 @@ use crate::{
     releases::{COLUMNS, Silent, query},
 };
 
-/// Rows of the release.
+/// Number of rows of the release.
 const ROWS: usize = 100;
-/// Faults tried unless all are.
+/// Number of faults that are tried, unless all are.
 const SAMPLE: usize = 40;
 
 const PIPELINE: &str = r#"name = "labels"
@@ -51,7 +51,7 @@ device = "cpu"
 cron = "0 * * * *"
 "#;
 
-/// A pipeline whose input and catalogue are in a store by `url`.
+/// A pipeline whose input and catalogue are in a store, addressed by `url`.
 pub struct Workplace {
     pub folder: tempfile::TempDir,
     url: String,
@@ -73,19 +73,19 @@ impl Workplace {
         self.folder.path().join("labels.toml")
     }
 
-    /// The input as it is to be in the store.
+    /// The input as it should be in the store.
     pub fn input(&self) -> Vec<u8> {
         fs::read(self.folder.path().join("stars.parquet")).unwrap()
     }
 
-    /// Stores in which the URL leads to `store`.
+    /// Stores in which the URL refers to `store`.
     pub fn stores(&self, store: Arc<dyn ObjectStore>) -> Arc<LazyStores> {
         let stores = LazyStores::default();
         stores.register_store(&self.url.parse().unwrap(), store);
         Arc::new(stores)
     }
 
-    /// A run from its beginning, as `lamcat run` does it, whose catalogue goes into a folder of the store.
+    /// Does a complete run, as `lamcat run` does, whose catalogue goes into a folder of the store.
     pub async fn run(&self, store: Arc<dyn ObjectStore>, folder: &str) -> Result<Outcome> {
         let overrides = Overrides { store: Some(format!("{}/{folder}", self.url).into()), ..Overrides::default() };
         let pipeline = Pipeline::load(self.file(), &overrides)?;
@@ -101,8 +101,8 @@ fn options(stores: Option<Arc<LazyStores>>) -> SessionOptions {
     SessionOptions { partitions: Some(1), stores, ..SessionOptions::default() }
 }
 
-/// The tables of the release that readers find in a folder of a store, by their paths and hashes; it is whole, and the
-/// only one in the log.
+/// The tables of the release that readers find in a folder of a store, by their paths and hashes. The release must be
+/// complete, and the only one in the log.
 pub async fn published(store: &Arc<dyn ObjectStore>, folder: &str) -> BTreeMap<String, String> {
     let root = Path::from(format!("{folder}/labels"));
     let storage = Storage::new(store.clone(), root, "memory:///".parse().unwrap());
@@ -122,17 +122,17 @@ pub async fn published(store: &Arc<dyn ObjectStore>, folder: &str) -> BTreeMap<S
     tables
 }
 
-/// No attempt after the first.
+/// No attempt is made after the first.
 pub fn never() -> Retries {
     Retries { times: 0, ..Retries::default() }
 }
 
-/// As usual, but without the pauses.
+/// The usual retries, but without pauses.
 pub fn at_once() -> Retries {
     Retries { pause: Duration::from_millis(1), longest: Duration::from_millis(2), ..Retries::default() }
 }
 
-/// A workplace, its store with the input alone, and what an undisturbed run publishes by which steps.
+/// A workplace, a store that contains only its input, the tables that an undisturbed run publishes, and its steps.
 pub async fn undisturbed() -> (Workplace, InMemory, BTreeMap<String, String>, Vec<String>) {
     let workplace = Workplace::new("s3://stars");
     let memory = InMemory::new();
@@ -146,7 +146,7 @@ pub async fn undisturbed() -> (Workplace, InMemory, BTreeMap<String, String>, Ve
     (workplace, memory, wanted, steps)
 }
 
-/// A copy of a store in memory, with a fault.
+/// A copy of a store in memory, which has a fault.
 pub fn faulty(
     memory: &InMemory,
     fault: Option<(usize, Fault)>,
@@ -187,7 +187,7 @@ async fn whatever_happens_at_any_step_the_next_run_publishes_the_same_release() 
     eprintln!("{} faults at {} steps: {died} runs died, {failed} failed", faults.len(), steps.len());
 }
 
-/// What a process sees that begins after another one has died.
+/// The store as it is seen by a process that starts after another one has died.
 fn restarted(before: &Arc<Faulty>) -> (Arc<dyn ObjectStore>, Arc<Faulty>) {
     let faulty = Faulty::new(before.memory(), None);
     (Arc::new(Retrying::new(Seen(faulty.clone()), never())), faulty)

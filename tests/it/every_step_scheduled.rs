@@ -1,4 +1,4 @@
-//! The scheduler with a real pipeline, which dies, or whose store fails, at every single step.
+//! The scheduler with a real pipeline, where the process dies, or the store fails, at each single step.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use crate::{
     faulty_store::{Fault, Faulty, Seen},
 };
 
-/// Faults tried unless all are.
+/// Number of faults that are tried, unless all are.
 const SAMPLE: usize = 40;
-/// Lives that end early, and numbers of steps after which they do, unless all are tried.
+/// Number of processes that die early, and of steps after which they do, unless all are tried.
 const LIVES: usize = 3;
 const ENDS: usize = 16;
 
@@ -40,13 +40,13 @@ fn scheduler(workplace: &Workplace, store: Arc<dyn ObjectStore>, now: Clock) -> 
     Scheduler::new(vec![pipeline], now, TimeDelta::minutes(10), Arc::new(|_, _| {}))
 }
 
-/// A clock that shows `time` now and goes as tokio's does.
+/// A clock that shows `time` now and advances with tokio's clock.
 fn clock(time: DateTime<Utc>) -> Clock {
     let since = Instant::now();
     Arc::new(move || time + TimeDelta::from_std(since.elapsed()).unwrap())
 }
 
-/// Does what is due, as `lamcat schedule run --once` does; `None` if it dies.
+/// Runs what is due, as `lamcat schedule run --once` does; `None` if the process dies.
 async fn life(workplace: &Workplace, store: Arc<dyn ObjectStore>, faulty: &Faulty) -> Option<bool> {
     let scheduler = scheduler(workplace, store, clock(due() + TimeDelta::seconds(30)));
     let stop = CancellationToken::new();
@@ -62,7 +62,7 @@ async fn life(workplace: &Workplace, store: Arc<dyn ObjectStore>, faulty: &Fault
     }
 }
 
-/// What the history says of the due time.
+/// The outcome of the due time, according to the history.
 async fn ending(store: &Arc<dyn ObjectStore>) -> Ending {
     let storage = Storage::new(store.clone(), Path::from("out/labels"), "memory:///".parse().unwrap());
     let mut entries = Entry::last(&storage, 10).await.unwrap();
@@ -72,7 +72,7 @@ async fn ending(store: &Arc<dyn ObjectStore>) -> Ending {
     ended.ending
 }
 
-/// Steps of a scheduler that nothing disturbs.
+/// The steps of an undisturbed scheduler.
 async fn steps(workplace: &Workplace, memory: &InMemory) -> Vec<String> {
     let (store, seen) = faulty(memory, None, never());
     assert_eq!(life(workplace, store.clone(), &seen).await, Some(true));
@@ -106,8 +106,8 @@ async fn whatever_happens_at_any_step_the_next_scheduler_ends_what_is_due() {
     eprintln!("{} faults at {} steps: {died} schedulers died, {unfinished} gave up", faults.len(), steps.len());
 }
 
-/// A scheduler from 02:59 to 05:05, each of whose first lives ends after so many steps; the input changes at 03:30. What is
-/// in the store afterwards, and how many lives have ended early.
+/// Schedulers from 02:59 to 05:05, the first of which end after `steps` steps each; the input changes at 03:30. Returns
+/// the store afterwards, and how many schedulers ended early.
 async fn lives(workplace: &Workplace, memory: &InMemory, steps: usize) -> (Arc<dyn ObjectStore>, usize) {
     let now = clock(due() - TimeDelta::minutes(1));
     let until = |time: DateTime<Utc>| {
@@ -158,7 +158,7 @@ async fn however_often_schedulers_die_no_run_is_lost_or_doubled() {
     eprintln!("{deaths} schedulers died, after {} numbers of steps of {}", ends.len(), 2 * steps.len());
 }
 
-/// When a run was due, since the first, and whether it published.
+/// The time between the first due time and this one, and whether it published.
 fn outcome(entry: Entry) -> (TimeDelta, bool) {
     let Entry::Ended(ended) = entry else { panic!("{entry:?}") };
     match ended.ending {

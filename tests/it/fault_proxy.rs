@@ -1,4 +1,4 @@
-//! A proxy on loopback in front of a store's server, which does to requests what a bad network and a busy server do.
+//! A proxy on loopback in front of a store's server, which disturbs requests as a bad network and a busy server do.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -13,10 +13,10 @@ use std::{
 
 use socket2::SockRef;
 
-/// Longest time for any request.
+/// Maximum time for any request.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// It is answered by the server.
@@ -29,11 +29,11 @@ pub enum Action {
     Reset,
     /// It is forwarded, and then the connection is reset.
     PassThenReset,
-    /// Half of the answer's body comes, and then the connection is reset.
+    /// Half of the answer's body is sent, and then the connection is reset.
     Cut,
 }
 
-/// A request, as rules see it.
+/// A request, as it is passed to rules.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Its number, from zero.
@@ -54,7 +54,7 @@ struct Shared {
     ended: AtomicBool,
 }
 
-/// A proxy that ends with the test.
+/// A proxy, which ends with the test.
 pub struct Proxy {
     pub port: u16,
     shared: Arc<Shared>,
@@ -62,7 +62,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a server on loopback.
+    /// Starts a proxy in front of a server on loopback.
     pub fn start(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -79,19 +79,19 @@ impl Proxy {
         Self { port, shared, listening }
     }
 
-    /// From now on requests are counted from zero, and each has what `rule` says.
+    /// From now on requests are counted from zero, and `rule` decides what happens to each.
     pub fn set(&self, rule: impl Fn(&Request) -> Action + Send + Sync + 'static) {
         *self.shared.rule.lock().unwrap() = Arc::new(Box::new(rule));
         self.shared.journal.lock().unwrap().clear();
         self.shared.number.store(0, Ordering::SeqCst);
     }
 
-    /// Requests since the rule was set.
+    /// Number of requests since the rule was set.
     pub fn requests(&self) -> usize {
         self.shared.number.load(Ordering::SeqCst)
     }
 
-    /// What was asked for and what became of it, since the rule was set.
+    /// The requests since the rule was set, and what happened to them.
     pub fn journal(&self) -> Vec<String> {
         self.shared.journal.lock().unwrap().clone()
     }
@@ -100,7 +100,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is to end.
+        // This wakes the listener, which then notices that it must end.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = self.listening.take().map(JoinHandle::join);
     }
@@ -113,14 +113,14 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let Ok(stream) = stream else { continue };
         let shared = shared.clone();
-        // A client that is killed ends its connection in the middle: nobody is to hear of it.
+        // A client that is killed breaks its connection off; this is not reported.
         thread::spawn(move || {
             let _ = serve(stream, &shared);
         });
     }
 }
 
-/// Serves one request; another one needs another connection.
+/// Serves one request; every request needs a new connection.
 fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_read_timeout(Some(LIMIT))?;
     let Some(request) = read(&stream, shared)? else { return Ok(()) };
@@ -143,14 +143,14 @@ fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             let whole = forward(&request, shared)?;
             let body = whole.windows(4).position(|four| four == b"\r\n\r\n").map_or(whole.len(), |at| at + 4);
             (&stream).write_all(&whole[..body + (whole.len() - body) / 2])?;
-            // What was written would be thrown away by a reset that overtakes it.
+            // A reset that arrives earlier would discard what was written.
             thread::sleep(Duration::from_millis(5));
             reset(&stream)
         }
     }
 }
 
-/// Reads a request; `None` if there is none.
+/// Reads a request; `None` if the connection has none.
 fn read(stream: &TcpStream, shared: &Shared) -> io::Result<Option<Request>> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut line, mut length) = (Vec::new(), String::new(), 0);
@@ -179,7 +179,7 @@ fn read(stream: &TcpStream, shared: &Shared) -> io::Result<Option<Request>> {
     Ok(Some(Request { number: shared.number.fetch_add(1, Ordering::SeqCst), line, head, body }))
 }
 
-/// The server's whole answer.
+/// The complete answer of the server.
 fn forward(request: &Request, shared: &Shared) -> io::Result<Vec<u8>> {
     let mut server = TcpStream::connect(("127.0.0.1", shared.upstream))?;
     server.set_read_timeout(Some(LIMIT))?;
@@ -206,7 +206,7 @@ fn answer(mut stream: TcpStream, whole: &[u8]) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)
 }
 
-/// Ends the connection as a reset.
+/// Ends the connection with a reset.
 fn reset(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_linger(Some(Duration::ZERO))
 }

@@ -1,28 +1,28 @@
-//! Which faults are tried at which steps of a run.
+//! Selects the faults that are tried, and the steps of a run at which they are.
 
 use std::env;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The variable of the environment that makes tests try every fault at every step, and not some by chance. Which ones they
-/// try without it, `LAMCAT_SEED` says.
+/// The environment variable that makes tests try every fault at every step, instead of a random selection. Without it,
+/// `LAMCAT_SEED` determines the selection.
 const ALL: &str = "LAMCAT_EVERY_STEP";
 
-/// What is asked of a store, by what may go wrong with it.
+/// The kinds of requests to a store, by the faults that they may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// Something is changed. Only here is "done, and then refused" another thing than "refused", and only here does a
-    /// process that dies leave something else behind than one that died a step before.
+    /// Something is changed. Only for these requests does "done, and then refused" differ from "refused", and only here
+    /// does a process that dies leave something else behind than one that died a step earlier.
     Write,
-    /// Something is read that may come by half.
+    /// Something is read whose body may break off.
     Body,
     /// Something short is read.
     Short,
 }
 
 impl Asked {
-    /// Of a step as journals note it, which begins with the method.
+    /// The kind of a step in a journal; a step begins with its method.
     pub fn of(step: &str) -> Self {
         match step.split(' ').next() {
             Some("GET") => Self::Body,
@@ -34,8 +34,8 @@ impl Asked {
     }
 }
 
-/// The steps of a journal, each with a fault that `faults` has for what is asked there: all of them, or so many by chance,
-/// then from all parts of the run, and three of four at writes.
+/// The steps of a journal, each with a fault from `faults` for its kind: all of them, or a random selection of
+/// `sample`, which covers all parts of the run and has three in four at writes.
 pub fn tried<T: Copy>(journal: &[String], faults: impl Fn(Asked) -> Vec<T>, sample: usize) -> Vec<(usize, T)> {
     let steps = journal.iter().map(|step| Asked::of(step)).enumerate();
     let (writes, reads): (Vec<_>, Vec<_>) = steps.partition(|(_, asked)| *asked == Asked::Write);

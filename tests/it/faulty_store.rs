@@ -1,4 +1,4 @@
-//! A store in memory that fails, or whose process dies, at a step of choice.
+//! A store in memory that fails, or whose process dies, at a chosen step.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ use crate::faults_tried::Asked;
 pub enum Fault {
     /// The process dies before the store does anything.
     DiesBefore,
-    /// The process dies when the store has done it.
+    /// The process dies after the store has done it.
     DiesAfter,
     /// The answer has this status, and nothing is done.
     Refused(u16),
@@ -43,12 +43,12 @@ pub enum Fault {
     Reset,
     /// It is done, and the connection is reset.
     DoneThenReset,
-    /// Half of the answer comes, then the connection is reset.
+    /// Half of the answer is received, then the connection is reset.
     Cut,
 }
 
 impl Fault {
-    /// What may go wrong with what is asked for.
+    /// The faults that a request of this kind may have.
     pub fn at(asked: Asked) -> Vec<Self> {
         let refused = [Self::Refused(503), Self::Refused(429), Self::Reset];
         let more: &[Self] = match asked {
@@ -61,13 +61,13 @@ impl Fault {
         [&refused, more].concat()
     }
 
-    /// Whether the process goes on.
+    /// Whether the process survives the fault.
     pub fn is_survived(self) -> bool {
         !matches!(self, Self::DiesBefore | Self::DiesAfter)
     }
 }
 
-/// A store, and the faults that it is to have by number of step.
+/// A store, and the faults that it will have at given steps.
 pub struct Faulty {
     store: Arc<InMemory>,
     steps: AtomicUsize,
@@ -93,7 +93,7 @@ impl fmt::Display for Faulty {
     }
 }
 
-/// An error as a store's client makes it of an answer.
+/// The error that a store's client returns for an answer with this status.
 pub fn status(status: u16) -> Error {
     let source = format!("Error performing request - Server returned non-2xx status code: {status}: injected");
     Error::Generic { store: "S3", source: source.into() }
@@ -117,22 +117,22 @@ impl Faulty {
         })
     }
 
-    /// Steps until now.
+    /// Number of steps so far.
     pub fn steps(&self) -> usize {
         self.steps.load(Ordering::SeqCst)
     }
 
-    /// What was asked for, step by step.
+    /// The requests, step by step.
     pub fn journal(&self) -> Vec<String> {
         self.journal.lock().unwrap().clone()
     }
 
-    /// What is in the store.
+    /// The content of the store.
     pub fn memory(&self) -> Arc<InMemory> {
         self.store.clone()
     }
 
-    /// Ends when the process has died.
+    /// Ends after the process has died.
     pub async fn dead(&self) {
         self.dead.cancelled().await;
     }
@@ -146,7 +146,7 @@ impl Faulty {
         std::future::pending::<()>().await;
     }
 
-    /// Takes a step; the fault that it is to have, where that comes after what is done.
+    /// Takes a step; returns its fault if that comes after the operation is done.
     async fn step(&self, what: &str, path: Option<&Path>) -> Result<Option<Fault>> {
         if self.is_dead() {
             self.die().await;
@@ -164,7 +164,7 @@ impl Faulty {
         Ok(fault)
     }
 
-    /// What becomes of an answer after it is done.
+    /// What is returned for an operation that was done, given the fault.
     async fn after<T>(&self, fault: Option<Fault>, done: Result<T>) -> Result<T> {
         match fault {
             Some(Fault::DiesAfter) => self.die().await,
@@ -175,14 +175,14 @@ impl Faulty {
         done
     }
 
-    /// Does something with an upload, which is not found if it has ended, as S3 has it.
+    /// Changes an upload, which is not found if it has ended, as in S3.
     fn upload<T>(&self, path: &Path, id: &str, what: impl FnOnce(&mut Option<Parts>) -> Option<T>) -> Result<T> {
         let mut uploads = self.uploads.lock().unwrap();
         let done = uploads.get_mut(id).and_then(what);
         done.ok_or_else(|| Error::NotFound { path: path.to_string(), source: "no such upload".into() })
     }
 
-    /// A listing, all of which is known when it begins.
+    /// A listing, whose names are all fixed when it starts.
     fn listing(
         self: Arc<Self>,
         what: &'static str,
@@ -205,7 +205,7 @@ impl Faulty {
     }
 }
 
-/// The faulty store as a store, which must be shared for its streams.
+/// The faulty store as an object store; it is shared because of its streams.
 #[derive(Debug, Clone)]
 pub struct Seen(pub Arc<Faulty>);
 

@@ -35,7 +35,7 @@ async fn query(session: &Session, sql: &str) -> RecordBatch {
     arrow::compute::concat_batches(&schema, &frame.collect().await.unwrap()).unwrap()
 }
 
-/// Teff and its error of every row by a forward pass without SQL: coefficients over the synthetic G flux, 32 of each
+/// Teff and its error for every row by a forward pass without SQL: coefficients over the synthetic G flux, 32 of each
 /// band, packed one by one.
 fn direct(model: &Model, raw: &RecordBatch) -> Vec<(f32, f32)> {
     let vocabulary = model.vocabulary();
@@ -80,12 +80,13 @@ async fn labels_of_real_spectra_in_sql_equal_a_direct_forward_pass() {
         assert!((teff.value(row) - mean).abs() <= 2e-5 * scale, "row {row}: {} for {mean}", teff.value(row));
         assert!((error.value(row) - sigma).abs() <= 2e-5 * scale, "row {row}: {} for {sigma}", error.value(row));
     }
-    // Every spectrum is complete, so no flag but that of an untrained model and of faint stars' noisy coefficients.
+    // Every spectrum is complete, so the only flags are those for an untrained model and for the noisy coefficients of
+    // faint stars.
     let flags = got.column(3).as_primitive::<Int32Type>();
     assert!(flags.values().iter().all(|f| [256, 256 | 16].contains(f)));
 }
 
-// 1982 of the stars have fewer than 32 relevant bases in a band, as numpy counts them.
+// According to numpy, 1982 of the stars have fewer than 32 relevant bases in a band.
 #[test]
 fn truncation_at_the_relevant_bases_flags_but_keeps_every_row() {
     let Some(fits) = shared(FIELD_STARS) else { return };

@@ -1,4 +1,4 @@
-//! A server of files on loopback that remembers what it was asked.
+//! A file server on loopback that remembers its requests.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-/// What a client asked.
+/// A request of a client.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub method: String,
@@ -23,24 +23,24 @@ impl Asked {
         self.headers.iter().find(|line| value(line)).map(|line| line[name.len() + 1..].trim())
     }
 
-    /// The path in plain words: Google's has every sign in hex.
+    /// The decoded path: in Google's paths every special character is percent-encoded.
     pub fn path(&self) -> String {
         let path = self.target.split('?').next().unwrap();
         percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
     }
 }
 
-/// What it is answered.
+/// The answer to a request.
 pub enum Answer {
-    /// A file, of which a part may have been asked.
+    /// A file, of which a range may have been requested.
     File(Vec<u8>),
     /// A status and the body that explains it.
     Status(u16, String),
-    /// Another address.
+    /// A redirect to another address.
     Redirect(String),
 }
 
-/// A server; it ends with the test.
+/// A server, which ends with the test.
 pub struct FileServer {
     pub port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -55,14 +55,14 @@ impl FileServer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (answer, seen) = (answer.clone(), seen.clone());
-                // A client that goes away is no fault of the server's.
+                // A client that disconnects is not an error of the server.
                 thread::spawn(move || while let Ok(true) = serve(&stream, answer.as_ref(), &seen) {});
             }
         });
         Self { port, asked }
     }
 
-    /// What was asked until now, which is forgotten.
+    /// The requests so far, which are then forgotten.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
@@ -72,7 +72,7 @@ impl FileServer {
     }
 }
 
-/// Answers one request; whether there may be another.
+/// Answers one request; returns whether another may follow.
 fn serve(
     stream: &TcpStream,
     answer: &(impl Fn(&Asked) -> Answer + ?Sized),

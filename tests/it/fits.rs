@@ -1,4 +1,4 @@
-//! FITS tables: the real one, and damaged ones.
+//! FITS tables: a real one, and damaged ones.
 
 use std::fs;
 
@@ -97,7 +97,7 @@ fn ingest_says_what_it_would_do_and_does_not_overwrite() {
     assert_eq!(first, fs::read(folder.path().join("out.parquet")).unwrap(), "the same bytes again");
 }
 
-/// A FITS file with one binary table of these (TFORM, TZERO) columns and this data.
+/// A FITS file with one binary table that has these (TFORM, TZERO) columns and this data.
 fn table(columns: &[(&str, &str)], row_bytes: usize, data: &[u8]) -> Vec<u8> {
     let card = |text: String| format!("{text:<80}");
     let pad = |mut block: Vec<u8>, with: u8| {
@@ -165,7 +165,7 @@ fn a_column_of_an_odd_type_stands_in_nobodys_way() {
         assert_eq!(batch["c2"].as_primitive::<Int16Type>().value(0), 7, "{form}");
         (left_out.len(), batch.column_by_name("c1").cloned())
     };
-    // Complex numbers have no type in Arrow; nor have bits in the heap.
+    // Complex numbers have no type in Arrow, and neither have bits in the heap.
     for (form, bytes) in [("C", 8), ("2M", 32), ("1PX(3)", 8)] {
         let (left_out, column) = read(form, &vec![0; bytes]);
         assert_eq!((left_out, column.is_none()), (1, true), "{form}");

@@ -1,4 +1,4 @@
-//! Every output format holds the same rows.
+//! Every output format contains the same rows.
 
 use std::{fs::File, path::Path};
 
@@ -24,7 +24,7 @@ fn csv(folder: &Path, from: &str) -> String {
     run(lamcat(folder).args(["sql", "-q", "--format", "csv", "-c", &format!("SELECT * FROM '{from}' ORDER BY 1")])).0
 }
 
-/// Encodings of a column of the first row group of a Parquet file.
+/// The encodings of a column in the first row group of a Parquet file.
 fn encodings(file: &Path, column: usize) -> Vec<Encoding> {
     let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
     reader.metadata().row_group(0).column(column).encodings().collect()
@@ -44,12 +44,12 @@ fn files_of_every_format_read_back_alike() {
         let back = run(lamcat(folder.path()).args(["sql", "-q", "--format", "csv", "-c", &query])).0;
         assert_eq!(back, direct, "{file}");
     }
-    // Floats by bytes of like significance, unless another encoding is asked for.
+    // Floats are stored as byte streams, unless another encoding is requested.
     assert!(encodings(&folder.path().join("rows.parquet"), 1).contains(&Encoding::BYTE_STREAM_SPLIT));
     let plain = format!("SET datafusion.execution.parquet.encoding = 'plain'; {QUERY}");
     run(lamcat(folder.path()).args(["sql", "-c", &plain, "-o", "plain.parquet"]));
     assert!(!encodings(&folder.path().join("plain.parquet"), 1).contains(&Encoding::BYTE_STREAM_SPLIT));
-    // COPY does the same, to a folder of files too.
+    // COPY does the same, for a folder of files too.
     run(lamcat(folder.path()).args(["sql", "-c", &format!("COPY ({QUERY}) TO 'copied.parquet'")]));
     assert_eq!(csv(folder.path(), "copied.parquet"), direct);
     std::fs::create_dir(folder.path().join("parts")).unwrap();

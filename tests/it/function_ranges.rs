@@ -1,4 +1,4 @@
-//! What a function gives lies in the range of its definition, whatever it is given.
+//! The result of a function is in the range of its definition, whatever its arguments are.
 
 use lamcat::{
     extinction::{CCM89, F99, G23, O94},
@@ -7,7 +7,7 @@ use lamcat::{
 };
 use proptest::{prelude::*, strategy::Union};
 
-/// Numbers of every size, among them those that stand for "none" in catalogues.
+/// Numbers of every magnitude, including those that mean "none" in catalogues.
 fn number() -> impl Strategy<Value = f64> {
     let usual = (-400.0..400.0f64).boxed();
     let words =

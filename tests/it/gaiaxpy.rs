@@ -1,4 +1,4 @@
-//! XP functions against the expected results of GaiaXPy's own tests, on the spectra those tests use.
+//! XP functions compared with the expected results of GaiaXPy's own tests, on the spectra that those tests use.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,13 @@ use lamcat::session::{Session, SessionOptions};
 use crate::shared::shared;
 
 const FOLDER: &str = "data/xp_continuous/gaiaxpy";
-/// Errors and correlations are float32 here, and the digits that were printed of them in GaiaXPy.
+/// Relative tolerance where errors are used: here errors and correlations are float32, while GaiaXPy used the digits
+/// printed for them.
 const SINGLE: f64 = 2e-7;
 const ERRORS: &str =
     "bp_coefficient_errors, bp_coefficient_correlations, rp_coefficient_errors, rp_coefficient_correlations";
 
-/// A column that the archive's CSV writes as `"(a, b, …)"`.
+/// A column that the archive's CSV file writes as `"(a, b, …)"`.
 fn list(column: &str) -> String {
     format!("arrow_cast({column}, 'List(Float64)') AS {column}")
 }
@@ -26,7 +27,7 @@ async fn execute(session: &Session, sql: &str) {
     session.sql(sql).await.unwrap().collect().await.unwrap();
 }
 
-/// A session with the view `stars` of a file of spectra; the folder they are in.
+/// A session with a view `stars` of a file of spectra, and the folder of the file.
 async fn spectra(file: &str) -> Option<(Session, PathBuf)> {
     let folder = shared(FOLDER)?;
     let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
@@ -46,7 +47,7 @@ async fn spectra(file: &str) -> Option<(Session, PathBuf)> {
     Some((session, folder))
 }
 
-/// The lists of a query's only column, NULL elements as NaN.
+/// The lists of a query's only column, with NaN for NULL elements.
 async fn lists(session: &Session, sql: &str) -> Vec<Vec<f64>> {
     let frame = session.sql(sql).await.unwrap();
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
@@ -64,7 +65,7 @@ async fn expected(session: &Session, path: &Path, column: &str, filter: &str) ->
     lists(session, &sql).await
 }
 
-/// Every element within `relative` of the expected one.
+/// Asserts that every element is within `relative` of the expected one.
 fn assert_close(got: &[Vec<f64>], wanted: &[Vec<f64>], relative: f64) {
     assert!(!wanted.is_empty());
     assert_eq!(got.len(), wanted.len());
@@ -76,7 +77,7 @@ fn assert_close(got: &[Vec<f64>], wanted: &[Vec<f64>], relative: f64) {
     }
 }
 
-/// Calibrated fluxes and errors against those of a file, with `arguments` added to the calls.
+/// Compares calibrated fluxes and errors with those of a file; `arguments` are added to the calls.
 async fn calibrated_as(file: &str, arguments: &str, relative: f64) {
     let Some((session, folder)) = spectra("XP_CONTINUOUS_RAW.csv").await else { return };
     let path = folder.join("expected").join(file);
@@ -114,7 +115,7 @@ async fn without_bp_a_calibrated_spectrum_is_that_of_rp() {
         for got in &got {
             assert_eq!(got.iter().take_while(|f| f.is_nan()).count(), (636 - 336) / 2);
         }
-        // From 643 nm on there is no BP in the full spectrum.
+        // From 643 nm on the full spectrum contains no BP.
         let red = |rows: &[Vec<f64>]| -> Vec<Vec<f64>> { rows.iter().map(|r| r[154..].to_vec()).collect() };
         assert_close(&red(&got), &red(&wanted), SINGLE);
     }
@@ -140,7 +141,7 @@ async fn internally_calibrated_spectra_and_their_errors() {
         let solution = folder.join("expected/converter_solution_0_60_481.csv");
         assert_close(&flux, &expected(&session, &solution, "flux", &filter).await, 1e-8);
         assert_close(&error, &expected(&session, &solution, "flux_error", &filter).await, SINGLE);
-        // What Gaia's own pipeline gives, with a standard deviation of fewer digits.
+        // The results of Gaia's own pipeline, whose standard deviation has fewer digits.
         let pipeline = folder.join("expected/SampledMeanSpectrum.csv");
         assert_close(&flux, &expected(&session, &pipeline, "flux", &filter).await, 1e-8);
         assert_close(&error, &expected(&session, &pipeline, "error", &filter).await, 1e-6);

@@ -1,4 +1,4 @@
-//! HATS catalogues as their properties say they are.
+//! HATS catalogues are read as their properties describe them.
 
 use std::{fs, path::Path};
 
@@ -76,7 +76,7 @@ fn an_index_is_read_and_a_collection_names_its_catalogue_in_any_way_of_java() {
     assert!(e.contains("elsewhere") && e.contains("hint:") && !e.contains("secret") && !e.contains("sig="), "{e}");
 }
 
-/// A server of a folder's files; what it has of a folder is a page that lists it.
+/// A server of a folder's files; for a folder it returns a page that lists it.
 fn served(folder: &Path) -> FileServer {
     let folder = folder.to_owned();
     FileServer::start(move |asked| {

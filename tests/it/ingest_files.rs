@@ -1,4 +1,4 @@
-//! `lamcat ingest`: what it writes, and that a run ended at any moment can be run again.
+//! `lamcat ingest`: what it writes, and that an interrupted run can be started again.
 
 use std::{
     fmt::Write as _,
@@ -23,7 +23,7 @@ use crate::program::{fail, lamcat, run};
 
 const NAMES: [&str; 3] = ["000000-003111", "003112-005263", "005264-006601"];
 
-/// A simulated spectrum table: ids with this prefix, coefficient lists of `length`, one source without BP.
+/// A simulated table of spectra: identifiers with this prefix, coefficient lists of `length`, one source without BP.
 fn xp_table(prefix: i64, rows: i64, length: usize) -> String {
     let mut text = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n\
         # - {name: source_id, datatype: int64, meta: {ucd: meta.id;meta.main}}\n\
@@ -43,7 +43,7 @@ fn xp_table(prefix: i64, rows: i64, length: usize) -> String {
 
 fn source_table(prefix: i64, rows: i64) -> String {
     let mut text = "source_id,ra,dec,phot_g_mean_mag,bp_rp,parallax\n".to_owned();
-    // Against the order of the spectra, and without one of them.
+    // The rows are in the opposite order of the spectra, and one of them is missing.
     for row in (0..rows).rev().filter(|row| *row != 3) {
         let _ =
             writeln!(text, "{},{}.5,-{}.25,15.{row},0.8,{}", prefix * 1_000_000 + row * 16, row % 360, row % 90, 1.5);
@@ -57,7 +57,7 @@ fn gz(path: &Path, text: &str) {
     encoder.finish().unwrap();
 }
 
-/// A folder as the archive has it: spectra and sources in gzip files cut alike, with the list of MD5 sums.
+/// A folder like the archive's: spectra and sources in gzip files with the same partition, and the list of MD5 sums.
 pub fn archive(rows: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for table in ["xp", "gs"] {
@@ -136,7 +136,7 @@ fn a_second_run_does_nothing_and_another_setting_is_refused() {
     let e = fail(&mut ingest(folder.path(), &["xp/", "-o", "out", "--where", "source_id > 0"]));
     assert!(e.contains("made of something else or in another way") && e.contains("3 of 3 files failed"), "{e}");
     assert_eq!(outputs(&folder.path().join("out")), first);
-    // A changed input is not taken for the one before.
+    // A changed input is not mistaken for the former one.
     fs::remove_file(folder.path().join("xp/_MD5SUM.txt")).unwrap();
     gz(&folder.path().join(format!("xp/XpContinuousMeanSpectrum_{}.csv.gz", NAMES[0])), &xp_table(9, 20, 55));
     let e = fail(&mut ingest(folder.path(), &[&format!("xp/*{}.csv.gz", NAMES[0]), "-o", "out"]));
@@ -245,7 +245,7 @@ fn hats_catalogues_and_regions_keep_their_folders() {
     assert_eq!((again.columns(), again.schema().fields()), (first.columns(), first.schema().fields()));
 }
 
-/// Kills runs at growing delays until one ends by itself; the outputs must be those of an undisturbed run.
+/// Kills runs after increasing delays until one ends by itself; the outputs must be those of an undisturbed run.
 #[test]
 fn a_killed_run_goes_on_to_the_same_bytes() {
     let folder = archive(3000);
@@ -263,7 +263,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         child.kill().unwrap();
         child.wait().unwrap();
         killed += 1;
-        // Whatever has an output's name is whole.
+        // A file under an output's name is always complete.
         if let Ok(entries) = fs::read_dir(folder.path().join("out")) {
             for entry in entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "parquet")) {
                 assert_eq!(parquet(&entry).num_rows(), 3000, "{}", entry.display());

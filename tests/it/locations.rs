@@ -1,4 +1,4 @@
-//! Which store a URL means, and who is told its secret.
+//! Which store a URL refers to, and which hosts receive its secrets.
 
 use std::{fs, path::Path, process::Command};
 
@@ -23,7 +23,7 @@ fn query(command: &mut Command, sql: &str) -> String {
     run(command.args(["sql", "-q", "--format", "csv", "-c", sql])).0
 }
 
-/// Serves `/who` of each bucket or container below `root` as a table that says its name.
+/// Serves `/who` in each bucket or container below `root` as a table that contains its name.
 fn named_buckets(root: &'static str) -> FileServer {
     FileServer::start(move |asked| {
         let path = asked.path();
@@ -35,7 +35,7 @@ fn named_buckets(root: &'static str) -> FileServer {
     })
 }
 
-/// Two Parquet files of one size, which two stores have at one path since one moment.
+/// Two Parquet files of the same size, path and time in two stores.
 fn twins(folder: &Path) -> [Vec<u8>; 2] {
     let file = |values: &str| {
         run(lamcat(folder).args([
@@ -166,7 +166,7 @@ fn queries_and_users_go_with_each_request_and_to_no_other_host() {
         let user = asked.header("authorization") == Some("Basic bWU6aHVudGVyMjo6");
         match asked.path().as_str() {
             "/moved.csv" => Answer::Redirect(elsewhere.clone()),
-            // An address is signed for GET alone.
+            // A presigned address is signed for GET only.
             _ if asked.method != "GET" && asked.target.contains("X-Amz") => Answer::Status(403, String::new()),
             "/signed,(1).parquet" if signed => Answer::File(twin.clone()),
             "/user.parquet" if user => Answer::File(twin.clone()),
@@ -177,7 +177,7 @@ fn queries_and_users_go_with_each_request_and_to_no_other_host() {
     let sum = |url: &str| query(&mut anonymous(folder.path()), &format!("SELECT sum(x) FROM '{url}'"));
     assert!(sum(&format!("http://{host}/signed,(1).parquet?{signature}")).ends_with("\n6\n"));
     assert!(sum(&format!("http://me:hunter2%3A%3A@{host}/user.parquet")).ends_with("\n6\n"));
-    // One query may name a file with two signatures, of which one is wrong.
+    // A query may name a file with two signatures, one of which is wrong.
     let two = format!(
         "SELECT * FROM 'http://{host}/signed,(1).parquet?{signature}' JOIN 'http://{host}/signed,(1).parquet?sig=wrong' USING (x)"
     );

@@ -1,5 +1,5 @@
-//! Rows that are lost between two stages of a run: whatever file is taken away, cut short or exchanged, and whenever, the
-//! next run publishes every row, or none and says why, and the one after it does.
+//! Rows that get lost between two stages of a run. Whatever file is removed, truncated or exchanged, and whenever that
+//! happens, the next run publishes every row, or publishes none and says why, and the run after it publishes every row.
 
 use std::{
     collections::BTreeMap,
@@ -20,9 +20,9 @@ enum Damage {
     Deleted,
     Halved,
     Emptied,
-    /// It has its length, but nothing in it.
+    /// It has the same length, but contains only zeros.
     Blank,
-    /// It is another file of its kind, or gone if there is no other.
+    /// It is replaced by another file of its kind, or removed if there is no other.
     Exchanged,
 }
 
@@ -54,7 +54,7 @@ fn damage(root: &Path, file: &str, how: Damage) {
     }
 }
 
-/// How far a run came.
+/// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     /// All units are done.
@@ -65,7 +65,7 @@ enum Until {
     Assemble,
 }
 
-/// Takes away what a run writes after a stage.
+/// Removes what a run writes after a stage.
 fn undo(store: &Store, until: Until) {
     let (root, release) = (store.root(), store.root().join(store.release("1.0.0")));
     for name in ["log", "reports"] {
@@ -80,13 +80,13 @@ fn undo(store: &Store, until: Until) {
     }
 }
 
-/// Whether a file is of a stage after this one.
+/// Whether a file is written in a later stage than this one.
 fn is_later(file: &str, until: Until) -> bool {
     let of_tiles = file.contains("/tiles/") || file.contains("/labels/dataset/Norder");
     file.contains("/parts/") || file.contains("/checks/") || (of_tiles && until == Until::Infer)
 }
 
-/// Hashes of the tables of the release, which hold no times.
+/// Hashes of the tables of the release, which contain no times.
 fn tables(store: &Store) -> BTreeMap<String, String> {
     let manifest = store.root().join(store.release("1.0.0")).join("manifest.json");
     let manifest: Manifest = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
@@ -94,7 +94,7 @@ fn tables(store: &Store) -> BTreeMap<String, String> {
     tables.map(|file| (file.path, file.sha256)).collect()
 }
 
-/// A store after a stage of a run, to be damaged again and again.
+/// A store after a stage of a run, which is damaged repeatedly.
 struct After {
     store: Store,
     kept: tempfile::TempDir,
@@ -112,13 +112,13 @@ impl After {
         Self { store, kept, tables, sql: query(COLUMNS, "source_id <= 300") }
     }
 
-    /// Makes the store what it was after the stage.
+    /// Restores the store to its state after the stage.
     fn restore(&self) {
         fs::remove_dir_all(self.store.root()).unwrap();
         copy(self.kept.path(), &self.store.root());
     }
 
-    /// A file or two of each kind: claims and rows of units and tiles, leaves.
+    /// One or two files of each kind: claims and rows of units and tiles, leaves.
     fn chosen(&self) -> Vec<String> {
         let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for file in files(self.kept.path()) {
@@ -131,7 +131,7 @@ impl After {
                 kinds.entry(kind).or_default().push(file);
             }
         }
-        // Readers take the schema of the first file.
+        // Readers take the schema from the first file.
         let chosen = |files: Vec<String>| {
             let first = files.first().filter(|file| file.contains("/units/")).cloned();
             first.into_iter().chain([files[files.len() / 2].clone()]).collect::<Vec<_>>()
@@ -166,7 +166,7 @@ async fn whatever_is_lost_after_a_stage_no_row_is_missing_from_what_is_published
     }
 }
 
-/// The claims in folders of this name, as they were written.
+/// The claims in folders of this name, with their original content.
 fn claims(root: &Path, folder: &str) -> BTreeMap<String, Vec<u8>> {
     let claims = files(root).into_iter().filter(|file| file.contains(folder) && is_json(file));
     claims.map(|file| (file.clone(), fs::read(root.join(file)).unwrap())).collect()
@@ -184,10 +184,10 @@ async fn parts_and_checks_that_others_did_are_not_done_again() {
     assert!(!checks.is_empty());
     let outcome = after.store.publish("1.0.0", &after.sql).await.unwrap();
     assert_eq!((outcome.rows, tables(&after.store)), (300, after.tables.clone()));
-    // Each claim has the time of its attempt.
+    // Each claim contains the time of its attempt, so a repeated one would differ.
     assert_eq!((claims(&root, "/parts/"), claims(&root, "/checks/")), (parts.clone(), checks.clone()));
 
-    // One that is not there is done, and what comes of it is verified.
+    // If one is missing, its work is repeated, and the result is verified.
     undo(&after.store, Until::Assemble);
     fs::remove_file(root.join(after.store.release("1.0.0")).join("manifest.json")).unwrap();
     let lost = parts.keys().find(|file| file.contains("index-")).unwrap();

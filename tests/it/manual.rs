@@ -1,4 +1,4 @@
-//! The manual: every command of its pages runs, its links lead somewhere, and the pages of the SQL functions are those
+//! The manual: every command on its pages runs, its links lead to files, and the pages of the SQL functions are those
 //! of the functions, with examples that run.
 
 use std::{collections::BTreeSet, fs, path::Path, path::PathBuf};
@@ -15,13 +15,13 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs")
 }
 
-/// Names of the Markdown files of a folder, without their ending.
+/// The names of the Markdown files of a folder, without their suffix.
 fn pages(folder: &Path) -> BTreeSet<String> {
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     files.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).collect()
 }
 
-/// A test for each page, which runs its commands, and one that there is a test for each page.
+/// A test for each page, which runs its commands, and a test that every page has a test.
 macro_rules! commands_run {
     ($($page:ident),+ $(,)?) => {
         $(
@@ -55,7 +55,7 @@ commands_run!(
     performance
 );
 
-/// The targets of the links of a Markdown text that are files.
+/// The files that the links of a Markdown text refer to.
 fn linked_files(text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()));
     targets.filter(|target| !target.starts_with("http") && !target.starts_with('#')).collect()
@@ -98,7 +98,7 @@ fn sql_pages_are_current() {
     assert_eq!(pages(&folder), functions, "pages of functions that there are not");
 }
 
-/// Two tables for the examples: `stars` with all columns that they name, and `targets`.
+/// A session with two tables for the examples: `stars` with all columns that they use, and `targets`.
 async fn session() -> Session {
     let session = Session::new(&SessionOptions { partitions: Some(1), ..SessionOptions::default() }).unwrap();
     let stars = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo_stars.parquet");

@@ -1,4 +1,5 @@
-//! Tables of very many files: what is listed and read to plan over them, and how they are cut into units.
+//! Tables of very many files: what is listed and read when queries on them are planned, and how they are divided into
+//! units.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use url::Url;
 
 use crate::faulty_store::{Faulty, Seen};
 
-/// Files, of a folder, and rows of each.
+/// Number of files, of files per folder, and of rows per file.
 const FILES: usize = 1200;
 const OF_FOLDER: usize = 10;
 const ROWS: usize = 2;
@@ -34,7 +35,7 @@ fn place(number: usize) -> Path {
     Path::from_iter(["many".to_owned(), format!("region={:04}", number / OF_FOLDER), format!("{number:06}.parquet")])
 }
 
-/// A session that has the files in a store, and what that was asked for.
+/// A session with the files in a store, and the requests to that store.
 async fn session(files: usize) -> (Session, Arc<InMemory>, Arc<Faulty>) {
     let (store, bytes) = (Arc::new(InMemory::new()), file("x"));
     for number in 0..files {

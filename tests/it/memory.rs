@@ -1,4 +1,4 @@
-//! The operator's memory is counted, and its metrics are shown.
+//! The memory of the operator is accounted for, and its metrics are shown.
 
 use lamcat::{
     gaia::sample,

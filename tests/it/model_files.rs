@@ -1,4 +1,4 @@
-//! Model files and checkpoints that cannot be used, through the program.
+//! Model files and checkpoints that cannot be used, tested with the program.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Reading the reference vectors.
+//! Reads the reference vectors.
 
 use std::{collections::BTreeMap, fs::File, path::Path};
 

@@ -18,7 +18,7 @@ pub const ACCESS_KEY: &str = "AKIATEST";
 pub const SECRET_KEY: &str = "secretsecret";
 const START_LIMIT: Duration = Duration::from_secs(40);
 
-/// A server that ends with the test.
+/// A server, which ends with the test.
 pub struct Server {
     process: Child,
     s3_port: u16,
@@ -28,7 +28,7 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It holds nothing worth a clean end.
+        // It holds nothing that needs a clean shutdown.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -40,12 +40,12 @@ impl Server {
         self.s3_port
     }
 
-    /// Tells a command where the server is, and how to open it.
+    /// Sets the variables that tell a command where the server is and how to access it.
     pub fn tell(&self, command: &mut Command) {
         Self::tell_by(command, self.s3_port);
     }
 
-    /// The program in a folder, told of the server.
+    /// The program in a folder, with the settings for the server.
     pub fn lamcat(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = lamcat(folder);
         command.args(args);
@@ -60,7 +60,7 @@ impl Server {
         command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
     }
 
-    /// What is there of uploads in parts that have not ended.
+    /// The multipart uploads at the server that have not ended.
     pub fn uploads(&self) -> Vec<String> {
         let listed = request("GET", self.filer_port, "/buckets/stars/.uploads/?limit=100").unwrap();
         let Some((_, body)) = listed.split_once("\r\n\r\n").filter(|_| !listed.contains(" 404 ")) else {
@@ -71,25 +71,25 @@ impl Server {
         entries.map(|entry| entry["FullPath"].to_string()).collect()
     }
 
-    /// Whether there is an object of a name.
+    /// Whether there is an object with this name.
     pub fn holds(&self, name: &str) -> bool {
         http("HEAD", self.filer_port, &format!("/buckets/stars/{name}")).unwrap().contains(" 200 ")
     }
 }
 
-/// The bucket `stars` of the server at a port of loopback, or of what stands before it.
+/// The bucket `stars` of the server, or of a proxy in front of it, at a port of loopback.
 pub fn bucket(port: u16) -> AmazonS3Builder {
     let builder = AmazonS3Builder::new().with_endpoint(format!("http://127.0.0.1:{port}")).with_allow_http(true);
     let builder = builder.with_region("us-east-1").with_bucket_name("stars");
     builder.with_access_key_id(ACCESS_KEY).with_secret_access_key(SECRET_KEY)
 }
 
-/// A server with an empty bucket `stars`; `None` where SeaweedFS is not installed.
+/// A server with an empty bucket `stars`; `None` if SeaweedFS is not installed.
 pub fn server() -> Option<Server> {
     weed().map(|weed| start(&weed))
 }
 
-/// The `weed` program; `None`, said by name, where it is not installed.
+/// The `weed` program; `None`, with a message, if it is not installed.
 fn weed() -> Option<PathBuf> {
     let named = env::var_os("LAMCAT_WEED").map(PathBuf::from);
     let on_path = env::var_os("PATH").into_iter().flat_map(|p| env::split_paths(&p).collect::<Vec<_>>());
@@ -102,7 +102,7 @@ fn weed() -> Option<PathBuf> {
 }
 
 fn free_ports<const N: usize>() -> [u16; N] {
-    // SeaweedFS puts gRPC on port + 10000, so both must be free and below 65536.
+    // SeaweedFS uses port + 10000 for gRPC, so both must be free and below 65536.
     let mut ports = Vec::new();
     while ports.len() < N {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() % 20000 + 20000;
@@ -114,16 +114,16 @@ fn free_ports<const N: usize>() -> [u16; N] {
     ports.try_into().unwrap()
 }
 
-/// One HTTP request without a body; the status line.
+/// Sends one HTTP request without a body; returns the status line.
 fn http(method: &str, port: u16, path: &str) -> std::io::Result<String> {
     Ok(request(method, port, path)?.lines().next().unwrap_or_default().to_owned())
 }
 
-/// One HTTP request without a body; the whole answer.
+/// Sends one HTTP request without a body; returns the whole answer.
 fn request(method: &str, port: u16, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    // Of HTTP 1.0, whose answers come in one piece.
+    // HTTP 1.0 is used because its answers come in one piece.
     write!(stream, "{method} {path} HTTP/1.0\r\nAccept: application/json\r\nContent-Length: 0\r\n\r\n")?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;
@@ -182,17 +182,17 @@ fn queries_read_from_and_write_to_s3() {
     assert_eq!(back.lines().count(), 1001);
     assert_eq!(back, csv(&labels("lamcat-demo/stars.parquet")));
 
-    // Arrow's files are read from stores as from disks.
+    // Arrow files are read from stores just as from disks.
     run(&mut s3(&["sql", "-c", copy, "-o", "s3://stars/in/stars.arrow"]));
     let sums =
         |from: &str| csv(&format!("SELECT count(*) AS n, sum(ra) AS ra, sum(bp_coefficients[3]) AS bp FROM '{from}'"));
     assert_eq!(sums("s3://stars/in/stars.arrow"), sums("lamcat-demo/stars.parquet"));
 
-    // A model that is not there is an error that names it.
+    // A missing model causes an error that names it.
     let e = fail(&mut s3(&["sql", "--model", "s3://stars/models/absent.safetensors", "-c", "SELECT 1"]));
     assert!(e.contains("cannot read the file (file s3://stars/models/absent.safetensors)"), "{e}");
 
-    // Credentials stay out of plans and errors.
+    // Credentials do not appear in plans and errors.
     let plan = csv(&format!("EXPLAIN VERBOSE {remote}"));
     let e = fail(&mut s3(&["sql", "-c", "SELECT * FROM 's3://nowhere/in/absent.parquet'"]));
     let mut wrong = s3(&["sql", "-c", &remote]);

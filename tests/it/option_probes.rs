@@ -1,4 +1,4 @@
-//! Calls of the program with an option and without, which differ.
+//! Calls of the program with and without an option, which must differ.
 
 use std::{fs, path::Path};
 
@@ -10,30 +10,30 @@ use crate::{
     program::{lamcat, run},
 };
 
-/// An option, and what is seen of it.
+/// An option, and its visible effect.
 pub struct Probe {
-    /// The command's words.
+    /// The words of the command.
     pub command: &'static str,
     pub option: &'static str,
-    /// Arguments without the option, and those that are added. `~` is a blank in one argument, and `OUT` a file of the
-    /// call's own.
+    /// The arguments without the option, and those that are added. `~` stands for a blank within an argument, and `OUT`
+    /// for a file that belongs to this call only.
     without: &'static str,
     with: &'static str,
     seen: Seen,
 }
 
 enum Seen {
-    /// The call with the option fails, and says this.
+    /// The call with the option fails with this message.
     Fails(&'static str),
-    /// The call with the option prints this, and that without does not.
+    /// The call with the option prints this text, and the call without it does not.
     Prints(&'static str),
-    /// The call with the option prints something else than that without.
+    /// The call with the option prints something else than the call without it.
     Differs,
-    /// The file `OUT` is another one.
+    /// The file `OUT` differs between the two calls.
     Writes,
 }
 
-/// Commands with a session, and what they need besides.
+/// Commands with a session, and the arguments that they need in addition.
 pub const SESSIONS: &[(&str, &str)] = &[
     ("demo", "--dir OUT"),
     ("sql", "-c SELECT~1"),
@@ -43,7 +43,7 @@ pub const SESSIONS: &[(&str, &str)] = &[
     ("eval", "-c SELECT~1 -o OUT"),
 ];
 
-/// Options of sessions, with values that cannot be, and what is said of those.
+/// Options of sessions with invalid values, and the messages about them.
 pub const SESSION_OPTIONS: &[(&str, &str, &str)] = &[
     ("--model", "absent.safetensors", "absent.safetensors"),
     ("--threads", "0", "--threads <N>"),
@@ -53,7 +53,7 @@ pub const SESSION_OPTIONS: &[(&str, &str, &str)] = &[
     ("--precision", "bf16", if cfg!(feature = "cuda") { "" } else { "does not compute in bf16" }),
 ];
 
-/// What is said where there is no GPU; with the feature it depends on the machine.
+/// The message if there is no GPU; with the feature `cuda` it depends on the machine.
 const NO_GPU: &str = if cfg!(feature = "cuda") { "" } else { "built without support for GPUs" };
 
 const fn probe(
@@ -154,7 +154,7 @@ pub const PROBES: &[Probe] = &[
     probe("pipeline explain", "--device", "labels.toml", "--device cuda", Fails(NO_GPU)),
 ];
 
-/// A folder with all that the probes name.
+/// A folder with all files that the probes use.
 fn workplace() -> tempfile::TempDir {
     let toml = format!("{GOOD}[schedule]\ncron = \"0 * * * *\"\n");
     let folder = folder(&toml, "SELECT CAST(source_id AS BIGINT) AS source_id, ra, dec FROM stars");
@@ -181,7 +181,7 @@ fn workplace() -> tempfile::TempDir {
     folder
 }
 
-/// The words of a command with what is left out of them put in.
+/// The words of a command, with the omitted parts filled in.
 fn words<'a>(parts: &[&'a str], own: &'a str) -> Vec<String> {
     let words = parts.iter().flat_map(|part| part.split_whitespace());
     words.map(|word| if word == "OUT" { own.to_owned() } else { word.replace('~', " ") }).collect()
@@ -193,7 +193,7 @@ fn called(folder: &Path, parts: &[&str], own: &str) -> (bool, String) {
     call(folder, &all.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The bytes of a file, or of all files of a folder.
+/// The bytes of a file, or of all files in a folder.
 fn bytes(path: &Path) -> Vec<u8> {
     if !path.is_dir() {
         return fs::read(path).unwrap_or_default();

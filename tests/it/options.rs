@@ -1,5 +1,6 @@
-//! Every option of every command acts. The commands and options are those of the program itself, so that a new one fails
-//! here until a test of it is named, or a probe added: a pair of calls, with the option and without, that differ.
+//! Every option of every command has an effect. The commands and options are taken from the program itself, so a new
+//! option fails here until a test of it is named, or a probe is added: a pair of calls, with and without the option,
+//! that differ.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,7 +11,7 @@ use crate::{
     program::lamcat,
 };
 
-/// Options by command, with the test that shows what they do.
+/// Options by command, with the tests that show their effect.
 const TESTED: &[(&str, &str, &str)] = &[
     ("sql", "--command", "train_program::training_learns_and_its_model_answers_sql"),
     ("sql", "--file --format --quiet", "paper::the_learnt_extinction_curve_is_fitzpatricks_within_its_band"),
@@ -123,7 +124,7 @@ const TESTED: &[(&str, &str, &str)] = &[
     ("eval", "--seed", "eval_program::the_seed_is_told"),
 ];
 
-/// Calls a function with every command that takes something, by its words.
+/// Calls a function with every command that takes arguments, and with the command's words.
 fn commands(command: &clap::Command, words: &str, found: &mut impl FnMut(&str, &clap::Command)) {
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
         let words = format!("{words} {}", sub.get_name());
@@ -164,7 +165,7 @@ fn every_option_is_listed() {
     assert!(gone.is_empty(), "there are no such options: {gone:?}");
 }
 
-/// The tests that are named are there, in files that use the options.
+/// The named tests exist, in files that use the options.
 #[test]
 fn the_tests_of_options_use_them() {
     let shorts: Vec<(String, char)> = {
@@ -192,7 +193,7 @@ fn the_tests_of_options_use_them() {
     }
 }
 
-/// What a call prints, to stdout and stderr, and whether it succeeds.
+/// Returns what a call prints to stdout and stderr, and whether it succeeds.
 pub fn call(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = lamcat(folder).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();

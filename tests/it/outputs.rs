@@ -1,4 +1,4 @@
-//! Outputs are whole or not there, however a command ends.
+//! Outputs are either complete or absent, however a command ends.
 
 use std::{
     fs,
@@ -13,12 +13,12 @@ use crate::{
     program::{fail, lamcat, run},
 };
 
-/// Rows without an end in sight, of which the first few thousand are written at once.
+/// A query with a practically endless number of rows, of which the first few thousand are written at once.
 const LONG: &str = "SELECT value AS source_id, random() AS a, random() AS b FROM generate_series(0, 1000000000)";
-/// So many rows, then one that fails.
+/// A query that returns many rows and then fails.
 const FAILS: &str =
     "SELECT value AS source_id, value % 7 AS k, 1 / (100000 - value) AS x FROM generate_series(0, 100000)";
-/// A name that only unfinished files have.
+/// A part of the name that only unfinished files have.
 const UNFINISHED: &str = ".unfinished-";
 
 fn names(folder: &Path) -> Vec<String> {
@@ -34,7 +34,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Begins a command and waits until it has an unfinished file in `folder`.
+/// Starts a command and waits until it has an unfinished file in `folder`.
 fn begin(command: &mut Command, folder: &Path) -> Child {
     let process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
@@ -49,7 +49,7 @@ pub fn signal(process: &Child, name: &str) {
     run(Command::new("kill").args([name, &process.id().to_string()]));
 }
 
-/// Whether this process, and with it those that it starts, ignores that its terminal goes away.
+/// Whether this process, and therefore every process that it starts, ignores the hang-up of its terminal.
 fn ignores_hang_up() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
@@ -101,7 +101,7 @@ fn a_query_that_fails_adds_no_file_to_a_table() {
         ]));
         assert_eq!(rows, "n\n1\n");
     }
-    // What succeeds is there whole.
+    // If it succeeds, the output is complete.
     let parts = "COPY (SELECT value AS v, value % 7 AS k FROM generate_series(1, 700)) TO 'whole/' STORED AS PARQUET PARTITIONED BY (k)";
     run(lamcat(folder).args(["sql", "-q", "-c", parts]));
     let count = "SELECT count(*) AS n, count(DISTINCT k) AS k FROM 'whole/'";
@@ -180,7 +180,7 @@ fn uploads_of_commands_that_end_early_are_aborted() {
     let folder = tempfile::tempdir().unwrap();
     let s3 = |args: &[&str]| server.lamcat(folder.path(), args);
     run(&mut s3(&["sql", "-q", "-c", "SELECT 1 AS source_id", "-o", "s3://stars/old.parquet"]));
-    // More rows than are sent at once, then an error.
+    // A query with more rows than are sent at once, and then an error.
     let fails = FAILS.replace("100000", "1000000");
     fail(&mut s3(&["sql", "-q", "-c", &fails, "-o", "s3://stars/old.parquet"]));
     fail(&mut s3(&["sql", "-q", "-c", "SELECT 1 / 0 AS a", "-o", "s3://stars/new.parquet"]));

@@ -1,4 +1,4 @@
-//! The demonstrations in `sql/paper`: their structure with any model, and with a trained one their physics.
+//! The demonstrations in `sql/paper`: their structure with any model, and their physics with a trained one.
 
 use std::{fs, path::Path};
 
@@ -17,13 +17,13 @@ use crate::{
     shared::shared,
 };
 
-/// A(lambda) / E(B-V) at 440 and 550 nm: the Python package extinction 0.4.9,
+/// A(lambda) / E(B-V) at 440 and 550 nm, from the Python package extinction 0.4.9:
 /// `fitzpatrick99(np.array([4400., 5500.]), 3.1, 3.1)`.
 const F99_440: f64 = 4.058_700_21;
 const F99_550: f64 = 3.031_165_63;
-/// Packages differ by so much in the spline of Fitzpatrick's curve.
+/// Different packages differ by this much in the spline of Fitzpatrick's curve.
 const F99_TOLERANCE: f64 = 5e-4;
-/// Stars of the sample that the demonstrations run on.
+/// Number of stars of the sample on which the demonstrations run.
 const STARS: usize = 60;
 const FIELD_STARS: &str = "data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits";
 
@@ -33,7 +33,7 @@ fn session() -> Session {
     session
 }
 
-/// Runs a demonstration; gives the rows of each of its queries.
+/// Runs a demonstration; returns the rows of each of its queries.
 async fn demonstration(session: &Session, name: &str) -> Vec<RecordBatch> {
     statements(session, &text(name)).await
 }
@@ -61,7 +61,7 @@ async fn query(session: &Session, sql: &str) -> RecordBatch {
     concat_batches(&schema, &frame.collect().await.unwrap()).unwrap()
 }
 
-/// A column's numbers, NaN for NULL.
+/// The numbers of a column, with NaN for NULL.
 fn numbers(batch: &RecordBatch, column: &str) -> Vec<f64> {
     let values = cast(&batch[column], &DataType::Float64).unwrap();
     values.as_primitive::<arrow::datatypes::Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN)).collect()
@@ -81,7 +81,7 @@ async fn spectra_are_generated_on_the_whole_grid() {
     assert_eq!(numbers(&parts, "n"), [6.0]);
 }
 
-// The two forms of a star's curve differ by a constant: the absolute curve's value at 550 nm.
+// The two forms of a star's curve differ by a constant, which is the absolute curve's value at 550 nm.
 #[tokio::test]
 async fn the_two_forms_of_an_extinction_curve_differ_by_a_constant() {
     let session = session();
@@ -103,7 +103,8 @@ async fn the_two_forms_of_an_extinction_curve_differ_by_a_constant() {
     assert!((numbers(&f99, "excess")[0] - (F99_440 - F99_550)).abs() < F99_TOLERANCE);
 }
 
-// The excess rests on the spectra alone; a curve with a predicted g_fakemag that is not positive only has no absolute form.
+// The excess depends on the spectra alone; a curve whose predicted g_fakemag is not positive only lacks its absolute
+// form.
 #[tokio::test]
 async fn luminosities_that_cannot_be_leave_the_excess_alone() {
     let session = session();
@@ -166,7 +167,7 @@ async fn the_most_similar_star_is_the_star_itself() {
     assert_eq!(rows[1]["star"].as_string::<i32>().value(0), "asked about");
 }
 
-// Its band is that of luminosities, so that of the colour excess, without them, is asked to be near only.
+// The band is that of luminosities, so the curve of the colour excess, which does not use them, only has to be near it.
 #[test]
 fn the_learnt_extinction_curve_is_fitzpatricks_within_its_band() {
     let folder = tempfile::tempdir().unwrap();

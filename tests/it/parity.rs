@@ -1,4 +1,5 @@
-//! The network and every backend, with every set of instructions that the machine has, against vectors made with the authors' PyTorch implementation.
+//! Compares the network and every backend, with every instruction set of the machine, with vectors made by the authors'
+//! PyTorch implementation.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -20,11 +21,11 @@ use crate::{
 const CASES: [&str; 6] =
     ["xp_to_labels", "xp_with_missing", "labels_to_xp", "inpaint_rp_from_bp", "mixed_order", "rows_with_own_tokens"];
 
-/// Largest difference of a prediction in units of its token's scale.
+/// Largest allowed difference of a prediction, in units of its token's scale.
 const PREDICTION_TOLERANCE: f64 = 2e-5;
-/// The same of products in 8 bits. The weights of the reference are random: nothing has learnt to bear their rounding.
+/// The same for products in 8 bits. The reference has random weights, which were not trained to tolerate rounding.
 const INT8_TOLERANCE: f64 = 0.25;
-/// Largest absolute difference of a perception.
+/// Largest allowed absolute difference of a perception.
 const PERCEPTION_TOLERANCE: f32 = 1e-4;
 
 struct Case {
@@ -69,14 +70,14 @@ fn host(t: &Tensor) -> Vec<f32> {
     t.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// A backend with a name for messages.
+/// A backend, with a name for messages.
 struct Contestant {
     name: String,
     backend: Box<dyn Backend>,
     tolerance: f64,
 }
 
-/// Every backend in every precision.
+/// All backends in all precisions.
 fn backends() -> Vec<Contestant> {
     let candle =
         Contestant { name: "candle".to_owned(), backend: Box::new(CandleBackend), tolerance: PREDICTION_TOLERANCE };

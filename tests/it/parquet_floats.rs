@@ -1,4 +1,5 @@
-//! NaN in Parquet files: no statistics of a file, ours or another's, change the answer of a filter.
+//! NaN in Parquet files: statistics, whether written by lamcat or by other programs, never change the result of a
+//! filter.
 
 use std::{fs::File, path::Path, sync::Arc};
 
@@ -28,7 +29,7 @@ use crate::{
     small_files::folder,
 };
 
-/// Whether each column of a file says anything of its values, by name.
+/// The columns of a file by name, and whether each has statistics.
 fn with_statistics(path: &Path) -> Vec<(String, Type, bool)> {
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let columns = reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
@@ -55,7 +56,7 @@ fn what_lamcat_writes_says_nothing_of_its_floats() {
     for path in [at("sql.parquet"), at("copy.parquet"), at("ingested.parquet"), inserted] {
         let columns = with_statistics(&path);
         assert!(columns.iter().any(|(_, kind, _)| *kind == Type::DOUBLE), "{}", path.display());
-        // One name with a dot takes them from all columns of a query's output.
+        // A single name with a dot removes the statistics of all columns of a query's output.
         let has_integers = path.ends_with("ingested.parquet") || path.starts_with(at("made"));
         for (name, kind, said) in columns {
             let is_float = matches!(kind, Type::FLOAT | Type::DOUBLE);
@@ -64,7 +65,7 @@ fn what_lamcat_writes_says_nothing_of_its_floats() {
     }
 }
 
-/// A file as a writer leaves it that takes NaN for the greatest of a column, or for both ends.
+/// A file with statistics as a writer leaves them that takes NaN as the maximum of a column, or as both limits.
 fn by_another(path: &Path, values: &[f64], min: f64, max: f64) {
     let doubles: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
     let singles: ArrayRef = Arc::new(values.iter().map(|v| Some(*v as f32)).collect::<Float32Array>());
@@ -109,7 +110,7 @@ async fn statistics_that_are_nan_hide_no_row() {
     let from = format!("'{}/*.parquet'", folder.path().display());
     let count = |sql: String| async move { query(&sql).await.unwrap()["n"].as_primitive::<Int64Type>().value(0) };
     for column in ["x", "y"] {
-        // Counted by hand.
+        // These rows were counted by hand.
         for (condition, rows) in [("= 5", 3), ("IN (4, 7)", 2), ("BETWEEN 5 AND 6", 4), ("= -1", 1), ("> 6.5", 3)] {
             let found = count(format!("SELECT count(*) AS n FROM {from} WHERE {column} {condition}")).await;
             assert_eq!(found, rows, "{column} {condition}");

@@ -1,4 +1,4 @@
-//! Pipeline files: what is read from them, what is wrong with them, and what the shipped ones give.
+//! Pipeline files: what is read from them, which errors they may have, and what the shipped ones contain.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::program::{lamcat, run};
 
 const DEMO_STARS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/demo_stars.parquet");
 
-/// A small pipeline that is right.
+/// A small valid pipeline.
 pub const GOOD: &str = r#"name = "labels"
 version = "1.2.0"
 title = "Labels"
@@ -35,7 +35,7 @@ path = "stars.parquet"
 store = "catalogues"
 "#;
 
-/// A folder with a pipeline file `labels.toml` and its query; the cut input is the demonstration's sample.
+/// A folder with a pipeline file `labels.toml` and its query; the cut input is the sample of the demonstration.
 pub fn folder(toml: &str, sql: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("labels.toml"), toml).unwrap();
@@ -52,7 +52,7 @@ fn demo_stars() -> Overrides {
     Overrides { inputs: vec![("stars".to_owned(), DEMO_STARS.into())], ..Overrides::default() }
 }
 
-/// A pipeline's session with its inputs, and what its check says.
+/// The session of a pipeline with its inputs, and the result of its check.
 pub async fn checked(pipeline: &Pipeline) -> (Session, lamcat::error::Result<CheckedPlan>) {
     let session = pipeline.open_session().await.unwrap();
     pipeline.register_inputs(&session).await.unwrap();
@@ -95,7 +95,7 @@ fn overrides_are_relative_to_the_working_directory() {
     assert_eq!(e, "the pipeline has no input 'star'\nhint: did you mean 'stars'? its inputs: stars");
 }
 
-/// Of each case what is typed in place of what, and the errors of all.
+/// For each case, the text that is replaced and its replacement; the snapshot has the errors of all cases.
 #[test]
 fn errors_name_line_column_and_key() {
     let end = GOOD.to_owned();
@@ -192,7 +192,7 @@ async fn every_shipped_pipeline_checks_and_gives_what_it_says() {
     for name in names {
         let pipeline = Pipeline::load(shipped(&name), &demo_stars()).unwrap();
         assert_eq!(format!("{}.toml", pipeline.name), name);
-        // The demonstration's ids are decimals, those of the archive are not.
+        // The identifiers in the demonstration are decimals, those in the archive are not.
         let session = pipeline.open_session().await.unwrap();
         let stars = format!(
             "CREATE TABLE stars AS SELECT * REPLACE (CAST(source_id AS BIGINT) AS source_id) FROM '{DEMO_STARS}'"
@@ -217,7 +217,7 @@ fn floats(rows: &RecordBatch, name: &str) -> Vec<Option<f32>> {
 }
 
 /// Distances of the demonstration's stars, whose parallaxes follow from the pseudo-luminosity by definition, and the
-/// bounds of every label.
+/// limits of every label.
 #[tokio::test]
 async fn distance_and_colour_excess_follow_from_what_the_model_gives() {
     let pipeline = Pipeline::load(shipped("stellar_parameters.toml"), &demo_stars()).unwrap();
@@ -252,7 +252,7 @@ async fn distance_and_colour_excess_follow_from_what_the_model_gives() {
         near(value("ebv_lower"), (ln - ln_error).exp());
         near(value("ebv_upper"), (ln + ln_error).exp());
         let (f, f_error) = (f64::from(f[i].unwrap()), f64::from(f_error[i].unwrap()));
-        // The parallax in mas of a star of this pseudo-luminosity and magnitude.
+        // The parallax in mas of a star with this pseudo-luminosity and magnitude.
         let parallax = |f: f64| f / 10f64.powf(0.2 * f64::from(g[i].unwrap()));
         if f > 0.0 {
             distances += 1;

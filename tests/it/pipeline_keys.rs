@@ -1,5 +1,6 @@
-//! Every key of a pipeline file acts: each one is changed by itself, and the release, the plan or the schedule is seen to
-//! change with it. The keys are those of the format's own JSON Schema, so that a new one without a case fails.
+//! Every key of a pipeline file has an effect: each one is changed on its own, and the release, the work list or the
+//! schedule must change with it. The keys are taken from the JSON Schema of the format, so a new key without a case
+//! fails.
 
 use std::{collections::BTreeSet, fs};
 
@@ -16,33 +17,33 @@ use serde_json::Value;
 
 use crate::pipeline_workplace::{BASE, QUERY, Workplace};
 
-/// What is seen of a change.
+/// The visible effect of a change.
 enum Seen {
-    /// A file of the release has a text that it did not have.
+    /// A file of the release contains a text that it did not contain before.
     Text(&'static str, &'static str),
-    /// A line of a file of the release begins as before and ends otherwise.
+    /// A line in a file of the release starts as before and ends differently.
     Line(&'static str, &'static str),
-    /// A file of the release is another one.
+    /// A file of the release differs.
     Other(&'static str),
-    /// The release has a file that it did not have.
+    /// The release has a file that it did not have before.
     File(&'static str),
-    /// The folder of the pipeline file has a file that it did not have.
+    /// The folder of the pipeline file has a file that it did not have before.
     Place(&'static str),
-    /// The release is refused, with these words.
+    /// The release is refused with this message.
     Refused(&'static str),
-    /// The release is refused after one of another query, with these words.
+    /// The release is refused with this message if a release of another query came before it.
     RefusedAfter(&'static str, &'static str),
-    /// The plan is another one: what is told of it, and what that is now.
+    /// The prepared run differs: a description of it, and what the description is now.
     Plan(fn(&Run) -> String, &'static str),
-    /// The session is another one: what is told of it, and what that is now.
+    /// The session differs: a description of it, and what the description is now.
     Session(fn(&Session) -> String, &'static str),
-    /// The pipeline is another one.
+    /// The pipeline differs.
     Settings(fn(&Pipeline) -> String, &'static str),
-    /// Attempts at units overlap that did not.
+    /// Attempts at units overlap, which they did not before.
     Overlap,
 }
 
-/// The keys, of each the text that is changed, what it is changed into, and what is seen.
+/// For each key, the text that is replaced, its replacement, and the visible effect.
 const CASES: &[(&str, &str, &str, Seen)] = &[
     ("name", "name = \"labels\"", "name = \"other\"", Seen::Place("catalogues/other/LATEST")),
     ("version", "1.0.0", "2.0.0", Seen::Text("collection.properties", "hats_data_semver=2.0.0")),
@@ -138,7 +139,7 @@ const CASES: &[(&str, &str, &str, Seen)] = &[
     ("resources.units_at_once", "threads = 2", "threads = 2\nunits_at_once = 3", Seen::Overlap),
 ];
 
-/// Without support for GPUs there is nothing to compute on; with it that depends on the machine.
+/// Without support for GPUs the device does not exist; with it this depends on the machine.
 const DEVICE: Seen = if cfg!(feature = "cuda") {
     Seen::Settings(|pipeline| format!("{:?}", pipeline.resources.device), "Cuda")
 } else {
@@ -150,7 +151,7 @@ fn next(pipeline: &Pipeline) -> String {
     schedule.after("2026-12-01T00:00:00Z".parse().unwrap()).unwrap().to_rfc3339()
 }
 
-/// Whether a run makes up for one that was missed.
+/// Whether a run makes up for a missed one.
 fn made_up_for(pipeline: &Pipeline) -> String {
     let history = History { since: Some(Utc::now() - TimeDelta::days(30)), ..History::default() };
     let due = Due::new(pipeline.schedule.as_ref().unwrap(), &history, Utc::now(), TimeDelta::zero());
@@ -164,7 +165,7 @@ fn memory(session: &Session) -> String {
     }
 }
 
-/// The keys of a format's JSON Schema, with `*` for names that are free.
+/// The keys of a format's JSON Schema, with `*` for arbitrary names.
 fn keys(schema: &Value) -> BTreeSet<String> {
     fn walk(schema: &Value, root: &Value, path: &str, found: &mut BTreeSet<String>) {
         if let Some(name) = schema["$ref"].as_str() {
@@ -240,7 +241,7 @@ async fn refused(place: &Workplace, toml: &str, words: &str) -> bool {
     error.is_some()
 }
 
-/// Publishes a release of the rows that a condition holds for, and puts the query back.
+/// Publishes a release of the rows that meet a condition, and restores the query.
 async fn refused_after(place: &Workplace, toml: &str, condition: &str) {
     let part = format!("SELECT * FROM ({QUERY}) WHERE {condition}");
     fs::write(place.path("labels.sql"), part).unwrap();

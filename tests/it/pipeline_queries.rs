@@ -1,4 +1,5 @@
-//! Which queries a pipeline may have: of each row of the cut input alone, with columns that suit a catalogue.
+//! The queries that a pipeline may have: they treat each row of the cut input separately, and their columns are allowed
+//! in a catalogue.
 
 use std::fmt::Write;
 
@@ -6,7 +7,7 @@ use lamcat::pipeline::{Overrides, Pipeline};
 
 use crate::pipeline_files::{GOOD, checked, folder};
 
-/// What every query below begins with.
+/// The start of every query below.
 const ROWS: &str = "WITH s AS (SELECT CAST(source_id AS BIGINT) AS source_id, ra, dec, teff, phot_g_mean_mag FROM stars), \
                     o AS (SELECT CAST(source_id AS BIGINT) AS id, teff AS other_teff FROM others) ";
 
@@ -14,7 +15,7 @@ fn pipeline(folder: &tempfile::TempDir) -> Pipeline {
     Pipeline::load(folder.path().join("labels.toml"), &Overrides::default()).unwrap()
 }
 
-/// A pipeline of two tables, of which `stars` is cut.
+/// A pipeline with two tables, of which `stars` is the cut input.
 fn two_tables(more: &str) -> String {
     let cut = GOOD.replace("path = \"stars.parquet\"", "path = \"stars.parquet\"\ncut = true");
     format!("{cut}[inputs.others]\npath = \"stars.parquet\"\n{more}")

@@ -1,4 +1,4 @@
-//! A small pipeline with every table, whose releases are made in a folder of their own.
+//! A small pipeline that uses every table of the format, whose releases are made in a folder of their own.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ use lamcat::{
 
 use crate::pipeline_files::folder;
 
-/// The pipeline file; tests change a line of it, or add one.
+/// The pipeline file; tests change or add a line.
 pub const BASE: &str = r#"name = "labels"
 version = "1.0.0"
 title = "Labels"
@@ -108,7 +108,7 @@ impl Workplace {
         self.folder.path().join(name)
     }
 
-    /// A folder with the same files and no catalogue.
+    /// A folder with the same files but without a catalogue.
     pub fn like(other: &Self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = fs::read_dir(other.folder.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -140,11 +140,11 @@ impl Workplace {
     }
 }
 
-/// A release, and where its catalogue is.
+/// A release, and the place of its catalogue.
 pub struct Made {
     pub files: BTreeMap<String, Vec<u8>>,
     pub store: PathBuf,
-    /// Its folder, and that below the catalogue's.
+    /// The release's folder, and the same folder relative to the catalogue's.
     pub folder: PathBuf,
     pub release: String,
 }
@@ -158,7 +158,7 @@ impl Made {
         self.text(file).lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}")).to_owned()
     }
 
-    /// Whether two units were worked at the same time.
+    /// Whether two units were computed at the same time.
     pub fn overlap(&self) -> bool {
         let mut claims = Vec::new();
         for job in fs::read_dir(self.store.join("jobs")).unwrap() {

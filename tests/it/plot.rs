@@ -1,4 +1,4 @@
-//! `lamcat plot`: pictures of rows, and what it says when there is none.
+//! `lamcat plot`: plots of rows, and the messages when there is nothing to plot.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn lists_are_drawn_element_by_element_with_their_errors() {
     assert_eq!(count(&draw(&["--kind", "points"]), "<circle"), 6 + 3);
 }
 
-// A line goes through the rows in the order that the query asks for.
+// A line goes through the rows in the order of the query.
 #[test]
 fn rows_with_lists_keep_their_order() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Running the `lamcat` program as a user does.
+//! Runs the `lamcat` program as a user does.
 
 use std::{
     path::Path,
@@ -12,7 +12,7 @@ pub fn lamcat(folder: &Path) -> Command {
     command
 }
 
-/// Runs a command that must succeed; gives what it wrote to stdout and stderr.
+/// Runs a command that must succeed; returns what it wrote to stdout and stderr.
 pub fn run(command: &mut Command) -> (String, String) {
     let output = command.output().unwrap();
     let (stdout, stderr) = text(&output);
@@ -20,14 +20,14 @@ pub fn run(command: &mut Command) -> (String, String) {
     (stdout, stderr)
 }
 
-/// Runs a command that must fail with exit code 1; gives what it wrote to stderr. A lamcat that was built for GPUs may have
-/// said before that there is none.
+/// Runs a command that must fail with exit code 1; returns what it wrote to stderr. A lamcat that was built for GPUs
+/// may have printed before that there is no GPU; this is left out.
 pub fn fail(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let (stdout, stderr) = text(&output);
     assert_eq!(output.status.code(), Some(1), "{command:?} should fail:\n{stdout}\n{stderr}");
     let said = |line: &&str| {
-        // What is remarkable of an input is said when it is opened, and what is tried again before it is given up.
+        // Remarks about an input are printed when it is opened, and retries before an operation is given up.
         !(cfg!(feature = "cuda") && line.contains("computing on the CPU") || line.contains(" WARN lamcat"))
     };
     let first = stderr.lines().find(said).unwrap_or_default();

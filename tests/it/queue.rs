@@ -1,4 +1,5 @@
-//! Many partitions and stacked operators on one device: nobody waits for a place that another holds and does not use.
+//! Many partitions and stacked operators on one device: nobody waits for a place that another one holds without using
+//! it.
 
 use std::{sync::Arc, time::Duration};
 

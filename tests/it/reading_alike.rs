@@ -1,4 +1,4 @@
-//! What other readers make of a table is what SQL sees: cases in which lamcat was found to differ.
+//! SQL sees the same content of a table as other readers: cases in which lamcat was found to differ.
 
 use std::{fs::File, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Standard input and archives: the tables in them are read as files are.
+//! Standard input and archives: the tables in them are read like files.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     small_files::{SHORT, compressed, count, fits, fits_table, message, texts, vo_rows, votable},
 };
 
-/// What lies in the archives: two tables of three rows, and what is none.
+/// The members of the archives: two tables of three rows, and files that are not tables.
 const MEMBERS: [(&str, &str); 5] = [
     ("set/a 1.csv", "id,x\n1,0.5\n2,1.5\n"),
     ("set/more/b.csv", "id,x\n3,2.5\n"),
@@ -45,7 +45,7 @@ fn zip(members: &[(&str, &str)]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// The archives of these members, with their names.
+/// Archives of these members, with their names.
 fn archives(members: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     let plain = tar(members);
     let packed = compressed(&plain).map(|(ending, bytes)| (format!("s.tar{ending}"), bytes));
@@ -99,13 +99,13 @@ async fn an_archive_that_cannot_be_read_says_why() {
     assert_eq!(query(&twice).await.unwrap().num_rows(), 1);
 }
 
-/// Runs a command with bytes on its standard input; what it wrote, or its message.
+/// Runs a command with bytes on its standard input; returns its output, or its error message.
 fn piped(command: &mut Command, bytes: &[u8]) -> Result<String, String> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let bytes = bytes.to_vec();
-    // A program that needs no more of it closes it.
+    // A program that needs no more of its input closes it.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();

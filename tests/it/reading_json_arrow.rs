@@ -1,4 +1,4 @@
-//! JSON and Arrow's own files: what they hold is what SQL sees, or an error that names them.
+//! JSON and Arrow files: SQL sees what they contain, or an error that names them.
 
 use std::{
     fs::{self, File},

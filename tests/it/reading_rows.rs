@@ -1,4 +1,4 @@
-//! Which rows of which files are read, and the messages where none can be.
+//! Which rows of which files are read, and the messages if none can be read.
 
 use std::{fs, process::Command, sync::Arc};
 
@@ -44,7 +44,7 @@ async fn every_compression_of_every_format_is_read() {
             assert_eq!(texts(folder.path(), &name, "a").await, ["1", "2"], "{name}");
         }
     }
-    // What a file is compressed with follows from its bytes.
+    // The compression of a file is recognised by its bytes.
     let gzip = compressed(&files[1].1)[0].1.clone();
     fs::write(folder.path().join("inside.fits"), gzip).unwrap();
     assert_eq!(texts(folder.path(), "inside.fits", "a").await, ["1", "2"]);

@@ -1,4 +1,4 @@
-//! What a file says is what SQL sees: values, types and NULLs of every format.
+//! SQL sees what a file contains: values, types and NULLs of every format.
 
 use std::{fs, sync::Arc};
 
@@ -223,7 +223,7 @@ async fn spectra_on_another_basis_are_refused() {
         assert!(e.contains("on the basis 57, not on 56") && e.contains("Gaia DR3"), "{call}: {e}");
         let e = query(&select("dr4")).await.unwrap_err();
         assert!(e.contains("Gaia DR3"), "{call}: {e}");
-        // Without the column that names the basis, the number of coefficients tells.
+        // Without the column that names the basis, the number of coefficients identifies it.
         let e = query(&select("alone")).await.unwrap_err();
         assert!(e.contains("51 coefficients, as spectra of Gaia DR4"), "{call}: {e}");
     }
@@ -242,10 +242,10 @@ async fn the_basis_is_looked_at_wherever_a_query_has_it() {
     let (c, i, whole) = (at("c"), at("i"), at("whole"));
     let call = "xp_synth_mag(bp_coefficients, rp_coefficients, 'G')";
     for (bad, good) in [
-        // In another table.
+        // The column is in another table.
         (format!("SELECT {call} FROM {c} JOIN {i} USING (source_id)"), "WHERE bp_basis_function_id = 56"),
         (format!("SELECT {call} FROM {c} AS c JOIN {i} AS i ON c.source_id = i.source_id"), "AND i.source_id = 1"),
-        // Within an expression, and within the context of a model's function.
+        // The spectrum is used within an expression, and within the context of a function of the model.
         (
             format!("SELECT xp(array_slice(bp_coefficients, 1, 55), rp_coefficients, 15.0) FROM {whole}"),
             "WHERE source_id = 1",
@@ -254,7 +254,7 @@ async fn the_basis_is_looked_at_wherever_a_query_has_it() {
             format!("SELECT lam_infer(array_concat(bp_coefficients, rp_coefficients), 'teff') FROM {whole}"),
             "WHERE bp_basis_function_id = 56",
         ),
-        // Left out, or under another name, by a subquery.
+        // A subquery leaves out the column, or renames it.
         (
             format!(
                 "SELECT xp_calibrate(b, r) FROM (SELECT source_id, bp_coefficients AS b, rp_coefficients AS r FROM {whole})"
@@ -271,7 +271,7 @@ async fn the_basis_is_looked_at_wherever_a_query_has_it() {
         let rows = query(&format!("{bad} {good}")).await.unwrap_or_else(|e| panic!("{bad} {good}: {e}"));
         assert_eq!(rows.num_rows(), 1, "{bad} {good}");
     }
-    // Nothing names the basis, but 51 coefficients of BP and 55 of RP are a spectrum of DR4.
+    // Nothing names the basis, but 51 coefficients of BP and 55 of RP are a DR4 spectrum.
     for context in ["array_repeat(1.5, 106)", "named_struct('xp', array_repeat(1.5, 106))", "array_repeat(1.5, 51)"] {
         for function in ["lam_infer(X, 'teff')", "lam_flags(X)", "lam_inpaint(X)", "lam_ood_score(X)", "lam_embed(X)"] {
             let e = query(&format!("SELECT {}", function.replace('X', context))).await.map(|rows| rows.num_rows());

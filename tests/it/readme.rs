@@ -1,4 +1,4 @@
-//! Every `lamcat` command of the README and of the manual runs and prints what is shown.
+//! Every `lamcat` command of the README and of the manual runs and prints what the page shows.
 
 use std::{fs, io::Write, path::Path, process::Command};
 
@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use crate::shared::shared;
 
-/// A command of a page and the output shown below it.
+/// A command on a page, and the output shown below it.
 struct Shown {
     command: String,
     output: String,
@@ -26,7 +26,7 @@ fn shown(page: &str) -> Vec<Shown> {
                 continue;
             };
             let mut command = first.to_owned();
-            // A command goes on while a quote is open.
+            // A command continues while a quote is open.
             while command.matches('"').count() % 2 == 1 {
                 command.push('\n');
                 command += lines.next().unwrap_or_default();
@@ -37,12 +37,13 @@ fn shown(page: &str) -> Vec<Shown> {
     all
 }
 
-/// Numbers that depend on the machine are not compared.
+/// Whether a line is compared: lines with numbers that depend on the machine are not.
 fn stable(line: &str) -> bool {
     !line.contains("rows/s") && !line.contains(" rows in ") && !line.trim().is_empty()
 }
 
-/// A folder with what the commands expect beside them, and `lamcat` in its `bin`; whether it has real spectra, too.
+/// A folder with the files that the commands expect, and `lamcat` in its `bin`; also returns whether it has real
+/// spectra.
 fn folder() -> (tempfile::TempDir, bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
@@ -52,7 +53,8 @@ fn folder() -> (tempfile::TempDir, bool) {
     std::os::unix::fs::symlink(root.join("sql"), folder.path().join("sql")).unwrap();
     fs::create_dir(folder.path().join("pipelines")).unwrap();
     for file in fs::read_dir(root.join("pipelines")).unwrap().flatten().filter(|file| file.path().is_file()) {
-        // Their paths are relative to where they are, not to where a link points.
+        // The pipelines are copied because their paths are relative to the place of the file, not to the target of a
+        // link.
         fs::copy(file.path(), folder.path().join("pipelines").join(file.file_name())).unwrap();
     }
     let real = shared("data/xp_continuous/field_stars/xp_continuous_combined_chunk0.fits");
@@ -67,14 +69,15 @@ fn folder() -> (tempfile::TempDir, bool) {
     (folder, real.is_some())
 }
 
-/// Runs the commands of a page, a path from the project's root, one after the other in a folder, which it returns.
+/// Runs the commands of a page, given as a path from the project's root, one after the other in a folder, which it
+/// returns.
 pub fn run_page(page: &str) -> tempfile::TempDir {
     let (folder, real) = folder();
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
     let path = format!("{}:{}", folder.path().join("bin").display(), std::env::var("PATH").unwrap_or_default());
     for Shown { command, output } in shown(&text) {
         let needs_real = ["field_stars", "XpContinuous", "labels.parquet"].iter().any(|name| command.contains(name));
-        // Cargo itself runs the README's first two commands; CI does.
+        // The README's first two commands run cargo itself; CI runs these.
         if command.starts_with("cargo ") || (needs_real && !real) {
             continue;
         }
@@ -91,7 +94,7 @@ pub fn run_page(page: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Places of the points that a picture has.
+/// Number of points in a plot.
 fn points(svg: &Path) -> usize {
     fs::read_to_string(svg).unwrap().matches("<circle").count()
 }
@@ -108,7 +111,7 @@ fn the_readmes_commands_run_and_print_what_it_shows() {
     assert!(commands.len() >= 9, "only {} commands found in the README", commands.len());
     assert!(text.lines().count() <= 200, "the README is long: the manual has room");
     let folder = run_page("README.md");
-    // The picture is that of the command, if not to the last digit of every processor.
+    // The plot is the one that the command draws, except for the last digits, which depend on the processor.
     let [now, then] = [folder.path().join("kiel.svg"), root.join("src/docs/kiel.svg")].map(|svg| points(&svg));
     assert!(now == then && now > 400, "{now} points, {then} in the README's picture");
 }

@@ -1,4 +1,4 @@
-//! Releases after they are made: rolled back, compared, held up by gates, cleaned up.
+//! Finished releases: rolled back, compared, held back by gates, cleaned up.
 
 use std::{
     collections::BTreeSet,
@@ -25,8 +25,8 @@ fn keep() -> Keep {
     Keep { older_than: DAY, releases: None, units: false, unfinished: true }
 }
 
-/// Two releases: the second has 50 K more in teff, lost the stars 1 to 20, gained 301 to 310, has no logg below star 30
-/// and a flag of every fifth star.
+/// Two releases: the second has 50 K more in teff, lacks the stars 1 to 20, has the additional stars 301 to 310, has no
+/// logg below star 30, and has a flag on every fifth star.
 async fn two() -> Store {
     let store = Store::good().await;
     let columns = "teff + CAST(50 AS REAL) AS teff, CASE WHEN source_id >= 30 THEN logg END AS logg, \
@@ -50,15 +50,15 @@ async fn a_diff_has_the_known_figures() {
     let teff = column("teff");
     assert_eq!((teff.compared, teff.changed, teff.unit.as_str()), (280, 280, "K"));
     assert!((teff.shift.unwrap() - 50.0).abs() < 1e-3 && teff.scatter.unwrap() < 1e-3, "{teff:?}");
-    // numpy.median of teff of the stars 1 to 300, and of 21 to 310 plus 50.
+    // numpy.median of teff for the stars 1 to 300, and for 21 to 310 plus 50.
     let medians = (teff.old_median.unwrap(), teff.new_median.unwrap());
     assert!((medians.0 - 4706.4495).abs() < 1e-3 && (medians.1 - 4762.5969).abs() < 1e-3, "{medians:?}");
     let logg = column("logg");
-    // The stars 21 to 29 have none.
+    // The stars 21 to 29 have no logg.
     assert_eq!((logg.compared, logg.changed, logg.shift, logg.scatter), (271, 0, Some(0.0), Some(0.0)));
     assert!(logg.old_missing == 0.0 && (logg.new_missing - 9.0 / 290.0).abs() < 1e-12, "{logg:?}");
     let [flag] = &diff.flags[..] else { panic!("{:?}", diff.flags) };
-    // Of 21 to 310 the multiples of 5 are 58, of 21 to 300 they are 56.
+    // There are 58 multiples of 5 from 21 to 310, and 56 from 21 to 300.
     assert_eq!((flag.bit, flag.old, flag.new, flag.set, flag.cleared), (4, 0, 58, 56, 0));
 
     let (text, _) = run(lamcat(store.folder.path()).args(["release", "diff", "catalogues/labels"]));
@@ -92,7 +92,7 @@ async fn rolling_back_makes_the_release_before_current() {
     assert!(e.contains("there is no release before the current one") && e.contains("hint:"), "{e}");
     let e = fail(lamcat(folder).args(["release", "rollback", "catalogues/labels", "1.0.0"]));
     assert!(e.contains("the release is the current one"), "{e}");
-    // A release that is not whole, or has no manifest, cannot be current.
+    // An incomplete release, or one without a manifest, cannot become current.
     let table = store.root().join(&new).join("schema.md");
     let text = fs::read(&table).unwrap();
     fs::remove_file(&table).unwrap();
@@ -145,11 +145,11 @@ async fn a_release_that_fails_a_gate_is_not_published_unless_accepted() {
     let listed = releases::list(&store.storage).await.unwrap();
     assert_eq!(listed.iter().map(|r| r.published.is_some()).collect::<Vec<_>>(), [true, false]);
 
-    // What was made is not made again.
+    // Finished work is not repeated.
     let outcome = store.accept("1.1.0", &worse).await;
     assert_eq!((outcome.release.version.as_str(), outcome.rows, outcome.rows_inferred), ("1.1.0", 240, 0));
     assert_eq!(outcome.failed_gates.len(), 3, "{:?}", outcome.failed_gates);
-    // Against what is current now, the release of before is as different, and a like one is not.
+    // Compared with the current release, the earlier one differs just as much, while a similar one does not.
     assert!(store.publish("1.0.1", &query(COLUMNS, "source_id <= 300")).await.is_err());
     store.publish("1.1.1", &worse.replace("> 90", "> 40")).await.unwrap();
 }
@@ -196,7 +196,7 @@ async fn garbage_is_found_and_the_release_stays_whole() {
     assert_eq!(files(&root).into_iter().collect::<BTreeSet<_>>(), before);
     assert!(!root.join("releases/0.9.0-00000000").exists() && !root.join("jobs/00000000ffffffff").exists());
 
-    // The jobs are published: but for their records they can go.
+    // The jobs are published, so everything except their records can go.
     let found = garbage::find(&store.storage, &keep(), later).await.unwrap();
     let left: Vec<&String> = before.iter().filter(|f| found.iter().all(|gone| gone.path != **f)).collect();
     assert!(found.iter().all(|file| file.why == Reason::Published && file.path.starts_with("jobs/")), "{found:?}");
@@ -206,7 +206,7 @@ async fn garbage_is_found_and_the_release_stays_whole() {
     for version in ["1.0.0", "1.1.0"] {
         assert_eq!(verify(&store.storage, &store.release(version)).await.unwrap().faults, [], "{version}");
     }
-    // And a run again finds the release there, without the units.
+    // Another run finds the release, even without the units.
     let (again, old) = (query(COLUMNS, "source_id <= 300"), store.release("1.0.0"));
     let outcome = store.publish("1.0.0", &again).await.unwrap();
     assert_eq!((outcome.rows_inferred, outcome.release.folder.as_str()), (0, old.as_str()));
@@ -236,7 +236,7 @@ async fn a_job_that_may_run_or_is_not_finished_keeps_its_work() {
     store.publish("1.0.0", &sql).await.unwrap_err();
     let root = store.root();
     let release = store.release("1.0.0");
-    // As if the run had ended before the manifest was written.
+    // The state is the same as if the run had ended before the manifest was written.
     fs::remove_file(root.join(&release).join("manifest.json")).unwrap();
     let all = files(&root);
     let of_job = all[0].split('/').take(2).collect::<Vec<_>>().join("/");
@@ -256,7 +256,7 @@ async fn a_job_that_may_run_or_is_not_finished_keeps_its_work() {
     let leaves = all.iter().filter(|f| f.contains("releases/") && f.contains("/labels/") && f.contains("Npix="));
     assert!(leaves.clone().count() > 3 && leaves.clone().all(|leaf| found.iter().all(|gone| gone.path != *leaf)));
     garbage::remove(&store.storage, &found).await.unwrap();
-    // It can be gone on with, without the model, and what comes of it is whole.
+    // It can be continued without the model, and the result is complete.
     let outcome = store.accept("1.0.0", &sql).await;
     assert_eq!((outcome.units_here, outcome.rows), (0, 300));
     assert_eq!(verify(&store.storage, &release).await.unwrap().faults, []);

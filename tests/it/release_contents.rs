@@ -1,4 +1,4 @@
-//! What a release has of indices, cuts and default columns, and what the verifier says of them.
+//! The indices, cuts and default columns of a release, and how the verifier checks them.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{
     releases::{rewrite, sign, storage, take},
 };
 
-/// The index of text holds every row, and that of identifiers is checked where there is none of it.
+/// An index of text contains every row, and identifiers are checked even without an index of them.
 #[tokio::test]
 async fn indices_are_of_the_columns_that_are_named() {
     let indices = |names: &str| BASE.replacen("max_rows = 15", &format!("max_rows = 15\nindex = [{names}]"), 1);
@@ -36,14 +36,14 @@ async fn indices_are_of_the_columns_that_are_named() {
         let report = verify(&storage(&made.store), &made.release).await.unwrap();
         assert_eq!(report.faults, []);
     }
-    // Identifiers that stand twice are found without an index too.
+    // Duplicate identifiers are found without an index too.
     let twice = format!("{QUERY} CROSS JOIN (SELECT 1 FROM generate_series(1, 2)) AS twice");
     fs::write(place.path("labels.sql"), twice).unwrap();
     let e = place.publish(&indices("\"grade\"")).await.err().unwrap().to_string();
     assert!(e.contains("source_id") && e.contains("twice"), "{e}");
 }
 
-/// Every release carries its cuts where readers look, with the rows that pass them.
+/// Every release has its cuts in the places where readers look, with the number of rows that pass them.
 #[tokio::test]
 async fn cuts_are_in_every_description_of_a_release_and_their_rows_are_counted() {
     let cuts = "[cuts]\nbasic = \"quality_flags & 512 = 0\"\nhot = \"maybe > 4500 AND \\\"grade\\\" <> '<a|b>'\"\nall = \"true\"\n[gates]";
@@ -95,7 +95,7 @@ async fn a_wrong_cut_or_default_column_is_refused_with_its_key() {
     }
 }
 
-/// An index of text is compared with the rows as that of identifiers is.
+/// An index of text is compared with the rows, just like an index of identifiers.
 #[tokio::test]
 async fn a_damaged_index_of_text_is_found() {
     let place = Workplace::new(BASE).await;
@@ -123,7 +123,7 @@ async fn a_damaged_index_of_text_is_found() {
     assert!(faults().await.iter().any(|what| what == "the index is not of the catalogue's rows"));
 }
 
-/// Lists with elements that are missing have the same bytes whatever unit their rows were in, and no NULL.
+/// Lists with missing elements have the same bytes whatever unit their rows were in, and contain no NULL.
 #[tokio::test]
 async fn missing_elements_do_not_depend_on_the_units() {
     let list = "arrow_cast(CASE WHEN stars.source_id % 7 = 0 THEN NULL ELSE make_array(CASE WHEN stars.source_id % 2 = 0 \

@@ -1,4 +1,4 @@
-//! The verifier finds what is wrong with a release, and nothing wrong with a good one.
+//! The verifier finds the faults of a damaged release, and none in a good one.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
@@ -21,7 +21,7 @@ const MAIN: &str = "labels";
 const MARGIN: &str = "labels_10arcs";
 const INDEX: &str = "labels_source_id/dataset/index/part.0.parquet";
 
-/// What the verifier finds in a copy of a release after a change.
+/// The faults that the verifier finds in a copy of a release after a change.
 async fn faults(good: &Path, change: impl FnOnce(&Path)) -> Vec<Fault> {
     let folder = tempfile::tempdir().unwrap();
     copy(good, folder.path());
@@ -29,7 +29,7 @@ async fn faults(good: &Path, change: impl FnOnce(&Path)) -> Vec<Fault> {
     verify(&storage(folder.path()), "").await.unwrap().faults
 }
 
-/// What the verifier finds when all hashes are right.
+/// The faults that the verifier finds if all hashes are right.
 async fn signed_faults(good: &Path, change: impl FnOnce(&Path)) -> Vec<Fault> {
     faults(good, |release| {
         change(release);
@@ -38,7 +38,7 @@ async fn signed_faults(good: &Path, change: impl FnOnce(&Path)) -> Vec<Fault> {
     .await
 }
 
-/// Asserts that there are faults of these kinds alone, and that one says so.
+/// Asserts that there are faults of these kinds only, and that one of them contains `words`.
 fn assert_found(faults: &[Fault], checks: &[Check], words: &str) {
     let names = |checks: &mut dyn Iterator<Item = Check>| checks.map(|c| format!("{c:?}")).collect::<BTreeSet<_>>();
     let found = names(&mut faults.iter().map(|fault| fault.check));
@@ -46,7 +46,7 @@ fn assert_found(faults: &[Fault], checks: &[Check], words: &str) {
     assert!(faults.iter().any(|fault| fault.what.contains(words)), "{words}: {faults:#?}");
 }
 
-/// A row that is in no margin, and its leaf: far from the border on its tile's side.
+/// A row that is in no margin, and its leaf: it is far from the tile's border.
 fn inner_row(release: &Path) -> (std::path::PathBuf, i64) {
     let margins: BTreeSet<i64> = leaves(release, MARGIN).iter().flat_map(|l| integers(&read(l), "source_id")).collect();
     let mut rows = leaves(release, MAIN).into_iter().map(|leaf| {
@@ -164,7 +164,7 @@ async fn a_row_that_is_missing_everywhere_is_found() {
         replace(&release.join("manifest.json"), "\n  \"rows\": 300", "\n  \"rows\": 299");
     });
     assert_found(&lacking.await, &[Check::Units], "the units gave 300 rows, but 299 are there");
-    // One that is another row everywhere is found too.
+    // A row that was replaced everywhere is found too.
     let (_, id) = inner_row(&good);
     let exchanged = signed_faults(&good, |release| {
         let (leaf, _) = inner_row(release);
@@ -235,7 +235,7 @@ async fn files_that_are_not_as_written_are_found() {
         bytes[middle] ^= 1;
         fs::write(file, bytes).unwrap();
     };
-    // Whichever file a bit of is wrong, it is found, and the verifier itself does not fail.
+    // A wrong bit in any file is found, and the verifier itself does not fail.
     for file in files(&good).iter().filter(|file| !file.ends_with("manifest.json")) {
         let flipped = faults(&good, |release| flip(&release.join(file))).await;
         let found = flipped.iter().any(|f| f.check == Check::Files && f.file == *file && f.what.contains("bytes"));

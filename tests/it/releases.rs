@@ -1,4 +1,4 @@
-//! Small releases to look at, and ways to damage them.
+//! Small releases for tests, and ways to damage them.
 
 use std::{
     fs::{self, File},
@@ -46,13 +46,13 @@ max_rows = 40
 highest_order = 3
 "#;
 
-/// A catalogue's store in a folder that ends with the test.
+/// The store of a catalogue, in a folder that ends with the test.
 pub struct Store {
     pub folder: tempfile::TempDir,
     pub storage: Storage,
 }
 
-/// Is told how far a run is, and says nothing.
+/// Receives progress reports and prints nothing.
 pub struct Silent;
 
 impl Watch for Silent {
@@ -64,20 +64,20 @@ pub fn storage(folder: &Path) -> Storage {
     Session::new(&SessionOptions::default()).unwrap().storage(&folder.display().to_string()).unwrap()
 }
 
-/// The query of a release: more columns of the stars that a condition holds for.
+/// The query of a release: additional columns of the stars that meet a condition.
 pub fn query(columns: &str, condition: &str) -> String {
     format!("{STARS}{columns} FROM s WHERE {condition}")
 }
 
 impl Store {
-    /// A store without releases; the pipeline file has `more` at its end.
+    /// A store without releases; `more` is appended to the pipeline file.
     pub fn new(more: &str) -> Self {
         let folder = folder(&format!("{PIPELINE}{more}"), "");
         let storage = storage(&folder.path().join("catalogues/labels"));
         Self { folder, storage }
     }
 
-    /// The store with the release 1.0.0 of 300 stars.
+    /// A store with the release 1.0.0 of 300 stars.
     pub async fn good() -> Self {
         let store = Self::new("");
         store.publish("1.0.0", &query(COLUMNS, "source_id <= 300")).await.unwrap();
@@ -103,7 +103,7 @@ impl Store {
         self.run(version, sql).await.execute(&Silent).await
     }
 
-    /// Publishes even what fails gates.
+    /// Publishes a release even if it fails gates.
     pub async fn accept(&self, version: &str, sql: &str) -> Outcome {
         self.run(version, sql).await.accepting(true).execute(&Silent).await.unwrap()
     }
@@ -163,7 +163,7 @@ pub fn rewrite(file: &Path, change: impl FnOnce(&RecordBatch) -> RecordBatch) {
     write(file, &change(&rows));
 }
 
-/// Rows by their numbers.
+/// The rows with these numbers.
 pub fn take(rows: &RecordBatch, numbers: impl Iterator<Item = u32>) -> RecordBatch {
     take_record_batch(rows, &UInt32Array::from_iter_values(numbers)).unwrap()
 }
@@ -172,7 +172,7 @@ pub fn integers(rows: &RecordBatch, name: &str) -> Vec<i64> {
     rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().values().to_vec()
 }
 
-/// The rows with another column in place of one.
+/// The rows with one column replaced by another.
 pub fn with_column(rows: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
     let at = rows.schema().index_of(name).unwrap();
     let mut columns = rows.columns().to_vec();
@@ -183,14 +183,14 @@ pub fn with_column(rows: &RecordBatch, name: &str, column: ArrayRef) -> RecordBa
     RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
 
-/// The rows with an identifier in place of another.
+/// The rows with one identifier replaced by another.
 pub fn with_id(rows: &RecordBatch, old: i64, new: i64) -> RecordBatch {
     let ids = integers(rows, "source_id").into_iter().map(|id| if id == old { new } else { id });
     with_column(rows, "source_id", Arc::new(Int64Array::from_iter_values(ids)))
 }
 
-/// Brings the manifest of a release to what its files are now, so that their hashes tell nothing; files that are gone are
-/// taken out.
+/// Updates the manifest of a release to its present files, so that the hashes reveal nothing; missing files are removed
+/// from it.
 pub fn sign(release: &Path) {
     let file = release.join("manifest.json");
     let mut manifest: Manifest = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -203,7 +203,7 @@ pub fn sign(release: &Path) {
     fs::write(&file, serde_json::to_vec_pretty(&manifest).unwrap()).unwrap();
 }
 
-/// Puts a text in place of another in a file, which must have it.
+/// Replaces a text in a file, which must contain it.
 pub fn replace(file: &Path, old: &str, new: &str) {
     let text = fs::read_to_string(file).unwrap();
     assert!(text.contains(old), "{}: {text}", file.display());

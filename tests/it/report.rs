@@ -1,4 +1,4 @@
-//! The page on a release: its figures, and how a browser sees it.
+//! The page about a release: its figures, and how a browser displays it.
 
 use std::{
     fs,
@@ -23,8 +23,8 @@ use crate::{
     run_program::{command, workplace},
 };
 
-/// Labels with pulls of 0.25, 0.75, 1.25, 1.75 and 2.25 in turn, columns that nothing can be drawn of, and flags: bit 4 of
-/// every fifth star, the unnamed bit 20 of every hundredth.
+/// Labels with pulls of 0.25, 0.75, 1.25, 1.75 and 2.25 in turn, columns that cannot be plotted, and flags: bit 4 on
+/// every fifth star, the unnamed bit 20 on every hundredth.
 const RICH: &str = "teff AS teff_true, teff + CAST((0.25 + 0.5 * (source_id % 5)) * 40 AS REAL) AS teff, \
     CAST(40 AS REAL) AS teff_error, CAST(logg + 0.1 AS REAL) AS logg, CAST(0.1 AS REAL) AS logg_error, \
     CAST(0.5 + source_id * 0.002 AS REAL) AS bp_rp, CAST(12 AS REAL) AS phot_g_mean_mag, \
@@ -39,7 +39,7 @@ const RICH: &str = "teff AS teff_true, teff + CAST((0.25 + 0.5 * (source_id % 5)
 const SECTIONS: [&str; 11] =
     ["release", "gates", "sky", "kiel", "hr", "labels", "errors", "flags", "score", "diff", "work"];
 
-/// A store whose pipeline file has `more`, and says what the columns of [`RICH`] are.
+/// A store whose pipeline file has `more`, and describes the columns of [`RICH`].
 fn rich(more: &str) -> Store {
     let names = ["teff_true", "distance", "void", "none", "endless", "same", "huge"];
     let text = |name: &str| {
@@ -56,7 +56,7 @@ fn section<'a>(page: &'a str, id: &str) -> Option<&'a str> {
     page[start..].split("</section>").next()
 }
 
-/// The cells of the row of a table whose first cell is this.
+/// The cells of the table row whose first cell is `first`.
 fn row(section: &str, first: &str) -> Vec<String> {
     let start = section.find(&format!("<tr><td>{first}</td>")).unwrap_or_else(|| panic!("no row {first}: {section}"));
     let cells = section[start..].split("</tr>").next().unwrap().split("<td>").skip(1);
@@ -77,15 +77,16 @@ async fn a_page_has_every_section_and_a_browser_no_complaint() {
     let page = fs::read_to_string(&file).unwrap();
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
 
-    // Of the stars 11 to 310 every fifth and every hundredth.
+    // Every fifth and every hundredth of the stars 11 to 310.
     let flags = section(&page, "flags").unwrap();
     assert_eq!(row(flags, "out_of_range")[..5], ["out_of_range", "16", "60", "20.00 %", "20.00 %"]);
     assert_eq!(row(flags, "")[..4], ["", "1048576", "3", "1.00 %"]);
-    // Pulls of 0.25 and 0.75 lie within one sigma, those of 1.25 and 1.75 too within two; 1.4826 · 0.5 is their scatter.
+    // Pulls of 0.25 and 0.75 lie within one sigma, those of 1.25 and 1.75 also within two; 1.4826 · 0.5 is their
+    // scatter.
     let errors = section(&page, "errors").unwrap();
     assert_eq!(row(errors, "teff"), ["teff", "K", "40.00", "40.00 %", "80.00 %", "1.250", "0.7413"]);
     let labels = section(&page, "labels").unwrap();
-    // Median of 110 to 3100 pc in steps of 10, and of 10 to 3000 before; 1.4826 · 75 steps.
+    // The median of 110 to 3100 pc in steps of 10, and of 10 to 3000 for the release before; 1.4826 · 75 steps.
     assert_eq!(row(labels, "distance")[2..8], ["1605", "1112", "0.00 %", "0.00 %", "1505", "1112"]);
     for (name, missing) in [("void", "100.00 %"), ("none", "100.00 %"), ("endless", "100.00 %"), ("same", "0.00 %")] {
         assert_eq!(row(labels, name)[4], missing, "{name}");
@@ -116,7 +117,7 @@ async fn a_page_has_every_section_and_a_browser_no_complaint() {
     assert_eq!(first.faults(), Vec::<String>::new());
     assert!(section(&first.dom, "diff").is_none() && section(&first.dom, "labels").is_some());
 
-    // The same checks find a word on the console, a script, and a picture that is not there.
+    // The same checks find a message on the console, a script, and a missing picture.
     let with =
         |html: &str| open_text(store.folder.path(), &page.replace("</body>", &format!("{html}</body>"))).unwrap();
     let image = with("<img src=\"missing.png\">");
@@ -144,7 +145,7 @@ async fn hostile_words_stay_words() {
     let page = fs::read_to_string(page_of(&store, "1.0.0")).unwrap();
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("<b>"));
     let escaped = "&lt;/title&gt;&lt;/h1&gt;&lt;script&gt;console.error(1)&lt;/script&gt;";
-    // Title, heading, description, creator, and the column's description.
+    // It occurs in title, heading, description, creator, and the column's description.
     assert_eq!(page.matches(escaped).count(), 5);
     let Some(seen) = open(&page_of(&store, "1.0.0")) else { return };
     assert_eq!(seen.console, Vec::<String>::new());
@@ -170,7 +171,7 @@ async fn a_release_that_fails_a_gate_has_its_report() {
     let gates = section(&page, "gates").unwrap();
     assert_eq!(row(gates, "max_row_change"), ["max_row_change", "0.1", "0.6667", "FAILED"]);
     assert!(section(&page, "diff").unwrap().contains("200 lost") || page.contains("and 200 lost"), "{page}");
-    // What is accepted keeps the stages of the run that made it.
+    // An accepted release keeps the stages of the run that made it.
     let outcome = store.accept("1.1.0", &query(COLUMNS, "source_id <= 100")).await;
     let page = fs::read_to_string(outcome.report.unwrap()).unwrap();
     let stages = ["infer", "arrange", "assemble", "verify"].map(|stage| row(section(&page, "work").unwrap(), stage));
@@ -187,7 +188,7 @@ async fn a_report_is_made_again_and_goes_with_its_release() {
     let before = fs::read_to_string(page_of(&store, "1.0.0")).unwrap();
     assert_eq!(report::page(session.context(), &store.storage, &old).await.unwrap(), before);
 
-    // Without the claims nobody knows who worked when; all else is the same.
+    // Without the claims nobody knows who worked when; everything else is unchanged.
     fs::remove_dir_all(store.root().join("jobs")).unwrap();
     let command = |args: &[&str]| {
         let mut command = lamcat(store.folder.path());
@@ -216,7 +217,7 @@ async fn a_report_is_made_again_and_goes_with_its_release() {
     assert_eq!(reports, [paths::run_record(&old), paths::report(&old)]);
     garbage::remove(&store.storage, &found).await.unwrap();
     assert!(!store.root().join(paths::report(&old)).exists() && new.is_file());
-    // Of a release that somebody deleted by hand.
+    // The report belongs to a release that somebody deleted by hand.
     fs::remove_dir_all(store.root().join(store.release("1.1.0"))).unwrap();
     fs::create_dir_all(store.root().join("releases/none")).unwrap();
     let found = garbage::find(&store.storage, &keep, later).await.unwrap();
@@ -233,7 +234,7 @@ fn a_run_says_what_its_stages_took_and_where_the_report_is() {
     assert!(stages.iter().all(|stage| stage["seconds"].as_f64().unwrap() >= 0.0), "{outcome}");
     assert_eq!((&stages[0]["rows"], &stages[1]["rows"]), (&1000.into(), &1000.into()));
     assert!(Path::new(outcome["report"].as_str().unwrap()).is_file());
-    // A run that finds nothing to do knows the page too.
+    // A run that finds nothing to do reports the page too.
     let again: serde_json::Value = serde_json::from_str(&run(&mut command(folder.path(), "store")).0).unwrap();
     assert_eq!((&again["report"], &again["stages"]), (&outcome["report"], &serde_json::json!([])));
     let args = ["run", "pipelines/demo.toml", "--input", "stars=stars.parquet", "--model", "tiny.safetensors"];

@@ -1,4 +1,4 @@
-//! Remote stores whose single faults end nothing.
+//! Remote stores that survive single faults.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     faulty_store::{Fault, Faulty, Seen},
 };
 
-/// Files of the store.
+/// Number of files in the store.
 const FILES: usize = 40;
 
 fn path(number: usize) -> Path {
@@ -41,18 +41,18 @@ fn retries() -> Retries {
     Retries { pause: Duration::from_millis(1), longest: Duration::from_millis(4), ..Retries::default() }
 }
 
-/// A store that is tried again, with faults by number of step.
+/// A store whose operations are retried, with faults at given steps.
 async fn retrying(faults: &[(usize, Fault)]) -> (Retrying, Arc<Faulty>) {
     let store = Faulty::new(filled().await, faults.iter().copied());
     (Retrying::new(Seen(store.clone()), retries()), store)
 }
 
-/// Whether a write was refused that an earlier attempt may have done.
+/// Whether a refused write may have been done by an earlier attempt.
 fn unsure(e: &Error) -> bool {
     e.to_string().contains("an earlier attempt may have written it")
 }
 
-/// Everything that a store is asked for, once; what it gave.
+/// Calls every operation of a store once, and checks the results.
 async fn everything(store: Arc<dyn ObjectStore>) -> Result<()> {
     assert_eq!(store.get(&path(1)).await?.bytes().await?, content(1));
     assert_eq!(store.get_range(&path(2), 10..500).await?, content(2).slice(10..500));
@@ -147,12 +147,12 @@ async fn a_refusal_after_an_attempt_that_may_have_been_done_says_so() {
         let e = create(store, "out/new").await.unwrap_err();
         assert!(matches!(e, Error::AlreadyExists { .. }) && unsure(&e), "{fault:?}: {e}");
     }
-    // Not done, then done.
+    // The first attempt did nothing, so the repeated write succeeds.
     for fault in [Fault::Refused(503), Fault::Refused(429), Fault::Reset] {
         let (store, _) = retrying(&[(0, fault)]).await;
         assert!(create(store, "out/new").await.is_ok(), "{fault:?}");
     }
-    // Somebody else's, beyond doubt.
+    // The file certainly belongs to somebody else.
     let (store, _) = retrying(&[]).await;
     let e = create(store, "in/001").await.unwrap_err();
     assert!(matches!(e, Error::AlreadyExists { .. }) && !unsure(&e), "{e}");

@@ -1,4 +1,4 @@
-//! `lamcat run`: a release from a pipeline, whatever dies on the way.
+//! `lamcat run` makes a release from a pipeline, whatever dies on the way.
 
 use std::{
     collections::BTreeMap,
@@ -17,18 +17,18 @@ use crate::{
     program::{fail, lamcat, run},
 };
 
-/// Rows of the sample, of a row group, and so units.
+/// Number of rows of the sample, of a row group, and therefore of a unit.
 const ROWS: usize = 1000;
 const GROUP: usize = 25;
-/// Runs that are killed; `LAMCAT_KILLS` makes them more.
+/// Number of runs that are killed; `LAMCAT_KILLS` sets a larger number.
 const KILLS: usize = 8;
 
-/// A folder with a pipeline, a small model, and stars in many row groups; some of them close to each other.
+/// A folder with a pipeline, a small model, and stars in many row groups, some of which are close to each other.
 pub fn workplace() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let stars = root.join("src/cli/demo_stars.parquet");
-    // A clump at the corner of four tiles, so that margins have rows.
+    // The stars form a clump at the corner of four tiles, so that margins have rows.
     let query = format!(
         "SELECT source_id, CASE WHEN source_id % 3 = 0 THEN 45 + 0.02 * sin(ra * 100) ELSE ra END AS ra, \
          CASE WHEN source_id % 3 = 0 THEN 0.02 * sin(dec * 100) ELSE dec END AS dec, * EXCEPT (source_id, ra, dec) FROM '{}'",
@@ -65,7 +65,7 @@ fn current(catalogue: &Path) -> PathBuf {
     catalogue.join(latest["folder"].as_str().unwrap())
 }
 
-/// Hashes of the tables of the current release, which hold no times.
+/// Hashes of the tables of the current release, which contain no times.
 fn hashes(catalogue: &Path) -> BTreeMap<String, String> {
     let manifest: Value = serde_json::from_slice(&fs::read(current(catalogue).join("manifest.json")).unwrap()).unwrap();
     let files = manifest["files"].as_array().unwrap().iter();
@@ -103,7 +103,7 @@ fn killed_runs_end_in_the_release_of_an_undisturbed_one() {
     while killed < kills() {
         let store = format!("killed{stores}");
         stores += 1;
-        // Ever later moments of ever shorter remainders: all phases are met.
+        // Each run is killed a little later while less is left to do, so that all stages are hit.
         loop {
             let (fresh, begun) = (!folder.join(&store).exists(), Instant::now());
             let mut child = start(folder, &store);
@@ -117,7 +117,7 @@ fn killed_runs_end_in_the_release_of_an_undisturbed_one() {
             if let Some(status) = ended {
                 assert!(status.success());
                 if fresh {
-                    // The machine had more to do when the time was taken: late moments would never come.
+                    // The machine was busier when the time was measured; late moments would never be reached otherwise.
                     time = time.min(begun.elapsed());
                 }
                 break;
@@ -186,7 +186,7 @@ fn a_dry_run_says_what_a_run_would_do_and_takes_no_damaged_unit_for_done() {
     assert_eq!(stand(&dry()), ("work".to_owned(), Some(0), Some(0)));
     outcome(folder, "dry");
     assert_eq!(stand(&dry()).0, "nothing");
-    // As where a run was stopped before its release was whole.
+    // The state is as if a run was stopped before its release was complete.
     let catalogue = folder.join("dry/demo");
     fs::remove_file(current(&catalogue).join("manifest.json")).unwrap();
     fs::remove_file(catalogue.join("LATEST")).unwrap();
@@ -274,7 +274,7 @@ fn readers_see_one_whole_release_while_others_are_published_and_rolled_back_to()
     assert_eq!(seen, ["1.0.0", "2.0.0", "1.0.0"]);
 }
 
-/// The version of the current release, all of whose files are there.
+/// The version of the current release, after checking that all of its files exist.
 fn whole_release(catalogue: &Path) -> String {
     let release = current(catalogue);
     let manifest: Value = serde_json::from_slice(&fs::read(release.join("manifest.json")).unwrap()).unwrap();
@@ -290,7 +290,7 @@ fn units_are_parts_of_row_groups_that_are_too_large() {
     let folder = workplace();
     let folder = folder.path();
     outcome(folder, "small");
-    // The same rows in one row group, and a column from another file.
+    // The same rows in a single row group, with one column in another file.
     let query = "SET datafusion.execution.target_partitions = 1; COPY (SELECT * EXCEPT (j_h) FROM 'stars.parquet') TO 'large.parquet'; \
                  COPY (SELECT source_id, j_h FROM 'stars.parquet' ORDER BY source_id) TO 'colours.parquet'";
     run(lamcat(folder).args(["sql", "-c", query]));

@@ -1,4 +1,4 @@
-//! `lamcat schedule`: releases that come by themselves.
+//! `lamcat schedule`: releases that are made automatically.
 
 use std::{
     fs,
@@ -18,12 +18,12 @@ use crate::{
     run_program,
 };
 
-/// Longest time that anything here takes.
+/// Maximum time for anything in these tests.
 const LIMIT: Duration = Duration::from_mins(1);
-/// Due at every hour.
+/// A schedule with a due time every hour.
 pub const HOURLY: &str = "cron = \"0 * * * *\"\n";
 
-/// A folder with a pipeline that has a schedule, a small model and stars.
+/// A folder with a scheduled pipeline, a small model and stars.
 pub fn workplace(schedule: &str) -> tempfile::TempDir {
     let folder = run_program::workplace();
     let file = folder.path().join("pipelines/demo.toml");
@@ -36,18 +36,18 @@ pub fn workplace(schedule: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Puts a file in the place of the input.
+/// Replaces the input by a file.
 pub fn change_input(folder: &Path, file: &str) {
     fs::copy(folder.join(file), folder.join("new.parquet")).unwrap();
     fs::rename(folder.join("new.parquet"), folder.join("stars.parquet")).unwrap();
 }
 
-/// `lamcat schedule` with a subcommand, on the pipeline of the workplace.
+/// `lamcat schedule` with a subcommand, for the pipeline of the workplace.
 pub fn schedule(folder: &Path, subcommand: &str, arguments: &[&str]) -> Command {
     schedule_into("out", folder, subcommand, arguments)
 }
 
-/// The same, of a catalogue in `store`.
+/// The same, for a catalogue in `store`.
 fn schedule_into(store: &str, folder: &Path, subcommand: &str, arguments: &[&str]) -> Command {
     let mut command = lamcat(folder);
     command.args(["schedule", subcommand, "pipelines/demo.toml"]).args(arguments);
@@ -60,7 +60,7 @@ fn schedule_into(store: &str, folder: &Path, subcommand: &str, arguments: &[&str
     command
 }
 
-/// What is due at a time, once.
+/// Runs what is due at a time, once.
 pub fn once(folder: &Path, now: &str) -> Command {
     schedule(folder, "run", &["--once", "--json", "--now", now])
 }
@@ -74,7 +74,7 @@ pub fn history(folder: &Path) -> Vec<Value> {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The folders of what was published, in order.
+/// The folders of the published releases, in order.
 pub fn log(folder: &Path) -> Vec<String> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder.join("out/demo/log")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -83,7 +83,7 @@ pub fn log(folder: &Path) -> Vec<String> {
     files.iter().map(|file| entry(file)["folder"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Runs a command some of whose runs must fail; gives what it wrote to stderr.
+/// Runs a command some of whose runs must fail; returns what it wrote to stderr.
 fn failed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -91,7 +91,7 @@ fn failed(command: &mut Command) -> String {
     stderr
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub fn wait(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
@@ -113,7 +113,7 @@ fn unchanged_input_is_skipped_changed_input_is_released_and_a_rollback_stays() {
     let second = lines(&run(&mut once(folder, "2026-12-02T04:00:07Z")).0);
     assert_eq!((&second[0]["outcome"], &second[0]["why"]), (&json!("skipped"), &json!("unchanged")));
     assert_eq!(second[0]["job"], first[0]["job"]);
-    // Nothing is due twice.
+    // Nothing is run twice for the same due time.
     assert_eq!(run(&mut once(folder, "2026-12-02T04:59:59Z")).0, "");
     assert_eq!(log(folder).len(), 1);
 
@@ -122,7 +122,7 @@ fn unchanged_input_is_skipped_changed_input_is_released_and_a_rollback_stays() {
     assert_eq!(third[0]["outcome"], "published");
     let releases = log(folder);
     assert_eq!(releases.len(), 2);
-    // The version is the pipeline's; the folder tells which is which.
+    // The version is the pipeline's; the folders tell the releases apart.
     assert!(releases.iter().all(|release| release.starts_with("releases/1.0.0-")) && releases[0] != releases[1]);
     let half = third[0]["rows"].as_u64().unwrap();
     assert!(half > 0 && half < first[0]["rows"].as_u64().unwrap());
@@ -200,7 +200,7 @@ fn sigterm_lets_go_of_the_lease_and_keeps_what_is_done() {
     assert_eq!(history(folder).len(), 1);
 }
 
-/// An answer to GET: its status and body.
+/// Sends a GET request; returns the status and the body.
 fn get(port: u16, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -211,7 +211,7 @@ fn get(port: u16, path: &str) -> (u16, String) {
     (status, reply.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
-/// A scheduler that serves its state, and the port of that.
+/// A scheduler that serves its state, and the port.
 fn healthy(folder: &Path) -> (Child, u16) {
     let mut process = schedule(folder, "run", &["--health", "0"])
         .env("AWS_SECRET_ACCESS_KEY", "verysecret")
@@ -222,7 +222,7 @@ fn healthy(folder: &Path) -> (Child, u16) {
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
     let line = lines.find(|line| line.starts_with("health: ")).unwrap();
     let port = line.split(':').next_back().unwrap().split('/').next().unwrap().parse().unwrap();
-    // The rest must be read, or the process cannot write.
+    // The rest must be read, otherwise the process could not write.
     std::thread::spawn(move || lines.for_each(drop));
     (process, port)
 }
@@ -241,7 +241,7 @@ fn health_is_served_on_loopback_alone_and_says_when_a_run_failed() {
     assert!(pipeline["run"].is_null() && !body.contains("secret"), "{body}");
     assert!(get(port, "/metrics").1.contains("\nlamcat_schedule_ok{catalogue=\"demo\"} 1\n"));
     assert_eq!(get(port, "/other").0, 404);
-    // The kernel's table of listeners has addresses in hex: 127.0.0.1 is 0100007F.
+    // The kernel's table of listeners has addresses in hexadecimal: 127.0.0.1 is 0100007F.
     let listeners = fs::read_to_string("/proc/net/tcp").unwrap();
     let wanted = format!(":{port:04X} 00000000:0000 0A");
     let own: Vec<&str> = listeners.lines().filter(|line| line.contains(&wanted)).collect();
@@ -250,14 +250,14 @@ fn health_is_served_on_loopback_alone_and_says_when_a_run_failed() {
     assert!(process.wait().unwrap().success());
 
     change_input(folder, "half.parquet");
-    // A history that ends with a run that failed.
+    // The history ends with a failed run.
     fs::remove_dir_all(folder.join("out/demo/schedule")).unwrap();
     failed(&mut once(folder, "2026-01-01T03:00:00Z"));
     let (mut process, port) = healthy(folder);
     let (status, body) = get(port, "/healthz");
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("the release fails its gates") && get(port, "/metrics").1.contains("last_run_failed{"));
-    // A restart would not mend it: a liveness probe is content.
+    // Restarting would not help, so the liveness probe reports that the process is alive.
     assert_eq!(get(port, "/livez"), (200, "alive\n".to_owned()));
     terminate(&process);
     assert!(process.wait().unwrap().success());
@@ -292,7 +292,7 @@ fn a_run_is_seen_while_it_goes_on() {
     let folder = workplace("cron = \"0 * * * *\"\n");
     let folder = folder.path();
     fs::create_dir_all(folder.join("out/demo/schedule")).unwrap();
-    // Something has been due for long.
+    // A run has been due for a long time.
     fs::write(folder.join("out/demo/schedule/since.json"), r#"{"since": "2026-01-01T00:00:00Z"}"#).unwrap();
     let (mut process, port) = healthy(folder);
     let mut stages = Vec::new();

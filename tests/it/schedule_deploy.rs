@@ -1,4 +1,4 @@
-//! The examples of how a scheduler is started by a system.
+//! The examples of how a system starts a scheduler.
 
 use std::{
     env, fs,
@@ -14,7 +14,7 @@ fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/deploy")
 }
 
-/// Checks that the program understands a command, whose files are not here.
+/// Checks that the program accepts a command, whose files do not exist here.
 fn is_understood(arguments: &[String]) {
     let folder = tempfile::tempdir().unwrap();
     let output = lamcat(folder.path()).args(arguments).output().unwrap();
@@ -62,7 +62,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     }
     let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units).output().unwrap();
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-    // What is wrong with other units of the machine is not ours.
+    // Errors in other units of the machine do not matter here.
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("lamcat-schedule")).collect();
     assert!(ours.is_empty(), "{said}");
 }

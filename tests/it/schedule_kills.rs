@@ -1,4 +1,4 @@
-//! Schedulers that are killed: no due time is lost or doubled.
+//! Schedulers that are killed: no due time is lost or run twice.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use crate::{
     schedule::{HOURLY, change_input, history, log, once, schedule, terminate, wait, workplace},
 };
 
-/// Schedulers that are killed; `LAMCAT_KILLS` makes them more.
+/// Number of schedulers that are killed; `LAMCAT_KILLS` sets a larger number.
 const KILLS: usize = 12;
 
 fn kills() -> usize {
@@ -27,7 +27,7 @@ fn outcomes(history: &[Value]) -> Vec<(&str, &str)> {
     history.iter().map(|e| (e["due"].as_str().unwrap(), e["outcome"].as_str().unwrap())).collect()
 }
 
-/// Kills a process after a while, if it has not ended; whether it was killed.
+/// Kills a process after a while, unless it has ended; returns whether it was killed.
 fn kill_after(mut process: Child, time: Duration) -> bool {
     let until = Instant::now() + time;
     while Instant::now() < until {
@@ -51,7 +51,7 @@ fn what_is_due_once_has_one_outcome_whatever_is_killed() {
         run(&mut once(folder, &at(hour)));
         begun.elapsed()
     };
-    // One that publishes, and one that has nothing to publish.
+    // The duration of a scheduler that publishes, and of one that has nothing to publish.
     let took = [timed(0), timed(1)];
     let mut wanted = vec![(at(0), "published"), (at(1), "skipped")];
     let (mut killed, mut hour) = (0, 1);
@@ -61,7 +61,7 @@ fn what_is_due_once_has_one_outcome_whatever_is_killed() {
         if changed {
             change_input(folder, if hour % 4 == 0 { "whole.parquet" } else { "half.parquet" });
         }
-        // Ever later moments of ever shorter remainders, and other ones each hour.
+        // Each scheduler is killed a little later while less is left to do, and at other moments in each hour.
         for part in 1.. {
             let share = (f64::from(part) - f64::from(hour * 5 % 8) / 8.0) / 8.0;
             let process = once(folder, &at(hour)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

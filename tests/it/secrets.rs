@@ -1,4 +1,4 @@
-//! Nothing that a whole run writes or prints has a secret of those that open its inputs and stores.
+//! Nothing that a complete run writes or prints contains a secret of its inputs and stores.
 
 use std::{
     fs,
@@ -21,12 +21,12 @@ use crate::{
 };
 
 const USER: &str = "observer";
-/// What opens things. Each has characters that URLs and JSON write otherwise.
+/// The secrets. Each contains characters that URLs and JSON encode.
 const PASSWORD: &str = "hunter2+PASS/wd=1";
 const SIGNATURE: &str = "SASsecret+/Zm9v=";
 const WRONG: &str = "WRONGsignature/+42=";
 const SESSION: &str = "SESSIONtoken/+abc==";
-/// Variables that hold one.
+/// Environment variables that contain a secret.
 const VARIABLES: [(&str, &str); 8] = [
     ("AWS_ACCESS_KEY_ID", "AKIAKEYOFTHETEST"),
     ("AWS_SECRET_ACCESS_KEY", "AWSsecret/+of/the+test="),
@@ -37,7 +37,7 @@ const VARIABLES: [(&str, &str); 8] = [
     ("GOOGLE_SERVICE_ACCOUNT_KEY", r#"{"private_key": "GCSprivate/+key\nof two lines", "client_email": "a@b"}"#),
     ("HOME", "home"),
 ];
-/// What of these is a secret.
+/// The texts that must not appear.
 const SECRETS: [&str; 8] = [
     PASSWORD,
     SIGNATURE,
@@ -49,24 +49,24 @@ const SECRETS: [&str; 8] = [
     "GCSprivate/+key",
 ];
 
-/// A text as it stands in a query.
+/// A text in the form in which a query contains it.
 fn encoded(text: &str) -> String {
     text.chars().map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("%{:02X}", c as u32) }).collect()
 }
 
-/// The spellings in which a secret would be found.
+/// The forms in which a secret could appear.
 fn spellings(secret: &str) -> Vec<String> {
     let user = STANDARD.encode(format!("{USER}:{secret}"));
     let (upper, plain) = (encoded(secret), STANDARD.encode(secret));
     let lower = upper.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d");
     let mut found = vec![secret.to_owned(), lower, upper.replace('%', "%25"), upper, plain, user];
-    // The longest part without a sign that some writer would put in other words.
+    // The longest part without characters that could be encoded.
     let part = secret.split(|c: char| !c.is_alphanumeric()).max_by_key(|part| part.len()).unwrap();
     found.push(part.to_owned());
     found
 }
 
-/// Serves stars to who has the password or the signature; others hear what they sent.
+/// Serves stars to clients with the password or the signature; others get an answer that repeats what they sent.
 fn observatory(stars: Vec<u8>) -> FileServer {
     let basic = format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}")));
     let sig = format!("sig={}", encoded(SIGNATURE));
@@ -87,28 +87,28 @@ fn observatory(stars: Vec<u8>) -> FileServer {
     })
 }
 
-/// Runs commands, and keeps what they print in files beside those that they write.
+/// Runs commands, and stores what they print in files beside those that they write.
 struct Recorder {
     folder: PathBuf,
     printed: usize,
 }
 
 impl Recorder {
-    /// Runs a command that has a secret in each variable that may hold one.
+    /// Runs a command that has a secret in every variable that may contain one.
     fn run(&mut self, arguments: &[&str], input: &str) {
         self.run_with(arguments, input, |command| {
             command.envs(VARIABLES).env("AWS_ENDPOINT", "http://127.0.0.1:9").env("AWS_ALLOW_HTTP", "true");
         });
     }
 
-    /// Runs a command after `tell` has told it more.
+    /// Runs a command after `tell` has changed its settings.
     fn run_with(&mut self, arguments: &[&str], input: &str, tell: impl Fn(&mut Command)) {
         let mut command: Command = lamcat(&self.folder);
         tell(&mut command);
         command.args(arguments).env("RUST_LOG", "debug").env("LAMCAT_STORE_RETRIES", "1");
         command.env("HOME", self.folder.join("home"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // A command that reads nothing has gone.
+        // A command that reads nothing has already ended.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let printed = [output.stdout, b"\n".to_vec(), output.stderr].concat();
@@ -214,7 +214,7 @@ fn no_secret_is_in_what_a_run_writes_or_prints() {
     no_secret_of(&SECRETS, written);
 }
 
-/// Fails where one of the secrets stands in a file.
+/// Fails if a file contains one of the secrets.
 fn no_secret_of(secrets: &[&str], files: impl Iterator<Item = (String, Vec<u8>)>) {
     let mut found = Vec::new();
     for (name, bytes) in files {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Path of `parts` below the shared folder; `None`, said by name, where there is none.
+/// The path `parts` in the shared folder; `None`, with a message, if it does not exist.
 pub fn shared(parts: &str) -> Option<PathBuf> {
     let root = std::env::var_os("LAMCAT_SHARED")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);

@@ -1,5 +1,5 @@
-//! Units are keyed by what computes them: what a release only says of itself, and how it lies on the sky, costs no
-//! inference; what changes numbers does.
+//! Units are identified by what computes them. Changes to the description of a release, or to its layout on the sky,
+//! repeat no inference; changes that affect numbers do.
 
 use std::fs;
 
@@ -16,12 +16,12 @@ use lamcat::{
 
 use crate::releases::{COLUMNS, Silent, Store, files, query, rewrite, take};
 
-/// Columns that a model computes, and others.
+/// Columns that a model computes, and other columns.
 const LABELS: &str = "lam_infer(lam_context(teff => teff, logg => logg), 'teff') AS label, teff, \
                       CAST(0 AS INT) AS quality_flags";
 
 impl Store {
-    /// Puts a text in place of another in the pipeline's file.
+    /// Replaces a text in the pipeline's file.
     fn change(&self, old: &str, new: &str) {
         crate::releases::replace(&self.folder.path().join("labels.toml"), old, new);
     }
@@ -49,7 +49,7 @@ async fn what_a_release_says_of_itself_and_its_tiling_cost_no_inference() {
         ("max_rows = 40", "max_rows = 60"),
         ("lowest_order = 0", "lowest_order = 1"),
         ("margin_arcsec = 10", "margin_arcsec = 20"),
-        // Smaller pixels than those that the units were counted in.
+        // These pixels are smaller than those in which the units were counted.
         ("highest_order = 3", "highest_order = 9"),
     ];
     let mut folders = vec![first.release.folder];
@@ -62,7 +62,7 @@ async fn what_a_release_says_of_itself_and_its_tiling_cost_no_inference() {
     }
     let outcome = store.outcome("1.1.0", &sql).await;
     assert_eq!((outcome.units_here, outcome.rows), (0, 300));
-    // Nothing is lost by the smaller pixels: a store of its own gives the same catalogue.
+    // The smaller pixels lose nothing: a separate store gives the same catalogue.
     let alone = Store::new("");
     fs::copy(store.folder.path().join("labels.toml"), alone.folder.path().join("labels.toml")).unwrap();
     assert_eq!(alone.outcome("1.1.0", &sql).await.tiles, outcome.tiles);
@@ -81,7 +81,7 @@ async fn what_changes_numbers_is_inferred_again() {
     store.change("rows = 300", "rows = 400");
     assert!(store.outcome("1.0.0", &sql).await.units_here > 0, "other units");
 
-    // Another model of the same name.
+    // This is another model with the same name.
     let model = init::random("tiny", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 2).unwrap();
     let run = store.run_with("1.0.0", &sql, &model).await;
     assert!(run.execute(&Silent).await.unwrap().units_here > 0, "another model");
@@ -116,7 +116,7 @@ async fn units_stay_as_long_as_a_job_that_takes_them_is_not_published() {
     let store = Store::new("");
     let sql = query(COLUMNS, "source_id <= 300");
     store.outcome("1.0.0", &sql).await;
-    // The next one fails its gate: it is not published and can be gone on with.
+    // The next release fails its gate: it is not published and can be continued.
     store.change("highest_order = 3", "highest_order = 3\n[gates]\nmin_rows = 1000");
     assert!(store.publish("1.1.0", &sql).await.is_err());
     let later = Utc::now() + TimeDelta::days(2);
@@ -129,7 +129,7 @@ async fn units_stay_as_long_as_a_job_that_takes_them_is_not_published() {
     assert_eq!(units(&store), before);
     let outcome = store.accept("1.1.0", &sql).await;
     assert_eq!((outcome.units_here, outcome.rows), (0, 300));
-    // Now nothing takes them any more.
+    // Now no job uses them any more.
     let found = garbage::find(&store.storage, &keep, later).await.unwrap();
     garbage::remove(&store.storage, &found).await.unwrap();
     assert_eq!(units(&store), 0);

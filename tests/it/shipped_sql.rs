@@ -1,4 +1,4 @@
-//! Every query in `sql/` plans.
+//! Every query in `sql/` can be planned.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,7 @@ use lamcat::{
     session::{Session, SessionOptions},
 };
 
-/// The simulated sample as the archive's two tables.
+/// The simulated sample as two tables like the archive's.
 const ARCHIVE: [&str; 2] = [
     "CREATE TABLE xp_continuous AS SELECT source_id, bp_coefficients, rp_coefficients, 30 AS bp_n_relevant_bases, \
      40 AS rp_n_relevant_bases, array_repeat(0.5, 55) AS bp_coefficient_errors, array_repeat(0.5, 55) AS \
@@ -58,7 +58,7 @@ async fn sampled_spectra_have_fluxes_and_errors() {
     let batch = concat_batches(&batches[0].schema(), &batches).unwrap();
     assert_eq!(batch.num_rows(), 1000);
     for (column, unit) in [("flux", "W.m**-2.nm**-1"), ("flux_error", "W.m**-2.nm**-1"), ("g", "mag")] {
-        // Not every spectrum of the sample, whose coefficients are drawn at random, has a positive flux in G.
+        // The coefficients of the sample are drawn at random, so not every spectrum has a positive flux in G.
         assert!(batch[column].null_count() < if column == "g" { 900 } else { 50 }, "{column}");
         assert_eq!(batch.schema().field_with_name(column).unwrap().metadata()["unit"], unit);
     }

@@ -1,4 +1,4 @@
-//! Signals end every command soon, and nothing of it is left behind.
+//! Signals end every command quickly, and nothing is left behind.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
 const JOIN: &str = "SELECT count(*) FROM generate_series(1, 300000) a JOIN generate_series(1, 300000) b \
                     ON a.value * 7 + b.value * 3 < a.value - b.value";
 
-/// Waits for a process to end; it must within so long.
+/// Waits for a process to end, which must happen within `limit`; returns its exit code.
 fn ends(mut process: Child, limit: Duration) -> Option<i32> {
     let since = Instant::now();
     loop {
@@ -34,7 +34,7 @@ fn ends(mut process: Child, limit: Duration) -> Option<i32> {
     }
 }
 
-/// Begins a command whose words are not looked at.
+/// Starts a command whose output is not checked.
 fn quietly(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -91,7 +91,7 @@ fn spilled_rows_are_gone_however_a_query_ends() {
         command.args(["-o", "sorted.parquet"]);
         let process = quietly(&mut command);
         let since = Instant::now();
-        // Files without a name are seen where the process has them open.
+        // Files without a name are visible in the list of files that the process has open.
         while !has_deleted(&process, &temporary) {
             assert!(since.elapsed() < Duration::from_mins(1), "nothing was spilled");
             sleep(Duration::from_millis(20));
@@ -102,7 +102,7 @@ fn spilled_rows_are_gone_however_a_query_ends() {
     }
 }
 
-/// Whether a process has a file open in a folder in which it has no name any more.
+/// Whether a process has a file open in a folder in which the file has no name any more.
 fn has_deleted(process: &Child, folder: &Path) -> bool {
     let open = fs::read_dir(format!("/proc/{}/fd", process.id())).into_iter().flatten().flatten();
     let mut targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -124,7 +124,7 @@ fn training_ends_with_a_checkpoint_and_at_once_on_a_second_signal() {
     }
     signal(&process, "-TERM");
     assert!(words.any(|line| line.starts_with("stopping after this step")));
-    // It ends by itself, with a checkpoint.
+    // It ends by itself, after writing a checkpoint.
     assert_eq!(ends(process, Duration::from_mins(1)), Some(0));
     assert!(folder.path().join("run/checkpoint.safetensors").exists());
 

@@ -1,4 +1,5 @@
-//! What the program carries for its simulator, beside the files that it was made of; `-- --nocapture` prints the figures.
+//! Compares the built-in data of the simulator with the files that it was made from; `-- --nocapture` prints the
+//! figures.
 
 use std::sync::LazyLock;
 
@@ -9,10 +10,10 @@ use lamcat::gaia::{
 
 use crate::simulate_parts::SIMULATOR;
 
-/// The simulator of the data that the program carries, read once.
+/// The simulator with the built-in data, read once.
 pub static CARRIED: LazyLock<Simulator> = LazyLock::new(|| Simulator::carried(DustKind::default()).unwrap());
 
-/// Stars to compare.
+/// Number of stars to compare.
 const STARS: u64 = 500;
 
 fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
@@ -21,12 +22,12 @@ fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The value that a share of sorted values does not exceed.
+/// The value that a fraction `share` of the sorted values does not exceed.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * share) as usize]
 }
 
-/// Atmospheres of a grid that reaches beyond both the network and ATLAS9.
+/// Atmospheres on a grid that extends beyond both the network and ATLAS9.
 fn atmospheres() -> impl Iterator<Item = Atmosphere> {
     let grid = (0..13).flat_map(|t| (0..6).flat_map(move |g| (0..5).map(move |m| (t, g, m))));
     grid.map(|(t, g, m)| Atmosphere {
@@ -50,7 +51,7 @@ fn carried_spectra_are_those_of_the_files() {
         let inside = |nm: f64| (400.0..=1000.0).contains(&nm);
         let ratios = carried.flux.iter().zip(&star.flux).zip(wavelengths_nm()).filter(|(_, nm)| inside(**nm));
         flux.extend(ratios.map(|((a, b), _)| f64::from((a / b - 1.0).abs())));
-        // Errors of the brightest stars, the smallest there are.
+        // The errors of the brightest stars are the smallest.
         let errors = &files.noise().stars()[0].errors;
         let [a, b] = [CARRIED.inversion().coefficients(&carried.flux), files.inversion().coefficients(&star.flux)];
         coefficients.extend(a.iter().zip(&b).zip(errors).map(|((a, b), e)| f64::from(((a - b) / e).abs())));
@@ -79,7 +80,7 @@ fn carried_errors_are_those_of_the_files() {
     }
 }
 
-/// Whether two stars have the same place in the sequence of random numbers, and the errors of the same real star.
+/// Whether two stars have the same position in the sequence of random numbers, and the errors of the same real star.
 fn alike(a: &Star, b: &Star) -> bool {
     let errors = || a.errors.iter().zip(&b.errors);
     a.source_id == b.source_id && a.relevant == b.relevant && errors().all(|(a, b)| (a / b - 1.0).abs() < 0.01)

@@ -1,4 +1,4 @@
-//! The simulator's parts against real stars; `-- --nocapture` prints the figures.
+//! Compares the simulator's parts with real stars; `-- --nocapture` prints the figures.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
@@ -20,7 +20,7 @@ use lamcat::{
 
 use crate::shared::shared;
 
-/// The simulator of a folder of files, read once; `None` without shared data.
+/// The simulator of a folder of files, read once; `None` without the shared data.
 pub static SIMULATOR: LazyLock<Option<Simulator>> =
     LazyLock::new(|| Some(Simulator::load(&DataFolder::new(shared("data")?), DustKind::default()).unwrap()));
 
@@ -31,7 +31,7 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Standard deviation of a normal distribution with the median of these absolute deviations.
+/// The standard deviation of a normal distribution with the same median absolute deviation.
 fn robust(deviations: impl IntoIterator<Item = f64>) -> f64 {
     1.4826 * median(deviations.into_iter().map(f64::abs))
 }
@@ -40,7 +40,7 @@ fn numbers(list: &str) -> Vec<f64> {
     list.trim_matches(['(', ')', '[', ']']).split(',').map(|v| v.trim().parse().unwrap()).collect()
 }
 
-/// Quoted lists of each line of a CSV file, with the line's first field.
+/// The quoted lists in each line of a CSV file, by the line's first field.
 fn quoted_lists(path: &Path) -> BTreeMap<String, Vec<Vec<f64>>> {
     let text = fs::read_to_string(path).unwrap();
     let line = |l: &str| {
@@ -60,7 +60,7 @@ fn bp_rp(inversion: &Inversion, flux: &[f32]) -> f64 {
     inversion.magnitude(Band::Bp, flux) - inversion.magnitude(Band::Rp, flux)
 }
 
-/// Deviations from 1 of the ratio of two spectra from 400 to 1000 nm.
+/// The deviations from 1 of the ratio of two spectra between 400 and 1000 nm.
 fn deviations(a: &[f32], b: &[f32]) -> Vec<f64> {
     let inside = |nm: f64| (400.0..=1000.0).contains(&nm);
     let ratios = a.iter().zip(b).zip(wavelengths_nm()).filter(|(_, nm)| inside(**nm));
@@ -90,7 +90,8 @@ fn the_network_gives_the_spectrum_of_18_sco() {
     assert!(robust(off) < 0.025 && worst < 0.08 && (colours[0] - colours[1]).abs() < 0.03);
 }
 
-// BP - RP and M_G: Casagrande & VandenBerg (2018, MNRAS 479, L102); J - H and J - Ks: Casagrande et al. (2012, ApJ 761, 16).
+// BP - RP and M_G are from Casagrande & VandenBerg (2018, MNRAS 479, L102), J - H and J - Ks from Casagrande et al.
+// (2012, ApJ 761, 16).
 #[test]
 fn the_sun_has_its_colours_and_magnitude() {
     let Some(simulator) = &*SIMULATOR else { return };
@@ -109,7 +110,8 @@ fn the_sun_has_its_colours_and_magnitude() {
     }
 }
 
-/// Deviation of inverted coefficients from a star's own in units of its errors, robust over the stars, by coefficient.
+/// For each coefficient, the deviation of inverted coefficients from a star's own in units of its errors, robust over
+/// the stars.
 fn scatter(inversion: &Inversion, stars: &[&FieldStar], orders: std::ops::Range<usize>) -> Vec<f64> {
     let spectra: Vec<Vec<f32>> = stars
         .iter()
@@ -144,8 +146,8 @@ fn held_out_field_stars_come_back_within_their_errors() {
     }
 }
 
-// The SEDs are not of the prior's stars (four of five are hot), and the simulator of their coefficients works from the
-// instrument, not from the external calibration.
+// The SEDs are not those of the prior's stars (four of five are hot), and the simulator of their coefficients uses the
+// instrument, not the external calibration.
 #[test]
 fn inverted_seds_have_the_coefficients_of_dpcis_own_simulator() {
     let Some(simulator) = &*SIMULATOR else { return };
@@ -217,7 +219,8 @@ fn floats(batch: &RecordBatch, name: &str) -> Vec<f64> {
     (0..column.len()).map(|i| if column.is_valid(i) { column.value(i) } else { f64::NAN }).collect()
 }
 
-// Dust of Schlegel et al. (1998) times 0.86 (Schlafly & Finkbeiner 2011): an upper limit, for the map sees all of it.
+// The dust of Schlegel et al. (1998) times 0.86 (Schlafly & Finkbeiner 2011) is an upper limit, as the map includes all
+// dust along the line of sight.
 #[test]
 fn giants_of_apogee_have_their_colours() {
     let Some(simulator) = &*SIMULATOR else { return };

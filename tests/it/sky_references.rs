@@ -1,4 +1,5 @@
-//! The sky and Gaia functions against independent packages: `tests/peers/sky_reference.py` writes the files.
+//! Compares the sky and Gaia functions with independent packages; `tests/peers/sky_reference.py` writes the reference
+//! files.
 
 use std::path::Path;
 
@@ -79,8 +80,8 @@ fn zero_points_are_those_of_the_authors_package() {
 
 #[test]
 fn extinction_is_that_of_two_packages() {
-    // The package `extinction` takes its F99 anchors from a later program of Fitzpatrick's instead of the paper's table;
-    // at 125 nm CCM89 has a step, and the two packages stand on different sides of it.
+    // The package `extinction` takes its F99 anchors from a later program of Fitzpatrick's instead of the paper's
+    // table; at 125 nm CCM89 has a step, and the two packages are on different sides of it.
     for (law, peer_tolerance) in [(&CCM89, 1e-10), (&O94, 1e-10), (&F99, 1e-3), (&G23, 0.0)] {
         let (mut worst, mut worst_peer, mut compared) = (0f64, 0f64, 0);
         for row in rows("extinction.csv").iter().filter(|r| r[0] == law.name) {
@@ -97,7 +98,7 @@ fn extinction_is_that_of_two_packages() {
     }
 }
 
-/// Real sources: the pixel in the source_id is that of the position.
+/// For real sources, the pixel in the source_id is that of the position.
 #[test]
 fn source_ids_hold_the_pixel_of_their_position() {
     let Some(path) = shared("data/gaia_source/astroquery_cone_search.json") else { return };
@@ -116,7 +117,8 @@ fn source_ids_hold_the_pixel_of_their_position() {
     }
 }
 
-/// Giants of a dense cluster: at level 12 some lie so close to a pixel's border that the id's first position is beyond it.
+/// Giants of a dense cluster: at level 12 some are so close to a pixel's border that the position used for the
+/// identifier is on the other side.
 #[test]
 fn nearly_all_source_ids_of_a_cluster_hold_the_pixel_of_their_position() {
     let Some(path) = shared("data/gaia_source/aspgap_omegacen.fits") else { return };

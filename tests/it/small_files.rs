@@ -1,4 +1,4 @@
-//! Small files of every format, for tests of their readers.
+//! Small files of every format, for tests of the readers.
 
 use std::{
     fs::{self, File},
@@ -14,7 +14,7 @@ use datafusion::parquet::arrow::ArrowWriter;
 
 use crate::archive::query;
 
-/// A folder with these files.
+/// Creates a folder with these files.
 pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -31,19 +31,19 @@ pub fn parquet(path: &Path, batch: &RecordBatch) {
     writer.close().unwrap();
 }
 
-/// Rows of a path below a folder.
+/// The number of rows of a path in a folder.
 pub async fn count(folder: &Path, name: &str) -> Result<i64, String> {
     let rows = query(&format!("SELECT count(*) AS n FROM '{}/{name}'", folder.display())).await?;
     Ok(rows["n"].as_primitive::<Int64Type>().value(0))
 }
 
-/// The message of a file that cannot be read.
+/// The error message for a file that cannot be read.
 pub async fn message(folder: &Path, name: &str) -> String {
     let e = query(&format!("SELECT * FROM '{}/{name}'", folder.display())).await;
     e.map(|rows| panic!("{name} has {} rows", rows.num_rows())).unwrap_err()
 }
 
-/// A column of a file as text in order, NULL as nothing.
+/// A column of a file as sorted texts, with an empty text for NULL.
 pub async fn texts(folder: &Path, name: &str, column: &str) -> Vec<String> {
     let sql = format!("SELECT CAST({column} AS VARCHAR) AS t FROM '{}/{name}'", folder.display());
     let rows = query(&sql).await.unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -53,7 +53,7 @@ pub async fn texts(folder: &Path, name: &str, column: &str) -> Vec<String> {
     texts
 }
 
-/// The bytes in every compression, with the ending of its files.
+/// The bytes in every compression, with the file suffix of each.
 pub fn compressed(bytes: &[u8]) -> [(&'static str, Vec<u8>); 4] {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(bytes).unwrap();
@@ -70,7 +70,7 @@ pub fn compressed(bytes: &[u8]) -> [(&'static str, Vec<u8>); 4] {
     ]
 }
 
-/// A FITS unit of one table with a column of 16-bit integers.
+/// A FITS HDU with one table that has a column of 16-bit integers.
 pub fn fits_table(name: &str, column: &str, values: &[i16]) -> Vec<u8> {
     let cards = [
         "XTENSION= 'BINTABLE'".to_owned(),

@@ -1,4 +1,4 @@
-//! What holds for every source file and every crate.
+//! Rules that hold for every source file and every crate.
 
 use std::{
     fs,
@@ -44,8 +44,8 @@ fn source_files_are_short() {
     }
 }
 
-/// The libraries that others may build on. What belongs to a program or draws charts is in none of them, nor in what they
-/// depend on.
+/// The libraries on which other projects may build. None of them, nor any of their dependencies, contains anything that
+/// belongs to a program or draws charts.
 const LIBRARIES: [&str; 7] = ["core", "formats", "gaia", "kernels", "model", "release", "sql"];
 
 #[test]

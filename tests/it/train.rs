@@ -1,4 +1,4 @@
-//! Training: against PyTorch's step.
+//! Compares training with PyTorch's step.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use crate::{
     shared::shared,
 };
 
-/// Largest relative difference of the loss.
+/// Largest allowed relative difference of the loss.
 const LOSS_TOLERANCE: f64 = 1e-6;
-/// Largest distance of a gradient, relative to its norm.
+/// Largest allowed distance of a gradient, relative to its norm.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 /// Learning rate of the reference's step.
 const RATE: f64 = 1e-4;
-/// Largest difference of a weight after the step, which moves every weight by about the learning rate.
+/// Largest allowed difference of a weight after the step, which changes every weight by about the learning rate.
 const WEIGHT_TOLERANCE: f64 = 1e-6;
-/// A first step of Adam has the size of the learning rate however small the gradient: below this the rounding of the
-/// gradient decides.
+/// A first step of Adam has the size of the learning rate however small the gradient is; for gradients below this,
+/// rounding determines the result.
 const SMALL_GRADIENT: f32 = 1e-6;
-/// Largest difference of a weight when the gradients are the reference's own, relative to the weight or 0.01.
+/// Largest allowed difference of a weight if the gradients are the reference's own, relative to the weight or 0.01.
 const ADAMW_TOLERANCE: f64 = 1e-6;
 
 fn reference_batch(a: &BTreeMap<String, ArrayD<f64>>) -> Batch {

@@ -27,7 +27,8 @@ const TABLES: [&str; 5] = [
     "CREATE TABLE dust AS SELECT * FROM (VALUES (1, 0.5), (3, 0.0), (5, 10.1), (7, 9.9)) AS v(source_id, ebv)",
 ];
 
-/// Stars 1 to 17, of which APOGEE has not seen the last; the colour of those that do not try it is 1 and a hundredth of the number.
+/// Stars 1 to 17, of which APOGEE has not observed the last; the colour of each is 1 plus a hundredth of its number,
+/// unless it tests a cut on colour.
 const GAIA_SOURCE: &str = "CREATE TABLE gaia_source AS SELECT source_id, g AS phot_g_mean_mag, \
     coalesce(c, 1 + source_id / 100.0) AS bp_rp, ruwe, excess AS phot_bp_rp_excess_factor, 2.0 AS parallax, \
     e AS parallax_error, 1.5 AS nu_eff_used_in_astrometry, NULL AS pseudocolour, 10.0 AS ecl_lat, \
@@ -62,7 +63,7 @@ async fn collect(session: &Session, sql: &str) -> RecordBatch {
     concat_batches(&schema, &frame.collect().await.unwrap()).unwrap()
 }
 
-/// A session with the tables of `gaia_source` and `apogee`, and the others beside them.
+/// A session with the given tables `gaia_source` and `apogee`, and the other tables.
 async fn session(gaia_source: &str, apogee: &str) -> Session {
     let session = Session::new(&SessionOptions::default()).unwrap();
     for table in [gaia_source, apogee].iter().chain(&TABLES) {
@@ -88,7 +89,7 @@ fn present(rows: &RecordBatch, name: &str) -> Vec<usize> {
 async fn each_cut_keeps_the_star_on_its_inner_side() {
     let session = hand_made().await;
     let rows = collect(&session, &format!("SELECT * FROM ({}) ORDER BY bprp", shipped())).await;
-    // Stars 7, 1, 3, 5, 11, 13, 14, 15, 16, 9 in the order of their colour.
+    // The stars 7, 1, 3, 5, 11, 13, 14, 15, 16, 9, sorted by colour.
     let colours: Vec<i64> = column(&rows, "bprp").iter().map(|c| (c.unwrap() * 100.0).round() as i64).collect();
     assert_eq!(colours, [1, 101, 103, 105, 111, 113, 114, 115, 116, 399]);
     assert_eq!(present(&rows, "teff"), [1, 4, 9], "stars 1, 11 and 9");
@@ -103,7 +104,7 @@ async fn each_cut_keeps_the_star_on_its_inner_side() {
     let one = |name: &str| column(&rows, name)[1].unwrap();
     assert!((one("jh") - 0.6).abs() < 1e-6 && (one("jk") - 0.75).abs() < 1e-6);
     assert!((one("jh_error") - 0.05).abs() < 1e-6 && (one("jk_error") - 0.05).abs() < 1e-6);
-    // 2 mas at G = 10 is 200; the zero point of parallaxes is negative, some hundredths of a mas.
+    // 2 mas at G = 10 is 200; the zero point of parallaxes is negative, a few hundredths of a mas.
     assert!((one("g_fakemag") / 200.0 - 1.0).abs() < 0.05 && one("g_fakemag") > 200.0, "{}", one("g_fakemag"));
 
     let (frame, vocabulary) = (session.sql(&shipped()).await.unwrap(), Vocabulary::leung_bovy_2023());

@@ -1,4 +1,4 @@
-//! `lamcat train`: runs that are killed, what it writes, and what it says when it cannot train.
+//! `lamcat train`: runs that are killed, what it writes, and its messages when it cannot train.
 
 use std::{
     path::Path,
@@ -10,7 +10,7 @@ use lamcat::model::Model;
 
 use crate::program::{fail, lamcat, run};
 
-/// Stars whose logg and colour follow from teff and m_h.
+/// Stars whose logg and colour are functions of teff and m_h.
 const STARS: &str = "SELECT 5000 + 800 * t AS teff, 20.0 AS teff_error, 3 + t * t AS logg, \
     CASE WHEN value % 3 = 0 THEN NULL ELSE m END AS m_h, 0.9 - 0.4 * t AS bprp, 0.5 - 0.2 * t + 0.1 * m AS jh \
     FROM (SELECT value, sin(value * 12.9898) AS t, sin(value * 37.719) AS m FROM generate_series(1, 400))";
@@ -40,7 +40,7 @@ fn train(folder: &Path, dir: &str, more: &[&str]) -> Command {
     command
 }
 
-/// The lines of a run's losses without the speed, which no run repeats.
+/// The lines of a run's losses without the speed, which differs between runs.
 fn losses(folder: &Path, dir: &str) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join(dir).join("losses.csv")).unwrap_or_default();
     text.lines().filter_map(|line| Some(line.rsplit_once(',')?.0.to_owned())).collect()

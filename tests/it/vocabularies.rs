@@ -1,4 +1,4 @@
-//! Models with other vocabularies than the published one: spectra on another basis, and tokens of the user's own.
+//! Models with other vocabularies than the published one: spectra on another basis, and the user's own tokens.
 
 use std::{path::Path, process::Command};
 
@@ -13,7 +13,7 @@ use lamcat::{
 
 use crate::program::{fail, lamcat, run};
 
-/// The basis that Gaia DR4 gives spectra on: 51 coefficients of BP and 55 of RP.
+/// The basis of spectra in Gaia DR4: 51 coefficients of BP and 55 of RP.
 fn dr4() -> Basis {
     survey::basis("gaia-dr4-xp").unwrap()
 }
@@ -95,7 +95,7 @@ fn a_model_file_keeps_its_basis_and_older_files_are_for_gaia_dr3() {
     assert_eq!((rewritten.hash(), rewritten.vocabulary()), (old.hash(), old.vocabulary()));
 }
 
-/// Stars whose age follows from teff, and whose mass the archive describes.
+/// Stars whose age is a function of teff, and whose mass the archive describes.
 const STARS: &str = "SELECT 5000 + 800 * t AS teff, 6 - 4 * t AS age, 0.2 AS age_error, 1 + 0.5 * t AS mass, m AS w1_w2 \
     FROM (SELECT value, sin(value * 12.9898) AS t, sin(value * 37.719) AS m FROM generate_series(1, 400))";
 

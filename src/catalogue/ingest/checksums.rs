@@ -1,4 +1,4 @@
-//! The archive's list of MD5 sums beside its files.
+//! The list of MD5 sums that the archive keeps beside its files.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub const MD5SUM: &str = "_MD5SUM.txt";
 pub struct Checksums(HashMap<String, String>);
 
 impl Checksums {
-    /// Reads lines of a sum and a name, as `md5sum` writes them.
+    /// Parses lines of a sum and a name, as `md5sum` writes them.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter_map(|line| {
@@ -28,7 +28,7 @@ impl Checksums {
         Self(lines.collect())
     }
 
-    /// The list in the folder of `file`; none if there is no such list.
+    /// The list in the folder of `file`; empty if there is no such list.
     ///
     /// # Errors
     /// If the list is there but cannot be read.
@@ -44,7 +44,7 @@ impl Checksums {
                 Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(Self::default()),
-            // Who may read but not list is told so of files that are not there.
+            // A user who may read files but not list the folder gets this answer for files that do not exist.
             Err(e @ (object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })) => {
                 tracing::warn!("{MD5SUM} cannot be read, so sums are not checked: {e}");
                 Ok(Self::default())
@@ -63,7 +63,7 @@ impl Checksums {
 /// Reads a file and compares its sum.
 ///
 /// # Errors
-/// If it cannot be read or its sum is another.
+/// If it cannot be read or its sum differs.
 pub(super) async fn verify(file: &FoundFile, expected: &str) -> Result<()> {
     let unreadable = |e| Error::new(ErrorKind::Io, "cannot read the file").at("file", &file.shown).source(e);
     let mut bytes = file.store.get(&file.object.location).await.map_err(unreadable)?.into_stream();

@@ -1,4 +1,4 @@
-//! One input file to one Parquet file.
+//! Converts one input file to one Parquet file.
 
 use std::{
     sync::{
@@ -32,24 +32,24 @@ use super::{
     shape::{Learnt, Shape, Surprise, lengths},
 };
 
-/// Bytes of rows that are looked at, at most, to find the lengths of lists.
+/// At most this many bytes of rows are examined to find the lengths of lists.
 const PEEK_BYTES: usize = 32 << 20;
-/// Batches that wait for the writer.
+/// Number of batches that may wait for the writer.
 const BATCHES_WAITING: usize = 2;
 
-/// What became of a file.
+/// What happened to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It was written.
+    /// It was converted and written.
     Written,
-    /// Its output was there, made of the same input in the same way.
+    /// Its output already existed, made from the same input in the same way.
     Skipped,
 }
 
 /// The result for a file.
 #[derive(Debug, Clone)]
 pub struct Done {
-    /// What became of it.
+    /// What happened to it.
     pub status: Status,
     /// Rows of the output.
     pub rows: u64,
@@ -63,7 +63,7 @@ pub struct Done {
     pub elapsed: Duration,
 }
 
-/// How far a file is, for whoever watches.
+/// Progress of a file's conversion, for progress displays.
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes: AtomicU64,
@@ -84,10 +84,10 @@ impl Progress {
     }
 }
 
-/// Converts one file; skips it if its output is there.
+/// Converts one file; skips it if its output already exists.
 ///
 /// # Errors
-/// If the input is damaged, the output is there but of something else, or either cannot be reached.
+/// If the input is damaged, an output exists that was made from something else, or either cannot be accessed.
 pub async fn ingest_file(
     session: &Session,
     job: &FileJob,
@@ -126,7 +126,7 @@ pub async fn ingest_file(
     Ok(Done { status: Status::Written, bytes: object.size, elapsed: started.elapsed(), ..done })
 }
 
-/// The columns of a file's output; lists that will be of fixed size are not yet so.
+/// The columns of a file's output. Lists that will have a fixed size still have a variable one here.
 ///
 /// # Errors
 /// If the input cannot be read or lacks a column.
@@ -143,7 +143,7 @@ fn output_columns(schema: &Schema, options: &IngestOptions) -> (Schema, Option<F
     (fold.as_ref().map_or(schema, |f| f.schema().as_ref().clone()), fold)
 }
 
-/// Tries to write the file with what is known of it; gives what turned out otherwise.
+/// Tries to write the file with what has been learnt about it. Returns the assumption that turned out wrong, if any.
 async fn attempt(
     session: &Session,
     job: &FileJob,
@@ -171,7 +171,7 @@ async fn attempt(
         progress.bytes.store(scanned(plan.as_ref()), Ordering::Relaxed);
     });
     let fed = fed.await;
-    // Whatever came of it, the writer ends first: it takes back what it wrote of a file that is given up.
+    // Whatever the outcome, the writer ends first: it deletes what it wrote of a file that is given up.
     let written = writing.join().await?;
     if let Some(surprise) = fed? {
         return Ok(Some(surprise));
@@ -181,7 +181,8 @@ async fn attempt(
     Ok(None)
 }
 
-/// Hands rows to a writer in the shape of its file, then their end; gives what turned out otherwise.
+/// Sends rows to a writer in the form of its file, then an end marker. Returns the assumption that turned out wrong, if
+/// any.
 async fn feed(
     batches: impl Stream<Item = anyhow::Result<(RecordBatch, u64)>>,
     shape: &mut Shape,
@@ -206,7 +207,7 @@ async fn feed(
         }
         while let Some(batch) = coalescer.next_completed_batch() {
             if sender.send(Some(batch)).await.is_err() {
-                // Nobody listening means that the writer failed, which says why.
+                // If nobody receives the rows, the writer has failed, and its error says why.
                 return Ok(None);
             }
         }
@@ -217,7 +218,7 @@ async fn feed(
     }
 }
 
-/// Writes batches until the end is announced; without an end, the file is given up.
+/// Writes batches until the end marker arrives; without one, the file is given up.
 async fn write(
     mut writer: datafusion::parquet::arrow::AsyncArrowWriter<object_store::buffered::BufWriter>,
     mut batches: mpsc::Receiver<Option<RecordBatch>>,
@@ -237,7 +238,7 @@ async fn write(
     anyhow::bail!("the rows ended early")
 }
 
-/// The rows of a query, folded, without the column that counts.
+/// The rows of a query, with series of columns folded and without the helper column for unmatched rows.
 struct Rows {
     stream: SendableRecordBatchStream,
     unmatched: Option<usize>,
@@ -261,7 +262,7 @@ impl Rows {
         Ok((batch, unmatched))
     }
 
-    /// The first rows, as many as tell the lengths of the lists.
+    /// The first rows, as many as are needed to find the lengths of the lists.
     async fn peek(&mut self) -> anyhow::Result<(Vec<(RecordBatch, u64)>, Vec<Option<i32>>)> {
         let mut known = vec![None; self.schema.fields().len()];
         let lists: Vec<_> = self.schema.fields().iter().map(|f| f.data_type().is_list()).collect();
@@ -286,7 +287,7 @@ impl Rows {
     }
 }
 
-/// Bytes of files that a plan has read.
+/// Number of file bytes that a physical plan has read.
 fn scanned(plan: &dyn ExecutionPlan) -> u64 {
     summed(plan, "bytes_scanned")
 }

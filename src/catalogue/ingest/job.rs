@@ -1,4 +1,4 @@
-//! What to do: each input file, its output, its partner of the join.
+//! The work list: each input file with its output and its partner in the join.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,48 +8,48 @@ use lamcat_sql::session::{FoundFile, Location, Place, Session, table_ending};
 
 use super::checksums::Checksums;
 
-/// How files are converted, the same for all.
+/// How files are converted; the options are the same for all files.
 #[derive(Debug, Clone, Default)]
 pub struct IngestOptions {
     /// Columns to keep, in order; all if empty.
     pub columns: Vec<String>,
-    /// SQL condition that rows must meet.
+    /// SQL condition that rows must satisfy.
     pub condition: Option<String>,
     /// Folder, glob or file whose columns are joined by `source_id`.
     pub join: Option<String>,
-    /// Columns to take from there.
+    /// Columns to take from the joined file.
     pub join_columns: Vec<String>,
     /// Keep numbered columns instead of folding each series into a list.
     pub no_fold: bool,
-    /// Write outputs anew that exist.
+    /// Replace existing outputs.
     pub overwrite: bool,
-    /// Do not compare MD5 sums.
+    /// Do not verify MD5 sums.
     pub no_verify: bool,
-    /// What becomes of malformed values; the session reads them so.
+    /// What happens to malformed values; the session reads files accordingly.
     pub on_error: OnError,
     /// Level of zstd, 1 to 22.
     pub compression_level: i32,
 }
 
-/// One input file and what becomes of it.
+/// One input file and its conversion.
 #[derive(Debug, Clone)]
 pub struct FileJob {
     /// The file.
     pub input: FoundFile,
     /// Its partner in the join.
     pub partner: Option<FoundFile>,
-    /// Its MD5 sum if the archive gives it.
+    /// Its MD5 sum, if the archive lists one.
     pub md5: Option<String>,
     /// Where the Parquet file goes.
     pub output: Place,
-    /// The same as its user would write it.
+    /// The same path as the user would write it.
     pub output_name: String,
 }
 
-/// The files that `inputs` stand for, with their outputs in or at `output`.
+/// Lists the files that `inputs` refer to, with their outputs in or at `output`.
 ///
 /// # Errors
-/// If nothing is found, two files would become one, or a file has no partner in the join.
+/// If nothing is found, two files would have the same output, or a file has no partner in the join.
 pub async fn plan_jobs(
     session: &Session,
     inputs: &[String],
@@ -67,7 +67,7 @@ pub async fn plan_jobs(
         found.extend(tables);
     }
     let partners = partners(session, options).await?;
-    // What follows the path of a URL is no part of the file's name.
+    // The query part of a URL does not belong to the file's name.
     let single = found.len() == 1 && Location::from(output).to_string().to_lowercase().ends_with(".parquet");
     let mut sums: HashMap<String, Checksums> = HashMap::new();
     let mut jobs: Vec<FileJob> = Vec::new();
@@ -79,7 +79,7 @@ pub async fn plan_jobs(
             let message = format!("two inputs would become {shown}: {} and {}", other.input.shown, input.shown);
             return Err(Error::new(ErrorKind::Config, message).hint("ingest them to folders of their own"));
         }
-        // Reading what is being written would lose it.
+        // An input that is also an output would be lost.
         let read = found.iter().chain(partners.iter().flatten());
         if read.into_iter().any(|f| f.object.location == place.path && Arc::ptr_eq(&f.store, &place.store)) {
             return Err(Error::new(ErrorKind::Config, format!("{shown} is an input too")));
@@ -103,7 +103,7 @@ fn io(what: &str, place: &str, e: &datafusion::error::DataFusionError) -> Error 
     Error::from_datafusion(what, e).at("path", without_secrets(place))
 }
 
-/// `dir/sub/name.csv.gz` as `sub/name.parquet` in the output folder.
+/// Turns `dir/sub/name.csv.gz` into `sub/name.parquet` in the output folder.
 fn output_below(folder: &str, relative: &str) -> String {
     let stem = table_ending(relative).map_or(relative, |ending| &relative[..relative.len() - ending.len()]);
     Location::from(folder).join(&format!("{stem}.parquet")).exposed().to_owned()
@@ -118,7 +118,7 @@ async fn partners(session: &Session, options: &IngestOptions) -> Result<Option<V
     Ok(Some(tables))
 }
 
-/// The file to join with `input`: the only one there is, or the one of the same suffix.
+/// The file to join with `input`: the only one there is, or the one with the same suffix.
 fn partner(partners: Option<&[FoundFile]>, input: &FoundFile) -> Result<Option<FoundFile>> {
     let Some(partners) = partners else { return Ok(None) };
     if let [only] = partners {

@@ -1,9 +1,10 @@
-//! Archive files to Parquet: many files side by side, each to one Parquet file, so that a run that ends at any moment
-//! can be run again and does only what is missing.
+//! Converts archive files to Parquet, many files in parallel, each to one Parquet file. A run can be interrupted at any
+//! moment; when it is started again, it does only what is missing.
 //!
 //! Each input file becomes one query (columns, condition, join with the file of the same suffix), whose rows are
-//! written in order of `source_id` with lists of fixed size. An output appears under its name when it is whole; its
-//! footer says what it was made of and how ([`FINGERPRINT`]), so that a second run skips it, or refuses to mix.
+//! written in order of `source_id`, with lists of fixed size. An output appears under its name only when it is
+//! complete. Its footer says what it was made from and how ([`FINGERPRINT`]), so that a second run skips it, or reports
+//! an error if the input or the options differ.
 
 mod checksums;
 mod file;

@@ -1,4 +1,4 @@
-//! The Parquet file: how it is encoded, and what its footer says of its making.
+//! Writes the Parquet file: its encoding, and the note in its footer about how it was made.
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::parquet::{
@@ -20,23 +20,23 @@ use sha2::{Digest, Sha256};
 
 use super::job::{FileJob, IngestOptions};
 
-/// Key in the footer under which stands what the file was made of and how, as a hash.
+/// Footer key of a hash that identifies what the file was made from and how.
 pub const FINGERPRINT: &str = "lamcat.ingest";
-/// Changes when the same input would become other bytes.
+/// Must change whenever the same input gives different bytes.
 const FORMAT: &str = "2";
 
-/// Bytes of rows, uncompressed, that a row group should have, and its bounds in rows.
+/// Uncompressed bytes of rows that a row group should have, and the limits on its number of rows.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 const ROW_GROUP_ROWS: (usize, usize) = (1024, 131_072);
 /// Bytes of rows that are encoded at once. Equal batches make equal files, however the rows arrived.
 const BATCH_BYTES: usize = 1 << 20;
-/// Elements a list of unknown length is reckoned with.
+/// Assumed number of elements of a list of unknown length.
 const LIST_LENGTH: usize = 55;
-/// Bytes of a part of an upload, and how many are under way at once.
+/// Bytes of one part of an upload, and how many parts are uploaded at once.
 const PART_BYTES: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 2;
 
-/// What a file is made of and how, as a hash.
+/// A hash that identifies what a file is made from and how.
 pub(super) fn fingerprint(job: &FileJob, options: &IngestOptions) -> String {
     let identity = |file: &FoundFile| {
         let object = &file.object;
@@ -57,20 +57,20 @@ pub(super) fn fingerprint(job: &FileJob, options: &IngestOptions) -> String {
     format!("{:x}", Sha256::digest(made.to_string()))
 }
 
-/// What is under an output's name already.
+/// What already exists under an output's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Existing {
     Nothing,
-    /// The output of this very job.
+    /// The output of the same job.
     Same {
         rows: u64,
         bytes: u64,
     },
-    /// Something else.
+    /// A different file.
     Other,
 }
 
-/// Looks at an output.
+/// Checks what exists under an output's name.
 pub(super) async fn existing(output: &Place, fingerprint: &str) -> Result<Existing> {
     let failed = |e| Error::new(ErrorKind::Io, "cannot look at the output").at("path", &output.path).source(e);
     let object = match output.store.head(&output.path).await {
@@ -87,7 +87,7 @@ pub(super) async fn existing(output: &Place, fingerprint: &str) -> Result<Existi
     Ok(Existing::Other)
 }
 
-/// The footer of a file; `None` if it is no Parquet file.
+/// The footer of a file; `None` if it is not a Parquet file.
 async fn footer(output: &Place, object: &ObjectMeta) -> object_store::Result<Option<ParquetMetaData>> {
     const TAIL: u64 = 8;
     let Some(tail_at) = object.size.checked_sub(TAIL) else { return Ok(None) };
@@ -98,14 +98,14 @@ async fn footer(output: &Place, object: &ObjectMeta) -> object_store::Result<Opt
     Ok(ParquetMetaDataReader::decode_metadata(&footer).ok())
 }
 
-/// Removes what a run that was killed left of an output on a local disk.
+/// Removes what a killed run left of an output on a local disk.
 pub(super) fn remove_leftovers(output: &Place) {
     if let Ok(path) = output.url.to_file_path() {
         outputs::remove_leftovers(&path);
     }
 }
 
-/// Bytes of a row as Arrow holds it.
+/// Approximate bytes of a row in Arrow's memory format.
 fn row_bytes(schema: &Schema) -> usize {
     fn bytes(data_type: &DataType) -> usize {
         match data_type {
@@ -117,12 +117,12 @@ fn row_bytes(schema: &Schema) -> usize {
     schema.fields().iter().map(|f| bytes(f.data_type())).sum::<usize>().max(1)
 }
 
-/// Rows that are encoded at once.
+/// Number of rows that are encoded at once.
 pub(super) fn batch_rows(schema: &Schema) -> usize {
     (BATCH_BYTES / row_bytes(schema)).clamp(64, 8192)
 }
 
-/// A writer of the output; nothing is under its name until it is closed.
+/// A writer of the output; the file appears under its name only when the writer is closed.
 pub(super) fn writer(
     output: &Place,
     schema: &SchemaRef,
@@ -136,7 +136,7 @@ pub(super) fn writer(
     AsyncArrowWriter::try_new(upload, schema.clone(), Some(properties.build()))
 }
 
-/// Integers as differences; dictionaries for strings alone.
+/// Delta encoding for integers; dictionaries only for strings.
 fn properties(schema: &SchemaRef, compression_level: i32) -> Result<WriterPropertiesBuilder, ParquetError> {
     let group_rows = (ROW_GROUP_BYTES / row_bytes(schema)).clamp(ROW_GROUP_ROWS.0, ROW_GROUP_ROWS.1);
     let mut properties = WriterProperties::builder()

@@ -1,4 +1,4 @@
-//! The SQL of one file.
+//! The SQL query of one file.
 
 use arrow::datatypes::Schema;
 use datafusion::{common::Result, dataframe::DataFrame};
@@ -10,12 +10,13 @@ use lamcat_sql::session::{Session, identifier_advice, quoted_path};
 
 use super::job::{FileJob, IngestOptions};
 
-/// What identifies a source in every table of Gaia, and orders the outputs.
+/// The column that identifies a source in every table of Gaia; the outputs are sorted by it.
 pub(super) const KEY: &str = "source_id";
-/// Whether a row found no partner in the join; counted and dropped before writing.
+/// Marks rows that found no partner in the join; such rows are counted, and the column is dropped before writing.
 pub(super) const UNMATCHED: &str = "__lamcat_unmatched";
 
-/// Columns of `gaia_source` that are joined unless others are asked for: positions, astrometry with what the parallax
+/// Columns of `gaia_source` that are joined by default: positions, astrometry with the columns that the parallax zero
+/// point needs, and photometry.
 /// zero point needs, and photometry.
 const JOINED: [&str; 17] = [
     "ra",
@@ -37,7 +38,7 @@ const JOINED: [&str; 17] = [
     "bp_rp",
 ];
 
-/// Plans the rows of a file; ordered by [`KEY`] if `sorted`.
+/// Plans the query for the rows of a file, sorted by [`KEY`] if `sorted`.
 pub(super) async fn plan(session: &Session, job: &FileJob, options: &IngestOptions, sorted: bool) -> Result<DataFrame> {
     let input = columns(session, &job.input.url).await?;
     let partner = match &job.partner {
@@ -66,7 +67,7 @@ fn sql(
         let taken = joined_columns(input, other, options)?;
         let own = columns.iter().map(|c| format!("x.{}", quoted(c)));
         let all: Vec<_> = own.chain(taken.iter().map(|c| format!("g.{}", quoted(c)))).collect();
-        // The left side is held in memory, the right side streams in its order.
+        // The left side is held in memory; the right side is streamed in its order.
         inner = format!(
             "SELECT {}, g.{KEY} IS NULL AS {UNMATCHED} FROM {} AS g RIGHT JOIN {} AS x ON g.{KEY} = x.{KEY}",
             all.join(", "),
@@ -85,7 +86,7 @@ fn sql(
     Ok(format!("SELECT {} FROM ({inner}) AS t{condition}{order}", chosen.join(", ")))
 }
 
-/// The columns of `--columns`; the name of a numbered series stands for all of it.
+/// The columns of `--columns`; the name of a numbered series stands for all columns of the series.
 fn chosen_columns(columns: &[String], options: &IngestOptions) -> Result<Vec<String>, Error> {
     if options.columns.is_empty() {
         return Ok(columns.to_vec());
@@ -142,10 +143,10 @@ fn no_column(wanted: &str, columns: &[String]) -> Error {
     Error::new(ErrorKind::Config, format!("there is no column '{wanted}'")).hint(hint)
 }
 
-/// A path as a table's name, its characters taken as they are.
+/// A path as a table name, with its special characters taken literally.
 fn literal(path: &str) -> String {
     let plain = |c: char| if "[?*".contains(c) { format!("[{c}]") } else { c.to_string() };
-    // A server's address may have brackets of its own.
+    // The host part of a URL may contain brackets of its own.
     let end = path.find("://").and_then(|at| Some(at + 3 + path[at + 3..].find('/')?));
     let (server, path) = path.split_at(end.unwrap_or(0));
     quoted_path(&(server.to_owned() + &path.chars().map(plain).collect::<String>()))

@@ -1,5 +1,5 @@
-//! The form outputs have: lists of one length become lists of fixed size, and `source_id` ascends. Both are taken for
-//! granted of a file until a row disagrees; then the file is begun anew with what was learnt.
+//! The form of outputs: lists that all have the same length become fixed-size lists, and `source_id` ascends. Both are
+//! assumed for each file until a row contradicts; then the file is started again with what was learnt.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,16 +12,16 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 
 use super::query::KEY;
 
-/// What is known not to hold for a file.
+/// The assumptions that turned out wrong for a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Learnt {
-    /// Rows must be put in order.
+    /// The rows must be sorted.
     pub(super) unsorted: bool,
-    /// Columns whose lists differ in length.
+    /// Columns whose lists have different lengths.
     pub(super) variable: BTreeSet<String>,
 }
 
-/// A row that disagrees with what was taken for granted.
+/// An assumption that a row contradicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Surprise {
     Unsorted,
@@ -39,7 +39,7 @@ impl Learnt {
     }
 }
 
-/// Lengths of a batch's lists by column: `None` where it has no list to tell.
+/// Finds the length of the lists in each column of a batch; `None` if the column has no non-empty list.
 pub(super) fn lengths(batch: &RecordBatch, known: &mut [Option<i32>]) {
     for (column, known) in batch.columns().iter().zip(known) {
         if let (None, Some(lists)) = (*known, column.as_list_opt::<i32>()) {
@@ -50,23 +50,23 @@ pub(super) fn lengths(batch: &RecordBatch, known: &mut [Option<i32>]) {
     }
 }
 
-/// Brings batches into the form of the output.
+/// Converts batches to the form of the output.
 #[derive(Debug)]
 pub(super) struct Shape {
     schema: SchemaRef,
     key: Option<usize>,
     last_key: Option<i64>,
-    /// A key that comes twice is an error: a join has made two rows of one.
+    /// Whether a key that occurs twice is an error: a join has made two rows of one.
     unique: bool,
 }
 
 impl Shape {
-    /// The form of rows of `schema`, whose lists have these lengths.
+    /// The form of rows with `schema`, whose lists have these lengths.
     pub(super) fn new(schema: &Schema, lengths: &[Option<i32>], learnt: &Learnt, unique: bool) -> Self {
         let fields = schema.fields().iter().zip(lengths).map(|(field, length)| match (field.data_type(), length) {
             (DataType::List(item), Some(length)) if !learnt.variable.contains(field.name()) => {
                 let data_type = DataType::FixedSizeList(item.clone(), *length);
-                // Where a list is empty, there is none.
+                // An empty list becomes NULL.
                 Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
             }
             _ => field.clone(),
@@ -80,7 +80,7 @@ impl Shape {
         &self.schema
     }
 
-    /// The batch in the output's form, or what is surprising of it.
+    /// The batch in the form of the output, or the assumption that it contradicts.
     pub(super) fn apply(&mut self, batch: &RecordBatch) -> Result<Result<RecordBatch, Surprise>> {
         if let Some(key) = self.key
             && !self.ascends(batch.column(key))?
@@ -98,7 +98,7 @@ impl Shape {
         batch.map(Ok).map_err(|e| Error::new(ErrorKind::Input, "the rows do not fit the output's columns").source(e))
     }
 
-    /// Whether the keys go on ascending; rows without one come last.
+    /// Whether the keys continue to ascend; rows without a key come last.
     fn ascends(&mut self, keys: &ArrayRef) -> Result<bool> {
         for key in keys.as_primitive::<Int64Type>() {
             let key = key.unwrap_or(i64::MAX);
@@ -116,7 +116,7 @@ impl Shape {
     }
 }
 
-/// A column as `field` wants it; `None` if a list has another length.
+/// Converts a column to the type of `field`; `None` if a list has another length.
 fn fixed(column: &ArrayRef, field: &Field) -> Result<Option<ArrayRef>> {
     let (DataType::FixedSizeList(item, length), Some(lists)) = (field.data_type(), column.as_list_opt::<i32>()) else {
         return Ok(Some(column.clone()));
@@ -128,7 +128,7 @@ fn fixed(column: &ArrayRef, field: &Field) -> Result<Option<ArrayRef>> {
         let items = lists.values().slice(begin, lists.len() * *length as usize);
         return Ok(Some(Arc::new(FixedSizeListArray::try_new(item.clone(), *length, items, None).map_err(bad)?)));
     }
-    // An empty list is how some tables say that there is none.
+    // Some tables write an empty list where a value is missing.
     let empty: BooleanArray = (0..lists.len()).map(|i| Some(lists.is_valid(i) && lists.value_length(i) == 0)).collect();
     let column = nullif(column, &empty).map_err(bad)?;
     if !fits(column.as_list::<i32>()) {

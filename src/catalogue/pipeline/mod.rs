@@ -1,10 +1,10 @@
-//! Pipelines: everything that a catalogue needs besides data is a TOML file, which is run, judged and published, by hand or
-//! on a schedule.
+//! Pipelines: a TOML file describes everything that a catalogue needs besides data. The pipeline is run, its release is
+//! judged and published, on demand or on a schedule.
 //!
-//! | room | what it does | imports |
+//! | module | what it does | imports |
 //! |---|---|---|
 //! | `document` | reads a pipeline file, resolves it, and checks its query | |
-//! | [`report`] | judges a release by the gates of its pipeline, and makes the page on it | `document` |
+//! | [`report`] | judges a release by the gates of its pipeline, and writes the page about it | `document` |
 //! | `run` | makes a release of a pipeline and publishes it | `document`, [`report`] |
 //! | [`schedule`] | runs pipelines when they are due | `document`, `run` |
 //!

@@ -1,8 +1,8 @@
-//! How fast spectra come from a Parquet file, ready for a device.
+//! Measures how fast spectra can be read from a Parquet file and prepared for a device.
 //!
-//! The stages are measured by leaving out the later ones: *decode* reads the file's coefficients, *normalise* makes `xp`
-//! lists of them, *pack* makes contexts, *gather* writes these as a GPU is given them. Each runs the query that an
-//! inference would run, split into as many partitions.
+//! A stage is measured by leaving out the later ones: *decode* reads the file's coefficients, *normalise* turns them
+//! into `xp` lists, *pack* makes contexts, *gather* writes these into memory as a GPU needs them. Each stage runs the
+//! query that an inference would run, with the same number of partitions.
 
 use std::{io::Write, sync::Arc, time::Instant};
 
@@ -23,7 +23,7 @@ use crate::cli::{
     text_table::{Cell, text_table},
 };
 
-/// What is done with the file's rows.
+/// What is done with the rows of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Stage {
@@ -35,7 +35,7 @@ enum Stage {
 
 const STAGES: [Stage; 4] = [Stage::Decode, Stage::Normalise, Stage::Pack, Stage::Gather];
 
-/// What was measured of a stage.
+/// The measurements of a stage.
 #[derive(Debug, Serialize)]
 struct Figures {
     stage: Stage,
@@ -43,11 +43,11 @@ struct Figures {
     stars: usize,
     stars_per_second: f64,
     stars_per_second_and_core: f64,
-    /// Bytes of coefficients a second, in f32.
+    /// Gigabytes of coefficients per second, in f32.
     gigabytes_per_second: f64,
 }
 
-/// The coefficients' columns, and those that normalise them, by the names that files give them.
+/// The columns of coefficients, and those that normalise them, under the names that files use for them.
 struct Columns {
     bp: String,
     rp: String,
@@ -106,7 +106,7 @@ async fn columns(session: &Session, file: &str) -> anyhow::Result<Columns> {
     Ok(Columns { bp: bp.to_owned(), rp: rp.to_owned(), rest: format!("{magnitude}{relevant}") })
 }
 
-/// Runs the stages up to `stage` as often as the time allows, after one run that warms the file's pages.
+/// Runs the stages up to `stage` as often as the time allows, after one run that loads the file into the page cache.
 async fn measure(
     args: &BenchArgs,
     session: &Session,
@@ -140,7 +140,7 @@ async fn measure(
     })
 }
 
-/// Reads the whole file once; says how many rows it has.
+/// Reads the whole file once; returns the number of its rows.
 async fn pass(session: &Session, model: &Arc<Model>, sql: &str, stage: Stage) -> anyhow::Result<usize> {
     let streams = session.sql(sql).await?.execute_stream_partitioned().await?;
     let count = streams.len();
@@ -154,7 +154,7 @@ async fn pass(session: &Session, model: &Arc<Model>, sql: &str, stage: Stage) ->
     stream::iter(tasks).buffer_unordered(count.max(1)).try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await
 }
 
-/// Takes a partition's rows through the stages that follow the query.
+/// Takes the rows of a partition through the stages that follow the query.
 async fn drain(mut rows: SendableRecordBatchStream, model: &Arc<Model>, stage: Stage) -> anyhow::Result<usize> {
     let mut program = None;
     let (mut stars, mut given) = (0, Gathered::default());
@@ -176,7 +176,7 @@ async fn drain(mut rows: SendableRecordBatchStream, model: &Arc<Model>, stage: S
     Ok(stars)
 }
 
-/// What a GPU would be given, in memory that is used again.
+/// The data for a GPU, in memory that is reused.
 #[derive(Default)]
 struct Gathered {
     tokens: Vec<u16>,

@@ -28,9 +28,9 @@ use super::{
     text_table::{Cell, text_table},
 };
 
-/// Size of the matrices by whose product a core's speed is measured.
+/// Size of the square matrices whose products measure the speed of a core.
 const MATRIX: usize = 1536;
-/// Coefficients of each band that a context holds, as where SQL gives `lam_infer` a spectrum.
+/// Number of coefficients of each band in a context, as if SQL called `lam_infer` with a spectrum.
 const ORDERS: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -83,7 +83,7 @@ pub(super) struct BenchArgs {
     json: bool,
 }
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug, Serialize)]
 struct Figures {
     model: String,
@@ -93,16 +93,17 @@ struct Figures {
     batch_rows: usize,
     threads: usize,
     stars_per_second: f64,
-    /// The fastest batch's.
+    /// The speed with the fastest batch size.
     best_stars_per_second: f64,
     mflop_per_star: f64,
-    /// What the model's matrix products do.
+    /// The speed of the model's matrix products.
     gflops: f64,
-    /// What plain products of large matrices did, on as many cores, just before; not measured on GPUs.
+    /// The speed of plain products of large matrices, on the same number of cores, measured just before; not measured
+    /// on GPUs.
     sgemm_gflops: Option<f64>,
-    /// The first by the second.
+    /// The first divided by the second.
     share_of_sgemm: Option<f64>,
-    /// SQL from Parquet to Parquet, if asked for.
+    /// The measurement of SQL from Parquet to Parquet, if requested.
     sql: Option<SqlFigures>,
 }
 
@@ -173,13 +174,13 @@ fn measure(args: &BenchArgs, model: &Model, backend: &mut dyn Backend, pool: &Th
     })
 }
 
-/// What is asked of every star.
+/// The requests for every star.
 fn requests(args: &BenchArgs, model: &Model) -> anyhow::Result<Requests> {
     let tokens = args.labels.iter().map(|label| model.vocabulary().require(label));
     Ok(Requests { tokens: tokens.collect::<lamcat_core::error::Result<_>>()?, embedding: false })
 }
 
-/// Contexts of made-up spectra.
+/// Contexts of artificial spectra.
 fn spectra(model: &Model, rows: usize) -> anyhow::Result<Packed> {
     let mut ids = Vec::new();
     for band in ["bp", "rp"] {
@@ -202,7 +203,7 @@ fn spectra(model: &Model, rows: usize) -> anyhow::Result<Packed> {
     Ok(packed)
 }
 
-/// GFLOP/s of all cores together, each of which multiplies matrices of its own: the best of some.
+/// GFLOP/s of all cores together, each of which multiplies its own matrices: the best of several rounds.
 fn sgemm(pool: &ThreadPool) -> anyhow::Result<f64> {
     let matrix = Tensor::rand(-1f32, 1f32, (MATRIX, MATRIX), &Device::Cpu)?;
     let mut best = f64::INFINITY;

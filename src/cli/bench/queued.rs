@@ -1,4 +1,4 @@
-//! Devices that work several batches at once: stars a second of batches that wait in their queue.
+//! Measures devices that process several batches at once: stars per second when batches wait in their queue.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use lamcat_model::{
 
 use super::{BenchArgs, Figures, ORDERS, requests, spectra};
 
-/// Batches for each thread of the device: the one it works and the one that waits.
+/// Number of batches for each thread of the device: one in progress and one waiting.
 const BATCHES: usize = 2;
 
 /// Measures the model on a device of `backends`.
@@ -27,7 +27,7 @@ pub(super) fn measure(args: &BenchArgs, model: Model, backends: Vec<Box<dyn Back
     let packed = spectra(&model, args.batch_rows.unwrap_or_else(|| device.batch_rows()))?;
     let ask = || device.infer_blocking(model.clone(), packed.clone(), requests.clone());
     let at_once = BATCHES * device.threads();
-    // Every thread of the device makes its memory before the clock starts.
+    // Every thread of the device allocates its memory before the clock starts.
     thread::scope(|scope| {
         let first: Vec<_> = (0..at_once).map(|_| scope.spawn(ask)).collect();
         first.into_iter().try_for_each(|batch| batch.join().map_or(Ok(()), |done| done.map(drop)))

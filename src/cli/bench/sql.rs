@@ -1,4 +1,4 @@
-//! The same model in SQL, from Parquet to Parquet.
+//! Measures the same model in SQL, from Parquet to Parquet.
 
 use std::{io::Write, path::Path, time::Instant};
 
@@ -18,21 +18,21 @@ use super::super::{
     text_table::{Cell, text_table},
 };
 
-/// Times that the model alone and the query take turns.
+/// Number of rounds in which the model alone and the query take turns.
 const ROUNDS: usize = 3;
 
-/// What a query reaches of what the model alone does with the same rows.
+/// The speed of a query, compared with the model alone on the same rows.
 #[derive(Debug, Serialize)]
 pub(super) struct SqlFigures {
     /// Rows of the file.
     pub(super) rows: usize,
     /// Rows that went through the model.
     pub(super) inferred: usize,
-    /// The model alone, on contexts that are packed already.
+    /// The speed of the model alone, on contexts that are already packed.
     pub(super) bare_stars_per_second: f64,
-    /// From Parquet to Parquet.
+    /// The speed from Parquet to Parquet.
     pub(super) stars_per_second: f64,
-    /// The second by the first: the median of the rounds.
+    /// The second divided by the first: the median of the rounds.
     pub(super) share_of_bare: f64,
 }
 
@@ -50,7 +50,7 @@ impl SqlFigures {
     }
 }
 
-/// What is measured.
+/// The subject of the measurement.
 pub(super) struct SqlBench<'a> {
     pub(super) file: &'a Path,
     pub(super) model: Model,
@@ -58,7 +58,7 @@ pub(super) struct SqlBench<'a> {
     pub(super) requests: Requests,
     pub(super) precision: Precision,
     pub(super) threads: usize,
-    /// Rows of a batch; the engine's own choice if `None`.
+    /// Number of rows of a batch; `None` leaves it to the engine.
     pub(super) batch_rows: Option<usize>,
 }
 
@@ -110,7 +110,7 @@ impl SqlBench<'_> {
                 .iter()
                 .map(|b| b.column(0).as_primitive::<arrow::datatypes::UInt64Type>().value(0))
                 .sum::<u64>() as usize;
-            // The first one packs weights and warms up.
+            // The first round packs weights and warms up.
             if round > 0 {
                 rounds.push((bare, sql));
             }
@@ -129,7 +129,7 @@ impl SqlBench<'_> {
     }
 }
 
-/// The contexts that the query makes of its rows, in batches.
+/// The contexts that the query computes from its rows, in batches.
 async fn contexts(session: &Session, model: &Model, stars: &str, batch_rows: usize) -> anyhow::Result<Vec<Packed>> {
     let frame = session.sql(&format!("SELECT xp FROM {stars}")).await?;
     let layout =

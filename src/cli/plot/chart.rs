@@ -1,4 +1,4 @@
-//! From rows to a chart.
+//! Makes a chart from rows.
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
@@ -12,12 +12,12 @@ use super::{
     rows::{Key, Rows, grows},
 };
 
-/// More series of numbers than these are told apart by a bar of colours instead of by name.
+/// With more series of numbers than this, a colour bar identifies them instead of their names.
 const NAMED: usize = 12;
-/// So many series of numbers are coloured in their order.
+/// Up to this many series of numbers are coloured in their order.
 const ORDERED: usize = 3;
 
-/// Rows that belong together: their name, what they have in common if that is a number, and their places.
+/// Rows that belong together: their name, their common value if it is a number, and their indices.
 struct Group {
     name: String,
     value: Option<f64>,
@@ -27,7 +27,7 @@ struct Group {
 /// The chart of rows of `schema`.
 ///
 /// # Errors
-/// If there are no rows, or none with numbers to draw.
+/// If there are no rows, or none of them has numbers to draw.
 pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look) -> anyhow::Result<Chart> {
     let xs = &rows.numbers[&columns.x];
     if xs.is_empty() {
@@ -69,7 +69,7 @@ pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look
             series.extend(series_of(rows, columns, (drawn, group), kind, colour, &name));
         }
     }
-    // Bands lie under every line.
+    // Bands are drawn below all lines.
     series.sort_by_key(|s| !matches!(s.marks, Marks::Band(_)));
     let colour = columns.color.or(group.filter(|_| crowd)).map(label).unwrap_or_default();
     let y_label = || match columns.y.as_slice() {
@@ -91,7 +91,7 @@ pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look
     })
 }
 
-/// The series of a column's rows of one group, with its band.
+/// The series of a column for the rows of one group, with its band.
 fn series_of(
     rows: &Rows,
     columns: &Columns,
@@ -124,19 +124,19 @@ fn series_of(
     band.into_iter().chain([Series::new(name, marks, colour)]).collect()
 }
 
-/// The groups: numbers ascending with NULL last, texts in the order they are met.
+/// The groups: numbers ascending with NULL last, texts in the order of their first occurrence.
 fn groups(rows: &Rows, data_type: &DataType) -> Vec<Group> {
     let group = |(key, name): (&Key, String)| Group { name, value: key.value, rows: Vec::new() };
     let mut groups: Vec<Group> = rows.keys.iter().zip(names(&rows.keys, data_type)).map(group).collect();
     for (row, place) in rows.groups.iter().enumerate() {
         groups[*place].rows.push(row);
     }
-    // Of the numbers, NaN is above all others.
+    // NaN is sorted after all other numbers.
     groups.sort_by(|a, b| a.value.zip(b.value).map_or(Ordering::Equal, |(a, b)| a.total_cmp(&b)));
     groups
 }
 
-/// Names of the groups; those of floating-point numbers with as few digits as tell them apart.
+/// The names of the groups; floating-point numbers have only as many digits as are needed to distinguish them.
 fn names(keys: &[Key], data_type: &DataType) -> Vec<String> {
     let exact = || keys.iter().map(|k| k.text.clone()).collect();
     let lists = matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..));
@@ -152,7 +152,7 @@ fn names(keys: &[Key], data_type: &DataType) -> Vec<String> {
     (4..=15).map(all).find(differ).unwrap_or_else(exact)
 }
 
-/// A number rounded to some decimals; a small one with all its digits.
+/// A number rounded to a number of decimals; a small one with all its digits.
 fn number_text(value: f64, decimals: usize) -> String {
     if value.abs() < 1e-3 && value != 0.0 {
         return format!("{value:e}");

@@ -1,4 +1,4 @@
-//! Which columns of a query are drawn.
+//! Decides which columns of a query are drawn.
 
 use anyhow::bail;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -6,21 +6,21 @@ use lamcat_core::schema::nearest;
 
 use super::look::{Kind, Look};
 
-/// Series of one picture; more cannot be told apart.
+/// Maximum number of series in a plot; more could not be distinguished.
 pub(super) const MOST_SERIES: usize = 100;
 
-/// The columns drawn, by their places in the query.
+/// The columns that are drawn, by their indices in the query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Columns {
-    /// Of the horizontal axis.
+    /// The column of the horizontal axis.
     pub(super) x: usize,
-    /// Of the vertical axis; none in a histogram.
+    /// The columns of the vertical axis; none in a histogram.
     pub(super) y: Vec<Drawn>,
-    /// Of the colours.
+    /// The column of the colours.
     pub(super) color: Option<usize>,
-    /// Of the series.
+    /// The column whose values distinguish the series.
     pub(super) group: Option<usize>,
-    /// Whether nobody has named the column of the series.
+    /// Whether the column of the series was guessed rather than named.
     pub(super) group_guessed: bool,
 }
 
@@ -34,14 +34,14 @@ pub(super) struct Drawn {
 /// Columns of a band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Band {
-    /// Lower and upper edge.
+    /// The lower and the upper edge.
     Edges(usize, usize),
-    /// Half the height of a band about the values.
+    /// Half the height of a band around the values.
     Error(usize),
 }
 
 impl Columns {
-    /// Every column drawn, ascending, once each.
+    /// All columns that are drawn, ascending, each once.
     pub(super) fn all(&self) -> Vec<usize> {
         let mut all = self.numbers();
         all.extend(self.group);
@@ -50,7 +50,7 @@ impl Columns {
         all
     }
 
-    /// The columns whose numbers are drawn, ascending, once each.
+    /// The columns whose numbers are drawn, ascending, each once.
     pub(super) fn numbers(&self) -> Vec<usize> {
         let bands = self.y.iter().filter_map(|y| y.band).flat_map(|b| match b {
             Band::Edges(low, high) => vec![low, high],
@@ -64,10 +64,10 @@ impl Columns {
         all
     }
 
-    /// Follows the options, and guesses what they leave open.
+    /// Applies the options, and guesses what they leave open.
     ///
     /// # Errors
-    /// If a column named does not exist or has no numbers, or there is nothing to draw.
+    /// If a named column does not exist or has no numbers, or there is nothing to draw.
     pub(super) fn choose(schema: &Schema, look: &Look) -> anyhow::Result<Self> {
         if let Some(kind) = look.kind {
             look.fits(kind)?;

@@ -1,4 +1,4 @@
-//! How a picture looks: options of the command line, or hints in the SQL itself.
+//! The style of a plot, from options of the command line or from hints in the SQL text.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use sqlparser::{
     tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
 };
 
-/// How the line of a hint begins.
+/// The start of a line with a hint.
 const HINT: &str = "-- plot:";
 
 /// What is drawn and where.
@@ -96,10 +96,10 @@ impl Look {
         Ok(hint.look)
     }
 
-    /// Whether a picture of a kind can have all that is asked for.
+    /// Checks that a plot of a kind can show everything that the options request.
     ///
     /// # Errors
-    /// If it cannot, with what could.
+    /// If it cannot; the error says which kind can.
     pub(super) fn fits(&self, kind: Kind) -> anyhow::Result<()> {
         match kind {
             Kind::Heatmap if self.color.is_none() => {
@@ -121,11 +121,11 @@ impl Look {
         }
     }
 
-    /// These options, and where one is not given that of `other`.
+    /// These options, completed by those of `other`.
     pub(super) fn or(self, other: &Self) -> Self {
         let list = |own: Vec<String>, other: &[String]| if own.is_empty() { other.to_vec() } else { own };
-        // Who names another kind has not asked for what it cannot have, and who names other columns neither for the
-        // bands nor for the labels of these.
+        // A different kind discards the options that it cannot have, and different columns discard the bands and the
+        // labels of the former columns.
         let kind = self.kind.or(other.kind);
         let same = self.kind.is_none() || self.kind == other.kind;
         let (may_colour, may_band) = (same || coloured(kind), same || kind == Some(Kind::Line));
@@ -157,7 +157,7 @@ fn coloured(kind: Option<Kind>) -> bool {
     matches!(kind, Some(Kind::Points | Kind::Heatmap))
 }
 
-/// Splits at blanks that are not in single or double quotes, and leaves the quotes out.
+/// Splits a text at blanks outside single or double quotes, and removes the quotes.
 fn words(text: &str) -> anyhow::Result<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -180,10 +180,10 @@ fn words(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(words)
 }
 
-/// A piece of SQL text and the picture that its first statement is for.
+/// A piece of SQL text, and the plot of its first statement.
 #[derive(Debug, PartialEq)]
 pub(super) struct Part {
-    /// How the picture looks, if the piece begins with a hint.
+    /// The style of the plot, if the piece begins with a hint.
     pub(super) hint: Option<Look>,
     /// The comment below the hint.
     pub(super) caption: String,
@@ -198,7 +198,7 @@ pub(super) fn parts(text: &str) -> anyhow::Result<Vec<Part>> {
     for (n, line) in text.lines().enumerate() {
         let hint = line.trim_start().strip_prefix(HINT).filter(|_| comments.as_ref().is_none_or(|c| c.contains(&n)));
         match (hint, parts.last_mut()) {
-            // Hints on lines of their own, one below the other, are one.
+            // Hints on consecutive lines of their own are joined into one.
             (Some(more), Some((Some(hint), lines))) if lines.is_empty() => {
                 hint.push(' ');
                 hint.push_str(more);

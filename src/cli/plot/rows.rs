@@ -1,4 +1,4 @@
-//! The rows of a query as plain numbers; lists element by element.
+//! The rows of a query as plain numbers, with lists split into their elements.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,32 +19,32 @@ use super::{
     look::Kind,
 };
 
-/// Rows of points that are kept at least: of more, every second is left out, and again.
+/// Number of points that are kept at least. If there are more, every second one is dropped, repeatedly.
 const MOST_POINTS: usize = 1 << 18;
-/// Rows of a heat map: each is an element of the image.
+/// Maximum number of rows of a heat map: each is an element of the image.
 const MOST_CELLS: usize = 100_000;
 
 /// The columns that are drawn.
 #[derive(Debug)]
 pub(super) struct Rows {
-    /// Numbers by the columns' places in the query; NaN where there is none.
+    /// Numbers by the index of their column in the query; NaN where there is no value.
     pub(super) numbers: BTreeMap<usize, Vec<f64>>,
-    /// The place of each row's group in `keys`.
+    /// The index of each row's group in `keys`.
     pub(super) groups: Vec<usize>,
-    /// What the rows of each group have in common, in the order they are met.
+    /// The common value of the rows of each group, in the order of first occurrence.
     pub(super) keys: Vec<Key>,
     places: HashMap<String, usize>,
-    /// Only every so manieth row is kept.
+    /// Only one row in this many is kept.
     every: usize,
     seen: usize,
 }
 
-/// A value of the column of the groups.
+/// A value of the column by which rows are grouped.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
-    /// The value as text, different for different values.
+    /// The value as text; different values have different texts.
     pub(super) text: String,
-    /// The value of a column of numbers, NaN for NULL.
+    /// The value if the column is numeric, NaN for NULL.
     pub(super) value: Option<f64>,
 }
 
@@ -59,7 +59,7 @@ impl Rows {
         self.every > 1
     }
 
-    /// The column that the rows are grouped by: the one named, or a guessed one that some rows share a value of.
+    /// The column that the rows are grouped by: the named one, or a guessed one in which some rows have equal values.
     pub(super) fn group(&self, columns: &Columns) -> Option<usize> {
         let few = self.keys.len() <= most_groups(columns) && (self.keys.len() < self.groups.len() || self.seen == 1);
         columns.group.filter(|_| !columns.group_guessed || few)
@@ -103,7 +103,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Adds the groups of some rows; of a guessed column only as long as there are few.
+    /// Adds the groups of some rows; for a guessed column only as long as there are few groups.
     fn read_group(&mut self, columns: &Columns, values: &ArrayRef) -> anyhow::Result<()> {
         let most = most_groups(columns);
         if self.keys.len() > most {
@@ -115,13 +115,13 @@ impl Rows {
         let numbers = numbers.as_ref().map(AsArray::as_primitive::<Float64Type>);
         let mut text = String::new();
         for row in 0..values.len() {
-            // One NaN, that is above all numbers.
+            // All NaN count as one value, which is above all numbers.
             let valid = |n: &PrimitiveArray<Float64Type>| n.is_valid(row) && !n.value(row).is_nan();
             let number = numbers.map(|n| if valid(n) { n.value(row) } else { f64::NAN });
             text.clear();
             match number {
                 Some(v) if v.is_nan() => text.push_str("NULL"),
-                // Zero has no sign.
+                // Zero is written without a sign.
                 Some(v) if values.data_type().is_floating() => text.push_str(&(v + 0.0).to_string()),
                 _ => texts.value(row).write(&mut text)?,
             }
@@ -145,7 +145,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Whether the rows will surely be points without groups, of which some may be left out.
+    /// Whether the rows will certainly be points without groups, some of which may be dropped.
     fn are_points(&self, columns: &Columns, kind: Option<Kind>) -> bool {
         let alone = columns.group.is_none() || (columns.group_guessed && self.keys.len() > most_groups(columns));
         let guessed = || columns.color.is_some() || self.is_thinned() || !grows(self.numbers[&columns.x].iter());
@@ -153,7 +153,7 @@ impl Rows {
     }
 }
 
-/// Whether each value is above the one before it.
+/// Whether each value is greater than the one before it.
 pub(super) fn grows<'a>(values: impl Iterator<Item = &'a f64>) -> bool {
     values.is_sorted_by(|a, b| a < b)
 }
@@ -162,7 +162,7 @@ fn most_groups(columns: &Columns) -> usize {
     (MOST_SERIES / columns.y.len().max(1)).max(1)
 }
 
-/// The values in lists of numbers, and where those of each row are; no place for NULL.
+/// The values in lists of numbers, and the range of each row in them; `None` for NULL.
 fn elements(column: &ArrayRef) -> Option<(ArrayRef, Vec<Option<Range<usize>>>)> {
     let ranges = |range: &dyn Fn(usize) -> Range<usize>| {
         (0..column.len()).map(|row| column.is_valid(row).then(|| range(row))).collect()
@@ -188,14 +188,16 @@ fn elements(column: &ArrayRef) -> Option<(ArrayRef, Vec<Option<Range<usize>>>)> 
     }
 }
 
-/// How many rows each row of a batch with lists becomes: as many as its longest list has elements, one for NULL.
+/// The number of rows that each row of a batch with lists becomes: the number of elements of its longest list, or one
+/// for NULL.
 fn lengths(batch: &RecordBatch) -> Option<Vec<usize>> {
     let lists: Vec<_> = batch.columns().iter().filter_map(|c| Some(elements(c)?.1)).collect();
     let longest = |row: usize| lists.iter().map(|l| l[row].as_ref().map_or(1, ExactSizeIterator::len)).max();
     if lists.is_empty() { None } else { (0..batch.num_rows()).map(longest).collect() }
 }
 
-/// A column with a row for each element of the lists: its own elements, NULL after the last, or its value repeated.
+/// A column with one row for each element of the lists: a list gives its own elements and then NULL, any other value is
+/// repeated.
 fn flat(column: &ArrayRef, lengths: &[usize]) -> anyhow::Result<ArrayRef> {
     let Some((values, ranges)) = elements(column) else {
         let rows = lengths.iter().enumerate().flat_map(|(row, n)| repeat_n(row as u64, *n));

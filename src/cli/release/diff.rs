@@ -109,7 +109,7 @@ fn column(column: &ColumnDiff) -> Vec<Cell> {
     ]
 }
 
-/// Six significant digits.
+/// Formats a number with six significant digits.
 fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();

@@ -80,7 +80,7 @@ pub(super) async fn run(args: GcArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Files and bytes by the reason.
+/// A table of files and bytes by reason.
 fn table(found: &[Garbage]) -> String {
     let mut reasons: BTreeMap<Reason, (usize, u64)> = BTreeMap::new();
     for file in found {

@@ -1,4 +1,4 @@
-//! `lamcat release`: the releases of a catalogue after they are made.
+//! `lamcat release`: commands for the finished releases of a catalogue.
 
 mod diff;
 mod garbage;
@@ -97,13 +97,13 @@ pub(super) async fn run(command: ReleaseCommand) -> anyhow::Result<()> {
     }
 }
 
-/// The store of a catalogue.
+/// Opens the store of a catalogue.
 fn open(store: &str) -> anyhow::Result<Storage> {
     Ok(Session::new(&SessionOptions::default())?.storage(store)?)
 }
 
 impl ReleaseArgs {
-    /// The storage and the folder in it: of a release in a catalogue's store, or of a release by itself.
+    /// The storage and the folder in it, for a release in a catalogue's store or for a release by itself.
     async fn open(&self) -> anyhow::Result<(Storage, String)> {
         let storage = open(&self.store)?;
         if storage.exists(paths::MANIFEST).await? {

@@ -58,7 +58,7 @@ pub(super) async fn run(args: &ReleaseArgs) -> anyhow::Result<()> {
     pairs.extend(properties.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let width = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     for (key, value) in pairs {
-        // The lines of a long text stand below each other.
+        // The lines of a long text are printed below each other.
         let value = value.trim_end().replace('\n', &format!("\n{:width$}  ", ""));
         writeln!(out, "{key:<width$}  {value}")?;
     }

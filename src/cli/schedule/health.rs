@@ -1,7 +1,7 @@
-//! The state of a scheduler over HTTP.
+//! Serves the state of a scheduler over HTTP.
 //!
-//! It is three pages without parameters, so that hyper alone serves them: a framework over it, such as axum, would leave the
-//! limits on connections and times, which are most of this file, as they are.
+//! There are three pages without parameters, so hyper alone serves them. A framework on top of it, such as axum, would
+//! not replace the limits on connections and times, which are most of this file.
 
 use std::{
     collections::VecDeque,
@@ -33,12 +33,12 @@ use tokio::{
 
 use super::status::Status;
 
-/// Connections at a time.
+/// Maximum number of connections at a time.
 const CONNECTIONS: usize = 128;
-/// A connection ends after so long, whatever it waits for.
+/// A connection ends after this time, whatever it is waiting for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where to serve: a port of this machine alone, or an address.
+/// Where to serve: a port on this machine only, or an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address(SocketAddr);
 
@@ -54,15 +54,16 @@ impl FromStr for Address {
     }
 }
 
-/// A server, until it is dropped.
+/// A server, which runs until it is dropped.
 pub(super) struct Health {
-    /// Where it is.
+    /// Its address.
     pub(super) address: SocketAddr,
     _stop: oneshot::Sender<Infallible>,
 }
 
 impl Health {
-    /// Serves the state that `status` shows, from a thread of its own: what computes in the others is not waited for.
+    /// Serves the state in `status` from a thread of its own, so that answers do not wait for computations in other
+    /// threads.
     pub(super) fn serve(address: &Address, status: Arc<Status>) -> anyhow::Result<Self> {
         let cannot = || format!("cannot serve the state at {}", address.0);
         let listener = std::net::TcpListener::bind(address.0).with_context(cannot)?;
@@ -72,11 +73,11 @@ impl Health {
         let (stop, stopped) = oneshot::channel::<Infallible>();
         let serve = move || {
             runtime.block_on(async {
-                // A listener that was just made is one.
+                // This cannot fail for a listener that was just created.
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 tokio::select! {
                     () = accept(listener, status) => {}
-                    // Its other end was dropped.
+                    // The other end of the channel was dropped.
                     _ = stopped => {}
                 }
             });
@@ -86,7 +87,8 @@ impl Health {
     }
 }
 
-/// Serves every connection at once. Where there are too many, the oldest go: whoever asks is answered long before.
+/// Serves every connection at once. If there are too many, the oldest are closed; normal requests are answered long
+/// before.
 async fn accept(listener: TcpListener, status: Arc<Status>) {
     let mut connections = JoinSet::new();
     let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
@@ -99,7 +101,7 @@ async fn accept(listener: TcpListener, status: Arc<Status>) {
         }
         match accepted {
             Ok((connection, _)) => by_age.push_back(connections.spawn(serve(connection, status.clone()))),
-            // The other side has gone, or the process is out of files.
+            // The client has gone, or the process has no file descriptors left.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -109,7 +111,7 @@ async fn serve(connection: TcpStream, status: Arc<Status>) {
     let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &status))));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
-    // Whoever asks sees for himself if there is no answer.
+    // A client without an answer notices that itself.
     let _ = tokio::time::timeout(PATIENCE, server.serve_connection(TokioIo::new(connection), answer)).await;
 }
 

@@ -1,4 +1,4 @@
-//! `lamcat schedule`: pipelines that run by themselves.
+//! `lamcat schedule`: runs pipelines on their schedules.
 
 mod health;
 mod run;
@@ -165,7 +165,7 @@ fn seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// A line about what a due time came to.
+/// A line about the outcome of a due time.
 fn line(catalogue: &str, ended: &Ended) -> String {
     let (outcome, words) = (outcome(&ended.ending), words(&ended.ending));
     format!("{}  {catalogue}  {outcome}  {words}", seconds(ended.due)).trim_end().to_owned()

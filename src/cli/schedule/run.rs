@@ -76,7 +76,7 @@ pub(in super::super) struct RunArgs {
     json: bool,
 }
 
-/// How long leases may take to be given back after a signal; containers are killed after ten seconds.
+/// Time for leases to be released after a signal; containers are killed after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -93,7 +93,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         }
         let last = match Entry::last(&storage, 1).await {
             Ok(mut entries) => entries.pop(),
-            // The store may be away for now. The scheduler says so itself.
+            // The store may be unavailable at present; the scheduler reports that itself.
             Err(_) if !args.once => None,
             Err(e) => return Err(e.into()),
         };
@@ -137,7 +137,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The clock, as if it had been set to `start` now.
+/// A clock that behaves as if it had been set to `start` now.
 fn clock(start: Option<DateTime<Utc>>) -> Clock {
     let ahead = start.map_or(TimeDelta::zero(), |start| start - Utc::now());
     match start {
@@ -146,7 +146,7 @@ fn clock(start: Option<DateTime<Utc>>) -> Clock {
     }
 }
 
-/// Prints the events of pipelines, and passes them on to the status.
+/// Prints the events of pipelines, and forwards them to the status.
 #[derive(Default)]
 struct EventPrinter {
     status: Arc<Status>,
@@ -167,7 +167,7 @@ impl EventPrinter {
                 } else {
                     line(name, ended)
                 };
-                // If nobody reads any more, the store still has it.
+                // If nobody reads the output any more, the store still has the history.
                 let _ = writeln!(out(), "{text}");
                 if let Ending::Failed { error, .. } = &ended.ending {
                     eprintln!("{name}: failed: {error}");
@@ -188,7 +188,7 @@ impl EventPrinter {
         self.status.note(name, event, Utc::now());
     }
 
-    /// Says what goes on, once.
+    /// Prints a message unless it was the last one printed.
     fn say(&self, name: &str, text: String) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.get(name) != Some(&text) {

@@ -1,4 +1,4 @@
-//! The status of a scheduler, for monitors.
+//! The status of a scheduler, for monitoring.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::seconds;
 
-/// A scheduler is stuck if something is not begun this long after it is due.
+/// A scheduler is stuck if a run has not begun this long after it was due.
 const LATE: TimeDelta = TimeDelta::minutes(2);
 
 /// The state of each pipeline, by the name of its catalogue.
@@ -30,13 +30,13 @@ struct State {
     /// Next due times.
     next: Vec<DateTime<Utc>>,
     doing: Doing,
-    /// The run that goes on.
+    /// The run that is in progress.
     run: Option<Running>,
     /// The last due time that ended.
     last: Option<Ended>,
     /// Whether the last run failed.
     failed: bool,
-    /// Why it cannot be looked at.
+    /// Why the pipeline or its store cannot be read.
     trouble: Option<String>,
 }
 
@@ -49,7 +49,7 @@ enum Doing {
     Running,
 }
 
-/// A run and how far it is.
+/// A run and its progress.
 #[derive(Debug, Clone, Default, Serialize)]
 struct Running {
     due: DateTime<Utc>,
@@ -62,7 +62,7 @@ struct Running {
 }
 
 impl Running {
-    /// Share of the stage that is done, by rows if they are known.
+    /// Fraction of the stage that is done, measured in rows if their number is known.
     fn share(&self) -> f64 {
         let (done, all) = match self.rows {
             0 => (self.tasks_done as u64, self.tasks as u64),
@@ -73,7 +73,7 @@ impl Running {
 }
 
 impl State {
-    /// Whether something is due and nothing is done about it.
+    /// Whether a run is due and nothing is done about it.
     fn stuck(&self, now: DateTime<Utc>) -> bool {
         self.doing == Doing::Waiting && self.next.first().is_some_and(|next| now - *next > LATE)
     }
@@ -98,7 +98,7 @@ impl Status {
         self.pipelines().insert(name.to_owned(), state);
     }
 
-    /// Takes note of what happens to a pipeline.
+    /// Records what happens to a pipeline.
     pub(super) fn note(&self, name: &str, event: Event, now: DateTime<Utc>) {
         let mut pipelines = self.pipelines();
         let state = pipelines.entry(name.to_owned()).or_default();
@@ -139,12 +139,12 @@ impl Status {
         }
     }
 
-    /// Whether something is due at `now` and nothing is done about it: a new process may do better.
+    /// Whether a run is due at `now` and nothing is done about it, so that restarting the process may help.
     pub(super) fn is_stuck(&self, now: DateTime<Utc>) -> bool {
         self.pipelines().values().any(|state| state.trouble.is_none() && state.stuck(now))
     }
 
-    /// Whether all is well at `now`, and the state as JSON.
+    /// Whether everything is in order at `now`, and the state as JSON.
     pub(super) fn health(&self, now: DateTime<Utc>) -> (bool, serde_json::Value) {
         let pipelines = self.pipelines();
         let ok = pipelines.values().all(|state| state.ok(now));
@@ -164,8 +164,9 @@ impl Status {
         (ok, serde_json::json!({ "ok": ok, "now": seconds(now), "pipelines": states }))
     }
 
-    /// The state in the text format of Prometheus. It is six values that are there already, by names that need no escapes, as
-    /// names of catalogues have letters, digits and underscores alone; a registry of metrics would hold them twice.
+    /// The state in the text format of Prometheus. It consists of six values that already exist, with names that need
+    /// no escapes, since catalogue names contain only letters, digits and underscores; a registry of metrics would
+    /// store them twice.
     pub(super) fn metrics(&self, now: DateTime<Utc>) -> String {
         type Value = fn(&State, DateTime<Utc>) -> Option<f64>;
         let metrics: [(&str, &str, Value); 6] = [
@@ -181,7 +182,7 @@ impl Status {
         let mut text = String::new();
         let pipelines = self.pipelines();
         for (name, help, value) in metrics {
-            // Writing into a string does not fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "# HELP lamcat_schedule_{name} {help}.\n# TYPE lamcat_schedule_{name} gauge");
             for (catalogue, state) in pipelines.iter() {
                 if let Some(value) = value(state, now) {

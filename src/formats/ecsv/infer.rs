@@ -1,6 +1,6 @@
-//! The types of the columns of a table without an ECSV header. A column has the type that a survey
-//! gives it if its name is one of the survey's and the values fit; otherwise its type follows from the first records. The type of a column depends
-//! only on its own name and values.
+//! The types of the columns of a table without an ECSV header. A column has the type that a survey gives to its name if
+//! the values fit; otherwise its type follows from the first records. The type of a column depends only on its own name and
+//! values.
 //!
 //! The possible types are 64-bit integers, signed or unsigned; floats, unless an integer among them would lose digits;
 //! logicals, written `true` and `false` in upper or lower case; dates and times; and lists of numbers in brackets;

@@ -1,6 +1,6 @@
-//! The families of networks: which blocks they have, of which sizes, and what they call their weights.
+//! The families of networks. A family says which blocks its network has, how large they are, and how its weights are named.
 //!
-//! The engines run whatever [`Weights`] describe and know no family.
+//! The engines run any network that [`Weights`] describe; they do not depend on a family.
 
 mod leung_bovy_2023;
 
@@ -18,23 +18,23 @@ pub trait Family: Debug + Sync {
     /// Its name in model files.
     fn name(&self) -> &'static str;
 
-    /// The weights of its network of these sizes for a vocabulary of `tokens` tokens.
+    /// Returns the layout of the weights of its network, of these sizes and for a vocabulary of `tokens` tokens.
     fn layout(&self, architecture: &Architecture, tokens: usize) -> Weights<Place>;
 }
 
-/// The families; the first is that of files that name none.
+/// The known families. Files that do not name a family are of the first one.
 static FAMILIES: [&dyn Family; 1] = [&leung_bovy_2023::LeungBovy2023];
 
-/// The family of files that name none.
+/// The family of files that do not name one.
 #[must_use]
 pub fn default() -> &'static dyn Family {
     FAMILIES[0]
 }
 
-/// The family of a name.
+/// Finds a family by its name.
 ///
 /// # Errors
-/// If there is none.
+/// If there is no such family.
 pub fn family(name: &str) -> Result<&'static dyn Family> {
     FAMILIES.iter().find(|family| family.name() == name).copied().ok_or_else(|| {
         let known: Vec<&str> = FAMILIES.iter().map(|family| family.name()).collect();

@@ -24,7 +24,7 @@ async fn who_wrote_the_file_wins_whatever_the_store_answers() {
         store.next("claim", fate);
         let storage = store.storage();
         assert_eq!(create(&storage, "claim.json", &of("a")).await.unwrap(), Commit::Won, "{fate:?}");
-        // Another that says the very same is not the same attempt.
+        // Another attempt that writes the same content is not the same attempt.
         assert_eq!(create(&storage, "claim.json", &of("a")).await.unwrap(), Commit::Lost(of("a")), "{fate:?}");
     }
 }

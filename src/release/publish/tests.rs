@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::unsure::{Fate, Unsure};
 
-/// Puts a finished release there; gives its folder.
+/// Writes a finished release; returns its folder.
 async fn finished(storage: &Storage, version: &str) -> String {
     let (name, job) = ("demo".to_owned(), "0123456789abcdef".to_owned());
     let folder = paths::release(version, &job);
@@ -17,7 +17,7 @@ async fn folders(storage: &Storage) -> Vec<String> {
     log(storage).await.unwrap().into_iter().map(|entry| entry.folder).collect()
 }
 
-/// What `LATEST` says is the last entry of the log.
+/// Whether `LATEST` repeats the last entry of the log.
 async fn is_repeated(storage: &Storage) -> bool {
     latest(storage).await.unwrap() == current(storage).await.unwrap()
 }
@@ -32,7 +32,7 @@ async fn a_release_is_published_once_whatever_the_store_answers() {
             make_current(&storage, &one, Action::Publish).await.unwrap();
             store.next(part, fate);
             let published = make_current(&storage, &two, Action::Publish).await;
-            // Where the write was lost another try does it.
+            // If the first write was lost, another attempt succeeds.
             let lost = fate == Fate::Lost && part == "log/";
             assert_eq!(published.is_err(), lost, "{fate:?} {part}");
             make_current(&storage, &two, Action::Publish).await.unwrap();
@@ -66,7 +66,7 @@ async fn latest_that_was_read_before_another_publishes_is_not_written_after() {
     let (one, two) = (finished(&storage, "1.0.0").await, finished(&storage, "1.1.0").await);
     let old = make_current(&storage, &one, Action::Publish).await.unwrap();
     storage.delete(paths::LATEST).await.unwrap();
-    // Somebody looks, is stopped, and writes what he meant to when another one has published.
+    // One process reads the log, is stopped, and writes its entry after another process has published.
     make_current(&storage, &two, Action::Publish).await.unwrap();
     assert!(!storage.put_if(paths::LATEST, json(&old).into(), PutMode::Create).await.unwrap());
     assert!(is_repeated(&storage).await);
@@ -95,7 +95,7 @@ async fn who_wakes_after_a_later_run_has_published_does_not_publish() {
     let (e, hint) = (e.to_string(), "to publish it all the same start the same run again");
     assert!(e.contains(&format!("{new} was published after this run had begun")) && e.contains(hint), "{e}");
     assert_eq!(folders(&storage).await, [zero.clone(), new.clone()]);
-    // Whoever asks for it now gets it.
+    // If it is chosen again now, it becomes current.
     make_current(&storage, &old, Action::Publish).await.unwrap();
     assert_eq!(folders(&storage).await, [zero, new, old]);
 }
@@ -108,7 +108,7 @@ async fn a_later_run_publishes_after_an_earlier_one_that_was_slower_to_begin_wit
     let second = Decided { at: first.at + TimeDelta::seconds(1), after: first.after };
     make_current_if(&storage, &old, Action::Publish, first).await.unwrap();
     make_current_if(&storage, &new, Action::Publish, second).await.unwrap();
-    // Another runner of the first finds that its release was published, and leaves it at that.
+    // Another runner of the first job finds that its release was published, and does nothing.
     let done = make_current_if(&storage, &old, Action::Publish, first).await.unwrap();
     assert_eq!((done.number, folders(&storage).await), (1, vec![old, new]));
 }
@@ -144,7 +144,7 @@ async fn an_entry_that_says_nothing_is_known_by_latest_or_never_counted() {
         assert_eq!(folders(&storage).await, all[..2]);
         make_current(&storage, &all[2], Action::Publish).await.unwrap();
         assert_eq!(folders(&storage).await, all);
-        // Without `LATEST` nobody can have read it.
+        // Without `LATEST` nobody can have read the entry.
         storage.put(&paths::log_entry(3), damaged).await.unwrap();
         storage.put(paths::LATEST, "").await.unwrap();
         assert_eq!(current(&storage).await.unwrap().unwrap().folder, all[1]);

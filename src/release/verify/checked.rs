@@ -1,5 +1,6 @@
-//! Verifying in parts: several runners each look at some files of a release, and who puts it together takes what they found
-//! to be good. What was not good is looked at again by everybody, who then says what is wrong.
+//! Verifies a release in parts: several runners each check some of its files, and the runner that combines the results
+//! trusts what the others found to be good. Files that were not good are checked again by every runner, which then
+//! reports the faults.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,36 +15,36 @@ use super::{
 };
 use crate::{assemble::Manifest, damage::hash, parquet_file::Written, paths, storage::Storage, tiles::Tile};
 
-/// Bytes of the files of a group, if there are not too many groups.
+/// Bytes of the files of a group, as long as there are not too many groups.
 const GROUP_BYTES: u64 = 8 << 20;
-/// Groups of a large release.
+/// Number of groups in a large release.
 const GROUPS: u64 = 64;
 
-/// What was found to be good of a release: files that have their bytes, leaves and indices without a fault. It holds as
-/// long as these files are not written again.
+/// What was found to be good in a release: files with the right bytes, and leaves and indices without faults. It is
+/// valid as long as these files are not written again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Checked {
-    /// When each file had been written that was read.
+    /// The time at which each checked file had been written.
     files: BTreeMap<String, DateTime<Utc>>,
     leaves: BTreeMap<String, Sums>,
     indices: BTreeMap<String, Read>,
 }
 
 impl Checked {
-    /// Adds what others found.
+    /// Adds the results of another runner.
     pub fn merge(&mut self, other: Self) {
         self.files.extend(other.files);
         self.leaves.extend(other.leaves);
         self.indices.extend(other.indices);
     }
 
-    /// Whether all of it is of the files that are there now.
+    /// Whether all results are about the files that are there now.
     #[must_use]
     pub fn is_of(&self, now: &Times) -> bool {
         self.files.iter().all(|(file, written)| now.get(file) == Some(written))
     }
 
-    /// What of it is of the files that are there now.
+    /// The results that are about the files that are there now.
     pub(super) fn of(mut self, now: &Times) -> Self {
         self.files.retain(|file, written| now.get(file) == Some(written));
         let files = &self.files;
@@ -56,26 +57,26 @@ impl Checked {
         self
     }
 
-    /// Whether a file is known to have its bytes.
+    /// Whether a file is known to have the right bytes.
     pub(super) fn has_bytes(&self, file: &str) -> bool {
         self.files.contains_key(file)
     }
 
-    /// The sums of a leaf without a fault.
+    /// The sums of a leaf, if it was found without faults.
     pub(super) fn leaf(&self, file: &str) -> Option<Sums> {
         self.leaves.get(file).cloned()
     }
 
-    /// What was read of an index without a fault.
+    /// The content of an index, if it was found without faults.
     pub(super) fn index(&self, name: &str) -> Option<Read> {
         self.indices.get(name).copied()
     }
 }
 
-/// When each file of a release was written, by its path below the release's folder.
+/// When each file of a release was written, by its path relative to the release's folder.
 pub type Times = HashMap<String, DateTime<Utc>>;
 
-/// When the files of the release in `folder` were written.
+/// Looks up when the files of the release in `folder` were written.
 ///
 /// # Errors
 /// If the store fails.
@@ -84,8 +85,8 @@ pub async fn times(storage: &Storage, folder: &str) -> Result<Times> {
     Ok(storage.list(folder).await?.into_iter().map(|file| (below(&file.path), file.modified)).collect())
 }
 
-/// The tables of a release in groups, about as large as each other. Its other files are small, and whoever finishes a release
-/// writes them again.
+/// Divides the tables of a release into groups of about the same size. The other files are small, and the runner that
+/// finishes a release writes them again.
 #[must_use]
 pub fn groups(manifest: &Manifest) -> Vec<Vec<Written>> {
     let tables = || manifest.files.iter().filter(|file| paths::is_table(&file.path));
@@ -105,16 +106,16 @@ pub fn groups(manifest: &Manifest) -> Vec<Vec<Written>> {
     groups
 }
 
-/// Looks at some files of the release in `folder`.
+/// Checks some files of the release in `folder`.
 ///
 /// # Errors
-/// If the store fails; what is wrong with a file is no error.
+/// If the store fails; faults of a file are not an error.
 pub async fn check_group(storage: &Storage, folder: &str, manifest: &Manifest, group: &[Written]) -> Result<Checked> {
     let verifier = Verifier::new(storage, folder, manifest, Checked::default());
     let (mut checked, written) = (Checked::default(), times(storage, folder).await?);
     let declared = verifier.declared(manifest).await?;
     let main = Part::Main(declared.margin, declared.indices.iter().map(|(column, _)| column.clone()).collect());
-    // What is wrong with a schema is found by who puts it together.
+    // Faults of a schema are reported by the runner that combines the results.
     let main = verifier.leaves_of(&manifest.name, main, &mut Vec::new()).await?;
     let margin_name = declared.margin_name.unwrap_or_default();
     let margin = verifier.leaves_of(&margin_name, Part::Margin, &mut Vec::new()).await?;
@@ -146,7 +147,7 @@ impl Checked {
     }
 }
 
-/// The tile of a leaf of a catalogue.
+/// The tile of a file, if the file is a leaf of the catalogue.
 fn tile_of(catalogue: &str, file: &Written) -> Option<Tile> {
     paths::tile_of_leaf(file.path.strip_prefix(catalogue)?.strip_prefix('/')?)
 }

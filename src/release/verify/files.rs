@@ -1,4 +1,4 @@
-//! The files against the manifest.
+//! Compares the files with the manifest.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{Check, Checked, Fault};
 use crate::{assemble::Manifest, damage::hash, dataset::tables_at_once, paths, publish, storage::Storage};
 
-/// Looks for files that are missing, too many, or have other bytes.
+/// Reports files that are missing, unlisted or changed.
 pub(super) async fn check(
     storage: &Storage,
     folder: &str,
@@ -41,7 +41,7 @@ pub(super) async fn check(
     published(storage, folder, faults).await
 }
 
-/// Looks for files that are missing or have another size; gives those that the manifest does not name.
+/// Reports files that are missing or have another size; returns those that the manifest does not name.
 pub(super) async fn sizes(
     storage: &Storage,
     folder: &str,
@@ -64,7 +64,7 @@ pub(super) async fn sizes(
     Ok(there.into_keys().collect())
 }
 
-/// Whether the manifest is the one that was published, if the release was.
+/// If the release was published, checks that its manifest is the one that was published.
 async fn published(storage: &Storage, folder: &str, faults: &mut Vec<Fault>) -> Result<()> {
     let log = publish::log(storage).await?;
     let Some(entry) = log.iter().rfind(|entry| entry.folder == folder) else { return Ok(()) };

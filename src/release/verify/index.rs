@@ -1,4 +1,4 @@
-//! The indices against the rows of the main catalogue.
+//! Compares the indices with the rows of the main catalogue.
 
 use std::cmp::Ordering;
 
@@ -24,14 +24,14 @@ use crate::{
     tiles::{Tile, Tiling},
 };
 
-/// The columns that have an index, with the names of those, as the collection's properties have them.
+/// The indexed columns with the names of their indices, from the collection's properties.
 pub(super) fn listed(all_indexes: Option<&str>) -> Vec<(String, String)> {
     let words: Vec<&str> = all_indexes.unwrap_or_default().split_whitespace().collect();
     words.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
 }
 
 impl Verifier {
-    /// Whether each index has the rows of the main catalogue, each once, and no identifier stands twice.
+    /// Checks that each index has every row of the main catalogue once, and that no identifier occurs twice.
     pub(super) async fn indices(
         &self,
         manifest: &Manifest,
@@ -48,7 +48,7 @@ impl Verifier {
                 faults.push(Fault { check: Check::Properties, file, what });
             }
             let rows = self.index(manifest, (main, number), (column.as_str(), name.as_str()), tiling, faults).await?;
-            // That there are others than the catalogue's is said already.
+            // Otherwise the difference from the catalogue has already been reported.
             if rows == main.all.rows {
                 self.check_count(name, rows, faults).await?;
             }
@@ -59,7 +59,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Compares an index with the main catalogue; gives its rows.
+    /// Compares an index with the main catalogue; returns the number of its rows.
     async fn index(
         &self,
         manifest: &Manifest,
@@ -82,7 +82,7 @@ impl Verifier {
         Ok(read.rows)
     }
 
-    /// Reads an index; what it has, and what is wrong with it alone.
+    /// Reads an index; returns its content, and the faults that it has by itself.
     pub(super) async fn read_index(
         &self,
         manifest: &Manifest,
@@ -107,7 +107,7 @@ impl Verifier {
         Ok((read, seen.faults.into_iter().map(|(_, fault)| fault).collect()))
     }
 
-    /// Whether no identifier stands twice in a catalogue without an index of them.
+    /// Checks that no identifier occurs twice in a catalogue without an index of identifiers.
     async fn unique(&self, manifest: &Manifest, faults: &mut Vec<Fault>) -> Result<()> {
         let leaves = manifest.tiles_of(&self.name).into_iter().map(|(_, file)| Written {
             path: format!("{}/{file}", self.folder),
@@ -126,17 +126,17 @@ impl Verifier {
     }
 }
 
-/// The rows that were read of an index.
+/// A summary of the rows that were read from an index.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Read {
     rows: u64,
-    /// Over value, place and tile.
+    /// The sum over value, position and tile.
     sum: u64,
     /// Whether every part could be read.
     whole: bool,
 }
 
-/// The rows that were read of an index so far.
+/// A summary of the rows read so far from an index.
 struct Seen<'a> {
     column: &'a str,
     tiling: &'a Tiling,
@@ -144,7 +144,7 @@ struct Seen<'a> {
     sum: u64,
     /// The last row's value.
     last: Option<ArrayRef>,
-    /// The first of each kind, since one wrong row is often many.
+    /// The first fault of each kind, since one wrong row often causes many.
     faults: Vec<(&'static str, Fault)>,
     part: String,
 }
@@ -190,7 +190,7 @@ impl Seen<'_> {
         Ok(())
     }
 
-    /// Whether values come in their order, and identifiers once.
+    /// Checks that the values are sorted, and that identifiers are unique.
     fn order(&mut self, values: &ArrayRef) -> Result<()> {
         let bad = |e| Error::new(ErrorKind::Input, "the values of an index cannot be compared").source(e);
         let options = SortOptions { descending: false, nulls_first: false };
@@ -204,7 +204,7 @@ impl Seen<'_> {
         Ok(())
     }
 
-    /// Notes what is wrong with a row whose value compares so with that of the row before.
+    /// Records a fault if the order of a row's value, compared with that of the row before, is wrong.
     fn compare(&mut self, before: Ordering, values: &ArrayRef, row: usize) {
         match before {
             Ordering::Greater => self.fault("order", format!("{} is out of order", self.value(values, row))),

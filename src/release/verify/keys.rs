@@ -1,4 +1,4 @@
-//! The keys by which the values of an indexed column are added up.
+//! Hashes of the values of an indexed column, which are summed up.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,7 +9,7 @@ use arrow::{
 };
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-/// A number for each value of an indexed column; equal values have equal ones.
+/// A number for each value of an indexed column; equal values have equal numbers.
 pub(super) fn keys(column: &ArrayRef) -> Result<Vec<u64>> {
     let bad = |e| Error::new(ErrorKind::Input, "a column cannot be indexed").source(e);
     if column.data_type().is_integer() {

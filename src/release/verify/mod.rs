@@ -1,8 +1,8 @@
-//! The verifier: reads every file and every row of a release and recomputes what can be.
+//! The verifier: reads every file and every row of a release, and recomputes whatever can be recomputed.
 //!
-//! HATS' own validation looks at names and schemas alone: it accepts rows in the wrong tile, unsorted rows and wrong
-//! counts. Here every row is placed anew, every identifier compared with the index, every margin gathered again, and every
-//! byte hashed.
+//! HATS' own validation checks only names and schemas: it accepts rows in the wrong tile, unsorted rows and wrong
+//! counts. Here the position of every row is recomputed, every identifier is compared with the index, every margin is
+//! recomputed, and every file is hashed.
 
 mod checked;
 mod files;
@@ -30,14 +30,14 @@ pub use checked::{Checked, Times, check_group, groups, times};
 use lamcat_core::error::{Error, ErrorKind, Result};
 use rows::{Leaves, Part, Sums};
 
-/// Something that is not as it must be.
+/// A fault of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// The check that found it.
     pub check: Check,
-    /// The file, below the release's folder.
+    /// The file, as a path relative to the release's folder.
     pub file: String,
-    /// A sentence on what is wrong.
+    /// A sentence that says what is wrong.
     pub what: String,
 }
 
@@ -45,23 +45,23 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
-    /// Files are those of the manifest, byte for byte.
+    /// The files are those of the manifest, byte for byte.
     Files,
-    /// Properties and tiles are those of the leaves.
+    /// Properties and lists of tiles agree with the leaves.
     Properties,
-    /// Columns are alike everywhere, and those of the VOTable.
+    /// All leaves have the same columns, which are those of the VOTable.
     Schema,
-    /// Rows lie in their tile, at their place.
+    /// The rows lie in their tiles, and their pixels agree with their coordinates.
     Place,
-    /// Rows are in the order of the sky.
+    /// The rows are in the order of the sky.
     Order,
-    /// Rows are as many as it says.
+    /// The numbers of rows are those that the metadata say.
     Count,
-    /// Rows are those that the units gave, and these read the whole input.
+    /// The rows are those that the units returned, and the units read the whole input.
     Units,
-    /// No identifier stands twice, and the index has each.
+    /// No identifier occurs twice, and the index contains each.
     Index,
-    /// Margins hold the rows near their tile, all of them.
+    /// The margins hold exactly the rows near their tiles.
     Margin,
 }
 
@@ -70,7 +70,7 @@ pub enum Check {
 pub struct Report {
     /// Rows of the main catalogue.
     pub rows: u64,
-    /// Rows of the input that its units read; `None` for releases of old, which do not say.
+    /// Rows of the input that its units read; `None` for releases of older versions, which do not say.
     pub input_rows: Option<u64>,
     /// The leaves of the release.
     pub leaves: usize,
@@ -78,19 +78,19 @@ pub struct Report {
     pub margin_rows: u64,
     /// Bytes of all files.
     pub bytes: u64,
-    /// The faults of the release; a good one has none.
+    /// The faults of the release; a good release has none.
     pub faults: Vec<Fault>,
 }
 
 /// Verifies the release in `folder`.
 ///
 /// # Errors
-/// If there is no manifest, or the store fails; a fault of the release is no error.
+/// If there is no manifest, or the store fails; a fault of the release is not an error.
 pub async fn verify(storage: &Storage, folder: &str) -> Result<Report> {
     verify_rest(storage, folder, Checked::default()).await
 }
 
-/// Verifies what of the release in `folder` is not `known` to be good.
+/// Verifies everything in the release in `folder` except what is `known` to be good.
 ///
 /// # Errors
 /// See [`verify`].
@@ -103,7 +103,7 @@ pub async fn verify_rest(storage: &Storage, folder: &str, known: Checked) -> Res
     Ok(report)
 }
 
-/// The files of the release in `folder` that are missing or have another size; nothing is read.
+/// The files of the release in `folder` that are missing or have another size; no file is read.
 ///
 /// # Errors
 /// If there is no manifest, or the store fails.
@@ -128,12 +128,12 @@ struct Verifier {
     known: Checked,
 }
 
-/// The parts of a release that are to be verified, by its files of properties.
+/// The parts of a release that its properties files declare.
 struct Declared {
     tiling: Tiling,
     margin_name: Option<String>,
     margin: Option<Margin>,
-    /// The columns that have an index, with the names of those.
+    /// The indexed columns with the names of their indices.
     indices: Vec<(String, String)>,
 }
 
@@ -207,7 +207,7 @@ impl Verifier {
         Ok(all)
     }
 
-    /// The form that all leaves of a catalogue must have.
+    /// Reads the form that all leaves of a catalogue must have.
     async fn leaves_of(&self, name: &str, part: Part, faults: &mut Vec<Fault>) -> Result<Leaves> {
         let common = format!("{name}/{}", paths::COMMON_METADATA);
         Leaves::new(&self.storage, &self.folder, &common, part, faults).await
@@ -224,7 +224,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether the list of tiles is that of the leaves.
+    /// Checks that the list of tiles is that of the leaves.
     async fn check_tiles(&self, name: &str, tiling: &Tiling, faults: &mut Vec<Fault>) -> Result<()> {
         let file = format!("{name}/{}", paths::PARTITION_INFO);
         let found = self.storage.get(&format!("{}/{file}", self.folder)).await?.unwrap_or_default();
@@ -234,7 +234,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether the rows are those that the units gave.
+    /// Checks that the rows are those that the units returned.
     async fn check_units(&self, manifest: &Manifest, checked: &Sums, report: &mut Report) -> Result<()> {
         let Some(units) = manifest.units else { return Ok(()) };
         report.input_rows = Some(units.input_rows);

@@ -1,4 +1,4 @@
-//! The rows of leaves: their place, their order, their identifiers, their margins.
+//! Checks the rows of leaves: their positions, their order, their identifiers, their margins.
 
 use std::collections::BTreeMap;
 
@@ -27,17 +27,17 @@ use crate::{
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Sums {
     pub(super) all: RowSum,
-    /// Over value, place and tile, of each column that has an index.
+    /// For each indexed column, the sum over value, position and tile.
     pub(super) indexed: Vec<u64>,
-    /// Of the leaves read: rows and sum of each, over identifier and place.
+    /// For each leaf that was read, the number of rows and the sum over identifier and position.
     #[serde(with = "pairs")]
     tiles: BTreeMap<(u8, u64), (u64, u64)>,
-    /// Of the margins that the rows belong into.
+    /// The same for the margins in which the rows belong.
     #[serde(with = "pairs")]
     margins: BTreeMap<(u8, u64), (u64, u64)>,
 }
 
-/// Keys of JSON are texts, and those of sums are tiles.
+/// JSON keys must be strings, but these maps have tiles as keys, so they are written as lists of pairs.
 mod pairs {
     use std::collections::BTreeMap;
 
@@ -71,11 +71,11 @@ fn add(sums: &mut BTreeMap<(u8, u64), (u64, u64)>, tile: (u8, u64), rows: u64, s
     *entry = (entry.0 + rows, entry.1.wrapping_add(sum));
 }
 
-/// Which of a collection's catalogues leaves are of.
+/// The catalogue of a collection that leaves belong to.
 pub(super) enum Part {
-    /// The main one, whose rows may belong into margins, and the columns that have an index.
+    /// The main catalogue: the margin in which its rows may belong, if there is one, and the indexed columns.
     Main(Option<Margin>, Vec<String>),
-    /// The margin.
+    /// The margin catalogue.
     Margin,
 }
 
@@ -89,7 +89,7 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    /// Reads what all leaves must be like from the file of the schema.
+    /// Reads the form that all leaves must have from the schema file.
     pub(super) async fn new(
         storage: &Storage,
         folder: &str,
@@ -115,7 +115,7 @@ impl Leaves {
         Ok(leaves)
     }
 
-    /// Reads a leaf; what is wrong with it, and the sums over its rows.
+    /// Reads a leaf; returns the sums over its rows, and its faults.
     pub(super) async fn check(&self, tile: Tile, file: &str) -> Result<(Sums, Vec<Fault>)> {
         let mut leaf = Leaf { leaves: self, tile, file, sums: Sums::default(), faults: Vec::new(), last: None };
         match leaf.read().await {
@@ -138,7 +138,7 @@ struct Leaf<'a> {
 }
 
 impl Leaf<'_> {
-    /// Notes a fault; of a kind only the first, since one wrong row is often many.
+    /// Records a fault, but only the first of each kind, since one wrong row often causes many.
     fn fault(&mut self, check: Check, what: String) {
         if self.faults.iter().all(|fault| fault.check != check) {
             self.faults.push(Fault { check, file: self.file.to_owned(), what });
@@ -195,7 +195,7 @@ impl Leaf<'_> {
         self.add_indexed(batch, cells)
     }
 
-    /// Adds up what the indices must have of these rows.
+    /// Adds up what the indices must contain for these rows.
     fn add_indexed(&mut self, batch: &RecordBatch, cells: &[i64]) -> Result<()> {
         let Part::Main(_, columns) = &self.leaves.part else { return Ok(()) };
         self.sums.indexed.resize(columns.len(), 0);
@@ -215,7 +215,7 @@ fn floats<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [f64]> {
     column.map(|c| c.values().as_ref()).ok_or_else(|| no_column(name))
 }
 
-/// Whether the margins hold what the rows of the main catalogue say.
+/// Checks that the margins contain what the rows of the main catalogue require.
 pub(super) fn compare_margins(name: &str, main: &Sums, margin: &Sums, faults: &mut Vec<Fault>) {
     let mut tiles: Vec<_> = main.margins.keys().chain(margin.tiles.keys()).collect();
     tiles.sort_unstable();

@@ -1,9 +1,9 @@
-//! What a function may ask of a model.
+//! The results that a function can request from a model.
 
 use lamcat_core::schema::TokenId;
 use lamcat_model::inference::Output;
 
-/// What a call gives for each row.
+/// What a call returns for each row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// One column.

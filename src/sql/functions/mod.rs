@@ -1,7 +1,7 @@
-//! The SQL functions: those of the model, those of the surveys, and those of the sky and of stars.
+//! The SQL functions: those of the model, those of the surveys, and those for the sky and for stars.
 //!
-//! The functions of the model (`lam_*` with a context) are planned, not called: see [`crate::planner`]. [`ModelCall`] says
-//! what such a call asks for; [`EngineModels`] computes the calls that the planner cannot place.
+//! The functions of the model (`lam_*` with a context) are planned, not called: see [`crate::planner`]. [`ModelCall`]
+//! says what such a call requests; [`EngineModels`] computes the calls that the planner cannot place.
 
 mod ask;
 mod model;
@@ -20,14 +20,14 @@ use lamcat_core::{
 };
 use lamcat_model::inference::Engine;
 
-/// What lamcat adds to SQL, in the order of the reference.
+/// The specifications of lamcat's SQL functions, in the order of the reference.
 #[must_use]
 pub fn specs() -> Vec<&'static FunctionSpec> {
     let of_surveys = survey::surveys().iter().flat_map(|survey| survey.functions());
     model::functions().into_iter().chain(of_surveys).chain(sky::specs()).collect()
 }
 
-/// Every function that lamcat adds to SQL.
+/// All functions that lamcat adds to SQL.
 #[must_use]
 pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
     let models: Arc<dyn Models> = Arc::new(EngineModels(engine.clone()));
@@ -35,7 +35,7 @@ pub fn all(engine: &Arc<Engine>) -> Vec<ScalarUDF> {
     specs().into_iter().map(udf).collect()
 }
 
-/// Whether a function of this name takes pairs `name => value` of any names.
+/// Whether the function with this name takes pairs `name => value` with arbitrary names.
 #[must_use]
 pub fn takes_pairs(name: &str) -> bool {
     specs().iter().any(|spec| spec.takes_pairs() && spec.name.eq_ignore_ascii_case(name))

@@ -28,9 +28,10 @@ use super::{
     options::LamcatOptions,
 };
 
-/// Appends a model's outputs to its input's rows; keeps their order and partitions.
+/// Appends a model's outputs to the rows of its input; keeps their order and partitions.
 ///
-/// Rows are gathered to device batches whatever the scan's batch size, and a bounded number of batches is in flight.
+/// Rows are gathered into device batches, whatever the scan's batch size is, and the number of batches in flight is
+/// limited.
 #[derive(Debug)]
 pub struct LamInferExec {
     input: Arc<dyn ExecutionPlan>,
@@ -100,7 +101,7 @@ impl ExecutionPlan for LamInferExec {
         vec![true]
     }
 
-    // Spreading rows over partitions would not help: one device serves all of them.
+    // Distributing rows over more partitions would not help: one device serves all of them.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
     }
@@ -173,15 +174,15 @@ impl ExecutionPlan for LamInferExec {
         CardinalityEffect::Equal
     }
 
-    // Filters that arise while the query runs (a top-k's threshold, a join's keys) save inference when they can act
-    // below it.
+    // Filters that arise while the query runs (the threshold of a top-k, the keys of a join) avoid inference if they
+    // can be applied below this operator.
     fn gather_filters_for_pushdown(
         &self,
         _: FilterPushdownPhase,
         parent_filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        // The child finds columns by name; only where that finds the same column may a filter pass.
+        // The child finds columns by name, so a filter may be pushed down only if the names lead to the same columns.
         let schema = self.input.schema();
         let same = |i: &usize| schema.index_of(schema.field(*i).name()).ok() == Some(*i);
         let allowed = (0..schema.fields().len()).filter(same).collect();

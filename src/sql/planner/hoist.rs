@@ -90,7 +90,8 @@ fn hoist(node: LogicalPlan, names: &mut Names) -> Result<Transformed<LogicalPlan
     Ok(Transformed::yes(restore_columns(rebuilt, node.schema())?))
 }
 
-/// The node with other expressions and inputs. DataFusion's own way does not take the sort order of DISTINCT ON.
+/// Rebuilds the node with other expressions and inputs. DataFusion's own method does not accept the sort order of
+/// DISTINCT ON.
 fn rebuild(node: &LogicalPlan, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
     let LogicalPlan::Distinct(Distinct::On(distinct)) = node else { return node.with_new_exprs(exprs, inputs) };
     let Some(input) = inputs.pop() else { return internal_err!("DISTINCT ON has one input") };
@@ -104,7 +105,7 @@ fn rebuild(node: &LogicalPlan, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -
     Ok(LogicalPlan::Distinct(Distinct::On(distinct)))
 }
 
-/// The first call whose context holds no other call that could still be placed.
+/// The first call whose context does not contain another call that could still be placed.
 fn innermost(exprs: &[Expr], unplaced: &[Expr]) -> Result<Option<Site>> {
     let mut found = None;
     for expr in exprs {
@@ -123,7 +124,7 @@ fn innermost(exprs: &[Expr], unplaced: &[Expr]) -> Result<Option<Site>> {
     Ok(found)
 }
 
-/// Puts a call's outputs below one of the inputs; gives the expression that stands for the call, or `None` if no
+/// Computes a call's outputs below one of the inputs. Returns the expression that replaces the call, or `None` if no
 /// single input has all the columns of its context.
 fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<Option<Expr>> {
     if !is_movable(&site.context) {
@@ -149,8 +150,8 @@ fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<O
     Ok(Some(result(&site.call, columns)))
 }
 
-/// Puts a new node on `input`, or below the filters of a correlated subquery, which DataFusion must be able to lift out;
-/// `None` if neither can be.
+/// Puts a new node on top of `input`. In a correlated subquery, the node goes below the filters that DataFusion must be
+/// able to pull out. `None` if neither is possible.
 fn add_node(input: &LogicalPlan, wanted: Wanted, names: &mut Names) -> Result<Option<(LogicalPlan, Column)>> {
     if !input.all_out_ref_exprs().is_empty() {
         let LogicalPlan::Filter(filter) = input else { return Ok(None) };
@@ -164,7 +165,7 @@ fn add_node(input: &LogicalPlan, wanted: Wanted, names: &mut Names) -> Result<Op
     Ok(Some((node.into_plan(), column)))
 }
 
-/// The expression over output columns that gives a call's result.
+/// The expression that builds a call's result from the output columns.
 fn result(call: &ModelCall, columns: Vec<Column>) -> Expr {
     let mut columns = columns.into_iter().map(Expr::Column);
     match &call.ask {
@@ -188,7 +189,7 @@ fn replace(exprs: Vec<Expr>, call: &Expr, replacement: &Expr) -> Result<Vec<Expr
         .collect()
 }
 
-/// A node that passes its input's columns through now has some too many: projects them away.
+/// Projects away the extra columns of a node that passes its input's columns through.
 fn restore_columns(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> {
     if plan.schema().fields().len() == schema.fields().len() {
         return Ok(plan);
@@ -196,7 +197,7 @@ fn restore_columns(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> 
     LogicalPlanBuilder::from(plan).project(schema.iter().map(|f| Expr::Column(Column::from(f))))?.build()
 }
 
-/// Whether a context means the same below its node: it gives one value a row from the row's own columns.
+/// Whether a context has the same value below its node: it must depend only on the columns of the row.
 fn is_movable(context: &Expr) -> bool {
     let bound = |e: &Expr| {
         matches!(
@@ -212,7 +213,7 @@ fn is_movable(context: &Expr) -> bool {
     !(context.is_volatile() || context.contains_outer() || has_call(context) || holds_bound)
 }
 
-/// Calls under CASE, COALESCE and the like whose context might fail on rows that the condition keeps away from it.
+/// The calls under CASE, COALESCE and the like whose context might fail on rows that the condition excludes.
 fn guarded_calls(exprs: &[Expr]) -> Result<Vec<Expr>> {
     let mut calls = Vec::new();
     for expr in exprs {
@@ -236,7 +237,7 @@ fn guarded_calls(exprs: &[Expr]) -> Result<Vec<Expr>> {
     Ok(calls)
 }
 
-/// Whether an expression gives a value or NULL for every row.
+/// Whether an expression returns a value or NULL for every row.
 fn cannot_fail(expr: &Expr) -> bool {
     let harmless = |e: &Expr| match e {
         Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_) => true,

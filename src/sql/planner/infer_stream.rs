@@ -1,5 +1,5 @@
-//! The stream of one partition's rows: it gathers them to device batches, packs their contexts, has them inferred and
-//! appends the answers.
+//! The stream of one partition's rows: gathers them into device batches, packs their contexts, sends them to the engine
+//! and appends the answers.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use lamcat_model::inference::{Answers, Device, Prepared, Program};
 
 use super::options::LamcatOptions;
 
-/// The operator's metrics of one partition.
+/// The metrics of the operator for one partition.
 #[derive(Clone)]
 pub(super) struct Gauges {
     baseline: BaselineMetrics,
@@ -48,7 +48,7 @@ impl Gauges {
     }
 }
 
-/// The parts that all batches of a partition share.
+/// What all batches of a partition share.
 struct Batches {
     context: Arc<dyn PhysicalExpr>,
     program: Arc<Program>,
@@ -59,7 +59,7 @@ struct Batches {
     gauges: Gauges,
 }
 
-/// The input's batches with the outputs appended, in order.
+/// The batches of the input with the outputs appended, in order.
 #[expect(clippy::too_many_arguments, reason = "the one place where an operator's parts come together")]
 pub(super) fn infer_stream(
     input: SendableRecordBatchStream,
@@ -85,7 +85,7 @@ pub(super) fn infer_stream(
         })
 }
 
-/// Gathers rows to batches of `batch_rows`, the last one shorter.
+/// Gathers rows into batches of `batch_rows`; the last one may be shorter.
 fn gather(input: SendableRecordBatchStream, batch_rows: usize) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let coalescer = BatchCoalescer::new(input.schema(), batch_rows);
     stream::try_unfold((input, coalescer, false), |(mut input, mut coalescer, mut done)| async move {

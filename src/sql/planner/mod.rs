@@ -1,8 +1,9 @@
-//! The planner of `lam_*` calls, which makes one operator of them.
+//! The planner of `lam_*` calls, which combines them into one operator.
 //!
-//! [`Hoist`], an analyzer rule, moves every call of a plan node into a [`LamInfer`] node below it; calls on the same
-//! context and model share one node, so each row is inferred once however often SQL mentions it. [`Prune`] drops
-//! outputs that nobody reads. [`LamPlanner`] turns the node into a [`LamInferExec`], which batches rows for the device.
+//! [`Hoist`], an analyzer rule, moves every call of a plan node into a [`LamInfer`] node below it. Calls with the same
+//! context and model share one node, so each row is inferred once, however often the SQL text asks for it. [`Prune`]
+//! drops outputs that nothing reads. [`LamPlanner`] turns the node into a [`LamInferExec`], which batches rows for the
+//! device.
 
 mod exec;
 mod hoist;

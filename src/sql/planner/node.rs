@@ -37,7 +37,7 @@ pub struct LamInfer {
 }
 
 impl LamInfer {
-    /// A node over `input`.
+    /// Creates a node over `input`.
     ///
     /// # Errors
     /// If the context is not one of this model, or a name is taken.
@@ -51,7 +51,7 @@ impl LamInfer {
         Ok(Self { input, context, model, outputs, schema })
     }
 
-    /// The node inside a plan, if that is what the plan is.
+    /// The node in a plan, if the plan's root is such a node.
     #[must_use]
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
         match plan {
@@ -66,13 +66,13 @@ impl LamInfer {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 
-    /// The plan whose rows the node takes.
+    /// The plan that provides the node's input rows.
     #[must_use]
     pub fn input(&self) -> &LogicalPlan {
         &self.input
     }
 
-    /// The expression that gives the context of a row.
+    /// The expression that computes the context of a row.
     #[must_use]
     pub fn context(&self) -> &Expr {
         &self.context
@@ -90,7 +90,7 @@ impl LamInfer {
         &self.outputs
     }
 
-    /// The column of `output`, if the node computes that.
+    /// The column of `output`, if the node computes that output.
     #[must_use]
     pub fn column(&self, output: Output) -> Option<Column> {
         self.outputs.iter().find(|o| o.output == output).map(|o| Column::new_unqualified(&o.name))
@@ -99,7 +99,7 @@ impl LamInfer {
     /// The same node with other outputs.
     ///
     /// # Errors
-    /// As [`LamInfer::try_new`].
+    /// The same as for [`LamInfer::try_new`].
     pub fn with_outputs(&self, outputs: Vec<NamedOutput>) -> Result<Self> {
         Self::try_new(self.input.clone(), self.context.clone(), self.model.clone(), outputs)
     }
@@ -107,13 +107,13 @@ impl LamInfer {
     /// The same node over another input.
     ///
     /// # Errors
-    /// As [`LamInfer::try_new`].
+    /// The same as for [`LamInfer::try_new`].
     pub fn with_input(&self, input: LogicalPlan) -> Result<Self> {
         Self::try_new(input, self.context.clone(), self.model.clone(), self.outputs.clone())
     }
 }
 
-/// The names of outputs as plans show them, e.g. `teff, teff_error, flags`.
+/// The names of outputs as they appear in plans, e.g. `teff, teff_error, flags`.
 pub(super) fn output_list(outputs: impl Iterator<Item = Output>, model: &Model) -> String {
     outputs.map(|o| o.label(model)).collect::<Vec<_>>().join(", ")
 }

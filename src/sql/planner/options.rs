@@ -1,4 +1,4 @@
-//! Settings that SQL reaches as `SET lamcat.…` and `SHOW lamcat.…`.
+//! Settings that SQL can access with `SET lamcat.…` and `SHOW lamcat.…`.
 
 use std::{
     any::Any,
@@ -29,8 +29,8 @@ extensions_options! {
     }
 }
 
-/// The [`LamcatSettings`] of a session, under the names by which SQL sets and shows them: DataFusion takes the prefix
-/// from a name before it sets it, but asks for it in the list of names.
+/// The [`LamcatSettings`] of a session, under the names by which SQL sets and shows them. DataFusion removes the prefix
+/// from a name before it sets it, but expects the prefix in the list of names.
 #[derive(Clone, Debug, Default)]
 pub struct LamcatOptions(pub LamcatSettings);
 

@@ -1,4 +1,4 @@
-//! The planner that makes the operator from the logical node.
+//! The planner that turns the logical node into the operator.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The optimizer rule that drops outputs nobody reads, and nodes without outputs.
+//! The optimizer rule that drops outputs which nothing reads, and nodes without outputs.
 
 use std::collections::HashSet;
 
@@ -15,8 +15,8 @@ use super::node::LamInfer;
 
 /// The rule; it must run after the one that prunes projections.
 ///
-/// Output names are unique within a plan, so an output is unread if no expression of any node and no column of the
-/// result mentions its name.
+/// Output names are unique within a plan, so an output is unread if neither an expression of any node nor a column of
+/// the result mentions its name.
 #[derive(Debug, Default)]
 pub struct Prune;
 
@@ -56,7 +56,7 @@ fn names_read(plan: &LogicalPlan) -> Result<HashSet<String>> {
                 Ok(TreeNodeRecursion::Continue)
             })
         })?;
-        // These compare, align or give whole rows of their input without naming the columns.
+        // These nodes compare, align or return whole rows of their input without naming the columns.
         if matches!(
             node,
             LogicalPlan::Union(_)
@@ -75,7 +75,7 @@ fn names_read(plan: &LogicalPlan) -> Result<HashSet<String>> {
 
 fn prune(plan: LogicalPlan, read: &HashSet<String>) -> Result<Transformed<LogicalPlan>> {
     let Some(node) = LamInfer::of(&plan) else {
-        // A node that passes columns through must notice that its input may have fewer now.
+        // A node that passes columns through must recompute its schema, as its input may have fewer columns now.
         return plan.recompute_schema().map(Transformed::yes);
     };
     let kept: Vec<_> = node.outputs().iter().filter(|o| read.contains(&o.name)).cloned().collect();

@@ -1,4 +1,4 @@
-//! Finding, below a plan node, a [`LamInfer`] that already runs the wanted model on the wanted context.
+//! Finds, below a plan node, a [`LamInfer`] node that already runs the wanted model on the wanted context.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use lamcat_model::{Model, inference::Output};
 
 use super::node::{LamInfer, NamedOutput};
 
-/// An output wanted of a context.
+/// An output that is wanted for a context.
 pub(super) struct Wanted<'a> {
     pub(super) context: Expr,
     pub(super) model: &'a Arc<Model>,
@@ -23,7 +23,7 @@ pub(super) struct Wanted<'a> {
 /// A plan that computes a wanted output, and the column that holds it.
 pub(super) type Found = (LogicalPlan, Column);
 
-/// Gives out names for output columns, unique within one plan.
+/// Generates names for output columns, unique within one plan.
 #[derive(Debug)]
 pub(super) struct Names {
     next: usize,
@@ -32,7 +32,7 @@ pub(super) struct Names {
 const PREFIX: &str = "__lam_";
 
 impl Names {
-    /// Starts behind the names that `plan` already uses.
+    /// Starts after the names that `plan` already uses.
     pub(super) fn after(plan: &LogicalPlan) -> Result<Self> {
         let mut next = 0;
         plan.apply_with_subqueries(|p| {
@@ -51,8 +51,8 @@ impl Names {
     }
 }
 
-/// Looks through filters, sorts, windows, joins, projections and aliases below `plan` for a node to share, and adds the
-/// output to it; `None` if there is none.
+/// Searches `plan`, through filters, sorts, windows, joins, projections and aliases, for a node that can be reused, and
+/// adds the output to it; `None` if there is no such node.
 pub(super) fn share(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
     if let Some(node) = LamInfer::of(plan) {
         return share_node(node, wanted, names);
@@ -64,7 +64,7 @@ pub(super) fn share(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> R
     }
 }
 
-/// Shares below a node that passes its input's columns, and for each row of it the whole row, through.
+/// Searches below a node that passes on the rows of its input unchanged and complete.
 fn share_below(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
     let inputs = plan.inputs();
     for side in transparent_inputs(plan) {
@@ -81,8 +81,8 @@ fn share_below(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result
     Ok(None)
 }
 
-/// The inputs whose rows a node passes on unchanged. A join's side that may be padded with NULLs is not one of them: a
-/// context could be there without it.
+/// The inputs whose rows a node passes on unchanged. A side of a join that may be padded with NULLs is not one of them:
+/// a context may have a value even for a padded row, for which nothing was computed below the join.
 fn transparent_inputs(plan: &LogicalPlan) -> &'static [usize] {
     match plan {
         LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_) => &[0],
@@ -134,7 +134,7 @@ fn share_alias(a: &SubqueryAlias, wanted: &Wanted, names: &mut Names) -> Result<
     Ok(Some((plan, Column::new(Some(a.alias.clone()), column.name))))
 }
 
-/// Writes an expression over a node's output in terms of its input; `None` if a column has no source there.
+/// Rewrites an expression over a node's output in terms of its input; `None` if a column has no source there.
 fn rename(expr: &Expr, sources: &HashMap<Column, Column>) -> Result<Option<Expr>> {
     let mut complete = true;
     let renamed = expr.clone().transform(|e| match &e {

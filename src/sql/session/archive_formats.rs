@@ -1,4 +1,4 @@
-//! The archive's formats in `CREATE EXTERNAL TABLE … STORED AS`.
+//! The formats of archives in `CREATE EXTERNAL TABLE … STORED AS`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,14 +16,14 @@ use lamcat_formats::{ArchiveFileFormat, ArchiveFormat, CarefulParquetFactory, On
 
 use crate::planner::LamcatOptions;
 
-/// The one option of such tables.
+/// The only option of such tables.
 const ON_ERROR: &str = "on_error";
 
-/// Makes a format from a table's options.
+/// Creates a format from a table's options.
 #[derive(Debug)]
 struct Factory {
     format: ArchiveFormat,
-    /// What it is called after `STORED AS`.
+    /// Its name after `STORED AS`.
     name: &'static str,
 }
 
@@ -56,7 +56,7 @@ impl FileFormatFactory for Factory {
     }
 }
 
-/// What writes files of a format, by a table's options; `None` if lamcat writes none.
+/// The writer for files of a format, given a table's options; `None` if lamcat does not write the format.
 fn writer(
     format: ArchiveFormat,
     state: &dyn Session,
@@ -69,7 +69,7 @@ fn writer(
     }
 }
 
-/// The format of files that a quoted path names.
+/// The format of files that are named by a quoted path.
 pub(super) fn of_path(format: ArchiveFormat, state: &dyn Session, choice: TableChoice) -> Result<Arc<dyn FileFormat>> {
     let mut of_files = ArchiveFileFormat::new(format, on_error(state)?).with_choice(choice);
     if let Some(writer) = writer(format, state, &HashMap::new())? {
@@ -78,7 +78,7 @@ pub(super) fn of_path(format: ArchiveFormat, state: &dyn Session, choice: TableC
     Ok(Arc::new(of_files))
 }
 
-/// What becomes of malformed values in this session.
+/// What happens to malformed values in this session.
 fn on_error(state: &dyn Session) -> Result<OnError> {
     let options = state.config().options().extensions.get::<LamcatOptions>();
     Ok(options.map_or(Ok(OnError::Fail), |o| o.on_error.parse())?)
@@ -87,7 +87,7 @@ fn on_error(state: &dyn Session) -> Result<OnError> {
 /// Adds the formats to a session.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
     for (format, name) in ArchiveFormat::ENDINGS {
-        // DataFusion's own reader keeps STORED AS CSV.
+        // DataFusion's own reader handles STORED AS CSV.
         if name != "csv" && name != "tsv" {
             state.register_file_format(Arc::new(Factory { format, name }), true)?;
             state.table_factories_mut().insert(name.to_uppercase(), Arc::new(DefaultTableFactory::new()));

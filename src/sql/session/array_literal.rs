@@ -1,4 +1,5 @@
-//! Lists of string literals as literals, so that `lam_predict(xp, ['teff', 'logg'])` is known at planning.
+//! Turns lists of string literals into literals, so that the list in `lam_predict(xp, ['teff', 'logg'])` is known when
+//! the query is planned.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use datafusion::{
 #[derive(Debug)]
 struct ArrayLiteral;
 
-/// The planner; it must come before the one that makes arrays.
+/// The planner; it must come before the one that creates arrays.
 pub(super) fn planner() -> Arc<dyn ExprPlanner> {
     Arc::new(ArrayLiteral)
 }

@@ -1,4 +1,4 @@
-//! What stands for files that are nowhere by themselves: `-` for standard input, and archives for the tables in them.
+//! Names that do not refer to ordinary files: `-` for standard input, and archives for the tables in them.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use super::{
     unpacked::Unpacked,
 };
 
-/// The tables that come on standard input, which is read to its end when it is first asked for.
+/// The tables from standard input, which is read to its end when it is first used.
 pub(super) async fn stdin(unpacked: &Unpacked) -> Result<Lookup> {
     lookup(&unpacked.spool, &Path::default(), unpacked.stdin().await?, &TableChoice::All)
 }
 
-/// Archives as the tables in them; anything else as it is.
+/// Replaces archives by the tables in them; anything else is left unchanged.
 pub(super) async fn unpacked(unpacked: &Unpacked, found: Lookup) -> Result<Lookup> {
     let Files::Listed { objects, .. } = &found.files else { return Ok(found) };
     let bundle = |object: &ObjectMeta| object.location.filename().and_then(Bundle::of_name);
@@ -45,7 +45,7 @@ pub(super) async fn unpacked(unpacked: &Unpacked, found: Lookup) -> Result<Looku
     lookup(&unpacked.spool, &folder, &tables, &found.choice)
 }
 
-/// The chosen tables of those in a folder.
+/// The chosen tables among those in a folder.
 fn lookup(spool: &Arc<Spool>, folder: &Path, tables: &[ObjectMeta], choice: &TableChoice) -> Result<Lookup> {
     let root = Url::parse(&format!("{SCHEME}:///")).map_err(|e| DataFusionError::External(Box::new(e)))?;
     let root = ListingTableUrl::try_new(root, None)?;

@@ -1,4 +1,5 @@
-//! Comparisons of identifiers with what is no integer: they find too many rows, or none, and nobody would know.
+//! Finds comparisons of identifiers with values that are not integers: they match too many rows or none, and nobody
+//! would notice.
 
 use arrow::datatypes::DataType;
 use datafusion::{
@@ -13,10 +14,10 @@ use lamcat_formats::remark;
 
 use super::identifiers::is_identifier;
 
-/// Checks that no column of rows that are to be written has the name of another, by which readers would find one of the two.
+/// Checks that no two columns of rows to be written have the same name, since readers would find only one of them.
 ///
 /// # Errors
-/// If one has.
+/// If two columns have the same name.
 pub fn check_names(schema: &DFSchema) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     match schema.fields().iter().find(|field| !seen.insert(field.name().as_str())) {
@@ -29,8 +30,8 @@ pub fn check_names(schema: &DFSchema) -> Result<()> {
     }
 }
 
-/// Refuses a plan that writes two columns of one name, and one that compares identifiers with floats or with text that is no number, and remarks on joins of other integers
-/// of 64 bits with floats.
+/// Returns an error for a plan that writes two columns of the same name, and for one that compares identifiers with
+/// floats or with text that is not a number. Logs a remark for joins of other 64-bit integers with floats.
 pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Copy(copy) = node {
@@ -62,7 +63,7 @@ fn check_all(condition: &Expr, schema: &DFSchema, joins: bool) -> Result<()> {
     Ok(())
 }
 
-/// Looks at the two sides of a comparison.
+/// Checks the two sides of a comparison.
 fn compare(left: &Expr, right: &Expr, of_left: &DFSchema, of_right: &DFSchema, joins: bool) -> Result<()> {
     let (Ok(left_type), Ok(right_type)) = (left.get_type(of_left), right.get_type(of_right)) else { return Ok(()) };
     for (key, key_type, other, other_type) in
@@ -97,7 +98,7 @@ fn is_identifier_column(e: &Expr) -> bool {
     matches!(e, Expr::Column(column) if is_identifier(&column.name))
 }
 
-/// Whether a value of a type may be equal to several integers of 64 bits, or never to any.
+/// Whether a value of a type may be equal to several 64-bit integers, or can never be equal to one.
 fn misses(e: &Expr, data_type: &DataType) -> bool {
     match e {
         Expr::Literal(ScalarValue::Float64(Some(v)), _) => v.abs() > 2f64.powi(53),

@@ -1,4 +1,5 @@
-//! How deep the operations of a statement lie in each other: what copies and computes them goes as deep into the stack.
+//! Limits how deeply the operations of a statement are nested: copying and computing them uses stack space in
+//! proportion.
 
 use std::ops::ControlFlow;
 
@@ -6,13 +7,13 @@ use datafusion::sql::parser::{CopyToSource, Statement};
 use lamcat_core::error::{Error, ErrorKind, Result};
 use sqlparser::ast::{Expr, Query, Visit, Visitor};
 
-/// The stack of every thread has room for as many.
+/// The stack of every thread has room for this many levels.
 const MOST_LEVELS: usize = 1000;
 
-/// Refuses a statement that would overflow the stack.
+/// Returns an error for a statement that would overflow the stack.
 ///
 /// # Errors
-/// If its operations lie too deep in each other.
+/// If its operations are nested too deeply.
 pub(super) fn check(statement: &Statement) -> Result<()> {
     let mut levels = Levels(0);
     let flow = match statement {

@@ -1,4 +1,5 @@
-//! Dictionaries in what is written as Arrow files: a file has one for each column, while every batch of a query has its own.
+//! Removes dictionaries from data that is written to Arrow files: a file has one dictionary for each column, while
+//! every batch of a query has its own.
 
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, dml::CopyTo},
 };
 
-/// A plan that writes Arrow files with values in the place of dictionaries; another plan is as it was.
+/// Changes a plan that writes Arrow files so that it writes values instead of dictionaries; any other plan is left
+/// unchanged.
 pub(super) fn decoded_in_files(plan: LogicalPlan) -> Result<LogicalPlan> {
     match plan {
         LogicalPlan::Copy(copy) if ["arrow", "feather"].contains(&copy.file_type.get_ext().as_str()) => {
@@ -19,7 +21,7 @@ pub(super) fn decoded_in_files(plan: LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
-/// The same rows with values in the place of dictionaries.
+/// The same rows with values instead of dictionaries.
 ///
 /// # Errors
 /// If the plan cannot be built.
@@ -38,7 +40,7 @@ pub fn without_dictionaries(plan: LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
-/// A type without the dictionaries in it; `None` if it has none.
+/// The type without the dictionaries in it; `None` if it contains none.
 fn decoded(data_type: &DataType) -> Option<DataType> {
     let of_item = |item: &FieldRef| Some(Arc::new(item.as_ref().clone().with_data_type(decoded(item.data_type())?)));
     match data_type {

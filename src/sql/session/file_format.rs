@@ -1,5 +1,5 @@
-//! The format of a table's files, by their names or, of one without an ending, by its first bytes; and what files of Parquet
-//! say of their columns.
+//! Finds the format of a table's files by their names or, for a file without a suffix, by its first bytes; and reads
+//! what Parquet files say about their columns.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -15,18 +15,18 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::archive_formats;
 
-/// Bytes that are looked at.
+/// Number of bytes that are examined.
 const LOOKED_AT: u64 = 2048;
 
-/// A format as a name or the first bytes say it.
+/// A format, as the file's name or its first bytes indicate it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     Archive(ArchiveFormat),
-    /// One of DataFusion's own, by the name that it has there.
+    /// One of DataFusion's own formats, by its name in DataFusion.
     Other(&'static str),
 }
 
-/// A schema with the units, UCDs and descriptions of the columns of a Parquet file.
+/// The schema, with the units, UCDs and descriptions of the columns of a Parquet file.
 pub(super) async fn described(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
@@ -42,7 +42,7 @@ pub(super) async fn described(
     Ok(Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
 }
 
-/// The format of files, which must all have the same.
+/// The format of the files; they must all have the same format.
 pub(super) async fn format_of(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
@@ -81,7 +81,7 @@ pub(super) async fn format_of(
     }
 }
 
-/// The format and compression that a name says.
+/// The format and compression that a name indicates.
 fn of_name(name: &str) -> Option<(Said, String)> {
     if let Some((format, ending)) = ArchiveFormat::of_name(name) {
         return Some((Said::Archive(format), ending.to_lowercase()));
@@ -104,7 +104,7 @@ fn of_name(name: &str) -> Option<(Said, String)> {
     Some((Said::Other(format), compression.to_owned()))
 }
 
-/// The format that a file's first bytes say, where its name says none.
+/// The format that a file's first bytes indicate, used if its name does not indicate one.
 async fn of_bytes(store: &Arc<dyn ObjectStore>, file: &ObjectMeta) -> Result<Said> {
     const BEGINS: [(&[u8], Said); 8] = [
         (b"PAR1", Said::Other("parquet")),

@@ -1,4 +1,4 @@
-//! The files that a path, glob, folder or URL stands for, and places to write to.
+//! Finds the files that a path, glob, folder or URL refers to, and places to write to.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use super::{
 pub struct FoundFile {
     /// Its store.
     pub store: Arc<dyn ObjectStore>,
-    /// Place, size, time of last change.
+    /// Path, size and modification time.
     pub object: ObjectMeta,
     /// Absolute path or URL.
     pub url: String,
-    /// The same without passwords and signatures, for messages.
+    /// The same without passwords and signatures, for use in messages.
     pub shown: String,
-    /// Path below the folder that was searched; the name alone for a file that was named.
+    /// Path relative to the folder that was searched; for a file that was named, its name alone.
     pub relative: String,
 }
 
-/// Where a file or folder is to be written.
+/// A place to which a file or folder can be written.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Its store.
@@ -42,7 +42,7 @@ pub struct Place {
 }
 
 impl Session {
-    /// The files that `name` stands for, in order; of a HATS catalogue its leaves.
+    /// The files that `name` refers to, in order; for a HATS catalogue, its leaves.
     ///
     /// # Errors
     /// If the store cannot be opened or listed.
@@ -75,7 +75,7 @@ impl Session {
         Ok(found.collect())
     }
 
-    /// Where a path or URL is; nothing needs to be there.
+    /// Finds the place of a path or URL; nothing needs to exist there.
     ///
     /// # Errors
     /// If the store cannot be opened.
@@ -95,7 +95,7 @@ impl Session {
         Ok(Place { store, path, url })
     }
 
-    /// The folder or URL `name` as a place of releases; nothing needs to be there.
+    /// Opens the folder or URL `name` as a storage for releases; nothing needs to exist there.
     ///
     /// # Errors
     /// If the store cannot be opened.

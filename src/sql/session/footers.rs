@@ -1,7 +1,7 @@
-//! Footers of Parquet files that were read, remembered.
+//! A cache for the footers of Parquet files.
 //!
-//! DataFusion finds a footer by the file's path, and takes it for the file's if size and time agree too. Files of two stores
-//! may agree in all three, so that once there are two nothing is remembered.
+//! DataFusion's cache finds a footer by the file's path, and uses it if the file's size and time agree too. Files of
+//! two different stores may agree in all three, so nothing is cached as soon as there are two stores.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use object_store::path::Path;
 
 use super::stores::LazyStores;
 
-/// The caches of a session, whose footers take at most `bytes`.
+/// The caches of a session; the footers take at most `bytes`.
 pub(super) fn remembered(bytes: usize, stores: &Arc<LazyStores>) -> CacheManagerConfig {
     let footers = Footers { known: DefaultCache::new(bytes), stores: stores.clone() };
     CacheManagerConfig::default().with_file_metadata_cache(Some(Arc::new(footers))).with_metadata_cache_limit(bytes)
@@ -29,7 +29,7 @@ struct Footers {
 }
 
 impl Footers {
-    /// Whether a path means one file.
+    /// Whether a path identifies a single file.
     fn unambiguous(&self) -> bool {
         self.stores.remote() <= 1
     }

@@ -8,7 +8,7 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::hats;
 
-/// The files that a name stands for.
+/// The files that a name refers to.
 pub(super) struct Lookup {
     pub(super) store: Arc<dyn ObjectStore>,
     /// The folder that was searched, or the file.
@@ -21,6 +21,7 @@ pub(super) struct Lookup {
 pub(super) enum Files {
     /// The leaves of a HATS catalogue.
     Leaves(hats::Leaves),
-    /// These, in order. All that lie in the folder but are not tables or hidden, if `whole`.
+    /// These files, in order. If `whole`, they are all files in the folder except hidden ones and those that are not
+    /// tables.
     Listed { objects: Vec<ObjectMeta>, whole: bool },
 }

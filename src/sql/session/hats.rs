@@ -19,14 +19,14 @@ use super::{
     stores::is_file_server,
 };
 
-/// Files that make a folder a catalogue; the second is the name of before HATS 0.3.
+/// Files that mark a folder as a catalogue; the second is the name used before HATS 0.3.
 pub(super) const PROPERTIES: [&str; 2] = ["hats.properties", "properties"];
 pub(super) const COLLECTION: &str = "collection.properties";
-/// In a collection, the folder of its main catalogue.
+/// Key in the properties of a collection: the folder of its main catalogue.
 pub(super) const PRIMARY: &str = "hats_primary_table_url";
-/// What follows the number of the pixel in the name of a leaf: an ending, or `/` if each leaf is a folder of files.
+/// What follows the number of the pixel in the name of a leaf: a suffix, or `/` if each leaf is a folder of files.
 pub(super) const SUFFIX: (&str, &str) = ("hats_npix_suffix", ".parquet");
-/// What a catalogue is: an index has its rows in a folder of its own.
+/// Key of the catalogue's type, which matters because an index stores its rows in a folder of its own.
 pub(super) const KIND: &str = "dataproduct_type";
 pub(super) const DATASET: &str = "dataset";
 const INDEX: &str = "index";
@@ -36,9 +36,9 @@ const INDEX: &str = "index";
 pub(super) struct Leaves {
     /// The folder `dataset`.
     pub(super) folder: Path,
-    /// Its folders of leaves, one per order. What else lies there, as the thumbnail, repeats some rows.
+    /// Its folders of leaves, one per order. Other files beside them, such as the thumbnail, repeat some of the rows.
     pub(super) orders: Vec<ListingTableUrl>,
-    /// How the names of the files with rows end.
+    /// The suffix of the names of files with rows.
     pub(super) ending: String,
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn leaves(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) 
     Ok(None)
 }
 
-/// The folder of a collection's main catalogue, by the collection's properties.
+/// The folder of a collection's main catalogue, according to the collection's properties.
 pub(super) fn primary(collection: &Path, text: &str) -> Result<Path> {
     let wrong =
         |message: String| Error::new(ErrorKind::Input, message).at("file", format!("{collection}/{COLLECTION}"));
@@ -108,8 +108,8 @@ fn folder_url(url: &ListingTableUrl, folder: &Path) -> Result<ListingTableUrl> {
     ListingTableUrl::try_new(of_folder, None).map(of_store)
 }
 
-/// How the names of the files with rows end: with the suffix, or where leaves are folders as the first file in one. An
-/// error if no file of the first folder does.
+/// The suffix of the names of files with rows: the given suffix or, if leaves are folders, that of the first file in
+/// one of them. It is an error if no file in the first folder has the suffix.
 async fn ending(store: &Arc<dyn ObjectStore>, folders: &[Path], suffix: &str) -> Result<String> {
     let Some(first) = folders.first() else { return Ok(suffix.to_owned()) };
     let mut files = store.list(Some(first));

@@ -1,15 +1,15 @@
-//! Identifiers that were written as something else than integers.
+//! Detects identifiers that were not stored as integers.
 
 use arrow::datatypes::{DataType, Schema};
 use lamcat_formats::remark;
 
-/// Whether a column holds identifiers of Gaia, by its name.
+/// Whether a column holds Gaia identifiers, judging by its name.
 pub(super) fn is_identifier(name: &str) -> bool {
     let name = name.to_lowercase();
     name == "source_id" || name.ends_with("_source_id") || name == "solution_id"
 }
 
-/// What to do about identifiers of a type; `None` if they are integers.
+/// Advice for identifiers of a type; `None` if they are integers.
 #[must_use]
 pub fn advice(name: &str, data_type: &DataType) -> Option<String> {
     if data_type.is_floating() {
@@ -26,7 +26,7 @@ pub fn advice(name: &str, data_type: &DataType) -> Option<String> {
     })
 }
 
-/// Says of a table's identifiers that are not integers what to do.
+/// Logs advice for the identifiers of a table that are not integers.
 pub(super) fn remark_on(table: &str, schema: &Schema) {
     for field in schema.fields().iter().filter(|field| is_identifier(field.name())) {
         if let Some(advice) = advice(field.name(), field.data_type()) {

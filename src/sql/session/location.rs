@@ -1,18 +1,18 @@
-//! A path or URL as somebody typed it.
+//! A path or URL as the user typed it.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
 use lamcat_core::error::without_secrets;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A path or URL that may hold a password or a signature: it is printed, logged and saved without them, and only
-/// [`Location::exposed`] gives them, to open what is there.
+/// A path or URL that may contain a password or a signature. It is printed, logged and saved without these; only
+/// [`Location::exposed`] returns them, to open what is there.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(from = "String")]
 pub struct Location(String);
 
 impl Location {
-    /// The whole text, with what must not be shown.
+    /// The whole text, including the parts that must not be shown.
     #[must_use]
     pub fn exposed(&self) -> &str {
         &self.0
@@ -25,7 +25,7 @@ impl Location {
         Self(format!("{}/{name}{query}", folder.trim_end_matches('/')))
     }
 
-    /// Whether a text is a URL, not a path.
+    /// Whether a text is a URL rather than a path.
     #[must_use]
     pub fn is_url(text: &str) -> bool {
         super::stores::scheme(text).is_some()

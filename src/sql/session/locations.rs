@@ -1,5 +1,5 @@
-//! URLs in statements: what they have of secrets is taken out before a plan is made, for plans are shown, name columns and
-//! are written into files.
+//! Removes secrets from the URLs in statements before a plan is made, since plans are shown, become column names and
+//! are written to files.
 
 use std::ops::ControlFlow;
 
@@ -14,10 +14,10 @@ use sqlparser::ast::{
 
 use super::stores::{LazyStores, has_secret};
 
-/// Puts public URLs in place of those that name tables, and of those that are written to.
+/// Replaces URLs that name tables or places to write to by public URLs.
 ///
 /// # Errors
-/// If a place that is to be written to, or that a table is made of, is a URL of no store.
+/// If a place to write to, or a place that a table is created from, is a URL that does not belong to any store.
 pub(super) fn make_public(stores: &LazyStores, statement: &mut Statement) -> Result<()> {
     let mut names = Names { stores };
     match statement {
@@ -42,7 +42,7 @@ pub(super) fn make_public(stores: &LazyStores, statement: &mut Statement) -> Res
     Ok(())
 }
 
-/// What stands for a path or URL in plans: the path itself, the URL without its secrets.
+/// The text that replaces a path or URL in plans: the path itself, or the URL without its secrets.
 pub(super) fn public_name(stores: &LazyStores, name: &str) -> Result<String, Error> {
     let public = stores.public_url(name)?;
     Ok(public.map_or_else(|| name.to_owned(), |(url, glob)| String::from(url) + &glob.unwrap_or_default()))
@@ -53,7 +53,8 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// Names that are no URLs are nobody's secrets, and those of no store are refused when they are looked for.
+    /// A name that is not a URL contains no secret, and a URL that does not belong to any store is refused when it is
+    /// looked up.
     fn identifier(&self, name: &mut Ident) {
         if has_secret(&name.value)
             && let Ok(public) = public_name(self.stores, &name.value)

@@ -1,16 +1,19 @@
-//! Which files a quoted name stands for. The rule is the same wherever a table is named: in SQL, and for `ingest`, `run`, `plot`,
-//! `train` and `eval`.
+//! Finds the files that a quoted name refers to. The rules are the same wherever a table is named: in SQL, and for
+//! `ingest`, `run`, `plot`, `train` and `eval`.
 //!
-//! - A file is itself, whatever its name; `FILE#2` and `FILE#NAME` are one of its tables.
-//! - An archive, tar or zip, is the tables in it; `ARCHIVE#NAME` are those of a name, in which there may be wildcards.
-//! - `-` is what comes on standard input, whose format its first bytes say.
-//! - A catalogue's folder is its rows: of a HATS catalogue or collection the leaves, and of a folder of releases those of the
-//!   release that `LATEST` names.
-//! - Another folder is every table in it and in folders `key=value` below it; of tables in other folders below there is a remark.
-//!   What begins with `.` or `_` is hidden, and files whose names do not end as a table's are no tables: checksums, texts.
-//! - A glob is the tables that match it, part by part: `*` and `?` do not cross folders, `**` is folders at any depth. Hidden
-//!   files and folders match where the glob names the dot or underscore.
-//! - All files are of one format and compression; else none is read.
+//! - A file is read, whatever its name is; `FILE#2` and `FILE#NAME` refer to one of its tables.
+//! - An archive, tar or zip, stands for the tables in it; `ARCHIVE#NAME` selects those with a name, which may contain
+//!   wildcards.
+//! - `-` is standard input, whose format is recognised by its first bytes.
+//! - The folder of a catalogue stands for its rows: those in the leaves of a HATS catalogue or collection, or, for a
+//!   folder of releases, those of the release that `LATEST` names.
+//! - Any other folder stands for every table in it and in its subfolders named `key=value`; a remark is logged if other
+//!   subfolders contain tables. Names that begin with `.` or `_` are hidden, and files whose names do not have a
+//!   table's suffix (checksums, texts) are not tables.
+//! - A glob stands for the tables that match it, one part of the path at a time: `*` and `?` do not match across
+//!   folders, `**` matches folders at any depth. Hidden files and folders match if the glob contains the dot or
+//!   underscore.
+//! - All files must have the same format and compression; otherwise none is read.
 
 use std::{path::Path as FilePath, sync::Arc};
 
@@ -38,21 +41,21 @@ use super::{
 
 const MATCHING: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
-/// Folders that are listed at once.
+/// Number of folders that are listed at once.
 const FOLDERS_AT_ONCE: usize = 8;
 
-/// A name, taken apart.
+/// A name, split into its parts.
 #[derive(Debug)]
 pub(super) struct Name {
-    /// The file, or the folder in which files are looked for.
+    /// The file, or the folder in which files are searched.
     pub(super) url: ListingTableUrl,
-    /// What their paths below the folder must match.
+    /// The pattern that the paths of files, relative to the folder, must match.
     pub(super) pattern: Option<String>,
     pub(super) choice: TableChoice,
 }
 
 impl Name {
-    /// Takes a name apart.
+    /// Splits a name into its parts.
     pub(super) fn new(stores: &LazyStores, name: &str) -> Result<Self> {
         check_separators(name)?;
         let (name, choice) = match name.rsplit_once('#') {
@@ -72,10 +75,10 @@ impl Name {
     }
 }
 
-/// A path of this machine: the file or folder, and the glob below it.
+/// Splits a path of this machine into the file or folder, and the glob below it.
 fn local(name: &str) -> Result<(ListingTableUrl, Option<String>)> {
     let Some(at) = name.find(GLOB_CHARACTERS) else { return Ok((ListingTableUrl::parse(name)?, None)) };
-    // A file may have a name that looks like a glob.
+    // The name of an existing file may look like a glob.
     if FilePath::new(name).is_file() {
         let bad = || Error::new(ErrorKind::Input, format!("'{name}' is no path"));
         let path = Url::from_file_path(std::path::absolute(name)?).map_err(|()| bad())?;
@@ -87,7 +90,7 @@ fn local(name: &str) -> Result<(ListingTableUrl, Option<String>)> {
     Ok((ListingTableUrl::parse(base)?, Some(pattern.to_owned())))
 }
 
-/// Whether a file is of a format that may have several tables, by its name.
+/// Whether a file's format allows several tables, judging by the file's name.
 fn has_tables(file: &str) -> bool {
     Bundle::of_name(file).is_some()
         || matches!(ArchiveFormat::of_name(file), Some((ArchiveFormat::Fits | ArchiveFormat::VoTable, _)))
@@ -108,7 +111,7 @@ fn check_separators(name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Input, format!("'{name}' is written as a path of Windows")).hint(hint).into())
 }
 
-/// Finds the files that `name` stands for.
+/// Finds the files that `name` refers to.
 pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Lookup> {
     if name == STDIN {
         return bundles::stdin(stores.unpacked()).await;
@@ -133,7 +136,7 @@ pub(super) async fn look_up(state: &SessionState, stores: &LazyStores, name: &st
     bundles::unpacked(stores.unpacked(), Lookup { store, url, files, choice }).await
 }
 
-/// The folder of the release that a folder's `LATEST` names; the same folder if there is none.
+/// The folder of the release that the `LATEST` file of a folder names; the same folder if there is no such file.
 pub(super) async fn released(store: &Arc<dyn ObjectStore>, url: ListingTableUrl) -> Result<ListingTableUrl> {
     if !may_be_folder(&url) {
         return Ok(url);
@@ -184,7 +187,7 @@ async fn below(store: &Arc<dyn ObjectStore>, url: &ListingTableUrl) -> Result<Fi
     Ok(Files::Listed { objects, whole })
 }
 
-/// The tables whose paths below `base` match a glob of these parts, in order.
+/// The tables whose paths relative to `base` match a glob with these parts, in order.
 async fn matching(store: &Arc<dyn ObjectStore>, base: &Path, parts: &[&str]) -> Result<Vec<ObjectMeta>> {
     let mut folders = vec![base.clone()];
     let mut objects = Vec::new();
@@ -208,7 +211,7 @@ async fn matching(store: &Arc<dyn ObjectStore>, base: &Path, parts: &[&str]) -> 
         }
     }
     objects.retain(|o| is_shown(base, &o.location, parts));
-    // A glob that matches tables is not meant for what lies beside them.
+    // A glob that matches tables is not meant to match the other files beside them.
     if objects.iter().any(|o| is_table(&o.location)) {
         objects.retain(|o| is_table(&o.location));
     }
@@ -227,7 +230,7 @@ async fn list(store: &Arc<dyn ObjectStore>, folders: &[Path]) -> Result<Vec<obje
     futures::stream::iter(lists).buffered(FOLDERS_AT_ONCE).try_collect().await.map_err(failed)
 }
 
-/// The files of a name in these folders.
+/// The files with a name in these folders.
 async fn named(store: &Arc<dyn ObjectStore>, folders: &[Path], name: &str) -> Result<Vec<ObjectMeta>> {
     let mut objects = Vec::new();
     for folder in folders {
@@ -242,7 +245,7 @@ async fn named(store: &Arc<dyn ObjectStore>, folders: &[Path], name: &str) -> Re
 
 /// The files below these folders that match the rest of a glob, which begins with `**`.
 async fn below_any(store: &Arc<dyn ObjectStore>, folders: &[Path], rest: &[&str]) -> Result<Vec<ObjectMeta>> {
-    // As in a shell, a `**` at the end is every file.
+    // As in a shell, a `**` at the end matches every file.
     let rest = if rest.iter().all(|part| *part == "**") { "**/*".to_owned() } else { rest.join("/") };
     let pattern =
         Pattern::new(&rest).map_err(|e| Error::new(ErrorKind::Input, format!("'{rest}' is not a glob")).source(e))?;

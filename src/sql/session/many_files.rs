@@ -1,7 +1,8 @@
-//! Tables of very many Parquet files. Up to [`FEW`] files are a table of DataFusion's, which reads the footer of each for
-//! schema and statistics whenever it plans. Of more files that would take minutes and gigabytes: here the schema is that of
-//! the first [`FEW`] that the store lists, nothing is read of the others before their rows are, and a condition on the
-//! folders `name=value` lists only those that it holds for.
+//! Tables of very many Parquet files. For up to [`FEW`] files a table of DataFusion's is used, which reads the footer
+//! of every file for its schema and statistics whenever it is planned. For more files that would take minutes and
+//! gigabytes. The table here takes its schema from the first [`FEW`] files that the store lists; it reads nothing of
+//! the other files until their rows are needed, and lists only those folders `name=value` for which the conditions on
+//! them hold.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -38,23 +39,23 @@ use super::{
     names::{is_shown, is_table},
 };
 
-/// Files whose footers are read for the schema of a table.
+/// Number of files whose footers are read for the schema of a table.
 const FEW: usize = 1000;
-/// Folders listed at once.
+/// Number of folders that are listed at once.
 const AT_ONCE: usize = 16;
 const ENDING: &str = ".parquet";
 
 /// A table of many files.
 #[derive(Debug)]
 pub(super) struct ManyFiles {
-    /// The table as DataFusion has it, without its way of listing files.
+    /// DataFusion's table, of which everything except its way of listing files is used.
     table: ListingTable,
     store: Arc<dyn ObjectStore>,
 }
 
 impl ManyFiles {
-    /// The table of a folder or glob, or of the leaves of a HATS catalogue; `None` if it has few files, or others than
-    /// Parquet.
+    /// Opens the table of a folder or glob, or of the leaves of a HATS catalogue; `None` if it has few files, or files
+    /// of other formats than Parquet.
     pub(super) async fn open(
         state: &SessionState,
         store: &Arc<dyn ObjectStore>,
@@ -80,7 +81,7 @@ impl ManyFiles {
         Ok(Some(Self { table: ListingTable::try_new(config)?, store: store.clone() }))
     }
 
-    /// The files for which conditions on the folders `name=value` hold, in the order of their paths.
+    /// The files for which the conditions on the folders `name=value` hold, sorted by path.
     async fn files(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
         let partitions = &self.table.options().table_partition_cols;
         let fields = partitions.iter().map(|(name, data_type)| Field::new(name, data_type.clone(), true));
@@ -105,7 +106,7 @@ impl ManyFiles {
         Ok(files)
     }
 
-    /// A file with the values of its folders; `None` if it has no rows by its name.
+    /// A file with the values of its folders; `None` if its name says that it has no rows.
     fn file(&self, url: &ListingTableUrl, object: ObjectMeta) -> Result<Option<PartitionedFile>> {
         let options = self.table.options();
         if !is_shown(url.prefix(), &object.location, &[]) {
@@ -131,8 +132,8 @@ impl ManyFiles {
         Ok(Some(file))
     }
 
-    /// The folders that have the files for which `filters` hold: of an equality its folder alone, of other conditions those
-    /// of the first column that they may hold for.
+    /// The folders with the files for which `filters` may hold: for equalities the single folder that they select, for
+    /// other conditions those folders of the first column for which they may hold.
     async fn folders(&self, url: &ListingTableUrl, filters: &[Expr]) -> Result<Vec<Path>> {
         let partitions = &self.table.options().table_partition_cols;
         let root = url.prefix();
@@ -162,7 +163,7 @@ impl ManyFiles {
     }
 }
 
-/// The first files with rows that the store lists, up to one more than [`FEW`].
+/// The first files with rows that the store lists, at most [`FEW`] plus one.
 async fn first(
     state: &SessionState,
     store: &Arc<dyn ObjectStore>,
@@ -187,7 +188,7 @@ async fn first(
     Ok(found)
 }
 
-/// The columns that the folders `name=value` stand for.
+/// The columns whose values are in the names of folders `name=value`.
 fn partitions(url: &ListingTableUrl, files: &[ObjectMeta]) -> Result<Vec<(String, DataType)>> {
     let names = files.iter().map(|file| {
         let mut parts: Vec<&str> = url.strip_prefix(&file.location).into_iter().flatten().collect();
@@ -249,7 +250,7 @@ impl TableProvider for ManyFiles {
     }
 }
 
-/// The columns of the files of a table, and those that its folders stand for.
+/// The columns of the files of a table, and the columns whose values are in folder names.
 fn columns(table: &ListingTable) -> (SchemaRef, Vec<FieldRef>) {
     let names: Vec<&String> = table.options().table_partition_cols.iter().map(|(name, _)| name).collect();
     let schema = table.schema();
@@ -258,7 +259,7 @@ fn columns(table: &ListingTable) -> (SchemaRef, Vec<FieldRef>) {
     (Arc::new(Schema::new_with_metadata(columns, schema.metadata().clone())), folders)
 }
 
-/// The files of a table, each with what its folders `name=value` say.
+/// The files of a table, each with the values in the names of its folders `name=value`.
 #[derive(Debug)]
 pub struct TableFiles {
     /// Their format.
@@ -269,15 +270,15 @@ pub struct TableFiles {
     pub schema: SchemaRef,
     /// Columns of the files.
     pub file_schema: SchemaRef,
-    /// Columns that the folders stand for.
+    /// Columns whose values are in folder names.
     pub folders: Vec<FieldRef>,
-    /// The files, in the order of their paths.
+    /// The files, sorted by path.
     pub files: Vec<PartitionedFile>,
 }
 
 impl super::Session {
-    /// The files of the table `name`, a path or the name of a table that was registered; `None` if it is not made of files
-    /// or has none.
+    /// The files of the table `name`, which is a path or the name of a registered table; `None` if the table does not
+    /// consist of files or has none.
     ///
     /// # Errors
     /// If there is no such table or its files cannot be listed.
@@ -301,8 +302,8 @@ impl super::Session {
     }
 }
 
-/// Reads files as the table has their columns, and refuses one that has a column which the table has not: its values would
-/// be left out without a word.
+/// Converts files to the columns of the table, and refuses a file with a column that the table does not have, since its
+/// values would be dropped silently.
 #[derive(Debug)]
 struct KnownColumns;
 
@@ -315,7 +316,7 @@ impl PhysicalExprAdapterFactory for KnownColumns {
     }
 }
 
-/// The error of a file with a column that its table does not have.
+/// The error for a file with a column that its table does not have.
 fn unknown_column(name: &str) -> Error {
     let message = format!("a file has a column '{name}', which the first {FEW} files of the table have not");
     Error::new(ErrorKind::Input, message).hint("give the files with other columns as a table of their own, by a glob")

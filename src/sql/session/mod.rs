@@ -1,7 +1,7 @@
-//! The one builder of a DataFusion session, used by every front.
+//! The only builder of a DataFusion session, used by every front end.
 //!
-//! A [`Session`] has lamcat's functions and operator, every object store by URL ([`LazyStores`]), and quoted paths as
-//! tables (`FROM 'dir/*.parquet'`).
+//! A [`Session`] has lamcat's functions and operator, opens every object store by URL ([`LazyStores`]), and accepts
+//! quoted paths as tables (`FROM 'dir/*.parquet'`).
 
 mod archive_formats;
 mod array_literal;
@@ -70,19 +70,19 @@ use crate::{
     planner::{Hoist, LamQueryPlanner, LamcatOptions, Prune},
 };
 
-/// Settings of a session, resolved.
+/// Resolved settings of a session.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// Partitions a query is split into and threads that models compute on; one per core that the process may use if
-    /// `None`.
+    /// Number of partitions of a query and of threads that models compute on; `None` means one per core that the
+    /// process may use.
     pub partitions: Option<usize>,
-    /// Bytes that queries may hold before they spill or fail; unlimited if `None`.
+    /// Bytes that queries may hold in memory before they spill or fail; `None` means no limit.
     pub memory_bytes: Option<usize>,
-    /// Where models compute.
+    /// The device that runs models.
     pub device: DeviceKind,
-    /// Precision in which models compute.
+    /// Precision of the models' computation.
     pub precision: Precision,
-    /// Where URLs lead, as of another session; [`LazyStores`] of its own if `None`.
+    /// The stores of another session, to be shared; `None` means [`LazyStores`] of its own.
     pub stores: Option<Arc<LazyStores>>,
 }
 
@@ -97,13 +97,13 @@ pub struct Session {
 
 /// Rows of a row group of Parquet files that queries write.
 const ROW_GROUP_ROWS: usize = 100_000;
-/// Bytes of Parquet footers that are remembered.
+/// Bytes of Parquet footers that are cached.
 const FOOTER_BYTES: usize = 16 << 20;
-/// Consumers named in an out-of-memory error.
+/// Number of memory consumers that are named in an out-of-memory error.
 const REPORTED_CONSUMERS: usize = 5;
 
 impl Session {
-    /// A session on a fresh engine.
+    /// Creates a session on a new engine.
     ///
     /// # Errors
     /// If the engine cannot be started.
@@ -112,7 +112,7 @@ impl Session {
         Self::with_engine(options, Engine::start(engine)?)
     }
 
-    /// A session on `engine`.
+    /// Creates a session on `engine`.
     ///
     /// # Errors
     /// If a function cannot be registered.
@@ -129,13 +129,13 @@ impl Session {
         Self::assemble(config(options, &engine), runtime.build_arc()?, engine, stores, spilled)
     }
 
-    /// A session with tables of its own on the same engine, stores, memory and settings, whose queries are split into
-    /// `partitions`.
+    /// Creates a session with its own tables on the same engine, stores, memory limit and settings, whose queries have
+    /// `partitions` partitions.
     ///
     /// # Errors
     /// If a function cannot be registered.
     pub fn sibling(&self, partitions: usize) -> Result<Self> {
-        // A state that was built from another has this off.
+        // A state that was built from another state has this turned off.
         let config = self.context.copied_config().with_create_default_catalog_and_schema(true);
         let config = config.with_target_partitions(partitions);
         let (runtime, engine, stores) = (self.context.runtime_env(), self.engine.clone(), self.stores.clone());
@@ -179,13 +179,13 @@ impl Session {
         &self.engine
     }
 
-    /// Where URLs lead, for other sessions that are to share connections with this one.
+    /// The stores that URLs refer to, for other sessions that share connections with this one.
     #[must_use]
     pub fn stores(&self) -> Arc<LazyStores> {
         self.stores.clone()
     }
 
-    /// The bytes of a file by path or URL, from the store that queries would use.
+    /// The bytes of a file at a path or URL, from the same store that queries would use.
     ///
     /// # Errors
     /// If the store cannot be opened or the file cannot be read.
@@ -198,15 +198,15 @@ impl Session {
         Ok(object.bytes().await.map_err(unreadable)?)
     }
 
-    /// What stands for a path or URL in plans, and means the same to this session: it has no secrets.
+    /// The text that replaces a path or URL in plans and has the same meaning in this session, but contains no secrets.
     ///
     /// # Errors
-    /// If it is a URL of no store.
+    /// If it is a URL that does not belong to any store.
     pub fn public_name(&self, name: &str) -> Result<String, Error> {
         locations::public_name(&self.stores, name)
     }
 
-    /// Plans one SQL statement; the rows come when the frame is collected or streamed.
+    /// Plans one SQL statement; its rows are computed when the frame is collected or streamed.
     ///
     /// # Errors
     /// If the statement cannot be parsed or planned, or there is more than one.
@@ -240,7 +240,7 @@ impl Session {
         depth::check(&statement)?;
         named_arguments::rewrite(&mut statement)?;
         locations::make_public(&self.stores, &mut statement)?;
-        // What a folder holds is looked up once for a statement, not once for the session.
+        // The contents of folders are looked up again for every statement, not once per session.
         if let Some(listings) = self.context.runtime_env().cache_manager.get_list_files_cache() {
             listings.clear();
         }
@@ -258,7 +258,7 @@ impl Session {
     }
 }
 
-/// Refuses a number out of its setting's range.
+/// Returns an error for a number outside the range of its setting.
 fn check_setting(plan: &LogicalPlan) -> Result<(), Error> {
     let LogicalPlan::Statement(Statement::SetVariable(set)) = plan else { return Ok(()) };
     let Some(range) = limits::of_setting(&set.variable) else { return Ok(()) };
@@ -276,11 +276,11 @@ fn config(options: &SessionOptions, engine: &Engine) -> SessionConfig {
     if let Some(n) = options.partitions {
         config = config.with_target_partitions(n);
     }
-    // What a writer holds is a row group: the usual million rows would let its memory grow with the table.
+    // A writer holds a whole row group in memory; with the usual million rows, its memory would grow with the table.
     config.options_mut().execution.parquet.max_row_group_size = ROW_GROUP_ROWS;
-    // Nanoseconds hold the years 1677 to 2262, and writers of Parquet's old times put 9999 for what never ends.
+    // Nanoseconds can hold only the years 1677 to 2262, and writers of old Parquet times use the year 9999 for "never".
     config.options_mut().execution.parquet.coerce_int96 = Some("us".to_owned());
-    // String views are unknown to most readers of the catalogues we write.
+    // Most readers of the catalogues that we write do not support string views.
     config.options_mut().execution.parquet.schema_force_view_types = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     config

@@ -1,5 +1,5 @@
-//! Pairs of any names, as in `lam_context(xp, bprp => x)`. DataFusion's named arguments cannot be left out in the middle,
-//! so each pair becomes two positional arguments, the name as a literal and the value.
+//! Pairs with arbitrary names, as in `lam_context(xp, bprp => x)`. DataFusion's named arguments cannot be left out in
+//! the middle, so each pair becomes two positional arguments: the name as a literal, and the value.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use sqlparser::ast::{
 
 use crate::functions;
 
-/// Rewrites every call of a function that takes pairs of any names.
+/// Rewrites every call of a function that takes pairs with arbitrary names.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
     match statement {
         Statement::Statement(s) => rewrite_expressions(s.as_mut()),
@@ -61,7 +61,7 @@ fn rewrite_call(call: &mut Function) -> Result<(), Error> {
 }
 
 fn push_pair(args: &mut Vec<FunctionArg>, name: &Ident, arg: FunctionArgExpr) {
-    // Unquoted identifiers are case-insensitive in SQL and the tokens are lower case.
+    // Unquoted identifiers are case-insensitive in SQL, and tokens are lower case.
     let name = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
     let literal = Expr::Value(Value::SingleQuotedString(name).into());
     args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(literal)));

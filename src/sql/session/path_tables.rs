@@ -1,5 +1,5 @@
-//! Quoted paths as tables: `FROM 'stars/*.parquet'`, `FROM 's3://bucket/xp/*.parquet'`, `FROM 'spectra.fits#2'`. Which files
-//! a name stands for is said in [`super::lookup`].
+//! Quoted paths as tables: `FROM 'stars/*.parquet'`, `FROM 's3://bucket/xp/*.parquet'`, `FROM 'spectra.fits#2'`. The
+//! rules for the files that a name refers to are in [`super::lookup`].
 
 use std::{
     collections::HashMap,
@@ -33,21 +33,21 @@ use super::{
     stores::{LazyStores, is_file_server},
 };
 
-/// A context like `context` in which a table name that is a path or URL is the files there.
+/// A context like `context`, in which a table name that is a path or URL refers to the files there.
 pub(super) fn enable(context: &SessionContext, stores: Arc<LazyStores>) -> SessionContext {
     let factory = Arc::new(PathTables { stores, state: OnceLock::new() });
     let state = context.state();
     let catalogs = DynamicFileCatalog::new(state.catalog_list().clone(), factory.clone());
     let context: SessionContext = SessionStateBuilder::from(state).with_catalog_list(Arc::new(catalogs)).build().into();
-    // Weak, since the state holds the catalogs and they hold the factory.
+    // This is a weak reference, since the state holds the catalogs, which hold the factory.
     let weak = context.state_weak_ref();
     let current: CurrentState = Box::new(move || weak.upgrade().map(|state| state.read().clone()));
-    // The factory is new: nobody has set it before.
+    // The factory is new, so the cell has not been set before.
     let _ = factory.state.set(current);
     context
 }
 
-/// A path or URL as a query has it for a table.
+/// A path or URL in the form in which queries name it as a table.
 #[must_use]
 pub fn quoted_path(path: &str) -> String {
     format!("'{}'", path.replace('\'', "''"))
@@ -84,7 +84,7 @@ impl UrlTableFactory for PathTables {
     }
 }
 
-/// A table of very many files; `None` if there are few.
+/// The table for very many files; `None` if there are few.
 async fn many(state: &SessionState, stores: &LazyStores, name: &str) -> Result<Option<ManyFiles>> {
     if name == STDIN {
         return Ok(None);
@@ -103,7 +103,7 @@ async fn many(state: &SessionState, stores: &LazyStores, name: &str) -> Result<O
 async fn config(state: &SessionState, stores: &LazyStores, name: &str) -> Result<ListingTableConfig> {
     let lookup = look_up(state, stores, name).await?;
     let config = match lookup.files {
-        // The folders of a HATS catalogue say where its leaves are, nothing of the rows.
+        // The folders of a HATS catalogue only say where its leaves are; they contain no column values.
         Files::Leaves(leaves) => {
             let factory = state.get_file_format_factory("parquet").ok_or_else(|| none_found(name))?;
             let options = ListingOptions::new(factory.create(state, &HashMap::new())?);
@@ -149,7 +149,8 @@ async fn listed(
     }
     let schema = format.infer_schema(state, store, objects).await?;
     let options = ListingOptions::new(format).with_file_extension("");
-    // A folder of Parquet also tells the values of columns that stand in its folders' names, `region=1`.
+    // A folder of Parquet files also provides the columns whose values are in the names of its folders, such as
+    // `region=1`.
     let is_archive = options.format.is::<ArchiveFileFormat>();
     if whole || (objects.len() == 1 && !url.is_collection()) {
         let config = ListingTableConfig::new(url.clone()).with_listing_options(options);
@@ -160,7 +161,7 @@ async fn listed(
     Ok(ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema))
 }
 
-/// The table with the units, UCDs and descriptions of its first file's columns, which DataFusion drops of Parquet, as
+/// The table with the units, UCDs and descriptions of its first file's columns. DataFusion drops these for Parquet, as
 /// files might disagree on them.
 async fn with_units(state: &SessionState, config: ListingTableConfig) -> Result<ListingTableConfig> {
     let (Some(schema), Some(url)) = (config.file_schema.clone(), config.table_paths.first()) else { return Ok(config) };
@@ -190,7 +191,7 @@ fn unreadable(name: &str, e: &DataFusionError) -> DataFusionError {
     error.into()
 }
 
-/// Whether a name that is no table was meant as a path: it has a separator, a glob or a file's extension.
+/// Whether a name that is not a table was meant as a path: it contains a separator, a wildcard or a file suffix.
 fn is_path(name: &str) -> bool {
     name == STDIN || name.contains('/') || name.contains(GLOB_CHARACTERS) || Path::new(name).extension().is_some()
 }

@@ -1,5 +1,5 @@
-//! HATS catalogues on servers of files. Their folders cannot be listed: the leaves are those that the catalogue's own list
-//! names, `partition_info.csv`.
+//! HATS catalogues on file servers. Their folders cannot be listed, so the leaves are those named by the catalogue's
+//! own list, `partition_info.csv`.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ use super::{
 const LIST: &str = "partition_info.csv";
 const ORDER: &str = "Norder";
 const PIXEL: &str = "Npix";
-/// What properties had in place of [`KIND`] before HATS 0.3.
+/// The key that was used instead of [`KIND`] before HATS 0.3.
 const OLD_KIND: &str = "catalog_type";
-/// Pixels of a folder `Dir`.
+/// Number of pixels in one folder `Dir`.
 const PIXELS_OF_FOLDER: u64 = 10_000;
-/// Files that a server is asked for at once.
+/// Number of files that are requested at once.
 const AT_ONCE: usize = 16;
 
-/// The folder of the rows and the leaves in it; `None` if the address is not that of a catalogue on a server of files.
+/// The folder with the rows, and the leaves in it; `None` if the address is not that of a catalogue on a file server.
 pub(super) async fn leaves(
     store: &Arc<dyn ObjectStore>,
     url: &ListingTableUrl,
@@ -45,7 +45,7 @@ pub(super) async fn leaves(
     }
     for name in PROPERTIES {
         let Some(text) = read(store, &folder.clone().join(name)).await else { continue };
-        // A server may answer with a page of its own to a name that it does not know.
+        // A server may answer with an error page for a name that it does not know.
         if properties::value(&text, KIND).or_else(|| properties::value(&text, OLD_KIND)).is_none() {
             continue;
         }
@@ -79,7 +79,7 @@ async fn listed(store: &Arc<dyn ObjectStore>, folder: &Path, suffix: &str) -> Re
     Ok(objects)
 }
 
-/// Orders and pixels of a list; `None` if it is none.
+/// The orders and pixels in a list; `None` if the text is not such a list.
 fn parse(text: &str) -> Option<Vec<(u8, u64)>> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let names: Vec<&str> = lines.next()?.split(',').map(str::trim).collect();
@@ -92,8 +92,8 @@ fn parse(text: &str) -> Option<Vec<(u8, u64)>> {
     lines.map(leaf).collect::<Option<Vec<_>>>().filter(|leaves| !leaves.is_empty())
 }
 
-/// A text on a server; `None` if it does not give one, for whatever reason: what it answers of a name that it does not know is
-/// not to be relied on.
+/// A text from a server; `None` if the server does not return one, for whatever reason. Its answers for unknown names
+/// are not reliable.
 pub(super) async fn read(store: &Arc<dyn ObjectStore>, path: &Path) -> Option<String> {
     let got = store.get(path).await.ok()?;
     Some(String::from_utf8_lossy(&got.bytes().await.ok()?).into_owned())

@@ -1,4 +1,5 @@
-//! Settings of the files that queries spill to. DataFusion would exchange what makes them, and the new ones would have names.
+//! Settings of the files that queries spill to. DataFusion would replace the disk manager, and the new spill files
+//! would have names.
 
 use datafusion::{
     common::Result,
@@ -14,10 +15,10 @@ use lamcat_core::{
 const FOLDER: &str = "datafusion.runtime.temp_directory";
 const LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
 
-/// The bytes that a statement allows all spilled rows; `None` if it is about something else.
+/// The limit that a statement sets for the bytes of all spill files; `None` if it is about something else.
 ///
 /// # Errors
-/// If it is no size, or another folder is asked for.
+/// If the value is not a size, or the statement sets the folder.
 pub(super) fn limit(plan: &LogicalPlan) -> Result<Option<u64>> {
     let (name, value) = match plan {
         LogicalPlan::Statement(Statement::SetVariable(set)) => (&set.variable, Some(&set.value)),
@@ -36,9 +37,9 @@ pub(super) fn limit(plan: &LogicalPlan) -> Result<Option<u64>> {
     Ok(Some(SessionContext::parse_capacity_limit(LIMIT, value)? as u64))
 }
 
-/// Allows spilled rows so many bytes.
+/// Sets the limit for the bytes of all spill files.
 pub(super) fn set_limit(runtime: &RuntimeEnv, spilled: &SpillFactory, most: u64) -> Result<()> {
     spilled.set_most(most);
-    // It says what is set.
+    // DataFusion reports this value as the current setting.
     runtime.disk_manager.set_max_temp_directory_size(most)
 }

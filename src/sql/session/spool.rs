@@ -1,5 +1,5 @@
-//! Files that are nowhere by themselves, as a store: what comes on standard input, and members of archives. They are kept in
-//! files without a name, so that nothing is left of them however the process ends.
+//! A store for data that has no file of its own: standard input, and members of archives. The data is held in files
+//! without a name, so that nothing is left of them however the process ends.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use object_store::{
 
 /// Its name in URLs.
 pub(super) const SCHEME: &str = "spool";
-/// Bytes that are read at once.
+/// Number of bytes that are read at once.
 const READ_BYTES: u64 = 1 << 20;
 
 /// The files, by path.
@@ -54,7 +54,7 @@ impl Kept {
 }
 
 impl Spool {
-    /// Keeps a file under a path, in place of what was there.
+    /// Stores a file under a path, replacing what was there.
     pub(super) fn keep(&self, path: Path, file: File, size: u64, last_modified: DateTime<Utc>) -> ObjectMeta {
         let meta = ObjectMeta { location: path.clone(), last_modified, size, e_tag: None, version: None };
         let kept = Kept { file: Mutex::new(file), meta: meta.clone() };
@@ -62,7 +62,7 @@ impl Spool {
         meta
     }
 
-    /// Forgets the files below a path.
+    /// Removes the files below a path.
     pub(super) fn forget(&self, folder: &Path) {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         files.retain(|path, _| !is_below(path, folder));
@@ -81,7 +81,7 @@ impl Spool {
     }
 }
 
-/// Whether a path leads into a folder.
+/// Whether a path is inside a folder.
 fn is_below(path: &Path, folder: &Path) -> bool {
     path.prefix_match(folder).is_some_and(|mut rest| rest.next().is_some())
 }
@@ -98,7 +98,7 @@ impl fmt::Display for Spool {
     }
 }
 
-/// The error of what only files with a place of their own have.
+/// The error for operations that need an ordinary file.
 fn unsupported<T>(operation: &str) -> Result<T> {
     Err(Error::NotImplemented { operation: operation.to_owned(), implementer: "Spool".to_owned() })
 }

@@ -1,11 +1,12 @@
-//! Object stores by URL, made when first used.
+//! Object stores by URL, opened when they are first used.
 //!
-//! A store is a scheme, a bucket or container with its account, a server and the way in: two URLs that differ in one of them
-//! are two stores. What a URL has of secrets stays here: [`LazyStores::public_url`] gives a URL without them that means the
-//! same store in this session, and that alone is named in plans.
+//! A store is identified by a scheme, a bucket or container with its account, a server, and the credentials in the URL:
+//! two URLs that differ in one of them refer to two stores. The secrets of a URL stay in this module:
+//! [`LazyStores::public_url`] returns a URL without them that refers to the same store in this session, and only that
+//! URL appears in plans.
 //!
-//! Other credentials and endpoints come from the environment, as each provider's own tools read them: `AWS_*`, `GOOGLE_*`,
-//! `AZURE_*`. Without any a bucket is read as the public may.
+//! Other credentials and endpoints come from the environment, in the variables that each provider's own tools read:
+//! `AWS_*`, `GOOGLE_*`, `AZURE_*`. Without credentials a bucket is read anonymously.
 
 mod address;
 mod clouds;
@@ -40,12 +41,12 @@ use super::{
 };
 pub(super) use locate::{query_at, scheme};
 
-/// Whether a name is a URL with a secret.
+/// Whether a name is a URL that contains a secret.
 pub(super) fn has_secret(name: &str) -> bool {
     matches!(locate::locate(name), Ok(Some(located)) if located.secret.is_some())
 }
 
-/// What stands for a secret in a public URL, with the number that it has among those of its store.
+/// The prefix of the text that replaces a secret in a public URL; the secret's number within its store follows.
 const HIDDEN: &str = "hidden-";
 
 /// Registry of file, s3, gs, az and http stores.
@@ -57,7 +58,7 @@ pub struct LazyStores {
 }
 
 impl fmt::Debug for LazyStores {
-    /// Some stores print how they are opened.
+    /// The stores are left out, since some print their credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazyStores").field("remote", &self.remote()).finish_non_exhaustive()
     }
@@ -66,11 +67,11 @@ impl fmt::Debug for LazyStores {
 #[derive(Default)]
 struct Known {
     stores: HashMap<Key, Arc<dyn ObjectStore>>,
-    /// The secrets that URLs had, by store.
+    /// The secrets found in URLs, by store.
     secrets: HashMap<Address, Vec<Secret>>,
 }
 
-/// What makes a store another.
+/// What identifies an open store.
 type Key = (Address, Option<Secret>);
 
 impl LazyStores {
@@ -78,21 +79,22 @@ impl LazyStores {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is kept of standard input and archives.
+    /// The data of standard input and archives.
     pub(super) fn unpacked(&self) -> &Unpacked {
         &self.unpacked
     }
 
-    /// How many stores but this machine's files have been opened.
+    /// Number of opened stores, not counting the files of this machine.
     pub(super) fn remote(&self) -> usize {
         self.remote.load(Ordering::Relaxed)
     }
 
-    /// The URL that stands for a name in plans and in the calls of DataFusion, with the rest of the path if that has
-    /// wildcards; `None` if the name is a path of this machine. It has no secrets, and means its store in this session alone.
+    /// The URL that replaces a name in plans and in calls to DataFusion, together with the rest of the path if that
+    /// contains wildcards; `None` if the name is a path of this machine. The URL has no secrets, and refers to its
+    /// store only in this session.
     ///
     /// # Errors
-    /// If the name is a URL of no store.
+    /// If the name is a URL that does not belong to any store.
     pub(super) fn public_url(&self, name: &str) -> Result<Option<(Url, Option<String>)>, Error> {
         let Some(located) = locate::locate(name)? else { return Ok(None) };
         let token = located.secret.map(|secret| self.token(&located.store, secret));
@@ -102,7 +104,7 @@ impl LazyStores {
         Ok(Some((url, located.glob)))
     }
 
-    /// What stands for a secret of a store's URLs.
+    /// The text that replaces a secret in the URLs of a store.
     fn token(&self, store: &Address, secret: Secret) -> String {
         let mut known = self.lock();
         let secrets = known.secrets.entry(store.clone()).or_default();
@@ -129,12 +131,12 @@ impl LazyStores {
     }
 }
 
-/// Whether a URL is of plain HTTP, which has no folders that could be listed.
+/// Whether a URL uses plain HTTP, which cannot list folders.
 pub(super) fn is_file_server(url: &Url) -> bool {
     matches!(locate::of_url(url), Ok(located) if matches!(located.store, Address::Http { .. }))
 }
 
-/// Which secret of its store a public URL stands for.
+/// The number of the secret that a public URL refers to.
 fn number(secret: &Secret) -> Option<usize> {
     let (name, password) = secret.user.as_ref().filter(|_| secret.query.is_none())?;
     let number: usize = name.strip_prefix(HIDDEN).filter(|_| password.is_empty())?.parse().ok()?;
@@ -142,9 +144,9 @@ fn number(secret: &Secret) -> Option<usize> {
 }
 
 impl Secret {
-    /// Keeps it out of all texts.
+    /// Makes sure that the secret appears in no message or log.
     fn remember(&self) {
-        /// Parameters shorter than this open nothing unless their names say so.
+        /// Shorter parameters are secrets only if their names say so.
         const LONG: usize = 20;
         const SECRETS: [&str; 8] = ["sig", "token", "key", "secret", "password", "credential", "policy", "auth"];
         if let Some((name, password)) = &self.user {
@@ -192,7 +194,8 @@ fn build(address: &Address, secret: Option<&Secret>) -> Result<Arc<dyn ObjectSto
         )
     };
     clouds::check(address, secret)?;
-    // Requests are sent once here, so that what may have been done by an earlier one is known where they are repeated.
+    // Each request is sent once by the client, so that the code which repeats requests knows what an earlier one may
+    // have done.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let retries = Retries::from_env()?;
     let store: Arc<dyn ObjectStore> = match address {

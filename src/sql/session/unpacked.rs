@@ -1,4 +1,4 @@
-//! What was unpacked: standard input, and the tables in archives.
+//! Unpacked data: standard input, and the tables in archives.
 
 use std::{
     fs::File,
@@ -18,12 +18,12 @@ use super::{
     spool::Spool,
 };
 
-/// Bytes in which a file says what it is.
+/// Number of bytes at the start of a file that are examined to find its format.
 const LOOKED_AT: u64 = 2048;
-/// The name that standard input gets, before the ending of its format.
+/// The file name of standard input, before the suffix of its format.
 const STDIN_STEM: &str = "stdin";
 
-/// What was unpacked, and of what: it is unpacked anew if that has changed.
+/// Unpacked data and its origin; it is unpacked again if the origin has changed.
 #[derive(Debug, Default)]
 pub(super) struct Unpacked {
     pub(super) spool: Arc<Spool>,
@@ -32,7 +32,7 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// The tables that come on standard input, which is read to its end when it is first asked for.
+    /// The tables from standard input, which is read to its end when it is first used.
     pub(super) async fn stdin(&self) -> Result<&[ObjectMeta]> {
         let objects = self.stdin.get_or_try_init(|| read_stdin(&self.spool)).await?;
         Ok(objects)
@@ -87,7 +87,7 @@ async fn read_stdin(spool: &Arc<Spool>) -> Result<Vec<ObjectMeta>> {
     Ok(members.await?.into_iter().map(keep).collect())
 }
 
-/// The first bytes of a file, inflated if they are compressed.
+/// The first bytes of a file, decompressed if necessary.
 fn start(file: &File) -> std::io::Result<Vec<u8>> {
     let mut file = file.try_clone()?;
     file.seek(SeekFrom::Start(0))?;
@@ -96,7 +96,7 @@ fn start(file: &File) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// The ending of files that begin so. What is no other format and has no zero bytes is lines of values.
+/// The suffix for files that begin with `start`. If it is of no other format and has no zero bytes, it is CSV.
 fn ending(start: &[u8]) -> OwnResult<&'static str> {
     const BEGINS: [(&[u8], &str); 9] = [
         (b"PAR1", "parquet"),
@@ -122,7 +122,7 @@ fn ending(start: &[u8]) -> OwnResult<&'static str> {
     Ok("csv")
 }
 
-/// Whether a member of an archive is a table, by its path.
+/// Whether a member of an archive is a table, judging by its path.
 fn is_wanted(path: &str) -> bool {
     let path = Path::from(path);
     is_table(&path) && is_shown(&Path::default(), &path, &[])

@@ -1,15 +1,15 @@
-//! The folder at which the relative paths of a pipeline file, or of a command line, begin.
+//! The folder to which the relative paths of a pipeline file, or of a command line, refer.
 
 use std::path::{Component, Path, PathBuf};
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 use lamcat_sql::session::Location;
 
-/// A folder that relative paths are relative to.
+/// A folder to which relative paths refer.
 pub(super) struct BasePath(PathBuf);
 
 impl BasePath {
-    /// The folder of a file, whose path is absolute and without links.
+    /// The folder of a file, whose path is absolute and free of symbolic links.
     pub(super) fn folder_of(file: &Path) -> Self {
         Self(file.parent().unwrap_or(file).to_owned())
     }
@@ -20,7 +20,7 @@ impl BasePath {
         Ok(Self(folder.map_err(|e| Error::new(ErrorKind::Io, "there is no working directory").source(e))?))
     }
 
-    /// A path as an absolute one without `.` and `..`; a URL as it is.
+    /// Makes a path absolute, without `.` and `..`; a URL is left unchanged.
     pub(super) fn absolute(&self, text: &str) -> String {
         if Location::is_url(text) {
             return text.to_owned();

@@ -1,4 +1,4 @@
-//! Checking a pipeline against its query and the columns of its inputs.
+//! Checks a pipeline against its query and the columns of its inputs.
 
 use std::sync::Arc;
 
@@ -21,22 +21,22 @@ use super::{
     row_wise,
 };
 
-/// The catalogue that a pipeline will give, as far as it is known before a row is read.
+/// What is known about the catalogue of a pipeline before any row is read.
 #[derive(Debug, Clone)]
 pub struct CheckedPlan {
     /// The catalogue's columns in the query's order, with metadata `unit`, `ucd` and `description`.
     pub schema: SchemaRef,
-    /// For each column, the source of its unit, UCD and description.
+    /// For each column, where its unit, UCD and description come from.
     pub origins: Vec<Origin>,
-    /// What happens to the rows of the cut input, in words and in order.
+    /// What happens to the rows of the cut input, step by step, in words.
     pub steps: Vec<String>,
 }
 
 impl Pipeline {
-    /// A session with the pipeline's model as the default one, and its threads and memory.
+    /// A session that has the pipeline's model as its default model, and the pipeline's thread and memory limits.
     ///
     /// # Errors
-    /// If the model cannot be read or the engine not started.
+    /// If the model cannot be read or the engine cannot be started.
     pub async fn open_session(&self) -> Result<Session> {
         self.open_session_with(None).await
     }
@@ -63,7 +63,7 @@ impl Pipeline {
         Ok(session)
     }
 
-    /// Makes every input a table of its name in a session.
+    /// Registers every input as a table in a session.
     ///
     /// # Errors
     /// If an input matches no file, or cannot be read.
@@ -79,7 +79,7 @@ impl Pipeline {
             };
             let context = session.context();
             let table = context.table_provider(TableReference::bare(input.path.exposed())).await.map_err(unreadable)?;
-            // Another table of the name may be there of an earlier unit or pipeline.
+            // An earlier unit or pipeline may have registered another table under this name.
             context.deregister_table(TableReference::bare(input.name.as_str())).map_err(unreadable)?;
             context.register_table(TableReference::bare(input.name.as_str()), table).map_err(unreadable)?;
         }
@@ -87,7 +87,7 @@ impl Pipeline {
     }
 }
 
-/// Checks that the query of a pipeline is one SELECT, without planning it.
+/// Checks that the query of a pipeline is a single SELECT, without planning it.
 ///
 /// # Errors
 /// If it is not.
@@ -104,13 +104,13 @@ pub fn parse_query(session: &Session, pipeline: &Pipeline) -> Result<Statement> 
     if is_query { Ok(statement) } else { Err(error("the query of a pipeline must be a SELECT")) }
 }
 
-/// Plans the query of a pipeline on a session that has its inputs as tables (see [`Pipeline::register_inputs`]) and
-/// checks everything that can be known before a row is read: that the query is of each row of the cut input alone, that
-/// names and types of its columns suit a catalogue, that each has a UCD and a description, that cuts are conditions on
-/// them, and that gates and indices name some of them.
+/// Plans the query of a pipeline on a session that has its inputs as tables (see [`Pipeline::register_inputs`]), and
+/// checks everything that can be known before any row is read: the query treats each row of the cut input separately,
+/// the names and types of its columns are allowed in a catalogue, each column has a UCD and a description, cuts are
+/// conditions on these columns, and the columns that gates and indices name exist.
 ///
 /// # Errors
-/// If any of this is not so, with what to do about it.
+/// If one of these checks fails; the error says what to do.
 pub async fn plan_check(session: &Session, pipeline: &Pipeline) -> Result<CheckedPlan> {
     let failed = |e: DataFusionError| failed("the query cannot be planned", &e).at("file", pipeline.sql.path.display());
     let statement = parse_query(session, pipeline)?;
@@ -206,12 +206,12 @@ fn check_named_columns(pipeline: &Pipeline, schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-/// An error of DataFusion's, without secrets.
+/// An error from DataFusion, without secrets.
 fn failed(message: impl Into<String>, e: &DataFusionError) -> Error {
     Error::from_datafusion(message, e).source(cause(e))
 }
 
-/// DataFusion's error in words, without secrets.
+/// The message of an error from DataFusion, without secrets.
 fn cause(e: &DataFusionError) -> String {
     let text = without_secrets(&e.strip_backtrace());
     text.strip_prefix("Error during planning: ").map_or(text.clone(), str::to_owned)

@@ -1,5 +1,5 @@
-//! The unit, UCD and description that an output column has by its name, where neither the pipeline file nor the query
-//! says what it is.
+//! The default unit, UCD and description of an output column, derived from its name, for columns that neither the
+//! pipeline file nor the query describes.
 
 use lamcat_core::{
     context::flags,
@@ -10,11 +10,11 @@ use lamcat_release::summary::FLAGS_COLUMN;
 
 use super::spec::ColumnText;
 
-/// A suffix of columns that say how sure another one is.
+/// A column-name suffix for the uncertainty of another column.
 struct Suffix {
     text: &'static str,
     meaning: &'static str,
-    /// Words before and after the other column's UCD.
+    /// Words to put before and after the other column's UCD.
     ucd: [&'static str; 2],
 }
 
@@ -24,8 +24,8 @@ const SUFFIXES: [Suffix; 3] = [
     Suffix { text: "_upper", meaning: "upper end of the central 68 %", ucd: ["", ";stat.max"] },
 ];
 
-/// Unit, UCD and description of a column as far as its name tells; `of` gives what is known of another column, on which
-/// `teff_error`, `teff_lower` and `teff_upper` are built.
+/// The unit, UCD and description of a column as far as its name determines them. `of` returns what is known about
+/// another column, as `teff_error`, `teff_lower` and `teff_upper` depend on `teff`.
 pub(super) fn defaults(name: &str, of: impl Fn(&str) -> ColumnText) -> ColumnText {
     let mut text = own(name);
     for Suffix { text: suffix, meaning, ucd: [before, after] } in SUFFIXES {

@@ -1,4 +1,4 @@
-//! The columns of a catalogue: names, types, and what each one is.
+//! The columns of a catalogue: their names, types and descriptions.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,17 +18,17 @@ const REQUIRED: [(&str, DataType, &str); 3] = [
     ("dec", DataType::Float64, "DOUBLE"),
 ];
 
-/// Names, in lower case, of what a HATS catalogue adds to the rows or its paths.
+/// Names, in lower case, that HATS uses for columns it adds or for parts of its paths.
 const RESERVED: [&str; 4] = ["_healpix_29", "norder", "dir", "npix"];
 
-/// Who says what a column is.
+/// Where the description of a column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The pipeline file.
     File,
     /// The query: its functions, or the columns of its inputs.
     Query,
-    /// lamcat, by the column's name.
+    /// lamcat, which derives it from the column's name.
     Name,
 }
 
@@ -44,7 +44,7 @@ impl Origin {
     }
 }
 
-/// Fields in the query's order with unit, UCD and description as metadata, and who says what each one is.
+/// The fields in the query's order with unit, UCD and description as metadata, and where each description comes from.
 pub(super) fn resolve(pipeline: &Pipeline, planned: &Schema) -> Result<(SchemaRef, Vec<Origin>)> {
     let in_query = |message: String| Error::new(ErrorKind::Plan, message).at("file", pipeline.sql.path.display());
     check_names(planned, &in_query)?;
@@ -54,7 +54,7 @@ pub(super) fn resolve(pipeline: &Pipeline, planned: &Schema) -> Result<(SchemaRe
                 .hint("a catalogue needs source_id, ra and dec of every row"));
         };
         if field.data_type() != wanted {
-            // What a float has lost of an identifier, no cast brings back.
+            // An identifier that was converted to a float has lost digits that no cast can restore.
             let identifier = identifier_advice(name, field.data_type()).filter(|_| *name == "source_id");
             let hint = identifier.unwrap_or_else(|| format!("write CAST({name} AS {sql}) AS {name}"));
             return Err(in_query(format!("{name} is {}, but must be {wanted}", field.data_type())).hint(hint));
@@ -95,7 +95,7 @@ pub(super) fn resolve(pipeline: &Pipeline, planned: &Schema) -> Result<(SchemaRe
     Ok((Arc::new(Schema::new(fields)), origins))
 }
 
-/// The error of a key that names a column which the query does not give.
+/// The error for a key that names a column which the query does not return.
 pub(super) fn no_column(pipeline: &Pipeline, key: &str, name: &str, schema: &Schema) -> Error {
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let near = nearest(name, &names).map_or_else(String::new, |near| format!("did you mean '{near}'? "));
@@ -123,7 +123,7 @@ fn check_names(planned: &Schema, in_query: &dyn Fn(String) -> Error) -> Result<(
     Ok(())
 }
 
-/// Checks that readers of catalogues know the type of a column; gives what is wrong, and what to do.
+/// Checks that readers of catalogues support the type of a column; returns what is wrong, and what to do about it.
 fn check_type(field: &Field) -> Result<(), (String, String)> {
     let name = field.name();
     let hint = match field.data_type() {
@@ -158,7 +158,7 @@ fn check_type(field: &Field) -> Result<(), (String, String)> {
     Err((message, hint))
 }
 
-/// What a column is, and who says so.
+/// The description of a column, and where it comes from.
 fn text(pipeline: &Pipeline, planned: &Schema, name: &str) -> (ColumnText, Origin) {
     let typed = pipeline.columns.get(name).cloned().unwrap_or_default();
     let metadata = planned.field_with_name(name).map(|f| f.metadata().clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! When a pipeline runs by itself.
+//! The schedule on which a pipeline runs.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -9,7 +9,7 @@ use croner::{
 
 use super::spec::Misfire;
 
-/// When a pipeline runs by itself, resolved.
+/// The schedule of a pipeline, resolved.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     cron: Cron,
@@ -20,7 +20,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule of five cron fields; gives what is wrong with the pattern if it is none.
+    /// A schedule of five cron fields; returns what is wrong if the pattern is not valid.
     pub(crate) fn new(pattern: &str, time_zone: Tz, misfire: Misfire) -> Result<Self, String> {
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(pattern).map_err(|e| e.to_string())?;
@@ -31,16 +31,17 @@ impl Schedule {
         }
     }
 
-    /// The first time after `time`. Where clocks are set forward, a time of day that does not exist is replaced by the next
-    /// that does; where they are set back, one that comes twice counts once. Of a pattern with `*` or a step in minutes or
-    /// hours the times that do not exist are left out, and those that come twice count twice.
+    /// The first due time after `time`. When clocks are set forward, a time of day that does not exist is replaced by
+    /// the next one that does. When they are set back, a time of day that occurs twice counts once. Patterns with `*`
+    /// or a step in the minutes or hours differ: times that do not exist are left out, and times that occur twice count
+    /// twice.
     #[must_use]
     pub fn after(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.cron.find_next_occurrence(&time.with_timezone(&self.time_zone), false);
         next.ok().map(|next| next.with_timezone(&Utc)).filter(|next| *next > time)
     }
 
-    /// The times after `time`, from the first on.
+    /// The due times after `time`, in order.
     pub fn all_after(&self, time: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
         std::iter::successors(self.after(time), |last| self.after(*last))
     }
@@ -70,7 +71,8 @@ mod tests {
         assert_eq!(schedule.after(at("2026-12-01T00:00:00Z")), Some(at("2026-12-07T02:00:00Z")));
     }
 
-    /// Times of the clock in Berlin, where it is set forward on 2026-03-29 at 01:00 UTC and back on 2026-10-25 at 01:00 UTC.
+    /// Clock times in Berlin, where clocks are set forward on 2026-03-29 at 01:00 UTC and back on 2026-10-25 at 01:00
+    /// UTC.
     #[test]
     fn clocks_that_are_set_lose_and_double_no_run() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
@@ -82,7 +84,7 @@ mod tests {
         assert_eq!(times("30 2 * * *", "2026-10-24T00:00:00Z", 3), ["24T00:30", "25T00:30", "26T01:30"]);
         assert_eq!(times("0 * * * *", "2026-03-28T23:30:00Z", 4), ["29T00:00", "29T01:00", "29T02:00", "29T03:00"]);
         assert_eq!(times("0 * * * *", "2026-10-24T23:30:00Z", 4), ["25T00:00", "25T01:00", "25T02:00", "25T03:00"]);
-        // A year of hours has no gap, and a year of days has every day of the calendar once.
+        // Hourly runs over a year have no gap, and daily runs occur once on every day of the calendar.
         let hourly = Schedule::new("0 * * * *", chrono_tz::Europe::Berlin, Misfire::Once).unwrap();
         let hours: Vec<_> = hourly.all_after(at("2026-01-01T00:30:00Z")).take(24 * 365).collect();
         assert!(hours.windows(2).all(|pair| pair[1] - pair[0] == chrono::TimeDelta::hours(1)));

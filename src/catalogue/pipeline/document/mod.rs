@@ -1,15 +1,16 @@
-//! A pipeline file: what was typed, what it means, and whether its query suits a catalogue.
+//! A pipeline file: what was typed, how it is resolved, and whether its query is suitable for a catalogue.
 //!
 //! ```text
 //! text ──> spec (as typed) ──> rules ──> resolve (Pipeline) ──> check, on a session (CheckedPlan)
 //! ```
 //!
-//! - `text`: reads the TOML, and finds the line and column of what is wrong in it.
+//! - `text`: parses the TOML, and finds the line and column of errors in it.
 //! - `spec`: the keys of the format, with their documentation.
-//! - `rules`: what the values of keys must be.
-//! - `resolve`: fills in defaults, makes paths absolute and reads the query. Only the [`Pipeline`] that comes of it travels.
-//! - `check`: plans the query. `row_wise` makes sure that it can be answered unit by unit, and `columns` that each of its
-//!   columns has a type, a unit, a UCD and a description, some of which `column_defaults` knows.
+//! - `rules`: the rules for the values of keys.
+//! - `resolve`: fills in defaults, makes paths absolute and reads the query. The rest of the program uses only the
+//!   resulting [`Pipeline`].
+//! - `check`: plans the query. `row_wise` makes sure that it can be answered unit by unit. `columns` makes sure that
+//!   each of its columns has a type, a unit, a UCD and a description, for which `column_defaults` has default values.
 
 mod base_path;
 mod check;

@@ -1,5 +1,5 @@
-//! A pipeline, resolved: defaults filled in, paths absolute, the query read, every value checked that can be without
-//! data.
+//! A resolved pipeline: defaults are filled in, paths are absolute, the query is read, and every value is checked that
+//! can be checked without data.
 
 use std::{
     collections::BTreeMap,
@@ -28,10 +28,10 @@ use super::{
     text::Document,
 };
 
-/// What a command line puts in place of what a file says. Relative paths are relative to the working directory.
+/// Values from the command line that replace those of the file. Relative paths refer to the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Inputs by name, with the path or URL that is to be read.
+    /// Inputs by name, with the path or URL to read.
     pub inputs: Vec<(String, Location)>,
     /// Folder or URL for the catalogue.
     pub store: Option<Location>,
@@ -39,11 +39,11 @@ pub struct Overrides {
     pub version: Option<Version>,
     /// Model file, path or URL, or the name of the embedded one.
     pub model: Option<Location>,
-    /// Where the model computes.
+    /// The device that runs the model.
     pub device: Option<DeviceKind>,
 }
 
-/// A pipeline, resolved.
+/// A resolved pipeline.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     /// Its file.
@@ -64,29 +64,29 @@ pub struct Pipeline {
     pub doi: Option<String>,
     /// Bibcodes and URLs to cite.
     pub references: Vec<String>,
-    /// Columns that readers load unless told otherwise; all if there are none.
+    /// Columns that readers load by default; empty means all.
     pub default_columns: Vec<String>,
     /// The query.
     pub sql: Sql,
     /// The model.
     pub model: ModelChoice,
-    /// The precision in which the model computes.
+    /// The precision of the model's computation.
     pub precision: Precision,
-    /// What the query reads, in the order of the names; exactly one is cut.
+    /// The tables that the query reads, sorted by name; exactly one is divided into units.
     pub inputs: Vec<Input>,
     /// Absolute folder or URL; the catalogue is a folder of its name in it.
     pub store: Location,
-    /// The units of work.
+    /// The size of the units.
     pub units: Units,
-    /// The layout on the sky.
+    /// The layout of the catalogue on the sky.
     pub tiling: Tiling,
-    /// The texts that the file gives for output columns, by the name of the column.
+    /// The texts that the file gives for output columns, by the column's name.
     pub columns: BTreeMap<String, ColumnText>,
     /// Conditions on output columns, by name.
     pub cuts: BTreeMap<String, String>,
     /// The gates that a release must pass.
     pub gates: Gates,
-    /// When the pipeline runs by itself.
+    /// The schedule on which the pipeline runs.
     pub schedule: Option<Schedule>,
     /// The resources that a run may use.
     pub resources: Resources,
@@ -99,14 +99,14 @@ pub struct Sql {
     pub path: PathBuf,
     /// The text of the query.
     pub text: String,
-    /// SHA-256 of the text, in hex.
+    /// SHA-256 of the text, in hexadecimal.
     pub sha256: String,
 }
 
 /// The model of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelChoice {
-    /// The one that lamcat carries.
+    /// The model that is embedded in lamcat.
     Embedded,
     /// A model file: absolute path or URL.
     File(Location),
@@ -119,7 +119,7 @@ pub struct Input {
     pub name: String,
     /// Absolute path, glob or URL.
     pub path: Location,
-    /// Whether it is cut into units of work.
+    /// Whether it is divided into units.
     pub cut: bool,
 }
 
@@ -127,8 +127,8 @@ impl Pipeline {
     /// Reads and resolves a pipeline file.
     ///
     /// # Errors
-    /// If the file or its query cannot be read, is not TOML, has an unknown key or lacks one, or a value is impossible:
-    /// with file, line, column and key.
+    /// If the file or its query cannot be read, is not valid TOML, has an unknown key or lacks one, or a value is not
+    /// allowed; the error says the file, line, column and key.
     pub fn load(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Self> {
         let path = path.as_ref();
         let unreadable = |path: &Path, e: std::io::Error| {
@@ -195,10 +195,10 @@ impl Pipeline {
         })
     }
 
-    /// The input that is cut into units of work.
+    /// The input that is divided into units.
     ///
     /// # Panics
-    /// Never: a pipeline without one is not loaded.
+    /// Never: a pipeline without such an input is refused when it is loaded.
     #[must_use]
     #[expect(clippy::expect_used, reason = "loading checks it")]
     pub fn cut_input(&self) -> &Input {
@@ -211,7 +211,7 @@ impl Pipeline {
         self.store.join(&self.name)
     }
 
-    /// An error that concerns a key of this pipeline's file.
+    /// An error about a key of this pipeline's file.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> Error {
         match fs::read_to_string(&self.file) {
             Ok(text) => Document::new(&self.file, &text).error(key, message),

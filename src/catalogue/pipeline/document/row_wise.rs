@@ -1,8 +1,8 @@
-//! Whether a query is of each row alone, so that it may be answered unit by unit.
+//! Checks that a query treats each row separately, so that it can be answered unit by unit.
 //!
-//! A unit holds some rows of the cut input and everything of the others. What the query says of a row must not depend
-//! on which other rows share its unit: between the cut input and the result only operators may stand that treat each
-//! of its rows alone. The other inputs are whole in every unit, and anything may be done with them.
+//! A unit has some rows of the cut input, and all rows of the other inputs. The result for a row must not depend on
+//! which other rows are in its unit, so only operators that treat each row separately may stand between the cut input
+//! and the result. The other inputs are complete in every unit, so the query may do anything with them.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,11 @@ use lamcat_sql::planner::LamInfer;
 
 use super::resolve::Pipeline;
 
-/// What happens to the rows of the cut input, in words and in order.
+/// What happens to the rows of the cut input, step by step, in words.
 ///
 /// # Errors
-/// If something in the plan is not row-wise, gives other values each time, or reads what is no input.
+/// If an operator of the query plan does not treat rows separately, a function is not deterministic, or the plan reads
+/// a table that is not an input.
 pub(super) fn steps(
     plan: &LogicalPlan,
     pipeline: &Pipeline,
@@ -64,7 +65,7 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-/// The tables that a plan reads, in subqueries too, as often as it does.
+/// The tables that a query plan reads, subqueries included; a table is listed once for each time that it is read.
 fn tables(plan: &LogicalPlan, error: &dyn Fn(String) -> Error) -> Result<Vec<TableReference>> {
     let mut names = Vec::new();
     let mut volatile = None;
@@ -104,7 +105,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Whether a plan has the rows of the cut input; what is done to them is added to `steps`.
+    /// Whether a query plan reads the rows of the cut input; what is done to them is appended to `steps`.
     fn walk(&self, plan: &LogicalPlan, steps: &mut Vec<String>) -> Result<bool> {
         match plan {
             LogicalPlan::TableScan(scan) => {
@@ -126,7 +127,7 @@ impl Walk<'_> {
             LogicalPlan::SubqueryAlias(_) | LogicalPlan::Projection(_) => {}
             LogicalPlan::Filter(filter) => steps.push(format!("where {}", filter.predicate)),
             LogicalPlan::Unnest(unnest) => {
-                // DataFusion's name of what is unnested: __unnest_placeholder(expression).
+                // DataFusion names an unnested expression __unnest_placeholder(expression).
                 let bare = |name: &str| {
                     let inner = name.strip_prefix("__unnest_placeholder(").and_then(|rest| rest.strip_suffix(')'));
                     inner.unwrap_or(name).to_owned()
@@ -191,7 +192,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// The error of an operator whose result depends on the rows of a unit together.
+    /// The error for an operator whose result depends on several rows of a unit together.
     fn refuse(&self, plan: &LogicalPlan) -> Error {
         let union = |plan: &LogicalPlan| matches!(plan, LogicalPlan::Union(_));
         let (operator, advice) = match plan {

@@ -1,4 +1,4 @@
-//! What the values of a pipeline file must be.
+//! The rules for the values of a pipeline file.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,19 @@ use super::{
     text::Document,
 };
 
-/// Memory in GiB that queries may hold at most: a pebibyte.
+/// Upper limit for the memory of queries in GiB: a pebibyte.
 const MOST_GIB: f64 = 1_048_576.0;
 
-/// Characters of a bibcode.
+/// Number of characters of a bibcode.
 const BIBCODE: usize = 19;
 
-/// Whether a name is lower-case letters, digits and underscores, and begins with no digit.
+/// Whether a name consists of lower-case letters, digits and underscores, and does not begin with a digit.
 pub(super) fn is_plain_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     name.bytes().all(plain) && name.starts_with(|c: char| !c.is_ascii_digit())
 }
 
-/// The name of the input that is cut into units of work.
+/// The name of the input that is divided into units.
 pub(super) fn cut_input<'a>(document: &Document, inputs: &'a BTreeMap<String, InputSpec>) -> Result<&'a str> {
     let hint = "one input gives the rows of the catalogue and is cut into units of work: say cut = true of it alone";
     let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
@@ -45,7 +45,7 @@ pub(super) fn cut_input<'a>(document: &Document, inputs: &'a BTreeMap<String, In
     }
 }
 
-/// Checks every value that needs neither data nor the query.
+/// Checks every value that can be checked without the data and the query.
 pub(super) fn check(document: &Document, typed: &PipelineFile) -> Result<()> {
     if !is_plain_name(&typed.name) || typed.name.starts_with('_') {
         let message = format!("'{}' cannot be the name of a catalogue", typed.name);
@@ -104,7 +104,7 @@ fn texts(document: &Document, typed: &PipelineFile) -> Result<()> {
     if let Some((name, _)) = typed.inputs.iter().find(|(_, input)| input.path.trim().is_empty()) {
         return Err(document.error(&format!("inputs.{name}.path"), "must not be empty"));
     }
-    // The properties of a catalogue have one line each.
+    // Each property of a catalogue is a single line.
     if let Some((key, _)) =
         texts.into_iter().take(4).find(|(key, text)| *key != "description" && text.trim().contains('\n'))
     {
@@ -146,7 +146,7 @@ fn tiling(document: &Document, typed: &PipelineFile) -> Result<()> {
         let message = format!("must be at most tiling.highest_order, {}", tiling.highest_order);
         return Err(document.error("tiling.lowest_order", message));
     }
-    // Side of a pixel of this area.
+    // Side length of a pixel, taken as a square of the same area.
     let side_arcsec =
         (4.0 * std::f64::consts::PI / 12.0).sqrt().to_degrees() * 3600.0 / f64::from(tiling.highest_order).exp2();
     if !(tiling.margin_arcsec >= 0.0 && tiling.margin_arcsec < side_arcsec) {

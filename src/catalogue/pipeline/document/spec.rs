@@ -1,4 +1,4 @@
-//! A pipeline file as it is typed; the documentation of these types is that of the format.
+//! A pipeline file as it was typed. The documentation of these types is that of the file format.
 
 use std::collections::BTreeMap;
 

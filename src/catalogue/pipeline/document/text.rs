@@ -1,4 +1,4 @@
-//! The text of a pipeline file, and where in it something is wrong.
+//! The text of a pipeline file, and the positions of errors in it.
 
 use std::{ops::Range, path::Path};
 
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::spec::PipelineFile;
 
-/// A pipeline file's text.
+/// The text of a pipeline file.
 pub(super) struct Document<'a> {
     file: &'a Path,
     text: &'a str,
@@ -21,12 +21,12 @@ impl<'a> Document<'a> {
         Self { file, text }
     }
 
-    /// Reads the file as it was typed.
+    /// Parses the file without resolving it.
     pub(super) fn read(&self) -> Result<PipelineFile> {
         toml::from_str(self.text).map_err(|e| self.unreadable(&e))
     }
 
-    /// An error at a key such as `gates.min_rows`, or at the last part of it that is there.
+    /// An error at a key such as `gates.min_rows`, or at the deepest part of that key that exists in the file.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> Error {
         self.place(self.locate(key), Some(key), message.into())
     }
@@ -57,7 +57,7 @@ impl<'a> Document<'a> {
             return error.hint(format!("{near}known keys: {}", known.join(", ")));
         }
         if let (Some("missing field"), [missing]) = (message.get(..13), &words[..]) {
-            // A key that is missing at the top has no place: the start of the text.
+            // A missing top-level key has no position, so the error points at the start of the text.
             let at = at.filter(|at| *at > 0);
             let table = key.filter(|_| at.is_some()).map_or_else(String::new, |key| format!("{key}."));
             return self.place(at, None, format!("the key {table}{missing} is missing")).hint(
@@ -68,7 +68,7 @@ impl<'a> Document<'a> {
         self.place(at, key.as_deref(), message)
     }
 
-    /// Where a key is, or its value if it is an element of a list.
+    /// The position of a key, or of a value that is an element of a list.
     fn locate(&self, key: &str) -> Option<usize> {
         let table = DeTable::parse(self.text).ok()?;
         let mut found = None;
@@ -83,7 +83,7 @@ impl<'a> Document<'a> {
         found
     }
 
-    /// The deepest key whose value, or itself, has the place.
+    /// The innermost key whose name or value contains the position.
     fn key_at(&self, span: &Range<usize>) -> Option<String> {
         let table = DeTable::parse(self.text).ok()?;
         key_in(table.get_ref(), span)
@@ -107,7 +107,7 @@ fn key_in(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
     None
 }
 
-/// The first word of a message that is quoted with backticks, quoted as elsewhere.
+/// Replaces the backticks around the first quoted word of a message by the quotes that lamcat uses elsewhere.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.split('`').nth(1).unwrap_or_default())
 }

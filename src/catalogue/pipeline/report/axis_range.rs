@@ -1,5 +1,5 @@
-//! The range of values over which a quantity is drawn: that of a sample of the rows, without the lowest and the highest half
-//! percent.
+//! The range of values over which a quantity is drawn: the range of a sample of the rows, without the lowest and the
+//! highest half percent.
 
 use arrow::array::RecordBatch;
 use datafusion::parquet::{
@@ -15,19 +15,19 @@ use lamcat_release::{Storage, dataset};
 
 use super::quantity::Quantity;
 
-/// A sample is of this many leaves, spread evenly over the sky; of this many stretches of rows in each; and a stretch has
-/// this many rows.
+/// A sample is taken from this many leaves, spread evenly over the sky. In each leaf it has this many stretches of
+/// consecutive rows, and each stretch has this many rows.
 const LEAVES: usize = 32;
 const STRETCHES: usize = 8;
 const STRETCH_ROWS: usize = 256;
-/// Share of the rows that lie beyond each end of the range.
+/// Fraction of the rows that lie beyond each end of the range.
 const BEYOND: f64 = 0.005;
-/// Share of the range that is added to it at each end.
+/// Fraction of the range that is added at each end.
 const MARGIN: f64 = 0.05;
-/// Positive values are drawn by their logarithm if the ends of their range have a ratio larger than this.
+/// Positive values are drawn on a logarithmic axis if the ends of their range have a ratio larger than this.
 const DECADES: f64 = 30.0;
 
-/// A range of values, divided into bins of equal width, or of equal width of the logarithm.
+/// A range of values, divided into bins of equal width, on a linear or a logarithmic scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AxisRange {
     pub(super) low: f64,
@@ -37,7 +37,7 @@ pub(super) struct AxisRange {
 }
 
 impl AxisRange {
-    /// The range in which the values of a sample lie; `None` if none of them is finite. The values are sorted on the way.
+    /// The range of the values of a sample; `None` if none of them is finite. This sorts the values.
     pub(super) fn of(values: &mut Vec<f64>, bins: usize) -> Option<Self> {
         values.retain(|v| v.is_finite());
         values.sort_unstable_by(f64::total_cmp);
@@ -55,7 +55,7 @@ impl AxisRange {
             let half = if low == 0.0 { 0.5 } else { 0.05 * low.abs() };
             Self { low: low - half, high: high + half, log: false, bins }
         };
-        // Where numbers are as large as they can be there are no bins between them.
+        // Near the largest possible numbers, bins would have no finite width.
         ((range.high - range.low).is_finite() && range.high > range.low).then_some(range)
     }
 
@@ -67,7 +67,7 @@ impl AxisRange {
         if self.log { 10f64.powf(place) } else { place }
     }
 
-    /// The bin that a value is in; `None` if it is not from `low` to `high`.
+    /// The bin that contains a value; `None` if the value is not between `low` and `high`.
     pub(super) fn bin(&self, value: f64) -> Option<usize> {
         if !(self.low..=self.high).contains(&value) {
             return None;
@@ -77,14 +77,14 @@ impl AxisRange {
         Some((place as usize).min(self.bins.saturating_sub(1)))
     }
 
-    /// The value at a number of bins from `low`.
+    /// The value that lies `bins` bin widths above `low`.
     pub(super) fn at(&self, bins: f64) -> f64 {
         let (low, high) = (self.linear(self.low), self.linear(self.high));
         self.unlinear(low + bins / self.bins as f64 * (high - low))
     }
 }
 
-/// Values of quantities in a sample of the rows of leaves, 65 536 rows at most.
+/// Values of quantities in a sample of the rows of leaves, at most 65 536 rows.
 ///
 /// # Errors
 /// If a leaf cannot be read.
@@ -110,7 +110,7 @@ async fn stretches(storage: &Storage, leaf: &str, quantities: &[Quantity]) -> Re
     reader.build().map_err(damaged)?.try_collect().await.map_err(damaged)
 }
 
-/// The columns that quantities need, of those that there are.
+/// The columns that quantities need, as far as they exist.
 pub(super) fn columns(
     schema: &arrow::datatypes::Schema,
     parquet: &datafusion::parquet::schema::types::SchemaDescriptor,

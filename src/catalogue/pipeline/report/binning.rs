@@ -1,4 +1,4 @@
-//! Which quantities of a release are counted, and in which bins.
+//! Decides which quantities of a release are counted, and in which bins.
 
 use lamcat_core::error::Result;
 use lamcat_release::{Storage, catalogue::HEALPIX_COLUMN, summary::FLAGS_COLUMN};
@@ -9,50 +9,50 @@ use super::{
     quantity::Quantity,
 };
 
-/// Largest number of bins of a histogram, and of cells of a diagram in a row and in a column. Releases with few rows get
-/// fewer, but not less than `LEAST`.
+/// Largest number of bins of a histogram, and of cells along each axis of a diagram. Releases with few rows get fewer,
+/// but not fewer than `LEAST`.
 const MOST_BINS: usize = 60;
 const MOST_COLUMNS: usize = 72;
 const MOST_ROWS: usize = 48;
 const LEAST: usize = 12;
-/// The bins in which pulls are counted, whose edges include the whole numbers.
+/// The bins for pulls; whole numbers are edges of bins.
 pub(super) const PULLS: AxisRange = AxisRange { low: -5.0, high: 5.0, log: false, bins: 50 };
 
 /// The quantities that are counted, and their bins.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Binning {
-    /// Quantities with the bins of their values; of one without a range only the quantiles are taken.
+    /// Quantities with the bins of their values; for a quantity without bins only quantiles are computed.
     pub(super) bins: Vec<(Quantity, Option<AxisRange>)>,
     /// Pairs of quantities with the cells of their values.
     pub(super) grids: Vec<[(Quantity, AxisRange); 2]>,
 }
 
 impl Binning {
-    /// Everything that has to be read of a row.
+    /// Every quantity that has to be read.
     pub(super) fn quantities(&self) -> Vec<Quantity> {
         let marks = [HEALPIX_COLUMN, FLAGS_COLUMN].map(|name| Quantity::Column(name.to_owned()));
         let cells = self.grids.iter().flatten().map(|(quantity, _)| quantity.clone());
         self.bins.iter().map(|(quantity, _)| quantity.clone()).chain(cells).chain(marks).collect()
     }
 
-    /// The same bins for another release, of which no diagrams are drawn.
+    /// The same bins, without the diagrams, for another release.
     pub(super) fn without_diagrams(&self) -> Self {
         Self { bins: self.bins.clone(), grids: Vec::new() }
     }
 
-    /// Number of a quantity among the bins.
+    /// Index of a quantity's bins.
     pub(super) fn bins_of(&self, quantity: &Quantity) -> Option<usize> {
         self.bins.iter().position(|(other, _)| other == quantity)
     }
 
-    /// Number of a pair among the diagrams.
+    /// Index of a pair's diagram.
     pub(super) fn grid_of(&self, pair: &[Quantity; 2]) -> Option<usize> {
         self.grids.iter().position(|[x, y]| x.0 == pair[0] && y.0 == pair[1])
     }
 }
 
-/// The bins for a release that has `contents` in `rows` rows. Their ranges are those of samples of the `leaves`, which are
-/// those of the release and those of the release before.
+/// The bins for a release with `contents` and `rows` rows. Their ranges are taken from samples of `leaves`, which
+/// belong to the release and to the one before it.
 ///
 /// # Errors
 /// If a leaf cannot be read.
@@ -104,7 +104,7 @@ fn values(contents: &Contents) -> impl Iterator<Item = Quantity> {
     contents.labels.iter().chain(&contents.score).map(Label::quantity)
 }
 
-/// The pairs of quantities that are drawn against each other.
+/// The pairs of quantities that are plotted against each other.
 fn diagrams(contents: &Contents) -> impl Iterator<Item = [Quantity; 2]> {
     let drawn = contents.kiel.iter().chain(&contents.hertzsprung_russell).map(Diagram::pair);
     let errors = contents.labels.iter().filter(|label| label.pull().is_none());

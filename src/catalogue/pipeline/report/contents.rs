@@ -1,4 +1,4 @@
-//! What there is to show of a release, by the columns it has.
+//! Decides from the columns of a release what its page can show.
 
 use arrow::datatypes::{DataType, Field, Schema};
 use lamcat_plot::Axis;
@@ -6,24 +6,24 @@ use lamcat_release::summary::FLAGS_COLUMN;
 
 use super::quantity::Quantity;
 
-/// Endings and beginnings of the name of a column that has what a label should be.
+/// Names that the column with the true values of a label may have.
 const TRUTHS: [fn(&str) -> String; 3] =
     [|name| format!("{name}_true"), |name| format!("true_{name}"), |name| format!("{name}_truth")];
-/// How unlike the training stars a source is.
+/// Column of the score that says how unlike the training stars a source is.
 const SCORE: &str = "ood_score";
 
-/// The parts that the page on a release can have.
+/// The parts that the page about a release can have.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    /// Columns with errors.
+    /// Columns that have predicted errors.
     pub(super) labels: Vec<Label>,
-    /// Surface gravity over effective temperature.
+    /// Surface gravity against effective temperature.
     pub(super) kiel: Option<Diagram>,
-    /// Luminosity over temperature, or what stands for them.
+    /// Luminosity against temperature, or quantities that stand for them.
     pub(super) hertzsprung_russell: Option<Diagram>,
-    /// Whether there is a score of how unlike the training stars a source is.
+    /// The score that says how unlike the training stars a source is, if there is one.
     pub(super) score: Option<Label>,
-    /// Whether there are flags.
+    /// Whether the release has flags.
     pub(super) flags: bool,
 }
 
@@ -33,24 +33,24 @@ pub(super) struct Label {
     pub(super) name: String,
     pub(super) unit: String,
     pub(super) description: String,
-    /// Column of its predicted error.
+    /// Column of its predicted errors.
     pub(super) error: Option<String>,
-    /// Column of what it should be.
+    /// Column of its true values.
     pub(super) truth: Option<String>,
 }
 
-/// Two quantities against each other.
+/// Two quantities plotted against each other.
 #[derive(Debug)]
 pub(super) struct Diagram {
     pub(super) heading: &'static str,
-    /// A sentence that is added below it; empty for none.
+    /// A sentence that is added below the diagram; empty for none.
     pub(super) note: &'static str,
     pub(super) x: (Quantity, Axis),
     pub(super) y: (Quantity, Axis),
 }
 
 impl Label {
-    /// The name, with the unit in brackets.
+    /// The name, followed by the unit in brackets.
     pub(super) fn with_unit(&self) -> String {
         with_unit(&self.name, &self.unit)
     }
@@ -65,7 +65,7 @@ impl Label {
         self.error.clone().map(Quantity::Column)
     }
 
-    /// How far it is from the truth, in its errors, if that is known.
+    /// The deviation from the truth divided by the predicted error, if the truth is known.
     pub(super) fn pull(&self) -> Option<Quantity> {
         let (truth, error) = (self.truth.clone()?, self.error.clone()?);
         Some(Quantity::Pull { value: self.name.clone(), truth, error })
@@ -80,7 +80,7 @@ impl Diagram {
 }
 
 impl Contents {
-    /// The parts that the page on a release with these columns can have.
+    /// The parts that the page about a release with these columns can have.
     pub(super) fn of(schema: &Schema) -> Self {
         let float = |name: &str| schema.field_with_name(name).ok().filter(|field| field.data_type().is_floating());
         let label = |field: &Field| {

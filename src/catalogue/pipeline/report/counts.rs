@@ -1,5 +1,5 @@
-//! Counts the rows of a release in the bins of a [`Binning`]. Every leaf is read once, and what is kept does not grow with
-//! the number of rows.
+//! Counts the rows of a release in the bins of a [`Binning`]. Every leaf is read once, and the memory needed does not
+//! grow with the number of rows.
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -22,29 +22,30 @@ use super::{
     binning::Binning,
 };
 
-/// Order of the finest map of the sky.
+/// Order of the pixels of the finest map of the sky.
 const SKY_ORDER: u8 = 5;
 
 /// The counts of the rows of a release.
 #[derive(Debug)]
 pub(super) struct Counts {
     pub(super) rows: u64,
-    /// Rows in each pixel of the sky.
+    /// Number of rows in each pixel of the sky.
     pub(super) sky: RowCounts,
     /// The bins of each quantity, in the order of the binning.
     pub(super) bins: Vec<Bins>,
-    /// Rows in each cell of each pair, in the order of the binning; the first quantity changes faster.
+    /// Number of rows in each cell of each pair, in the order of the binning; the index of the first quantity changes
+    /// fastest.
     pub(super) grids: Vec<Vec<u64>>,
-    /// Rows with each bit of the flags.
+    /// Number of rows with each bit of the flags.
     pub(super) flags: Vec<u64>,
 }
 
 /// The rows of a release in the bins of one quantity.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bins {
-    /// Rows of each bin.
+    /// Number of rows in each bin.
     pub(super) counts: Vec<u64>,
-    /// Rows with a finite value below all bins, and above.
+    /// Number of rows with a finite value below all bins, and above all bins.
     pub(super) beyond: [u64; 2],
     /// The finite values.
     pub(super) values: Quantiles,
@@ -63,7 +64,7 @@ impl Bins {
         }
     }
 
-    /// Rows with a finite value.
+    /// Number of rows with a finite value.
     pub(super) fn finite(&self) -> u64 {
         self.values.count()
     }
@@ -183,7 +184,7 @@ mod tests {
         assert_eq!((&counts.bins[0].counts[..], counts.bins[0].beyond), (&[2, 1, 0, 0, 2][..], [1, 1]));
         assert_eq!((counts.bins[0].finite(), counts.bins[1].finite()), (7, 0));
         assert_eq!(counts.grids[0], [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
-        // Of 0 to 8 without 3.
+        // Rows 0 to 8 without row 3.
         assert_eq!(counts.flags[..4], [3, 3, 4, 1]);
     }
 }

@@ -1,4 +1,4 @@
-//! All that the page on a release shows.
+//! Everything that the page about a release shows.
 
 use datafusion::prelude::SessionContext;
 use lamcat_core::error::Result;
@@ -19,7 +19,7 @@ use super::{
     timeline_data::{DoneTask, done_tasks},
 };
 
-/// A release and what its files say of it.
+/// A release with its manifest and properties.
 pub(super) struct Release {
     pub(super) folder: String,
     pub(super) manifest: Manifest,
@@ -34,7 +34,7 @@ impl Release {
         Ok(Some(Self { folder: folder.to_owned(), manifest, properties }))
     }
 
-    /// A property; empty if it has none of the name.
+    /// The value of a property; empty if there is no property of this name.
     pub(super) fn property(&self, key: &str) -> &str {
         self.properties.iter().find(|(k, _)| k == key).map_or("", |(_, value)| value)
     }
@@ -44,13 +44,13 @@ impl Release {
     }
 }
 
-/// Everything that the page on a release shows.
+/// Everything that the page about a release shows.
 pub(super) struct Findings {
     pub(super) path: String,
     pub(super) new: Release,
-    /// The release before with its counts, and what changed since.
+    /// The previous release with its counts, and the changes since then.
     pub(super) old: Option<(Release, Counts, Diff)>,
-    /// Names of both releases in the legends of pictures.
+    /// Names of both releases for the legends of plots.
     names: [String; 2],
     pub(super) contents: Contents,
     pub(super) binning: Binning,
@@ -60,10 +60,10 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Reads what there is to show of `new`, beside `old`.
+    /// Collects what the page shows of `new`, compared with `old`.
     ///
     /// # Errors
-    /// If a release is not whole, or the store fails.
+    /// If a release is incomplete, or the store fails.
     pub(super) async fn of(
         context: &SessionContext,
         storage: &Storage,
@@ -102,13 +102,13 @@ impl Findings {
         NamedCounts { name: &self.names[0], counts: &self.counts }
     }
 
-    /// The counts of the release before.
+    /// The counts of the previous release.
     pub(super) fn named_counts_before(&self) -> Option<NamedCounts<'_>> {
         self.old.as_ref().map(|(_, counts, _)| NamedCounts { name: &self.names[1], counts })
     }
 }
 
-/// The versions of both releases, or their folders if those are the same.
+/// The versions of both releases, or their folders if the versions are the same.
 fn names(new: &Release, old: Option<&Release>) -> [String; 2] {
     let version = |release: &Release| release.manifest.version.clone();
     match old {

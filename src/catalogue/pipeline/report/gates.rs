@@ -11,26 +11,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::pipeline::document::Gates;
 
-/// The figures of a release that the gates need.
+/// The statistics of a release that the gates need.
 fn wanted(gates: &Gates) -> Wanted {
     let columns = gates.max_null_fraction.keys().chain(gates.max_shift.keys()).cloned();
     Wanted { columns: columns.collect(), flags: gates.max_flag_fraction.is_some(), harmless_flags: flags::INPUTS }
 }
 
-/// A gate, and the figure of a release that it is about.
+/// A gate, and the value of the release that it limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateCheck {
-    /// The name of the gate in the pipeline file, and that of the column if it is about one.
+    /// The name of the gate in the pipeline file, with the name of the column if the gate is about one.
     pub gate: String,
     /// The limit of the gate.
     pub limit: String,
-    /// The figure of the release.
+    /// The value in the release.
     pub found: String,
-    /// How the release fails it, in words; `None` if it passes.
+    /// Why the release fails the gate, in words; `None` if it passes.
     pub failure: Option<String>,
 }
 
-/// The gates that are judged of the release in `folder`, against the one that is current; none if it is current itself.
+/// Judges the release in `folder` by the gates, compared with the current release. There are no results if the release
+/// is current itself.
 ///
 /// # Errors
 /// If a release cannot be read.
@@ -60,8 +61,8 @@ pub(crate) async fn judged_gates(
     Ok(judge_gates(gates, &new, old.as_ref()))
 }
 
-/// Every gate with what the release has; `old` is the release before, without which gates on changes are left out. A column
-/// whose median one of them does not have fails only if the older one has it.
+/// Judges every gate; `old` is the previous release, without which gates on changes are left out. If one of the
+/// releases has no median of a column, the gate fails only if the older one has it.
 fn judge_gates(gates: &Gates, new: &Summary, old: Option<&Summary>) -> Vec<GateCheck> {
     let share = |rows: u64| if new.rows == 0 { 0.0 } else { rows as f64 / new.rows as f64 };
     let mut checks = Vec::new();

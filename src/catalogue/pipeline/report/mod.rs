@@ -1,6 +1,6 @@
-//! Whether a release passes the gates of its pipeline, and the page on it: what it is, what its columns look like beside the
-//! release before, whether its errors are right, and how it was made. The page is one HTML file that holds its pictures in
-//! itself.
+//! Judges whether a release passes the gates of its pipeline, and writes the page about it: what the release is, how
+//! its columns compare with the previous release, whether its errors are right, and how it was made. The page is one
+//! HTML file with its plots embedded.
 //!
 //! ```text
 //! columns ──> contents ──> binning ───────> counts ─────────> sections ──> page
@@ -42,10 +42,11 @@ const STYLE: &str = "body{max-width:75em}table{border-collapse:collapse;margin:1
                      .last td:last-child,.last th:last-child{text-align:left}.text td{overflow-wrap:anywhere}\
                      td:first-child{white-space:nowrap}nav a{margin-right:1em;white-space:nowrap}.wide{overflow-x:auto}";
 
-/// Writes the page on the release in `folder` beside the releases, and what is kept of its run; gives where the page is.
+/// Writes the page about the release in `folder`, and the record of its run, to the reports folder. Returns the path of
+/// the page.
 ///
 /// # Errors
-/// If the release is not whole, or the store fails.
+/// If the release is incomplete, or the store fails.
 pub async fn write(context: &SessionContext, storage: &Storage, folder: &str, record: RunRecord) -> Result<String> {
     let file = paths::run_record(folder);
     let record = match commit::read::<RunRecord>(storage, &file).await? {
@@ -56,10 +57,10 @@ pub async fn write(context: &SessionContext, storage: &Storage, folder: &str, re
     rewrite(context, storage, folder).await
 }
 
-/// Writes the page on the release in `folder` again; gives where it is.
+/// Writes the page about the release in `folder` again. Returns its path.
 ///
 /// # Errors
-/// As [`page`], or if the store cannot be written to.
+/// The same as for [`page`], or if the store cannot be written to.
 pub async fn rewrite(context: &SessionContext, storage: &Storage, folder: &str) -> Result<String> {
     let page = page(context, storage, folder).await?;
     let file = paths::report(folder);
@@ -67,10 +68,10 @@ pub async fn rewrite(context: &SessionContext, storage: &Storage, folder: &str) 
     Ok(storage.shown(&file))
 }
 
-/// The page on the release in `folder`, beside the release that was current before it.
+/// The page about the release in `folder`, compared with the release that was current before it.
 ///
 /// # Errors
-/// If the release is not whole, or the store fails.
+/// If the release is incomplete, or the store fails.
 pub async fn page(context: &SessionContext, storage: &Storage, folder: &str) -> Result<String> {
     let Some(new) = Release::open(storage, folder).await? else {
         let error = Error::new(ErrorKind::Input, "there is no release: it has no manifest");

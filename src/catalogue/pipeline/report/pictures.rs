@@ -1,4 +1,4 @@
-//! The pictures of a report.
+//! The plots of a report.
 
 use std::f64::consts::TAU;
 
@@ -12,23 +12,23 @@ use super::{
     counts::{Bins, Counts},
 };
 
-/// Square degrees of the sky.
+/// Area of the sky in square degrees.
 const SKY_AREA: f64 = 41_252.961_249_419_28;
-/// Largest number of pixels of a map, the mean number of rows that a pixel should have, and the order of the coarsest map.
+/// Largest number of pixels of a map, mean number of rows that a pixel should have, and order of the coarsest map.
 const MOST_PIXELS: usize = 3072;
 const WANTED_ROWS: u64 = 4;
 const COARSEST: u8 = 2;
 /// Number of points of a curve.
 const CURVE: usize = 100;
 
-/// The counts of a release, and its name in the legends of pictures.
+/// The counts of a release, and its name in the legends of plots.
 #[derive(Clone, Copy)]
 pub(super) struct NamedCounts<'a> {
     pub(super) name: &'a str,
     pub(super) counts: &'a Counts,
 }
 
-/// A map of the density on the sky, in the smallest pixels that still have some rows each.
+/// A map of the density on the sky, in the smallest pixels that still hold enough rows each.
 pub(super) fn sky(counts: &RowCounts) -> Result<String> {
     let fine = |counts: &RowCounts| {
         let occupied = counts.rows.len();
@@ -47,12 +47,12 @@ pub(super) fn sky(counts: &RowCounts) -> Result<String> {
     .svg()
 }
 
-/// The rows in the cells of two quantities; a compact picture if it has a title.
+/// A density plot of two quantities; small if it has a title.
 pub(super) fn density(title: &str, axes: [&Axis; 2], ranges: [&AxisRange; 2], counts: &[u64]) -> Result<String> {
     let [columns, rows] = ranges;
     let cell = |(i, count): (usize, &u64)| {
         let (x, y) = (i % columns.bins, i / columns.bins);
-        // Empty cells have no colour, but they say how wide their neighbours are.
+        // Empty cells have no colour, but they determine the width of their neighbours.
         (columns.at(x as f64 + 0.5), rows.at(y as f64 + 0.5), *count as f64)
     };
     let cells = counts.iter().enumerate().map(cell).collect();
@@ -68,7 +68,7 @@ pub(super) fn density(title: &str, axes: [&Axis; 2], ranges: [&AxisRange; 2], co
     .svg()
 }
 
-/// A histogram, over it that of the release before if there is one.
+/// A histogram, with that of the previous release drawn over it if there is one.
 pub(super) fn histogram(
     title: &str,
     label: &str,
@@ -95,7 +95,7 @@ pub(super) fn histogram(
     .svg()
 }
 
-/// A histogram of (value - truth) / error beside the normal distribution that it should be.
+/// A histogram of (value - truth) / error, with the normal distribution that it should follow.
 pub(super) fn pulls(title: &str, bins: usize, new: NamedCounts, old: Option<NamedCounts>) -> Result<String> {
     let per_unit = PULLS.bins as f64 / (PULLS.high - PULLS.low);
     let bars = shares(&new.counts.bins[bins]).enumerate();
@@ -119,7 +119,7 @@ pub(super) fn pulls(title: &str, bins: usize, new: NamedCounts, old: Option<Name
     .svg()
 }
 
-/// Shares of the rows with a value that are in each bin.
+/// For each bin, the fraction of the rows with a value that are in it.
 fn shares(bins: &Bins) -> impl Iterator<Item = f64> + '_ {
     bins.counts.iter().map(|count| *count as f64 / bins.finite().max(1) as f64)
 }
@@ -133,7 +133,7 @@ fn steps(bins: &Bins, range: &AxisRange, factor: f64) -> Vec<(f64, f64)> {
     steps.collect()
 }
 
-/// Share of the pulls within `sigma`, which must be an edge of the bins.
+/// Fraction of the pulls within `sigma`, which must be an edge of the bins.
 pub(super) fn within(bins: &Bins, sigma: f64) -> f64 {
     let inside = bins.counts.iter().enumerate().filter(|(i, _)| PULLS.at(*i as f64 + 0.5).abs() < sigma);
     inside.map(|(_, count)| *count).sum::<u64>() as f64 / bins.finite().max(1) as f64
@@ -163,7 +163,7 @@ mod tests {
     fn few_rows_are_mapped_coarsely() {
         let map = |rows: i64| {
             let mut counts = RowCounts::new(5);
-            // A row in every (12 · 4^5 / rows)-th pixel.
+            // One row in every (12 · 4^5 / rows)-th pixel.
             (0..rows).for_each(|i| counts.add(Tile::new(5, (12_288 * i / rows) as u64).unwrap().range().0));
             sky(&counts).unwrap().matches("<polygon").count()
         };

@@ -1,10 +1,10 @@
-//! Numbers of a row that a report draws.
+//! Numbers computed from a row for the plots of a report.
 
 use arrow::{array::RecordBatch, datatypes::DataType};
 use lamcat_core::error::Result;
 use lamcat_release::summary::as_floats;
 
-/// A number of a row: a column, or what follows from some.
+/// A number of a row: a column, or a value computed from several columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Quantity {
     /// A column of numbers.
@@ -20,7 +20,7 @@ pub(super) enum Quantity {
     Pull {
         /// Column of the value.
         value: String,
-        /// Column of what it should be.
+        /// Column of the true value.
         truth: String,
         /// Column of the predicted error.
         error: String,
@@ -37,8 +37,8 @@ impl Quantity {
         }
     }
 
-    /// Its value in every row of a batch; NaN where a column has none, or is not there or not of numbers. What cannot be
-    /// computed is no finite number.
+    /// Its value in every row of a batch. The value is NaN where a column has no value, does not exist or is not
+    /// numeric, and not finite where it cannot be computed.
     pub(super) fn values(&self, batch: &RecordBatch) -> Result<Vec<f64>> {
         let parts = self.columns().into_iter().map(|name| numbers(batch, name)).collect::<Result<Vec<_>>>()?;
         Ok(match (self, &parts[..]) {

@@ -1,4 +1,4 @@
-//! What is kept of the run that made a release, beside its page.
+//! The record of the run that made a release, stored beside its page.
 
 use lamcat_release::{attempt::runner, clock};
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ use super::gates::GateCheck;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// The model works on units.
+    /// The model computes the units.
     Infer,
-    /// Tiles are sorted out of units.
+    /// The rows of units are sorted into tiles.
     Arrange,
     /// Margin, index and properties are written.
     Assemble,
     /// Every row of the release is read and checked.
     Verify,
-    /// The gates are judged and the page on the release is written.
+    /// The gates are judged and the page about the release is written.
     Report,
     /// The release becomes the current one.
     Publish,
@@ -38,18 +38,18 @@ impl Stage {
     }
 }
 
-/// The time that a stage took, and the rows that it worked on.
+/// The time that a stage took, and the rows that it processed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageTime {
     /// The stage.
     pub stage: Stage,
-    /// Seconds from its begin to its end.
+    /// Seconds from its start to its end.
     pub seconds: f64,
-    /// Rows that this run worked in it; not those that others did meanwhile.
+    /// Rows that this run processed in it, without those that other runs processed at the same time.
     pub rows: u64,
 }
 
-/// What is kept of the run that made a release, beside the page: what no file of the release says.
+/// The record of the run that made a release: it says what no file of the release says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The process that finished the release: `machine:process`.
@@ -58,19 +58,19 @@ pub struct RunRecord {
     pub time: String,
     /// The time that each stage took.
     pub stages: Vec<StageTime>,
-    /// The gates, with the figures of the release.
+    /// The gates, with the values of the release.
     pub gates: Vec<GateCheck>,
 }
 
 impl RunRecord {
-    /// A record by this process, as of now.
+    /// A record of this process, as of now.
     #[must_use]
     pub fn new(stages: Vec<StageTime>, gates: Vec<GateCheck>) -> Self {
         Self { runner: runner(), time: clock::now_seconds(), stages, gates }
     }
 
-    /// With the stages of an earlier run that this one did not repeat, and its gates if the release was published since and
-    /// so is judged no more.
+    /// Adds the stages of an earlier run that this one did not repeat. The gates of the earlier run are used if the
+    /// release has been published since and is therefore not judged again.
     pub(super) fn after(mut self, earlier: Self) -> Self {
         if self.gates.is_empty() {
             self.gates = earlier.gates;

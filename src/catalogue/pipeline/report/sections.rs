@@ -1,4 +1,4 @@
-//! The sections of a report, in their order.
+//! The sections of a report, in order.
 
 use lamcat_core::error::Result;
 use lamcat_plot::Axis;
@@ -50,14 +50,14 @@ pub(super) fn all(found: &Findings) -> Result<Markup> {
     })
 }
 
-/// Pictures side by side.
+/// Plots side by side.
 fn pictures_row(pictures: &[String]) -> Markup {
     html! {
         div.pictures { @for picture in pictures { (PreEscaped(picture)) } }
     }
 }
 
-/// What may be wider than the page, and then is scrolled by itself.
+/// A part that may be wider than the page, and then has its own scroll bar.
 fn wide(body: &Markup) -> Markup {
     html! {
         div.wide { (body) }
@@ -125,7 +125,7 @@ fn labels(found: &Findings) -> Result<Option<Section>> {
     Ok(Some(Section { id: "labels", heading: "Labels", body }))
 }
 
-/// Pulls where the truth is known, else errors over values.
+/// Pulls if the truth is known, otherwise errors against values.
 fn errors(found: &Findings) -> Result<Option<Section>> {
     let mut drawn = Vec::new();
     for label in &found.contents.labels {

@@ -14,7 +14,7 @@ use super::{
     record::StageTime,
 };
 
-/// Number with the digits that matter; a dash for none.
+/// A number with its significant digits; a dash for none.
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), digits)
 }
@@ -23,7 +23,7 @@ fn percent(part: u64, of: u64) -> String {
     if of == 0 { "-".to_owned() } else { format!("{:.2} %", 100.0 * part as f64 / of as f64) }
 }
 
-/// A table of the facts of the release.
+/// A table of facts about the release.
 pub(super) fn facts(found: &Findings) -> Markup {
     let (release, manifest) = (&found.new, &found.new.manifest);
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
@@ -83,7 +83,7 @@ pub(super) fn cuts(found: &Findings) -> Markup {
     table("first last", &header, &found.new.manifest.cuts.iter().map(row).collect::<Vec<_>>())
 }
 
-/// The values of labels.
+/// A table of the values of labels.
 pub(super) fn labels(found: &Findings, labels: &[&Label]) -> Markup {
     let rows: Vec<Vec<String>> = labels.iter().filter_map(|label| label_row(found, label)).collect();
     let mut header = vec!["label", "unit", "median", "scatter", "without a value", "beyond the picture"];
@@ -113,7 +113,7 @@ fn label_row(found: &Findings, label: &Label) -> Option<Vec<String>> {
     Some(row)
 }
 
-/// How large the errors are, and where the truth is known whether they are right.
+/// A table of the size of the errors, and of their correctness where the truth is known.
 pub(super) fn errors(found: &Findings) -> Markup {
     let bins = |quantity: Option<Quantity>| Some(&found.counts.bins[found.binning.bins_of(&quantity?)?]);
     let truth = found.contents.labels.iter().any(|label| label.truth.is_some());
@@ -162,7 +162,7 @@ pub(super) fn flags(found: &Findings) -> Markup {
     table("first last", &header, &rows)
 }
 
-/// The changes since the release before.
+/// The changes since the previous release.
 pub(super) fn diff(diff: &Diff) -> Markup {
     let row = |column: &ColumnDiff| {
         vec![

@@ -1,4 +1,4 @@
-//! Which runner did which task of a job, and when, by the claims of the job.
+//! Which runner did which task of a job, and when, according to the claims of the job.
 
 use futures::{StreamExt, TryStreamExt};
 use lamcat_core::error::Result;
@@ -12,27 +12,27 @@ use lamcat_release::{
 use maud::Markup;
 use serde::Deserialize;
 
-/// Claims read at once.
+/// Number of claims that are read at once.
 const AT_ONCE: usize = 16;
 /// Kinds of tasks.
 const KINDS: [&str; 2] = ["unit", "tile"];
-/// From this many seconds on a timeline is in minutes, and from this many on in hours.
+/// Timelines of at least this many seconds are in minutes, and those of at least this many in hours.
 const LONG: f64 = 600.0;
 const VERY_LONG: f64 = 4.0 * 3600.0;
 
-/// A task that is done.
+/// A task that has been done.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct DoneTask {
     /// Its kind, as an index into `KINDS`.
     kind: usize,
     runner: String,
-    /// Seconds since 1970.
+    /// Start time in seconds since 1970.
     began: f64,
     seconds: f64,
     rows: u64,
 }
 
-/// The parts of a claim that are needed here, for both kinds of claims. Its counts are not read.
+/// The parts of a claim that are needed here, for both kinds of claims. The row counts are not parsed.
 #[derive(Deserialize)]
 struct Claim {
     #[serde(default)]
@@ -60,15 +60,15 @@ struct Created {
 }
 
 impl Record {
-    /// When it was written, in seconds since 1970.
+    /// The time when it was written, in seconds since 1970.
     fn since(&self) -> Option<f64> {
         clock::of_hats(&self.catalogue.created).map(|time| time.timestamp() as f64)
     }
 }
 
-/// The units and tiles of a job whose claims are still there and have times, in the order of their beginning; of those that
-/// began in the same second, in the order of their files, so that a page made again is the same. Units that were there
-/// before the job are left out.
+/// The units and tiles of a job whose claims still exist and have times, sorted by start time. Those that began in the
+/// same second are sorted by file, so that a page that is made again is the same. Units that were computed before the
+/// job are left out.
 ///
 /// # Errors
 /// If the store fails or a claim is damaged.
@@ -101,7 +101,7 @@ impl Claim {
     }
 }
 
-/// Runners in the order of their first task.
+/// The runners, sorted by their first task.
 fn runners(tasks: &[DoneTask]) -> Vec<&str> {
     let mut runners: Vec<&str> = Vec::new();
     for task in tasks {
@@ -112,7 +112,7 @@ fn runners(tasks: &[DoneTask]) -> Vec<&str> {
     runners
 }
 
-/// A bar per task, by runner.
+/// One bar for each task, grouped by runner.
 pub(super) fn timeline(tasks: &[DoneTask]) -> Timeline {
     let begin = tasks.first().map_or(0.0, |first| first.began);
     let end = tasks.iter().map(|task| task.began + task.seconds).fold(begin, f64::max);
@@ -137,7 +137,7 @@ pub(super) fn timeline(tasks: &[DoneTask]) -> Timeline {
     }
 }
 
-/// A table of the work that each runner did.
+/// A table of what each runner did.
 pub(super) fn runners_table(tasks: &[DoneTask]) -> Markup {
     let mut rows = Vec::new();
     for runner in runners(tasks) {

@@ -1,14 +1,14 @@
-//! Claims: what attempts at the tasks of a run write down of what they made.
+//! Claims: the records in which attempts at the tasks of a run write down what they made.
 
 use lamcat_release::{arrange::TileClaim, parquet_file::Written, parts::PartClaim, units::UnitClaim, verify::Checked};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A claim: what an attempt at a task made.
+/// A claim: the record of what an attempt at a task made.
 pub(super) trait Claim: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The files that it names.
     fn files(&self) -> Vec<&Written>;
 
-    /// Files that are this attempt's alone, to be deleted if another one counts.
+    /// The files that belong to this attempt alone; they are deleted if another attempt counts.
     fn own_files(&self) -> Vec<&str>;
 }
 
@@ -37,7 +37,7 @@ impl Claim for PartClaim {
         self.files.iter().collect()
     }
 
-    // Everybody writes the same under the same names.
+    // All attempts write the same content under the same names.
     fn own_files(&self) -> Vec<&str> {
         Vec::new()
     }

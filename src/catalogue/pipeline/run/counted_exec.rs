@@ -1,4 +1,4 @@
-//! A count of the rows that a unit reads of its input, so that a reader that gives too few is noticed.
+//! Counts the input rows that a unit reads, so that a reader that returns too few is noticed.
 
 use std::{
     fmt,
@@ -30,14 +30,14 @@ pub(super) struct ReadRows {
 }
 
 impl ReadRows {
-    /// How many rows there were, if they were read to the end: a query may stop before, as a join does that has nothing
-    /// to join with.
+    /// The number of rows, if they were read to the end. A query may stop earlier, for example a join whose other side
+    /// is empty.
     pub(super) fn whole(&self) -> Option<u64> {
         self.ended.load(Ordering::Acquire).then(|| self.rows.load(Ordering::Acquire))
     }
 }
 
-/// Counts the rows of its input. Nothing is pushed below it: what a scan leaves out by a condition would not be counted.
+/// Counts the rows of its input. Nothing is pushed down below it: rows that a scan filters out would not be counted.
 #[derive(Debug)]
 pub(super) struct CountedExec {
     input: Arc<dyn ExecutionPlan>,
@@ -69,7 +69,7 @@ impl ExecutionPlan for CountedExec {
         vec![true]
     }
 
-    // One device serves all rows of a unit, in their order.
+    // A single device serves all rows of a unit, in their order.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
     }

@@ -1,4 +1,4 @@
-//! The input that is cut into units of work: its files, and a table of the rows of one unit.
+//! The input that is divided into units: its files, and a table of the rows of one unit.
 
 use std::{ops::Range, sync::Arc};
 
@@ -29,12 +29,12 @@ use super::{
     partitioning::{InputRange, RowGroup, file_ranges, joined, row_groups},
 };
 
-/// Endings of compressed files, which may have more rows than bytes.
+/// Suffixes of compressed files, which may have more rows than bytes.
 const PACKED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".zip"];
-/// Footers that are read at the same time.
+/// Number of footers that are read at once.
 const AT_ONCE: usize = 16;
 
-/// The input that is cut into units.
+/// The input that is divided into units.
 #[derive(Debug, Clone)]
 pub struct CutInput {
     format: Arc<dyn FileFormat>,
@@ -43,15 +43,15 @@ pub struct CutInput {
     schema: SchemaRef,
     partition_columns: Vec<arrow::datatypes::FieldRef>,
     files: Arc<[PartitionedFile]>,
-    /// Whether the store calls a file's state the same when it lists it and when it is asked for it.
+    /// Whether the store reports the same ETag for a file when it lists it as when it is asked for the file alone.
     tagged: bool,
 }
 
 impl CutInput {
-    /// Opens the files that `path` stands for.
+    /// Opens the files that `path` refers to.
     ///
     /// # Errors
-    /// If there is none, or they cannot be listed or read as a table.
+    /// If there are none, or they cannot be listed or read as a table.
     pub async fn open(session: &Session, path: &Location) -> Result<Self> {
         let shown = path.to_string();
         let failed = |e: datafusion::error::DataFusionError| unusable(&shown, &e);
@@ -93,29 +93,29 @@ impl CutInput {
             .hint("what was read of it does not count; run again, which plans with the file as it is now"))
     }
 
-    /// Makes sure that files are still what they were when the work was planned.
+    /// Checks that files have not changed since the run was prepared.
     ///
     /// # Errors
-    /// If one is gone or is another one.
+    /// If a file is missing or was replaced.
     pub async fn check_unchanged(&self, session: &Session, files: Range<usize>) -> Result<()> {
         let checks = files.map(|file| self.check_file(session, file));
         futures::stream::iter(checks).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// The files: places, sizes, times of last change.
+    /// The files with their paths, sizes and modification times.
     pub fn files(&self) -> impl Iterator<Item = &ObjectMeta> {
         self.files.iter().map(|file| &file.object_meta)
     }
 
-    /// Path, size, and what changes when the file does, of each file.
+    /// For each file, its path, its size, and a text that changes when the file does.
     pub(super) fn states(&self) -> Vec<(String, u64, String)> {
         (0..self.files.len()).map(|file| self.state(file)).collect()
     }
 
-    /// Path, size, and what changes when the file does.
+    /// The path and size of a file, and a text that changes when the file does.
     pub(super) fn state(&self, file: usize) -> (String, u64, String) {
         let file = &self.files[file].object_meta;
-        // Its ETag, else its time.
+        // The ETag, or the modification time if there is no ETag.
         let state = file.e_tag.clone().unwrap_or_else(|| file.last_modified.to_rfc3339());
         (file.location.to_string(), file.size, state)
     }
@@ -125,10 +125,10 @@ impl CutInput {
         self.store_url.as_str()
     }
 
-    /// Divides the files into units of at most `rows` rows. Units are whole row groups where these are no larger; of a larger one
-    /// each unit reads a part, by the file's page index if it has one. Consecutive small files share a unit; those
-    /// of other formats than Parquet, which do not say how many rows they have, only where they have no more bytes than a
-    /// unit may have rows.
+    /// Divides the files into units of at most `rows` rows. A unit consists of whole row groups if these have no more
+    /// rows than that; a larger row group is divided, and each unit reads a part of it, by the file's page index if it
+    /// has one. Consecutive small files are joined into one unit. Files of formats other than Parquet do not say how
+    /// many rows they have; they are joined only as long as their bytes together are no more than the rows of a unit.
     ///
     /// # Errors
     /// If a footer cannot be read.
@@ -159,7 +159,7 @@ impl CutInput {
         Ok(joined(ranges, rows, |range| range.rows.unwrap_or(u64::MAX)))
     }
 
-    /// The rows of a unit as a table, and the count of those that are read of it.
+    /// The rows of a unit as a table, and the counter of the rows that are read from it.
     #[must_use]
     pub(super) fn table(&self, range: InputRange) -> (Arc<dyn TableProvider>, Arc<ReadRows>) {
         let read = Arc::new(ReadRows::default());
@@ -167,7 +167,7 @@ impl CutInput {
     }
 }
 
-/// Whether a store calls a file's state the same when it lists it and when it is asked for it.
+/// Whether the store reports the same ETag for a file when it lists it as when it is asked for the file alone.
 async fn is_tagged(store: &Arc<dyn ObjectStore>, listed: &ObjectMeta) -> bool {
     listed.e_tag.is_some() && head(store, listed).await.is_ok_and(|asked| tag(&asked) == tag(listed))
 }
@@ -181,7 +181,7 @@ async fn head(store: &Arc<dyn ObjectStore>, file: &ObjectMeta) -> Result<ObjectM
     })
 }
 
-/// A file's ETag without what lists and answers write differently round it.
+/// A file's ETag without the characters around it that differ between listings and single answers.
 fn tag(file: &ObjectMeta) -> &str {
     let tag = file.e_tag.as_deref().unwrap_or_default();
     tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"')
@@ -200,11 +200,11 @@ struct UnitTable {
 }
 
 impl UnitTable {
-    /// The files of the unit. Of one that is divided only the rows of the unit are read.
+    /// The files of the unit. If its file is divided, only the rows of the unit are selected.
     fn files(&self) -> Vec<PartitionedFile> {
         let files = &self.input.files[self.range.file_numbers()];
         let (Some(selection), [file]) = (self.range.selection(), files) else { return files.to_vec() };
-        // What is known of the whole file is not of its part.
+        // The statistics of the whole file do not hold for a part of it.
         let mut part = PartitionedFile::new_from_meta(file.object_meta.clone());
         part.partition_values.clone_from(&file.partition_values);
         part.extensions.insert(selection);

@@ -1,4 +1,4 @@
-//! An estimate of what a run would do and how long it would take, without doing it.
+//! Estimates what a run would do and how long it would take, without doing it.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use lamcat_core::error::Result;
@@ -6,18 +6,18 @@ use lamcat_release::{commit, publish::current, units::UnitClaim};
 
 use super::{infer, job::Unit, planned::Run};
 
-/// Claims that are read at once.
+/// Number of claims that are read at once.
 const CLAIMS_AT_ONCE: usize = 16;
 
 /// What is left to do for a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pending {
-    /// Nothing: its release is the current one.
+    /// Nothing: the job's release is the current one.
     Nothing,
-    /// Verify its release, which is finished, and publish it.
+    /// Verify the job's release, which is finished, and publish it.
     Publish,
-    /// Work the units that are left, and make the release of all of them.
+    /// Compute the remaining units, and make the release from all units.
     Work,
 }
 
@@ -29,23 +29,24 @@ pub struct Estimate {
     /// What is left to do.
     #[serde(rename = "plan")]
     pub pending: Pending,
-    /// Rows of the input, if its files say.
+    /// Rows of the input, if its files say how many they have.
     pub rows: Option<u64>,
     /// Bytes of the input.
     pub bytes: u64,
-    /// Units of work.
+    /// Number of units.
     pub units: usize,
-    /// Units that are done.
+    /// Number of units that are done.
     pub done: usize,
-    /// Claims of units that do not count, as their files are gone or others than were written: their work is done again.
+    /// Number of units whose claims do not count, because their files are missing or changed; these units are computed
+    /// again.
     pub damaged: usize,
-    /// Rows of the input that a sample took a second for.
+    /// Rows per second, measured with a sample of the rows that the query returns.
     pub rows_per_second: Option<f64>,
-    /// Seconds for the units that are left.
+    /// Seconds for the remaining units.
     pub seconds: Option<f64>,
 }
 
-/// Whether the work on a unit is done.
+/// The state of a unit's computation.
 #[derive(PartialEq, Eq)]
 enum UnitState {
     Done,
@@ -54,10 +55,10 @@ enum UnitState {
 }
 
 impl Run {
-    /// What there is to do, and how long it will take by a sample of its first rows; writes nothing.
+    /// What remains to be done, and how long it will take, judging by a sample of the first rows. Writes nothing.
     ///
     /// # Errors
-    /// If the sample cannot be worked or the store cannot be read.
+    /// If the sample cannot be computed or the store cannot be read.
     pub async fn estimate(&self) -> Result<Estimate> {
         let units = &self.job.units;
         let pending = self.pending().await?;
@@ -95,7 +96,7 @@ impl Run {
         Ok(if is_current { Pending::Nothing } else { Pending::Publish })
     }
 
-    /// The state of each unit, which is done if its claim counts, by the rule of the run itself.
+    /// The state of each unit. A unit is done if its claim counts by the same rules as in a run.
     async fn unit_states(&self) -> Result<Vec<UnitState>> {
         let valid = self.valid_units().await?;
         let looked_at = self.job.units.iter().enumerate().map(|(number, unit)| {

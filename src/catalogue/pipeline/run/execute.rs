@@ -1,5 +1,5 @@
-//! Executing a run to its end, from a pipeline to a published release. Whatever was done by an earlier run, or is done by
-//! another one at the same time, is taken over and not repeated.
+//! Executes a run to its end, from a pipeline to a published release. Work that an earlier run has done, or that
+//! another run does at the same time, is reused and not repeated.
 
 use std::sync::Arc;
 
@@ -19,11 +19,12 @@ use super::{
 use crate::pipeline::report::{Stage, StageTime};
 
 impl Run {
-    /// Runs to the end. If the job's release is the current one there is nothing to do; if it is finished but was not
-    /// published, as when it failed a gate, it is verified and published.
+    /// Executes the run to its end. If the job's release is the current one, there is nothing to do. If it is finished
+    /// but was not published, for example because it failed a gate, it is verified and published.
     ///
     /// # Errors
-    /// If a unit cannot be worked, the store fails, a gate fails, or a later run has published; what was done is kept.
+    /// If a unit cannot be computed, the store fails, a gate fails, or a run that was prepared later has published.
+    /// Finished work stays.
     pub async fn execute(mut self, watch: &dyn Watch) -> Result<Outcome> {
         if let Some(done) = self.published().await? {
             return Ok(done);
@@ -46,7 +47,7 @@ impl Run {
 
     /// The outcome of a run whose release is the current one already.
     async fn published(&self) -> Result<Option<Outcome>> {
-        // Whoever published it may have died before readers could see it.
+        // The process that published it may have died before it updated `LATEST`.
         let Some(release) = repeat_latest(&self.storage).await? else { return Ok(None) };
         if release.folder != self.job.release_folder() {
             return Ok(None);

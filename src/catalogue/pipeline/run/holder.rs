@@ -1,8 +1,8 @@
-//! Who works on something: a process, and what in it still does.
+//! Identifies who works on something: a process, and a part of that process.
 //!
-//! Whether a process of a number is the one that is meant depends on the start of the machine and on the container, which only
-//! Linux tells, in `/proc`; crates that give a machine an identity know neither. Elsewhere nobody is taken for dead: his leases
-//! end by waiting.
+//! Whether the process with a given number is still the same process depends on when the machine was started and on the
+//! container. Only Linux tells these, in `/proc`; crates that identify machines provide neither. On other systems no
+//! process is considered dead, so its leases end only by waiting.
 
 use std::{
     collections::BTreeSet,
@@ -17,28 +17,28 @@ use tokio::runtime::Handle;
 
 /// Names of the holders of this process that are at work.
 static AT_WORK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-/// Has a clone for each lease of this process that is held or on its way out of the store.
+/// Cloned once for each lease of this process that is held or being deleted.
 static LEASES: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
-/// Time between looks whether leases have ended.
+/// Time between checks whether leases have ended.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Who works on something, as it is written into leases.
+/// Who works on something, as recorded in leases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder {
     machine: String,
     process: u32,
     since: String,
-    /// Tells it from others of the process; empty in leases of old.
+    /// Distinguishes it from other holders of the same process; empty in leases of older versions.
     #[serde(default)]
     name: String,
 }
 
-/// As long as this is there, its holder is at work.
+/// As long as this value exists, its holder is at work.
 #[derive(Debug)]
 pub(crate) struct AtWork(String);
 
 impl Holder {
-    /// Begins a holder of this process.
+    /// Creates a holder for this process.
     pub(crate) fn begin() -> (Self, AtWork) {
         let name = attempt_name();
         at_work().insert(name.clone());
@@ -47,8 +47,8 @@ impl Holder {
         (holder, at_work)
     }
 
-    /// Whether it is known to work no more: it is of a process of this machine that has ended, or of this process, in
-    /// which it has ended. Where that cannot be known it is not.
+    /// Whether it is known to have stopped working: it belongs to a process of this machine that has ended, or it has
+    /// ended in this process. False if this cannot be known.
     pub(crate) fn is_over(&self) -> bool {
         let processes = Path::new("/proc");
         if self.machine.is_empty() || self.machine != machine() || !processes.join("self").exists() {
@@ -71,16 +71,16 @@ fn at_work() -> MutexGuard<'static, BTreeSet<String>> {
     AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells this machine, since it was started, from others, and a container from others on it, whose processes have numbers
-/// of their own; empty where there is no such thing.
+/// Identifies this machine since its last start, and a container on it, which has process numbers of its own; empty if
+/// the system does not tell.
 fn machine() -> String {
     let read = |name: &str| std::fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
     let processes = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     format!("{}{}{}", read("hostname").trim(), read("random/boot_id").trim(), processes.display())
 }
 
-/// The lease of a task, which ends with this: however the work on the task ends, its file is deleted. At the end of the
-/// process that is waited for by [`leases_ended`].
+/// The lease of a task. When this value is dropped, the lease file is deleted, however the work on the task ended. At
+/// the end of the process, [`leases_ended`] waits for that.
 pub(super) struct TaskLease {
     file: Option<(Storage, String)>,
     _at_work: AtWork,
@@ -88,12 +88,12 @@ pub(super) struct TaskLease {
 }
 
 impl TaskLease {
-    /// Takes charge of a lease that was written to a file for a holder.
+    /// Takes over a lease that was written to `file`.
     pub(super) fn new(storage: Storage, file: String, at_work: AtWork) -> Self {
         Self { file: Some((storage, file)), _at_work: at_work, counted: LEASES.clone() }
     }
 
-    /// Ends it, and waits until it has.
+    /// Ends the lease, and waits until its file is deleted.
     pub(super) async fn end(mut self) {
         if let Some((storage, file)) = self.file.take() {
             delete(&storage, &file).await;
@@ -114,21 +114,21 @@ impl Drop for TaskLease {
     }
 }
 
-/// A lease that stays says that somebody is at work who is not: others wait for him for a while.
+/// Deletes a lease. If that fails, others wait in vain for a while, since the lease says that somebody is at work.
 async fn delete(storage: &Storage, file: &str) {
     if let Err(e) = storage.delete(file).await {
         tracing::debug!("a lease is left behind: {e}");
     }
 }
 
-/// Waits until no lease is held in this process and those that were are out of their stores, but for `limit` at most.
+/// Waits, but no longer than `limit`, until this process holds no lease and the files of its leases are deleted.
 pub async fn leases_ended(limit: Duration) {
     let ended = async {
         while Arc::strong_count(&LEASES) > 1 {
             tokio::time::sleep(POLL).await;
         }
     };
-    // What is not done by then others find out by waiting.
+    // If some are not deleted by then, others find out by waiting.
     let _ = tokio::time::timeout(limit, ended).await;
 }
 
@@ -143,7 +143,8 @@ mod tests {
         // No process has this number: it is above the most that Linux gives.
         assert!(Holder { process: u32::MAX, ..holder.clone() }.is_over());
         assert!(!Holder { process: u32::MAX, machine: "elsewhere".to_owned(), ..holder.clone() }.is_over());
-        // One of an earlier process that had the number of this one, as the first of every container has.
+        // It belongs to an earlier process with the number of this one, which is common in containers, whose first
+        // process always has the same number.
         assert!(Holder { name: attempt_name(), ..holder.clone() }.is_over());
         drop(at_work);
         assert!(holder.is_over());

@@ -1,4 +1,4 @@
-//! Computing a unit: its rows through the query, placed on the sky, sorted, written.
+//! Computes a unit: its rows go through the query, get their position on the sky, are sorted and written.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::pipeline::document::Pipeline;
 
-/// The rows of a unit by the pipeline's query, with their pixel first, in the order of the sky.
+/// The rows that the pipeline's query returns for a unit, with their pixel as first column, in the order of the sky.
 ///
 /// # Errors
 /// If the query cannot be planned.
@@ -56,8 +56,8 @@ async fn unit_rows(
     Ok((frame, read))
 }
 
-/// The query over a unit's rows, the session that it is of, and the count of the rows read; `inputs` has the inputs as
-/// tables.
+/// The query over a unit's rows, its session, and the counter of the rows that are read. The session `inputs` has the
+/// inputs as tables.
 async fn planned(
     inputs: &Session,
     pipeline: &Pipeline,
@@ -65,7 +65,8 @@ async fn planned(
     unit: &Unit,
 ) -> Result<(Session, DataFrame, Arc<ReadRows>)> {
     let failed = |e| failed(&unit.file, &e);
-    // One partition: rows reach the device in the order of the file, so that a unit is the same whoever works it.
+    // With a single partition, rows reach the device in the order of the file, so a unit is the same whoever computes
+    // it.
     let session = inputs.sibling(1).map_err(failed)?;
     let (table, read) = job.input.table(unit.range);
     for input in &pipeline.inputs {
@@ -73,7 +74,7 @@ async fn planned(
         if input.cut {
             session.context().register_table(name(), table.clone()).map_err(failed)?;
         } else {
-            // Listed once for the run, not for each unit.
+            // These are listed once for the run, not for each unit.
             let table = inputs.context().table_provider(name()).await.map_err(failed)?;
             session.context().register_table(name(), table).map_err(failed)?;
         }
@@ -82,10 +83,10 @@ async fn planned(
     Ok((session, frame, read))
 }
 
-/// Rows of a unit that tell how fast the rest will be.
+/// Number of rows of a unit that are used to estimate the speed.
 const SAMPLE_ROWS: usize = 2000;
 
-/// Rows of a unit's input per second, from its first ones; `None` if the unit has too few to tell.
+/// Rows that the query returns per second, measured with the first rows of a unit; `None` if it returns none.
 pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<Option<f64>> {
     let failed = |e| failed(&unit.file, &e);
     let (_session, frame, _) = planned(session, pipeline, job, unit).await?;
@@ -95,10 +96,10 @@ pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Jo
     Ok((rows > 0).then(|| rows as f64 / start.elapsed().as_secs_f64().max(1e-6)))
 }
 
-/// Works a unit and writes its rows under a name of their own; nothing counts before it is claimed.
+/// Computes a unit and writes its rows under a unique name; they do not count until they are claimed.
 ///
 /// # Errors
-/// If the query fails, a row has no place or no identifier, or the store cannot be written to.
+/// If the query fails, a row has no position or no identifier, or the store cannot be written to.
 pub(super) async fn work(
     session: &Session,
     pipeline: &Pipeline,
@@ -107,7 +108,7 @@ pub(super) async fn work(
     unit: &Unit,
 ) -> Result<UnitClaim> {
     match write_rows(session, pipeline, job, storage, unit).await {
-        // What was changed meanwhile cannot be read either.
+        // If a file of the input was changed, that explains the error better.
         Err(e) => Err(job.input.check_unchanged(session, unit.range.file_numbers()).await.err().unwrap_or(e)),
         worked => worked,
     }
@@ -125,7 +126,8 @@ async fn write_rows(
     let mut rows = frame.execute_stream().await.map_err(|e| failed(&unit.file, &e))?;
     let (mut counts, mut sum) = (RowCounts::new(job.catalogue().skymap_order), RowSum::default());
     let path = job.units_paths.unit_rows(&unit.id, &attempt_name());
-    // Without what the catalogue says of its columns, which others who take these rows may say otherwise.
+    // Units are stored without the catalogue's descriptions of their columns: other jobs that use these rows may have
+    // other descriptions.
     let schema = undescribed(&job.schema);
     let mut writer: Option<TableWriter> = None;
     while let Some(batch) = rows.try_next().await.map_err(|e| failed(&unit.file, &e))? {
@@ -148,13 +150,13 @@ async fn write_rows(
     Ok(UnitClaim { unit: unit.id.clone(), rows, input_rows, counts, sum, seconds, attempt })
 }
 
-/// Columns with their names and types alone.
+/// The columns with only their names and types.
 fn undescribed(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Rows of the input that a unit read, which must be those that its file said it has; `None` if that is not known.
+/// Number of input rows that a unit read, which must agree with the number in the file; `None` if that is not known.
 fn rows_read(read: &ReadRows, unit: &Unit) -> Result<Option<u64>> {
     match (read.whole(), unit.range.rows) {
         (Some(read), Some(planned)) if read != planned => {
@@ -171,8 +173,8 @@ fn failed(file: &str, e: &DataFusionError) -> Error {
     Error::from_datafusion("a unit cannot be worked", e).at("file", file)
 }
 
-/// A batch as a catalogue can have it. Texts, lists and elements of lists without a value are empty and NaN, as astropy
-/// cannot read NULLs of these types; that of each is so by its type alone, whatever its neighbours have.
+/// A batch in the form that catalogues require. Missing texts become empty; missing lists and list elements become NaN,
+/// as astropy cannot read NULLs of these types. This depends only on a column's type, whatever the other rows have.
 fn checked(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let ids = batch.column_by_name(ID_COLUMN);
     let columns = batch.columns().iter().zip(schema.fields());
@@ -206,7 +208,7 @@ fn without_nulls(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Re
     }
 }
 
-/// The elements of lists, with `missing` for those that have no value and those of lists that have none.
+/// The elements of lists, with `missing` for elements without a value and for all elements of missing lists.
 fn filled<T: ArrowPrimitiveType>(lists: &FixedSizeListArray, missing: T::Native) -> ArrayRef {
     let length = lists.value_length().max(1) as usize;
     let values = lists.values().as_primitive::<T>().iter().enumerate();
@@ -214,7 +216,7 @@ fn filled<T: ArrowPrimitiveType>(lists: &FixedSizeListArray, missing: T::Native)
     Arc::new(PrimitiveArray::<T>::from_iter_values(filled))
 }
 
-/// That a value is missing which readers need.
+/// The error for a missing value that readers need.
 fn null(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Error {
     let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
     let id = ids.and_then(|ids| ids.as_primitive_opt::<Int64Type>()).filter(|ids| ids.is_valid(row));
@@ -241,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    /// A batch of an identifier, a list of two numbers, a text and a number, each without a value in some rows.
+    /// A batch of an identifier, a list of two numbers, a text and a number, each of which is missing in some rows.
     fn batch(rows: &[(i64, Option<[Option<f64>; 2]>)]) -> RecordBatch {
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|(id, _)| *id)));
         let lists = rows.iter().map(|(_, list)| list.as_ref().map(|list| list.to_vec()));

@@ -1,5 +1,6 @@
-//! What computes the rows of units. Two jobs for which it is the same share their units: a release with another title, DOI,
-//! version, tiling or margin takes the rows of the one before, and so does one whose input has only got more files.
+//! The specification of what computes the rows of units. Two jobs with equal specifications share their units: a
+//! release with another title, DOI, version, tiling or margin reuses the rows of the previous one, and so does a
+//! release whose input only has additional files.
 
 use arrow::datatypes::Schema;
 use lamcat_model::Model;
@@ -9,21 +10,21 @@ use sha2::{Digest, Sha256};
 use super::{cut_input::CutInput, partitioning::InputRange};
 use crate::pipeline::document::Pipeline;
 
-/// Changes when the same work would give other rows, or write them in another way.
+/// Must change whenever the same work would give other rows, or write them differently.
 const FORMAT: u32 = 2;
-/// Characters of an identity.
+/// Number of characters of an identity.
 const ID_LENGTH: usize = 16;
 
-/// What computes the rows of units, besides the rows of the input that each reads.
+/// What computes the rows of units, apart from the input rows that each unit reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InferenceSpec {
-    /// Version of units.
+    /// Version of the format of units.
     pub format: u32,
     /// Version of lamcat.
     pub software: String,
     /// The query.
     pub sql: String,
-    /// Name of the input in the query that the units are of.
+    /// Name of the input that is divided into units.
     pub cut: String,
     /// Files of the other inputs, which every unit reads.
     pub others: Vec<InputFiles>,
@@ -31,11 +32,11 @@ pub struct InferenceSpec {
     pub model: String,
     /// Hash of the model, in hexadecimal.
     pub model_sha256: String,
-    /// Precision in which it computes.
+    /// Precision of the model's computation.
     pub precision: String,
-    /// Rows of a unit at most: rows go through the model in the batches of their unit.
+    /// Maximum number of rows of a unit. It matters because rows go through the model in the batches of their unit.
     pub unit_rows: u64,
-    /// Columns of the rows: name and type.
+    /// The columns of the rows: name and type.
     pub columns: Vec<[String; 2]>,
 }
 
@@ -46,12 +47,12 @@ pub struct InputFiles {
     pub name: String,
     /// Path or URL as the pipeline has it, without secrets.
     pub path: String,
-    /// Path, size, and what changes when the file does.
+    /// Path, size, and a text that changes with the file, for each file.
     pub files: Vec<(String, u64, String)>,
 }
 
 impl InferenceSpec {
-    /// What computes the rows of a pipeline whose query gives the columns of `schema`.
+    /// The specification for a pipeline whose query returns the columns of `schema`.
     pub(super) fn new(pipeline: &Pipeline, model: &Model, schema: &Schema, others: Vec<InputFiles>) -> Self {
         let columns = schema.fields().iter().map(|field| [field.name().clone(), field.data_type().to_string()]);
         Self {
@@ -68,19 +69,19 @@ impl InferenceSpec {
         }
     }
 
-    /// The identity of this value: other values have others.
+    /// The identity of this specification; different specifications have different identities.
     pub(super) fn id(&self) -> String {
         identity(&serde_json::json!(self))
     }
 }
 
-/// Identity of the unit of an inference that reads a part of a file, or small files.
+/// Identity of the unit of an inference that reads the given part of a file, or the given small files.
 pub(super) fn unit_id(inference: &str, input: &CutInput, range: InputRange) -> String {
     let files: Vec<_> = range.file_numbers().map(|file| input.state(file)).collect();
     identity(&serde_json::json!([inference, input.store(), files, range.before, range.rows]))
 }
 
-/// A name for a value that no other value has.
+/// An identity for a value, which no other value has.
 pub(super) fn identity(value: &serde_json::Value) -> String {
     format!("{:x}", Sha256::digest(value.to_string()))[..ID_LENGTH].to_owned()
 }

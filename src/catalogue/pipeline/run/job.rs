@@ -1,5 +1,5 @@
-//! A job: the work that a pipeline is on its inputs as they are now. The same pipeline on the same inputs is the same
-//! job, whoever runs it and whenever: that is how runs go on and share.
+//! A job: the work for a pipeline on its inputs as they are now. The same pipeline on the same inputs is the same job,
+//! whoever runs it and whenever. This is how runs can be continued and share work.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,53 +23,53 @@ use super::{
 };
 use crate::pipeline::document::Pipeline;
 
-/// Changes when the same job would write other bytes.
+/// Must change whenever the same job would write other bytes.
 const FORMAT: u32 = 3;
-/// Order of the map of the sky; also the finest at which tiles can be chosen.
+/// Order of the map of the sky; it is also the highest order that tiles can have.
 const SKYMAP_ORDER: u8 = 8;
 
-/// A job, planned.
+/// A job that is ready to run.
 #[derive(Debug)]
 pub struct Job {
     /// Identity.
     pub id: String,
-    /// Where its files are.
+    /// The paths of its files.
     pub paths: JobPaths,
     /// What computes the rows of its units.
     pub inference: InferenceSpec,
-    /// Where the units are, which other jobs may have too.
+    /// The paths of its units, which other jobs may use too.
     pub units_paths: JobPaths,
-    /// The record of the job, as it is written down.
+    /// The record of the job, as it is stored.
     pub spec: JobSpec,
     /// Columns of a leaf.
     pub schema: SchemaRef,
-    /// The units of work.
+    /// The units.
     pub units: Vec<Unit>,
-    /// The input that the units are of.
+    /// The input that is divided into units.
     pub input: CutInput,
     /// The other inputs, which every unit reads.
     pub others: Vec<CutInput>,
 }
 
-/// A unit of work.
+/// A unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     /// Identity.
     pub id: String,
     /// The part of the input that the unit reads.
     pub range: InputRange,
-    /// The file, or the first of several, for messages.
+    /// The file, or the first of several, for use in messages.
     pub file: String,
 }
 
-/// The record of a job, which is enough to know it again.
+/// The record of a job, which is sufficient to identify it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// Version of this record.
     pub format: u32,
-    /// The catalogue that is to be published, with the time of the job.
+    /// The catalogue that is to be published, with the time at which the job was created.
     pub catalogue: Catalogue,
-    /// Identity of what its units are computed by.
+    /// Identity of the inference that computes its units.
     pub inference: String,
     /// The query.
     pub sql: String,
@@ -77,14 +77,14 @@ pub struct JobSpec {
     pub model: String,
     /// Files of the inputs.
     pub inputs: Vec<InputFiles>,
-    /// Rows of a unit at most.
+    /// Maximum number of rows of a unit.
     pub unit_rows: u64,
     /// Columns of a leaf: name, type, unit, UCD, description.
     pub columns: Vec<[String; 5]>,
 }
 
 impl Job {
-    /// Plans the job of `pipeline`, whose query gives the columns `columns`.
+    /// Prepares the job of `pipeline`, whose query returns the columns `columns`.
     ///
     /// # Errors
     /// If an input cannot be read.
@@ -134,11 +134,11 @@ impl Job {
         Ok(Self { id, paths, inference, units_paths, spec, schema, units, input, others })
     }
 
-    /// Makes sure that the inputs which every unit reads are still what they were when the job was planned; those that are
-    /// cut are looked at unit by unit.
+    /// Checks that the inputs which every unit reads have not changed since the job was prepared. The cut input is
+    /// checked unit by unit.
     ///
     /// # Errors
-    /// If a file is gone or is another one.
+    /// If a file is missing or was replaced.
     pub async fn check_inputs(&self, session: &Session) -> Result<()> {
         for input in &self.others {
             input.check_unchanged(session, 0..input.files().count()).await?;
@@ -146,7 +146,7 @@ impl Job {
         Ok(())
     }
 
-    /// Writes the job's record, unless it is there; from then on its time is that of the record.
+    /// Writes the job's record, unless it exists; afterwards the job has the time that the record says.
     ///
     /// # Errors
     /// If the store fails.
@@ -156,7 +156,7 @@ impl Job {
         if let Commit::Lost(before) = commit::create(storage, &path, &self.spec).await? {
             self.spec = before;
         }
-        // After the job's record: what no job names may be cleared away.
+        // This comes after the job's record, since files that no job refers to may be removed as garbage.
         commit::create(storage, &self.units_paths.inference(), &self.inference).await?;
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Job {
     }
 }
 
-/// The files of a unit, for messages.
+/// The files of a unit, for use in messages.
 fn shown(range: &InputRange, first: String) -> String {
     if range.files > 1 { format!("{first} and {} after it", range.files - 1) } else { first }
 }
@@ -206,8 +206,7 @@ fn catalogue(pipeline: &Pipeline, model: &Model) -> Catalogue {
     }
 }
 
-/// The columns that readers load unless told otherwise: positions and identifiers are always among them, as searches need
-/// them.
+/// The columns that readers load by default. They always include identifiers and positions, as searches need them.
 fn default_columns(named: &[String]) -> Vec<String> {
     let needed = [ID_COLUMN, POSITION_COLUMNS[0], POSITION_COLUMNS[1]].map(str::to_owned);
     let needed = needed.into_iter().filter(|name| !named.is_empty() && !named.contains(name));

@@ -1,4 +1,4 @@
-//! Judging a release before it is published: it is verified, its gates are looked at, and its page is written.
+//! Judges a release before it is published: the release is verified, its gates are evaluated, and its page is written.
 
 use std::sync::Arc;
 
@@ -16,17 +16,18 @@ use super::{
 };
 use crate::pipeline::report::{self, RunRecord, Stage, judged_gates};
 
-/// What is known of a release before it is published.
+/// What is known about a release before it is published.
 #[derive(Default)]
 pub(super) struct Judged {
-    /// The page on it; `None` if it could not be made.
+    /// The page about it; `None` if it could not be made.
     pub(super) report: Option<String>,
     /// Gates that it fails, in words.
     pub(super) failed_gates: Vec<String>,
 }
 
 impl Run {
-    /// Verifies the release, looks at its gates, and writes its report; an error if it fails a gate and may not.
+    /// Verifies the release, evaluates its gates, and writes its report. Failed gates are an error unless the run
+    /// accepts them.
     pub(super) async fn judge(
         self: &Arc<Self>,
         folder: &str,
@@ -67,8 +68,8 @@ impl Run {
         )))
     }
 
-    /// Withdraws the claims of damaged files of a release that was never published, and its manifest: the next run makes
-    /// them anew.
+    /// Withdraws the claims of damaged files of a release that was never published, and deletes its manifest, so that
+    /// the next run makes these files again.
     async fn withdraw(&self, folder: &str, manifest: &Manifest, faults: &[Fault]) -> Result<()> {
         if publish::log(&self.storage).await?.iter().any(|entry| entry.folder == folder) {
             return Ok(());
@@ -85,7 +86,7 @@ impl Run {
         self.storage.delete(&format!("{folder}/{}", paths::MANIFEST)).await
     }
 
-    /// Writes the page on the release. A good release is published even if the page cannot be made.
+    /// Writes the page about the release. A good release is published even if its page cannot be made.
     async fn report(&self, folder: &str, record: RunRecord) -> Option<String> {
         match report::write(self.session.context(), &self.storage, folder, record).await {
             Ok(page) => Some(page),

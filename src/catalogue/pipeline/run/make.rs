@@ -1,4 +1,4 @@
-//! Making a release: units are worked, tiles sorted out of them, and everything round them written.
+//! Makes a release: units are computed, their rows are sorted into tiles, and the rest of the collection is written.
 
 use std::sync::{
     Arc,
@@ -28,13 +28,14 @@ use super::{
 };
 use crate::pipeline::report::Stage;
 
-/// Pixels of the sky that are remembered of a unit, to know which units a part of a tile may have rows in.
+/// Number of pixels of the sky that are remembered for each unit, to find the units that may have rows in a part of a
+/// tile.
 const UNIT_PIXELS: usize = 1024;
 
-/// Characters of a manifest's identity in the names of its checks.
+/// Number of characters of a manifest's identity in the names of its checks.
 const CHECK_LENGTH: usize = 16;
 
-/// A release that this run made, or found finished.
+/// A release that this run made, or that was already finished.
 pub(super) struct MadeRelease {
     pub(super) manifest: Manifest,
     pub(super) rows_inferred: u64,
@@ -42,7 +43,7 @@ pub(super) struct MadeRelease {
 }
 
 impl Run {
-    /// Makes the release, whatever of it is there.
+    /// Makes the release; parts that exist are reused.
     pub(super) async fn make(self: Arc<Self>, watch: &dyn Watch) -> Result<MadeRelease> {
         let catalogue = self.job.catalogue();
         let mut counts = RowCounts::new(catalogue.skymap_order);
@@ -59,7 +60,7 @@ impl Run {
         Ok(MadeRelease { manifest, rows_inferred, units_here })
     }
 
-    /// Works the units and adds up their rows in the pixels of the sky.
+    /// Computes the units and adds up their rows by pixel.
     async fn infer(self: Arc<Self>, watch: &dyn Watch, counts: &mut RowCounts) -> Result<(Vec<UnitClaim>, u64, usize)> {
         let units = &self.job.units;
         watch.begin(Stage::Infer, units.len(), units.iter().filter_map(|unit| unit.range.rows).sum());
@@ -84,7 +85,7 @@ impl Run {
         let valid = self.valid_units().await?;
         let claims = do_tasks(&self.storage, tasks.collect(), at_once, valid, work, |claim: &mut UnitClaim, own| {
             here += usize::from(own);
-            // A job with larger tiles may have counted it in larger pixels.
+            // A job with larger tiles may have counted the rows in larger pixels.
             if claim.counts.order >= counts.order {
                 counts.merge(&claim.counts);
             } else {
@@ -103,7 +104,7 @@ impl Run {
         Ok((claims, inferred.load(Ordering::Relaxed), here))
     }
 
-    /// Which claims of the units count.
+    /// Finds which claims of units count.
     pub(super) async fn valid_units(&self) -> Result<ValidClaims<UnitClaim>> {
         let units: Vec<_> = self.job.units.iter().map(|unit| (unit.id.clone(), unit.range.rows)).collect();
         let fits = move |number: usize, claim: &UnitClaim| {
@@ -113,7 +114,7 @@ impl Run {
         ValidClaims::new(&self.storage, &[self.job.units_paths.units()], fits).await
     }
 
-    /// Makes sure that what units were joined with was not changed meanwhile; if it was, none of them count.
+    /// Checks that the other inputs, with which units were joined, have not changed; if they have, no unit counts.
     async fn check_inputs(&self, claims: &[UnitClaim]) -> Result<()> {
         let Err(e) = self.job.check_inputs(&self.session).await else { return Ok(()) };
         for claim in claims {
@@ -184,7 +185,7 @@ impl Run {
         Ok(manifest)
     }
 
-    /// Verifies the release; each runner looks at some of its files, and all know what they found.
+    /// Verifies the release. Each runner checks some of its files, and all runners know the results.
     pub(super) async fn verify(
         self: Arc<Self>,
         folder: &str,
@@ -193,7 +194,7 @@ impl Run {
     ) -> Result<Report> {
         let groups = groups(manifest);
         watch.begin(Stage::Verify, groups.len() + 1, 0);
-        // Of these very files: of others something else is known.
+        // The results must be about exactly these files; a release with other files has other results.
         let files = &manifest.identity()[..CHECK_LENGTH];
         let tasks = (0..groups.len()).map(|number| Task {
             number,
@@ -226,7 +227,7 @@ impl Run {
         Assembly { arrangement, catalogue, folder: &layout.folder, tiles }
     }
 
-    /// Files that are sorted, encoded and compressed at once, each on one core.
+    /// Number of files that are sorted, encoded and compressed at once, each on one core.
     fn cores(&self) -> usize {
         let cores = self.session.context().copied_config().target_partitions();
         self.pipeline.resources.units_at_once.max(cores)
@@ -249,7 +250,7 @@ impl Run {
     }
 }
 
-/// How the release is laid out.
+/// The layout of the release.
 struct Layout {
     reader: SessionContext,
     folder: String,
@@ -258,7 +259,7 @@ struct Layout {
     tiling: Tiling,
     margin: Option<Margin>,
     units: Vec<UnitClaim>,
-    /// Rows of all units in the pixels of the sky.
+    /// Row counts of all units together, by HEALPix pixel.
     counts: RowCounts,
 }
 

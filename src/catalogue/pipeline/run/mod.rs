@@ -4,8 +4,9 @@
 //! planned (Run, job) ──> execute ──> make: infer the units, arrange tiles, assemble ──> judge ──> publish
 //! ```
 //!
-//! Whatever was done by an earlier run, or is done by another one at the same time, is taken over and not repeated: a `job` is
-//! known by its pipeline and its inputs, each of its `tasks` is done by one runner, and `claims` say which attempt counts.
+//! Work that an earlier run has done, or that another run does at the same time, is reused and not repeated: a `job` is
+//! identified by its pipeline and its inputs, each of its `tasks` is done by one runner, and `claims` say which
+//! attempts count.
 
 mod claims;
 mod counted_exec;

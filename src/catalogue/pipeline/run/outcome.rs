@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The outcome of a run.
 
 use lamcat_release::publish::Current;
 
@@ -17,12 +17,12 @@ pub struct Outcome {
     pub units_here: usize,
     /// Units that other runs computed, at the same time or earlier.
     pub units_elsewhere: usize,
-    /// Rows of the input that went through the model here.
+    /// Rows of the input that this run sent through the model.
     pub rows_inferred: u64,
     /// The time that each stage of this run took, in order; none if there was nothing to do.
     pub stages: Vec<StageTime>,
-    /// The page on the release; `None` if it could not be made.
+    /// The page about the release; `None` if it could not be made.
     pub report: Option<String>,
-    /// Gates that the release fails, in words, and was published all the same.
+    /// Gates that the release fails, in words; it was published all the same.
     pub failed_gates: Vec<String>,
 }

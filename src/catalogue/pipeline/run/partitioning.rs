@@ -1,4 +1,4 @@
-//! How the files of an input are divided into the units of work.
+//! Divides the files of an input into units.
 
 use std::ops::Range;
 
@@ -14,15 +14,15 @@ use lamcat_core::error::{Error, ErrorKind, Result};
 use lamcat_release::parquet_reader::StoreReader;
 use object_store::ObjectMeta;
 
-/// Bytes at the end of a Parquet file that are read at once: most footers are no longer.
+/// Number of bytes at the end of a Parquet file that are read first; most footers are no longer.
 const FOOTER_BYTES: usize = 16 << 10;
 
-/// The part of an input that a unit of work reads: consecutive rows of one file, or several consecutive small files.
+/// The part of an input that a unit reads: consecutive rows of one file, or several consecutive small files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputRange {
-    /// Number of the file among those of the input; of the first one if there are several.
+    /// Index of the file among those of the input; of the first file if there are several.
     pub file: usize,
-    /// How many consecutive files; if there are several, all of each is read.
+    /// Number of consecutive files; if there are several, all of them are read completely.
     pub files: usize,
     /// Rows of the file that come before those of the unit.
     pub before: u64,
@@ -35,7 +35,7 @@ pub struct InputRange {
 }
 
 impl InputRange {
-    /// Numbers of the files among those of the input.
+    /// Indices of the files among those of the input.
     #[must_use]
     pub fn file_numbers(&self) -> Range<usize> {
         self.file..self.file + self.files
@@ -45,8 +45,8 @@ impl InputRange {
         self.before == 0 && self.after == 0
     }
 
-    /// What the reader of a Parquet file is to give; `None` if all of it. A reader that finds another number of rows in
-    /// the file refuses it.
+    /// The rows that the reader of a Parquet file must return; `None` means all. A reader that finds another number of
+    /// rows in the file reports an error.
     pub(super) fn selection(&self) -> Option<ParquetRowSelection> {
         if self.files > 1 {
             return None;
@@ -57,14 +57,15 @@ impl InputRange {
     }
 }
 
-/// A row group: its rows, and the bytes that they take.
+/// The number of rows of a row group, and the bytes that they take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowGroup {
     rows: u64,
     bytes: u64,
 }
 
-/// The row groups of a file, of whose footer nothing else is kept; all its columns must be the table's.
+/// The row groups of a file; nothing else of its footer is kept in memory. All columns of the file must be those of the
+/// table.
 pub(super) async fn row_groups(object: &ObjectMeta, mut reader: StoreReader, table: &Schema) -> Result<Vec<RowGroup>> {
     let footer = ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_BYTES));
     let metadata = footer.load_and_finish(&mut reader, object.size).await.map_err(|e| {
@@ -82,7 +83,8 @@ pub(super) async fn row_groups(object: &ObjectMeta, mut reader: StoreReader, tab
     Ok(groups.collect())
 }
 
-/// Divides a file: consecutive row groups are joined up to `most` rows, and larger ones are divided into equal parts.
+/// Divides a file: consecutive row groups are joined up to `most` rows, and a larger row group is divided into equal
+/// parts.
 pub(super) fn file_ranges(file: usize, groups: &[RowGroup], most: u64) -> Vec<InputRange> {
     let total: u64 = groups.iter().map(|group| group.rows).sum();
     let mut ranges: Vec<InputRange> = Vec::new();
@@ -106,7 +108,8 @@ pub(super) fn file_ranges(file: usize, groups: &[RowGroup], most: u64) -> Vec<In
     ranges
 }
 
-/// Joins consecutive whole files up to `most` rows; `rows` says how many rows the files of a range may have.
+/// Joins consecutive whole files up to `most` rows. `rows` returns the greatest number of rows that the files of a
+/// range may have.
 pub(super) fn joined(
     ranges: impl Iterator<Item = InputRange>,
     most: u64,

@@ -1,4 +1,4 @@
-//! A planned run: the session, the pipeline, the store and the job that all of its parts work with.
+//! A prepared run: the session, the pipeline, the storage and the job, which all stages use.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use lamcat_sql::session::{LazyStores, Session};
 use super::{job::Job, planned_at::PlannedAt};
 use crate::pipeline::document::{Pipeline, plan_check};
 
-/// A planned run.
+/// A run that is ready to be executed.
 pub struct Run {
     pub(super) session: Session,
     pub(super) pipeline: Pipeline,
@@ -23,10 +23,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens a session for `pipeline`, with the `stores` of another one if given, checks it and plans a run.
+    /// Opens a session for `pipeline`, with the `stores` of another session if given, checks the pipeline and prepares
+    /// a run.
     ///
     /// # Errors
-    /// If the model or an input cannot be read, the query does not suit a catalogue, or the store cannot be opened.
+    /// If the model or an input cannot be read, the query is not suitable for a catalogue, or the store cannot be
+    /// opened.
     pub async fn open(pipeline: Pipeline, stores: Option<Arc<LazyStores>>) -> Result<Self> {
         let session = pipeline.open_session_with(stores).await?;
         pipeline.register_inputs(&session).await?;
@@ -35,8 +37,9 @@ impl Run {
         Box::pin(Self::plan(session, pipeline, &model, &checked.schema)).await
     }
 
-    /// Plans a run of `pipeline`, whose query gives `columns`, with `model` as the default model of `session`, which has
-    /// the inputs as tables ([`Pipeline::register_inputs`]).
+    /// Prepares a run of `pipeline`, whose query returns `columns`. The session has `model` as its default model and
+    /// the
+    /// inputs as tables ([`Pipeline::register_inputs`]).
     ///
     /// # Errors
     /// If the inputs cannot be read or the store cannot be opened.
@@ -53,7 +56,7 @@ impl Run {
         &self.job
     }
 
-    /// The same run, which publishes a release even if it fails gates.
+    /// The same run, except that it publishes a release even if it fails gates.
     #[must_use]
     pub fn accepting(mut self, accept: bool) -> Self {
         self.accepting = accept;
@@ -66,7 +69,7 @@ impl Run {
         &self.storage
     }
 
-    /// The manifest of the release in `folder`, if this job finished it and its files are still there.
+    /// The manifest of the release in `folder`, if this job finished the release and its files still exist.
     pub(super) async fn finished(&self, folder: &str) -> Result<Option<Manifest>> {
         let manifest = releases::manifest(&self.storage, folder).await?;
         let Some(manifest) = manifest.filter(|manifest| manifest.job == self.job.id) else { return Ok(None) };

@@ -1,4 +1,5 @@
-//! When a run was planned, which decides whether it may publish: its inputs are those of that time.
+//! The time at which a run was prepared. It decides whether the run may publish, since the run uses the inputs of that
+//! time.
 
 use std::time::Instant;
 
@@ -9,24 +10,24 @@ use lamcat_release::{
     publish::{self, Decided},
 };
 
-/// When a run was planned, by the log of the catalogue and by the clocks of this machine.
+/// The time at which a run was prepared, by the catalogue's log and by the clocks of this machine.
 pub(super) struct PlannedAt {
-    /// Number of the last entry of the catalogue's log.
+    /// Number of the last log entry of the catalogue.
     log: u64,
-    /// The time by the clock, which may be set meanwhile.
+    /// The time by the system clock, which may be changed later.
     clock: DateTime<Utc>,
-    /// The time by a timer, which may stand still while the machine sleeps.
+    /// The time by a monotonic timer, which may stop while the machine sleeps.
     timer: Instant,
 }
 
 impl PlannedAt {
-    /// Now; the inputs are to be looked at afterwards.
+    /// The current time; it must be taken before the inputs are listed.
     pub(super) async fn now(storage: &Storage) -> Result<Self> {
         let (clock, timer) = (Utc::now(), Instant::now());
         Ok(Self { log: publish::number(storage).await?, clock, timer })
     }
 
-    /// The same as a [`Decided`], by the clock of the store, which shows `now`.
+    /// The same time as a [`Decided`], by the store's clock, which now shows `now`.
     pub(super) fn decided(&self, now: DateTime<Utc>) -> Decided {
         let timed = TimeDelta::from_std(self.timer.elapsed()).unwrap_or_default();
         Decided { at: now - timed.max(Utc::now() - self.clock), after: self.log }

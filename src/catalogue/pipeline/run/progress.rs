@@ -1,4 +1,4 @@
-//! How far a run is: those who watch it are told, and the time that each stage takes is measured.
+//! Reports the progress of a run to a listener, and measures the time that each stage takes.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,15 +7,15 @@ use std::{
 
 use crate::pipeline::report::{Stage, StageTime};
 
-/// Is told how far a run is.
+/// Receives reports about the progress of a run.
 pub trait Watch: Send + Sync {
-    /// A stage begins, which has `tasks` tasks with `rows` rows together.
+    /// A stage begins; its `tasks` tasks have `rows` rows together.
     fn begin(&self, stage: Stage, tasks: usize, rows: u64);
-    /// A task with `rows` rows is done, `here` or by another run.
+    /// A task with `rows` rows is done, by this run (`here`) or by another one.
     fn done(&self, rows: u64, here: bool);
 }
 
-/// Takes the time of each stage of a run, and passes on what it is told.
+/// Measures the time of each stage of a run, and forwards all reports.
 pub(super) struct Stopwatch<'a> {
     watch: &'a dyn Watch,
     times: Mutex<Times>,
@@ -32,7 +32,7 @@ impl<'a> Stopwatch<'a> {
         Self { watch, times: Mutex::default() }
     }
 
-    /// The stages so far; the one that runs ends now.
+    /// The stages so far; the current stage ends now.
     pub(super) fn stages(&self) -> Vec<StageTime> {
         let mut times = self.times();
         times.end();

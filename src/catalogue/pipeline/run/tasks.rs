@@ -1,5 +1,5 @@
-//! Doing every task once among all runners: a *lease* says that somebody works on a task, a *claim* that it is done and by
-//! which attempt. Leases only save work; claims decide.
+//! Distributes tasks among all runners, so that each is done once. A *lease* says that somebody works on a task; a
+//! *claim* says that the task is done and by which attempt. Leases only avoid duplicate work; claims decide.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -22,9 +22,11 @@ use super::{
 
 /// A lease is respected for at least this time.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The work of another runner on a task is taken for lost when it has taken longer than the longest task so far, times this.
+/// Another runner's work on a task is considered lost when it takes more than this many times as long as the longest
+/// task so far.
 const LATE: u32 = 2;
-/// Time between two looks at the tasks that others work on: at first, and at most, where nothing changes.
+/// Time between two checks of the tasks that others work on; it grows up to the longest time as long as nothing
+/// changes.
 const POLL: Duration = Duration::from_millis(500);
 const LONGEST_POLL: Duration = Duration::from_secs(4);
 
@@ -36,24 +38,24 @@ pub(super) struct Task {
     pub(super) lease: String,
 }
 
-/// A task that is not done: who works on it elsewhere, and since when that is known.
+/// A task that is not done; if somebody else works on it, who that is and since when it is known.
 struct Open {
     task: Task,
     leased: Option<(Holder, Instant)>,
 }
 
-/// The state of a task after a look at it.
+/// The state of a task after it was checked.
 enum Turn<C> {
     Done { claim: C, own: bool, took: Duration },
     Leased(Open),
 }
 
-/// Does `tasks`, `at_once` of them at a time, and gives their claims in order. `work` does a task; `seen` is shown each
-/// claim, told whether it was made here, and may drop from it what nobody else needs. Claims that are not
-/// `valid` are withdrawn, and their tasks done again.
+/// Does `tasks`, up to `at_once` at a time, and returns their claims in order. `work` does a task. `seen` is called
+/// with each claim, and with whether it was made here; it may drop parts of the claim that nobody else needs. Claims
+/// that are not `valid` are withdrawn, and their tasks are done again.
 ///
-/// What others work on is looked at again and again, and done here if they have ended or it takes them too long. When
-/// this ends, by an error or by being dropped too, its leases do.
+/// Tasks on which others work are checked again and again; they are done here if the others have ended or take too
+/// long. When this future ends, even by an error or by being dropped, its leases end too.
 pub(super) async fn do_tasks<C, F, W>(
     storage: &Storage,
     tasks: Vec<Task>,
@@ -105,7 +107,8 @@ async fn spawned<C: Send + 'static>(
     ended.map_err(|e| Error::new(ErrorKind::Internal, "a task ended before its time").source(e))?
 }
 
-/// Looks for the claim of a task, else works on it, unless somebody else has for less than `patience`.
+/// Looks for the claim of a task. Without one it works on the task, unless somebody else has done so for less than
+/// `patience`.
 async fn turn<C, F, W>(
     storage: Storage,
     mut open: Open,
@@ -131,7 +134,8 @@ where
     let start = Instant::now();
     let claim = work(number).await?;
     let took = start.elapsed();
-    // The claim that does not hold stays until then: to delete it could delete a good one that another runner has made since.
+    // An invalid claim stays until it is replaced: deleting it could delete a good one that another runner has made
+    // meanwhile.
     let is_withdrawn = |there: &C| withdrawn.is_some() && as_json(there).ok() == withdrawn;
     let done = match commit::create_over(&storage, &open.task.claim, &claim, is_withdrawn).await? {
         Commit::Won => Turn::Done { claim, own: true, took },
@@ -148,18 +152,19 @@ where
     Ok((number, done))
 }
 
-/// A claim as it is compared with another one.
+/// A claim in the form in which claims are compared.
 fn as_json(claim: &impl Serialize) -> Result<serde_json::Value> {
     serde_json::to_value(claim).map_err(|e| Error::new(ErrorKind::Internal, "a claim cannot be written").source(e))
 }
 
-/// The lease of a task, unless somebody else has it who is not known to have ended and had it for less than `patience`.
+/// Takes the lease of a task, unless somebody else holds it, is not known to have ended, and has held it for less than
+/// `patience`.
 async fn take(storage: &Storage, open: &mut Open, patience: Duration) -> Result<Option<TaskLease>> {
     let (own, at_work) = Holder::begin();
     let late = |other: &Holder| {
         open.leased.as_ref().is_some_and(|(holder, since)| holder == other && since.elapsed() >= patience)
     };
-    // Who waits asks before he writes.
+    // While waiting for somebody else, it reads the lease before it tries to write one.
     if let Some((holder, _)) = &open.leased
         && let Some(other) = commit::read::<Holder>(storage, &open.task.lease).await?
         && *holder == other

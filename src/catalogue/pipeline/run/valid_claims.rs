@@ -1,5 +1,5 @@
-//! Which claims of earlier attempts still count: those that name files which are there as they were written, and that agree
-//! with the stage before. Other claims are withdrawn, and their tasks done again.
+//! Decides which claims of earlier attempts still count: those whose files still exist unchanged, and which agree with
+//! the stage before. Other claims are withdrawn, and their tasks are done again.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::claims::Claim;
 
 /// The claims that still count.
 pub(super) struct ValidClaims<C> {
-    /// Sizes of the files that were there when the tasks were begun.
+    /// Sizes of the files that existed when the tasks were started.
     there: HashMap<String, u64>,
     fits: Box<Fits<C>>,
 }
@@ -19,8 +19,8 @@ pub(super) struct ValidClaims<C> {
 type Fits<C> = dyn Fn(usize, &C) -> bool + Send + Sync;
 
 impl<C: Claim> ValidClaims<C> {
-    /// The valid ones of claims that name files in `folders`; `fits` says whether the claim of a task agrees with the stage
-    /// before.
+    /// The valid claims among those that name files in `folders`. `fits` says whether the claim of a task agrees with
+    /// the stage before.
     pub(super) async fn new(
         storage: &Storage,
         folders: &[String],
@@ -46,7 +46,7 @@ impl<C: Claim> ValidClaims<C> {
         Ok(true)
     }
 
-    /// Whether a file is there; those that others wrote meanwhile are looked for.
+    /// Whether a file exists; files that others wrote meanwhile are looked up in the store.
     async fn has(&self, storage: &Storage, file: &Written) -> Result<bool> {
         Ok(self.there.get(&file.path) == Some(&file.bytes) || storage.size(&file.path).await? == Some(file.bytes))
     }

@@ -1,28 +1,28 @@
-//! Which times are due, and which of them are run.
+//! Decides which times are due, and which of them are run.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::history::History;
 use crate::pipeline::{Misfire, Schedule};
 
-/// Due times that are recorded one by one; of more the oldest are left out.
+/// Maximum number of due times that are recorded one by one; if there are more, the oldest are left out.
 const MOST: usize = 1000;
 
-/// The due times about which something is to be done.
+/// The due times that need to be recorded or run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Due {
     /// The due times that were missed, oldest first.
     pub missed: Vec<DateTime<Utc>>,
-    /// The due time that is to be run.
+    /// The due time to run, if there is one.
     pub run: Option<DateTime<Utc>>,
 }
 
 impl Due {
-    /// What is due at `now` and not in `history`. Of several times only the last can be run: it makes up for all. With
-    /// [`Misfire::Skip`] it is missed as well if it was longer ago than `grace`.
+    /// What is due at `now` and not in `history`. If several times are due, only the last can be run, and it makes up
+    /// for all of them. With [`Misfire::Skip`] it counts as missed too if it is further back than `grace`.
     #[must_use]
     pub fn new(schedule: &Schedule, history: &History, now: DateTime<Utc>, grace: TimeDelta) -> Self {
-        // The first time is after this one.
+        // Due times are searched after this time, so that `since` itself is included.
         let known = history.last_until(now).or_else(|| Some(history.since? - TimeDelta::seconds(1)));
         let Some(known) = known else { return Self::default() };
         let mut times: Vec<_> = schedule.all_after(known).take_while(|time| *time <= now).collect();

@@ -7,23 +7,23 @@ use chrono::{DateTime, Utc};
 use super::history::Ended;
 use crate::pipeline::{Stage, Watch};
 
-/// An event in the life of a pipeline that runs by itself.
+/// An event in the life of a scheduled pipeline.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// It was looked what is due; after that it is these times, the first of them.
+    /// After a check of what is due: the next due times, the first of them.
     Next(Vec<DateTime<Utc>>),
-    /// Something is due, but another run goes on, of another pipeline or by another scheduler.
+    /// Something is due, but another run is in progress, of another pipeline or by another scheduler.
     Held,
     /// Nothing is due until this time.
     Waits(Option<DateTime<Utc>>),
-    /// A due time begins, or is taken up after its scheduler died.
+    /// The run for a due time begins, or is continued after its scheduler died.
     Begins {
         /// The due time.
         due: DateTime<Utc>,
         /// Whether it was begun before.
         again: bool,
     },
-    /// A stage of the run begins, which has so many tasks and rows.
+    /// A stage of the run begins.
     Stage {
         /// The stage.
         stage: Stage,
@@ -32,25 +32,25 @@ pub enum Event {
         /// Their rows; 0 if unknown.
         rows: u64,
     },
-    /// A task of the stage is done, with so many rows.
+    /// A task of the stage is done.
     Done {
         /// The rows of the task.
         rows: u64,
     },
-    /// The store failed in the run, which is tried again.
+    /// The store failed during the run, which is tried again.
     Retries(String),
-    /// The run was given up and left to another scheduler, or to the next start.
+    /// The run was given up; another scheduler, or the next start of this one, will continue it.
     LeftOff,
-    /// It is known what a due time came to.
+    /// The outcome of a due time is known.
     Ended(Ended),
-    /// The pipeline or its store cannot be read; it is looked at again.
+    /// The pipeline or its store cannot be read; this is tried again later.
     Trouble(String),
 }
 
-/// Is told the name of a catalogue and what happens to it.
+/// Receives the name of a catalogue and an event.
 pub type EventListener = Arc<dyn Fn(&str, Event) + Send + Sync>;
 
-/// Tells how far the run of a catalogue is.
+/// Reports the progress of a catalogue's run.
 pub(super) struct Progress<'a> {
     pub(super) catalogue: &'a str,
     pub(super) listener: &'a EventListener,

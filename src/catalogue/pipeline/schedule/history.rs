@@ -1,4 +1,4 @@
-//! What became of due times, in the catalogue's store.
+//! The history of due times and their outcomes, in the catalogue's store.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use lamcat_release::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What is written down at a time that is so far ahead was so by a clock that was wrong: those of machines differ by less.
+/// A time that is further ahead than this was written by a wrong clock: the clocks of machines differ by less.
 pub(super) const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// That a due time was begun.
+/// The record that a due time was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     /// The due time.
@@ -49,7 +49,7 @@ pub enum Ending {
         job: String,
         /// Folder of the release, below the catalogue's root.
         release: String,
-        /// Number of its entry in the log.
+        /// Number of the release's entry in the log.
         number: u64,
         /// Rows of the catalogue.
         rows: u64,
@@ -58,17 +58,17 @@ pub enum Ending {
     Skipped {
         /// Identity of the job.
         job: String,
-        /// Why.
+        /// The reason.
         why: Why,
     },
-    /// The run failed; the release before is still the current one.
+    /// The run failed; the previous release is still the current one.
     Failed {
         /// The error, without secrets.
         error: String,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
     },
-    /// Nothing ran when it was due, and the next due time, or the policy, left it out.
+    /// No scheduler ran when it was due, and it was not made up for: the next due time or the policy decided so.
     Missed,
 }
 
@@ -76,27 +76,27 @@ pub enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// The current release is of the same pipeline on the same inputs.
+    /// The current release was made from the same pipeline and the same inputs.
     Unchanged,
-    /// The release of the same pipeline on the same inputs was current until somebody went back to an older one.
+    /// The release of the same pipeline and the same inputs was current until somebody rolled back to an older one.
     RolledBack,
-    /// A run that was planned later has published meanwhile.
+    /// A run that was prepared later has published in the meantime.
     Superseded,
 }
 
-/// Due times that are remembered: a look lists them all, and must not cost more every year.
+/// Number of due times that are remembered. Each check lists them all, so their number must not grow every year.
 const KEPT: usize = 1000;
-/// So many more are let gather before they are removed, many at a time.
+/// Number of additional due times that may accumulate before they are removed, many at a time.
 const SURPLUS: usize = 100;
 
-/// Which due times a store knows of: the open ones, and the last thousand or so that have ended.
+/// The due times that a store knows: the open ones, and the last thousand or so that have ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// The due times that were begun.
     pub begun: BTreeSet<DateTime<Utc>>,
     /// The due times that have ended.
     pub ended: BTreeSet<DateTime<Utc>>,
-    /// The time from which on times are due, where no due time before now is known.
+    /// The time from which on times are due, if no due time before now is known.
     pub since: Option<DateTime<Utc>>,
 }
 
@@ -106,13 +106,13 @@ struct Since {
 }
 
 impl History {
-    /// Reads which due times a store knows of.
+    /// Reads the due times that a store knows.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn read(storage: &Storage) -> Result<Self> {
         let times = |files: Vec<StoredFile>| -> BTreeSet<_> {
-            // An empty file says nothing: a power failure can leave one behind.
+            // An empty file is ignored: a power failure can leave one behind.
             files.iter().filter(|file| file.bytes > 0).filter_map(|file| paths::due_time(&file.path)).collect()
         };
         let begun = times(storage.list(paths::SCHEDULE_BEGUN).await?);
@@ -121,8 +121,9 @@ impl History {
         Ok(Self { begun, ended, since })
     }
 
-    /// [`History::read`]; where nothing up to `now` is known, times are due from `start` on, and that is written down: whoever
-    /// is killed before the first due time does not lose it. A start that was written down by a clock ahead does not count.
+    /// Like [`History::read`], but if no due time up to `now` is known, times are due from `start` on, and `start` is
+    /// recorded. A scheduler that is killed before its first due time therefore does not lose it. A recorded start in
+    /// the future, which a wrong clock has written, does not count.
     ///
     /// # Errors
     /// If the store fails.
@@ -137,8 +138,8 @@ impl History {
         Self::read(storage).await
     }
 
-    /// The due times that were written down at the wrong time: by a scheduler whose clock was ahead, so that it is `latest`
-    /// at most even now, or before they were due. Nothing ran when they came, or they have yet to come.
+    /// The due times that were recorded at the wrong time by a scheduler whose clock was ahead: after `latest`, or
+    /// before they were due. Nothing ran when they came, or they have yet to come.
     ///
     /// # Errors
     /// If the store fails.
@@ -156,7 +157,7 @@ impl History {
         Ok(untimely)
     }
 
-    /// Forgets due times, which then are due again when they come; only for who has the lease.
+    /// Forgets due times, which are then due again when they come. Only the holder of the lease may call this.
     ///
     /// # Errors
     /// If the store fails.
@@ -164,7 +165,7 @@ impl History {
         for due in times {
             let file = storage.shown(&paths::due_entry(paths::SCHEDULE_ENDED, *due));
             tracing::warn!("{file} is of a scheduler whose clock was ahead, and is forgotten");
-            // What was begun and has not ended would be taken up.
+            // The record of the end is deleted last: a due time that was begun and has not ended would be continued.
             for folder in [paths::SCHEDULE_BEGUN, paths::SCHEDULE_ENDED] {
                 storage.delete(&paths::due_entry(folder, *due)).await?;
             }
@@ -172,7 +173,8 @@ impl History {
         Ok(())
     }
 
-    /// Removes the oldest due times that have ended up to `now`, if there are many; only for who has the lease.
+    /// Removes the oldest due times that have ended up to `now`, if there are many. Only the holder of the lease may
+    /// call this.
     ///
     /// # Errors
     /// If the store fails.
@@ -181,7 +183,7 @@ impl History {
         if ended.len() < KEPT + SURPLUS {
             return Ok(());
         }
-        // What was begun and has not ended would be taken up: that it has ended is forgotten last.
+        // The record of the end is deleted last: a due time that was begun and has not ended would be continued.
         for folder in [paths::SCHEDULE_BEGUN, paths::SCHEDULE_ENDED] {
             let old = ended[..ended.len() - KEPT].iter().map(|due| paths::due_entry(folder, *due));
             storage.delete_all(&old.collect::<Vec<_>>()).await?;
@@ -195,7 +197,7 @@ impl History {
         self.begun.contains(&due) || self.ended.contains(&due)
     }
 
-    /// The last due time up to `now` that is known. One after that was run too early.
+    /// The last known due time up to `now`. A known due time after `now` was run too early.
     #[must_use]
     pub fn last_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let last = |times: &BTreeSet<DateTime<Utc>>| times.range(..=now).next_back().copied();
@@ -220,7 +222,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// The last due times of a store, `most` of them, oldest first.
+    /// The last `most` due times of a store, oldest first.
     ///
     /// # Errors
     /// If the store fails or an entry is damaged.
@@ -239,7 +241,8 @@ impl Entry {
     }
 }
 
-/// That `due` was begun, written down now, unless it was before; and whether it was.
+/// Records that `due` was begun now, unless that was recorded before; returns the record, and whether it existed
+/// before.
 pub(super) async fn begin(storage: &Storage, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<(Begun, bool)> {
     let path = paths::due_entry(paths::SCHEDULE_BEGUN, due);
     if let Some(begun) = commit::read(storage, &path).await? {
@@ -253,7 +256,7 @@ pub(super) async fn begin(storage: &Storage, due: DateTime<Utc>, now: DateTime<U
     }
 }
 
-/// Writes down what a due time came to; whether it was not known before.
+/// Records the outcome of a due time; returns whether it was not known before.
 pub(super) async fn end(storage: &Storage, ended: &Ended) -> Result<bool> {
     let path = paths::due_entry(paths::SCHEDULE_ENDED, ended.due);
     Ok(commit::create(storage, &path, ended).await? == Commit::Won)
@@ -283,7 +286,7 @@ mod tests {
         };
         for number in 0..KEPT + SURPLUS {
             put(paths::SCHEDULE_BEGUN, number).await;
-            // One was begun and never ended.
+            // One of them was begun and has not ended.
             if number != 7 {
                 put(paths::SCHEDULE_ENDED, number).await;
             }
@@ -293,7 +296,7 @@ mod tests {
         few.prune(&storage, now).await.unwrap();
         assert_eq!(History::read(&storage).await.unwrap(), few, "they are not many enough yet");
 
-        // What a clock wrote that was ahead is not of the past.
+        // Times that a wrong clock recorded in the future do not belong to the past.
         for number in [KEPT + SURPLUS, 2 * KEPT, 2 * KEPT + 1] {
             put(paths::SCHEDULE_ENDED, number).await;
         }

@@ -1,9 +1,10 @@
-//! Which scheduler may run what is due of a catalogue.
+//! The lease that decides which scheduler may run what is due for a catalogue.
 //!
-//! Leases have numbers, and the highest one counts: it is created, so of two candidates one gets it. Its holder alone writes
-//! it again: at every heartbeat, and when it lets go. A lease is free if its holder let go, or is a process of this machine
-//! that is no more, or has not been heard of for a while by the clock of who wants it: clocks of machines are not compared.
-//! Only lower numbers are ever deleted, so who creates one by a listing that is out of date finds a higher one and yields.
+//! Leases have numbers, and the highest number counts. A lease is created, so only one of two candidates gets it. Only
+//! its holder writes it again: at every heartbeat, and when it releases the lease. A lease is free if its holder
+//! released it, is a process of this machine that has ended, or has not written a heartbeat for a while. This time is
+//! measured by the clock of the candidate, so the clocks of different machines are never compared. Only lower numbers
+//! are ever deleted, so a candidate that creates a lease based on an outdated listing finds a higher number and yields.
 
 use std::time::Duration;
 
@@ -22,12 +23,12 @@ use crate::pipeline::run::{AtWork, Holder};
 
 /// Time between heartbeats.
 const BEAT: Duration = Duration::from_secs(10);
-/// A holder that was not heard of for so long is dead.
+/// A holder without a heartbeat for this long is considered dead.
 pub(super) const EXPIRY: Duration = Duration::from_mins(1);
-/// A holder that could not write a heartbeat for so long stops: it must before others think it dead.
+/// A holder that could not write a heartbeat for this long stops, before others consider it dead.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// The record of a lease, as it is written into its file.
+/// The record of a lease, as it is stored in its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     holder: Holder,
@@ -75,7 +76,8 @@ impl Candidate {
         if record.as_ref().is_some_and(|record| record.released || record.holder.is_over()) {
             return Ok(true);
         }
-        // One that is damaged is written again by who holds it, if he lives; for one that is gone there is a newer one.
+        // A damaged record is written again by its holder, if that is alive; a record that is gone has been replaced by
+        // a newer one.
         let now = (number, record.map_or(u64::MAX, |record| record.beat));
         match self.seen {
             Some((seen, since)) if seen == now => Ok(since.elapsed() >= EXPIRY),
@@ -96,7 +98,7 @@ async fn newest(storage: &Storage) -> Result<Option<u64>> {
     Ok(numbers(storage).await?.into_iter().max())
 }
 
-/// A lease that is held; it must be [released](Lease::release), or others wait until it expires.
+/// A lease that is held. It must be [released](Lease::release), otherwise others wait until it expires.
 #[derive(Debug)]
 pub(super) struct Lease {
     storage: Storage,
@@ -115,15 +117,16 @@ impl Lease {
         Self { storage, number, record, let_go, lost, beats: SpawnedTask::spawn(beating), _at_work: at_work }
     }
 
-    /// Waits until somebody else has the lease, or must be thought to.
+    /// Waits until somebody else has the lease, or may have it.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
     }
 
-    /// Lets go; if the store fails it expires.
+    /// Releases the lease; if the store fails, it expires.
     pub(super) async fn release(self) {
         self.let_go.cancel();
-        // A heartbeat that is on its way would take the lease back. It is over soon, and has no result.
+        // A heartbeat that is still being written would take the lease back. It ends soon, and its result does not
+        // matter.
         let _ = self.beats.join().await;
         if !self.lost.is_cancelled() {
             let record = Record { released: true, ..self.record };
@@ -134,7 +137,7 @@ impl Lease {
     }
 }
 
-/// Writes heartbeats until the lease is let go or lost.
+/// Writes heartbeats until the lease is released or lost.
 async fn beat(storage: Storage, number: u64, mut record: Record, let_go: CancellationToken, lost: CancellationToken) {
     let mut heard = Instant::now();
     loop {
@@ -175,7 +178,7 @@ mod tests {
         Storage::new(Arc::new(InMemory::new()), Path::from("demo"), "memory:///".parse().unwrap())
     }
 
-    /// A lease of somebody elsewhere, as it is written there.
+    /// Writes the lease of a process on another machine.
     async fn foreign(storage: &Storage, number: u64, beat: u64) {
         let text = format!(
             r#"{{"holder":{{"machine":"elsewhere","process":1,"since":"2026-12-01T03:00:00Z"}},"beat":{beat},"released":false}}"#
@@ -192,7 +195,7 @@ mod tests {
                 futures::future::join_all(candidates.iter_mut().map(|candidate| candidate.acquire(&storage))).await;
             let mut held: Vec<Lease> = taken.into_iter().filter_map(|lease| lease.unwrap()).collect();
             assert_eq!(held.len(), 1);
-            // Long after any expiry: the heart beats.
+            // It still holds long after any expiry, since heartbeats are written.
             for _ in 0..100 {
                 sleep(EXPIRY / 6).await;
                 assert!(candidates[0].acquire(&storage).await.unwrap().is_none());
@@ -235,7 +238,7 @@ mod tests {
         foreign(&storage, 2, 0).await;
         timeout(BEAT * 2, lease.lost()).await.unwrap();
         lease.release().await;
-        // The foreign lease is untouched, and still holds.
+        // The lease of the other machine is unchanged, and still holds.
         assert!(Candidate::default().acquire(&storage).await.unwrap().is_none());
         assert_eq!(newest(&storage).await.unwrap(), Some(2));
     }

@@ -1,21 +1,22 @@
-//! Pipelines that run by themselves.
+//! Pipelines that run on a schedule.
 //!
 //! ```text
-//! look: which times are due? ──> lease ──> begun/<due>.json ──> run ──> ended/<due>.json ──> release the lease ──> wait
+//! which times are due? ──> lease ──> begun/<due>.json ──> run ──> ended/<due>.json ──> release the lease ──> wait
 //! ```
 //!
-//! What happens at a due time is two files in the catalogue's store, each created and never overwritten: that it was
-//! *begun*, and what it came to when it had *ended*. So a due time has one outcome, however many schedulers there are and
-//! whenever they die: what was begun and has not ended is taken up by the next one, whose run goes on from the claims of
-//! the first; what has ended is never begun again. What is published is decided by the log of the catalogue: the release
-//! counts for the due time if its entry is younger than what was current when the due time was begun.
+//! A due time leaves two files in the catalogue's store, each of which is created and never overwritten: one says that
+//! it was *begun*, the other what its outcome was when it had *ended*. So a due time has one outcome, however many
+//! schedulers there are and whenever they die. A due time that was begun and has not ended is continued by the next
+//! scheduler, whose run reuses the claims of the first. One that has ended is never begun again. The log of the
+//! catalogue decides what is published: a release counts for a due time if its log entry is newer than the one that was
+//! last when the due time was begun.
 //!
-//! A *lease* keeps two schedulers from running at the same time. Like leases of tasks it only saves work: a scheduler that
-//! was believed dead and is not shares the work of the run, and cannot record a second outcome.
+//! A *lease* keeps two schedulers from running at the same time. Like the leases of tasks it only avoids duplicate
+//! work: a scheduler that was wrongly considered dead shares the work of the run, and cannot record a second outcome.
 //!
-//! A release of changed input has the version that the pipeline file says, as with `lamcat run`: its folder, which ends in
-//! the job's identity, and its number in the log tell it from others of that version. The version is raised by whoever
-//! changes what the catalogue means.
+//! When the input has changed, the new release has the version that the pipeline file says, as with `lamcat run`. Its
+//! folder, whose name ends in the job's identity, and its number in the log distinguish it from other releases of that
+//! version. Whoever changes the meaning of the catalogue must raise the version.
 
 mod due;
 mod event;

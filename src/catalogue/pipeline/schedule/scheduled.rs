@@ -14,12 +14,12 @@ use lamcat_sql::session::Session;
 use super::history::{Ending, Why};
 use crate::pipeline::{Overrides, Pipeline, Run, Schedule, Watch};
 
-/// The store of a catalogue, and when a pipeline makes new releases of it.
+/// The storage of a catalogue, and the schedule on which its pipeline makes new releases.
 #[derive(Debug, Clone)]
 pub struct CatalogueSchedule {
     /// Where the catalogue goes.
     pub storage: Storage,
-    /// When it runs.
+    /// The schedule of its runs.
     pub schedule: Schedule,
 }
 
@@ -29,22 +29,23 @@ pub trait Scheduled: Send + Sync {
     /// Name of the catalogue.
     fn name(&self) -> &str;
 
-    /// Where and when it runs, as of now.
+    /// The storage and the schedule, as of now.
     ///
     /// # Errors
-    /// If that cannot be known.
+    /// If they cannot be determined.
     fn schedule(&self) -> Result<CatalogueSchedule>;
 
-    /// Runs it for a due time that was begun when `log` was the number of the last entry in the catalogue's log. If it was
-    /// run for this due time before, by one that died, it goes on from there, or finds what that one published.
+    /// Runs it for a due time that was begun when `log` was the number of the last entry in the catalogue's log. If a
+    /// scheduler that died has already begun to run it for this due time, its work is continued, or its published
+    /// release is found.
     ///
     /// # Errors
     /// If the run fails.
     async fn run(&self, log: u64, watch: &dyn Watch) -> Result<Ending>;
 }
 
-/// A pipeline file that is run as `lamcat run` does. It is read anew every time, so that what is changed in it counts
-/// from the next due time on.
+/// A pipeline file that is run as `lamcat run` does. The file is read again for every run, so changes take effect from
+/// the next due time on.
 pub struct ScheduledPipeline {
     session: Session,
     name: String,
@@ -53,10 +54,10 @@ pub struct ScheduledPipeline {
 }
 
 impl ScheduledPipeline {
-    /// The pipeline of a file, whose runs have the stores of `session`.
+    /// The pipeline of a file; its runs use the stores of `session`.
     ///
     /// # Errors
-    /// If the file is wrong or has no schedule.
+    /// If the file is not valid or has no schedule.
     pub fn open(session: Session, file: PathBuf, overrides: Overrides) -> Result<Self> {
         let mut this = Self { session, name: String::new(), file, overrides };
         this.name = this.load()?.name;
@@ -89,7 +90,7 @@ impl Scheduled for ScheduledPipeline {
         let run = Run::open(self.load()?, Some(self.session.stores())).await?;
         let (job, folder) = (run.job().id.clone(), run.job().release_folder());
         let storage = run.storage().clone();
-        // Whoever published last may have died before all readers could see it.
+        // The process that published last may have died before it updated `LATEST`.
         publish::repeat_latest(&storage).await?;
         let entries = publish::log(&storage).await?;
         match state(&entries, log, &folder) {
@@ -120,7 +121,8 @@ pub(super) enum State<'a> {
     Run,
 }
 
-/// What there is to do for the release in `folder` by the log's entries, if `begun` was the last when it was begun.
+/// What remains to be done for the release in `folder`, according to the log `entries`; the last entry was number
+/// `begun` when the due time was begun.
 pub(super) fn state<'a>(entries: &'a [Current], begun: u64, folder: &str) -> State<'a> {
     let mut own = entries.iter().filter(|entry| entry.folder == folder);
     let last = entries.last();
@@ -158,15 +160,15 @@ mod tests {
         assert_eq!(state(&[], 0, "a"), State::Run);
         assert_eq!(state(&log, 2, "b"), State::Skip(Why::Unchanged));
         assert_eq!(state(&log, 2, "c"), State::Run);
-        // Inputs that are again as they were are published again.
+        // If the inputs are as they were before, their release is published again.
         assert_eq!(state(&log, 2, "a"), State::Run);
-        // It was begun, published, and then its scheduler died.
+        // The due time was begun, its release was published, and then its scheduler died.
         assert_eq!(state(&log, 1, "b"), State::Published(&log[1]));
         let back = [log.to_vec(), vec![entry(3, Action::Rollback, "a")]].concat();
         assert_eq!(state(&back, 3, "b"), State::Skip(Why::RolledBack));
         assert_eq!(state(&back, 3, "a"), State::Skip(Why::Unchanged));
         assert_eq!(state(&back, 3, "c"), State::Run);
-        // Going back afterwards does not undo that it was published.
+        // Rolling back later does not change that it was published.
         assert_eq!(state(&back, 1, "b"), State::Published(&back[1]));
     }
 }

@@ -1,4 +1,4 @@
-//! The loop of a scheduler: it looks what is due, runs it, and waits.
+//! The loop of a scheduler: it checks what is due, runs it, and waits.
 
 use std::{cell::Cell, sync::Arc, time::Duration};
 
@@ -17,30 +17,31 @@ use super::{
     scheduled::{CatalogueSchedule, Scheduled},
 };
 
-/// A run is tried again this many times at a due time if the store fails.
+/// Number of times that a run is retried at a due time if the store fails.
 const RETRIES: usize = 5;
-/// Time before the second attempt. Each further one waits four times as long as the one before, but no longer than
-/// [`LONGEST_BACKOFF`], and up to as much again by chance: together 20 to 45 minutes, as a store may be away.
+/// Pause before the second attempt. Each further pause is four times as long as the one before, up to
+/// [`LONGEST_BACKOFF`], plus a random time of up to the same length. Together they last 20 to 45 minutes, as a store
+/// may be down for a while.
 const BACKOFF: Duration = Duration::from_secs(5);
 const BACKOFF_GROWTH: f32 = 4.0;
 const LONGEST_BACKOFF: Duration = Duration::from_mins(15);
-/// Time between two looks while another scheduler is at work.
+/// Time between two checks while another scheduler is at work.
 const POLL: Duration = Duration::from_secs(2);
-/// Time before the next look if the pipeline or its store could not be read.
+/// Time before the next check if the pipeline or its store could not be read.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Longest time between two looks: after that at most, it is noticed that another scheduler began something and did not end
-/// it.
+/// Longest time between two checks. After this time at most, it is noticed that another scheduler began something and
+/// did not end it.
 const LOOK: TimeDelta = TimeDelta::minutes(5);
-/// Longest time to sleep without a look at the clock, which may have been set, or the machine suspended.
+/// Longest time to sleep without reading the clock, since the clock may have been set or the machine suspended.
 const NAP: Duration = Duration::from_secs(20);
 
-/// Number of the next due times that the listener is told.
+/// Number of upcoming due times that are reported to the listener.
 const SHOWN: usize = 3;
 
-/// A clock: gives the time now.
+/// A clock: returns the current time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
-/// Runs what is due. At a time it runs one of its pipelines.
+/// Runs what is due, one pipeline at a time.
 pub struct Scheduler<S> {
     pipelines: Vec<S>,
     now: Clock,
@@ -49,37 +50,37 @@ pub struct Scheduler<S> {
     one: Semaphore,
 }
 
-/// What a look at a pipeline came to.
+/// The result of checking a pipeline.
 enum Look {
     /// What was due is done.
     Done,
     /// Nothing is due until this time.
     Nothing(Option<DateTime<Utc>>),
-    /// Something is due, but another scheduler is at it.
+    /// Something is due, but another scheduler is working on it.
     Held,
-    /// A run was given up: the scheduler is to stop, or has lost its lease.
+    /// A run was given up, because the scheduler is stopping or has lost its lease.
     LeftOff,
 }
 
 impl<S: Scheduled> Scheduler<S> {
-    /// A scheduler of `pipelines`, each of another catalogue, by the clock `now`. Where missed runs are skipped, a time is
-    /// missed if it cannot be begun within `grace`.
+    /// A scheduler for `pipelines`, each of a different catalogue, that uses the clock `now`. Where missed runs are
+    /// skipped, a due time is missed if it cannot be begun within `grace`.
     #[must_use]
     pub fn new(pipelines: Vec<S>, now: Clock, grace: TimeDelta, listener: EventListener) -> Self {
         Self { pipelines, now, grace, listener, one: Semaphore::new(1) }
     }
 
-    /// Runs what is due, whenever it is, until `stop`. What fails is told and tried again.
+    /// Runs whatever becomes due, until `stop`. Failures are reported and retried.
     pub async fn serve(&self, stop: &CancellationToken) {
         join_all(self.pipelines.iter().map(|pipeline| self.serve_one(pipeline, stop))).await;
     }
 
-    /// Runs what is due now, and ends; whether it came to the end and was not stopped. Where there is no history, due is
-    /// what was so within the last `grace`.
+    /// Runs what is due now, and returns; the result is false if it was stopped before the end. If there is no history,
+    /// the times within the last `grace` are due.
     ///
     /// # Errors
-    /// The first, if pipelines or their stores cannot be read; the others are run all the same. A run that fails is no
-    /// error, but an outcome.
+    /// If pipelines or their stores cannot be read; this is the first such error, and the other pipelines are run all
+    /// the same. A run that fails is not an error, but an outcome.
     pub async fn once(&self, stop: &CancellationToken) -> Result<bool> {
         let now = (self.now)();
         let mut first = Ok(true);
@@ -138,7 +139,7 @@ impl<S: Scheduled> Scheduler<S> {
         }
     }
 
-    /// Looks what is due `at` a time, or now, and does it. Where there is no history times are due from `start` on.
+    /// Checks what is due `at` a time, or now, and runs it. If there is no history, times are due from `start` on.
     async fn look(
         &self,
         pipeline: &S,
@@ -151,7 +152,7 @@ impl<S: Scheduled> Scheduler<S> {
         let now = at.unwrap_or_else(|| (self.now)());
         let history = History::start(&catalogue.storage, start.trunc_subsecs(0), now).await?;
         let tell = |event| (self.listener)(pipeline.name(), event);
-        // What is known ahead of the clock is not due again.
+        // A due time that was recorded in the future by a wrong clock is not due again.
         let next: Vec<_> = catalogue.schedule.all_after(now).filter(|due| !history.knows(*due)).take(SHOWN).collect();
         let first = next.first().copied();
         tell(Event::Next(next));
@@ -176,7 +177,7 @@ impl<S: Scheduled> Scheduler<S> {
         done
     }
 
-    /// Does what is due, under the lease.
+    /// Runs what is due, while holding the lease.
     async fn turn(
         &self,
         pipeline: &S,
@@ -210,7 +211,7 @@ impl<S: Scheduled> Scheduler<S> {
         }
     }
 
-    /// Runs a due time to its end; `false` if it was given up before.
+    /// Runs a due time to its end; `false` if the run was given up before.
     async fn run(
         &self,
         pipeline: &S,
@@ -238,7 +239,7 @@ impl<S: Scheduled> Scheduler<S> {
         Ok(true)
     }
 
-    /// Tries until it is known what the run comes to.
+    /// Tries until the outcome of the run is known.
     async fn attempts(&self, pipeline: &S, log: u64) -> Ending {
         let name = pipeline.name();
         let progress = Progress { catalogue: name, listener: &self.listener };
@@ -264,13 +265,13 @@ impl<S: Scheduled> Scheduler<S> {
     }
 }
 
-/// The pauses between the attempts at a run.
+/// The pauses between the attempts of a run.
 fn backoff() -> ExponentialBuilder {
     let backoff = ExponentialBuilder::new().with_max_times(RETRIES).with_jitter();
     backoff.with_min_delay(BACKOFF).with_factor(BACKOFF_GROWTH).with_max_delay(LONGEST_BACKOFF)
 }
 
-/// Sleeps until a time by a clock that may be set meanwhile.
+/// Sleeps until a time by a clock that may be set in the meantime.
 async fn sleep_until(now: &Clock, time: DateTime<Utc>) {
     while let Ok(left) = (time - now()).to_std()
         && !left.is_zero()

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::pipeline::{Misfire, Schedule, Watch};
 
-/// A catalogue in memory whose runs take a minute and end as `script` says, then as published. `Err` says whether the store
-/// is at fault, so that a retry may help.
+/// A catalogue in memory. Its runs take a minute and end as `script` says; when the script is used up, they end as
+/// published. `Err` says whether the store is at fault, so that retrying may help.
 #[derive(Clone)]
 struct Fake {
     storage: Storage,
@@ -27,7 +27,7 @@ struct Fake {
     now: Clock,
 }
 
-/// Whether the store is why a run fails.
+/// Whether a run fails because of the store.
 #[derive(Debug, Clone, Copy)]
 struct Store {
     away: bool,
@@ -60,7 +60,7 @@ fn at(text: &str) -> DateTime<Utc> {
     format!("2026-12-01T{text}Z").parse().unwrap()
 }
 
-/// A clock that shows `time` now and goes as tokio's does.
+/// A clock that shows `time` now and advances with tokio's clock.
 fn clock(time: &str) -> Clock {
     let (start, since) = (at(time), Instant::now());
     Arc::new(move || start + TimeDelta::from_std(since.elapsed()).unwrap())
@@ -81,7 +81,7 @@ fn scheduler(fake: &Fake) -> Scheduler<Fake> {
     Scheduler::new(vec![fake.clone()], fake.now.clone(), TimeDelta::minutes(10), nobody)
 }
 
-/// Serves for so long, then stops as on Ctrl-C.
+/// Serves for some minutes, then stops as on Ctrl-C.
 async fn serve(fake: &Fake, minutes: u64) {
     let stop = CancellationToken::new();
     let scheduler = scheduler(fake);
@@ -130,7 +130,7 @@ async fn a_failed_run_is_recorded_and_the_next_one_is_due_as_ever() {
         outcomes(&fake).await,
         expected(&[("03:00:00", "failed"), ("03:10:00", "published"), ("03:20:00", "published")])
     );
-    // Only what the store may do better another time is tried again.
+    // Only failures that may pass, as those of the store, are retried.
     assert_eq!(fake.runs.lock().unwrap().len(), 4);
     let Entry::Ended(Ended { ending: Ending::Failed { error, attempts }, .. }) =
         Entry::last(&fake.storage, 3).await.unwrap().remove(0)
@@ -148,7 +148,7 @@ async fn a_store_that_stays_away_is_given_up_for_the_time() {
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "failed"), ("04:00:00", "published")]));
     let runs = fake.runs.lock().unwrap().clone();
     assert_eq!(runs.len(), 7);
-    // Long enough for a store that is mended by hand.
+    // This is long enough for somebody to repair a store.
     assert!(runs[5] - at("03:00:00") > TimeDelta::minutes(20), "{runs:?}");
     let Entry::Ended(Ended { ending: Ending::Failed { attempts, .. }, .. }) =
         Entry::last(&fake.storage, 2).await.unwrap().remove(0)
@@ -162,7 +162,7 @@ async fn a_store_that_stays_away_is_given_up_for_the_time() {
 async fn one_run_makes_up_for_all_that_were_missed_while_nobody_ran() {
     let fake = fake("*/10 * * * *", Misfire::Once, "03:00:00");
     serve(&fake, 2).await;
-    // Down until 03:34.
+    // The scheduler is down until 03:34.
     sleep(Duration::from_mins(32)).await;
     serve(&fake, 2).await;
     let made_up =
@@ -175,7 +175,7 @@ async fn missed_runs_are_left_out_where_the_policy_says_so() {
     let fake = fake("*/30 * * * *", Misfire::Skip, "03:00:00");
     serve(&fake, 2).await;
     sleep(Duration::from_mins(72)).await;
-    // It is 04:14, too late for 04:00.
+    // It is 04:14 now, too late for 04:00.
     serve(&fake, 20).await;
     let wanted = [("03:00:00", "published"), ("03:30:00", "missed"), ("04:00:00", "missed"), ("04:30:00", "published")];
     assert_eq!(outcomes(&fake).await, expected(&wanted));
@@ -188,7 +188,7 @@ async fn a_stopped_run_is_open_its_lease_is_free_and_the_next_scheduler_ends_it(
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "open")]));
     let lease: serde_json::Value = fake.storage.get_json(&paths::schedule_lease(1)).await.unwrap().unwrap();
     assert_eq!(lease["released"], true);
-    // However late: it was begun in time.
+    // The delay does not matter, since the run was begun in time.
     sleep(Duration::from_mins(40)).await;
     serve(&fake, 2).await;
     assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published")]));
@@ -223,7 +223,7 @@ async fn who_lost_the_lease_stops_and_ends_the_run_when_it_is_free_again() {
         let elsewhere = r#"{"holder":{"machine":"x","process":1,"since":""},"beat":7,"released":false}"#;
         fake.storage.put(&paths::schedule_lease(2), elsewhere).await.unwrap();
         sleep(Duration::from_mins(1)).await;
-        // The run would have ended half a minute ago.
+        // The run would have ended half a minute earlier.
         assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "open")]));
     };
     tokio::join!(serve(&fake, 5), thief);
@@ -240,7 +240,7 @@ async fn once_does_what_is_due_and_ends() {
         assert_eq!(outcomes(&fake).await, expected(&[("03:00:00", "published")]));
     }
     assert_eq!(fake.runs.lock().unwrap().len(), 1);
-    // Another one began 04:00 and died elsewhere; its lease expires.
+    // Another scheduler began 04:00 and died on another machine; its lease expires.
     let elsewhere = r#"{"holder":{"machine":"x","process":1,"since":""},"beat":7,"released":false}"#;
     fake.storage.put(&paths::schedule_lease(9), elsewhere).await.unwrap();
     let begun = Begun { due: at("04:00:00"), begun: at("04:00:00"), log: 0 };
@@ -257,7 +257,7 @@ async fn a_clock_that_was_ahead_loses_no_due_time() {
         if !first {
             assert!(scheduler(&fake).once(&stop).await.unwrap());
         }
-        // Another one thinks that it is three days later, and another one that dies that it is two days later.
+        // The clock of one scheduler is three days ahead, and that of another, which dies, is two days ahead.
         let right = fake.now.clone();
         fake.now = clock("03:05:00");
         let ahead = fake.now.clone();
@@ -271,7 +271,7 @@ async fn a_clock_that_was_ahead_loses_no_due_time() {
         serve(&fake, 120).await;
         let wanted = expected(&[("03:00:00", "published"), ("04:00:00", "published"), ("05:00:00", "published")]);
         let known = outcomes(&fake).await;
-        // What was left undone is done at once, and again when it is due.
+        // What was left unfinished is done at once, and again when it is due.
         let (ahead, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|(due, _)| *due > at("12:00:00"));
         assert_eq!((known, ahead.len()), (wanted[usize::from(first)..].to_vec(), 1));
         sleep(Duration::from_hours(72)).await;

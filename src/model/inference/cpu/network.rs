@@ -10,7 +10,7 @@ use crate::{
     weights::{BlockWeights, LayerWeights},
 };
 
-/// Weights as a model has them.
+/// The weights of a layer in a model, not packed.
 type Layer = LayerWeights<Vec<f32>>;
 type Block = BlockWeights<Vec<f32>>;
 
@@ -144,8 +144,8 @@ impl Source {
         }
     }
 
-    /// Weight and bias of queries, keys and values; those of the queries scaled by `log2(e) / sqrt(width / heads)`, so that
-    /// a score is an exponent of 2.
+    /// Returns the weight and bias of queries, keys and values. Those of the queries are scaled by
+    /// `log2(e) / sqrt(width / heads)`, so that a score is an exponent of 2.
     fn projections(&self, block: &Block) -> [(Vec<f32>, Vec<f32>); 3] {
         let Layer { weight, bias } = &block.projection;
         let scale = (std::f64::consts::LOG2_E / ((self.width / block.heads) as f64).sqrt()) as f32;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::LAYER_NORM_EPSILON;
 
-/// Tokens that go through the encoder together.
+/// Number of tokens that pass through the encoder together.
 const ENCODER_ROWS: usize = 256;
 /// Maximum number of rows that pass through the decoder's wide layers together.
 const DECODER_ROWS: usize = 256;

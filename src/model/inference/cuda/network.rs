@@ -18,7 +18,7 @@ use crate::{
     weights::{BlockWeights, LayerWeights},
 };
 
-/// Weights as a model has them.
+/// The weights of a layer in a model, not packed.
 type ModelLayer = LayerWeights<Vec<f64>>;
 type ModelBlock = BlockWeights<Vec<f64>>;
 
@@ -128,7 +128,7 @@ struct Pack<'a> {
 }
 
 impl Pack<'_> {
-    /// Begins something where 16 bytes can be read at once.
+    /// Begins a new item at an offset where 16 bytes can be read at once.
     fn begin(&mut self) -> Place {
         self.bytes.resize(self.bytes.len().next_multiple_of(128), 0);
         self.bytes.len()
@@ -181,7 +181,7 @@ impl Pack<'_> {
         }
     }
 
-    /// Queries, keys and values; the queries scaled so that scores are in powers of two.
+    /// Returns the layers of queries, keys and values; the queries are scaled so that scores are exponents of 2.
     fn projections(&self, block: &ModelBlock) -> [Source; 3] {
         let width = self.shape.width;
         let ModelLayer { weight, bias } = &block.projection;

@@ -1,4 +1,4 @@
-//! What a call asks of a model, read from its literal arguments.
+//! What a call requests from a model, read from its literal arguments.
 
 use std::{any::Any, sync::Arc};
 
@@ -23,16 +23,16 @@ use lamcat_model::{
 use super::{arguments::MODEL, specs};
 use crate::functions::Ask;
 
-/// A SQL function that asks a model.
+/// A SQL function that runs a model.
 #[derive(Debug)]
 pub struct ModelFunction {
-    /// The function as every one is specified; its body is [`Body::Asked`](lamcat_core::udf::Body::Asked).
+    /// The specification that every function has; its body is [`Body::Asked`](lamcat_core::udf::Body::Asked).
     pub spec: FunctionSpec,
-    /// Reads from the literals of a call what is asked of the model.
+    /// Reads from the literals of a call what is requested from the model.
     pub ask: fn(&Model, &Literals) -> Result<Ask, Error>,
 }
 
-/// The models of an engine, as the functions ask them.
+/// The models of an engine, for the functions that run them.
 #[derive(Debug)]
 pub struct EngineModels(pub Arc<Engine>);
 
@@ -56,20 +56,20 @@ impl Models for EngineModels {
     }
 }
 
-/// A call resolved against the registered models.
+/// A call whose model and requests have been looked up.
 #[derive(Debug, Clone)]
 pub struct ModelCall {
-    /// The model it names, or the default one.
+    /// The model that the call names, or the default model.
     pub model: Arc<Model>,
-    /// What it asks for.
+    /// What the call requests.
     pub ask: Ask,
 }
 
 impl ModelCall {
-    /// Resolves what a call asks of a model from its arguments.
+    /// Looks up what a call requests, from its arguments.
     ///
     /// # Errors
-    /// If the function asks none, or as [`ModelCall::resolve`].
+    /// If the function does not run a model, and the errors of [`ModelCall::resolve`].
     pub fn of(function: &SqlFunction, args: &[Expr]) -> DataFusionResult<Self> {
         let models: &dyn Any = function.models()?;
         let Some(EngineModels(engine)) = models.downcast_ref() else {
@@ -79,10 +79,11 @@ impl ModelCall {
         Ok(Self::resolve(function.spec(), engine, &Literals::new(function.spec().usage(), literals))?)
     }
 
-    /// Resolves a call of `function` from its literal arguments.
+    /// Looks up what a call of `function` requests, from its literal arguments.
     ///
     /// # Errors
-    /// If the function asks no model, an argument is missing or not a literal, or it names an unknown token or model.
+    /// If the function does not run a model, an argument is missing or not a literal, or the call names an unknown
+    /// token or model.
     pub fn resolve(function: &FunctionSpec, engine: &Engine, literals: &Literals) -> Result<Self, Error> {
         let Some(ModelFunction { ask, .. }) = specs().into_iter().find(|asking| asking.spec.name == function.name)
         else {
@@ -97,7 +98,7 @@ impl ModelCall {
         Ok(Self { model, ask })
     }
 
-    /// The columns it needs, in the order in which its result has them.
+    /// The outputs that the call needs, in the order in which its result has them.
     #[must_use]
     pub fn outputs(&self) -> Vec<Output> {
         match &self.ask {
@@ -106,7 +107,7 @@ impl ModelCall {
         }
     }
 
-    /// The result's field, for the fields of the arguments; its name does not matter.
+    /// The field of the result, given the fields of the arguments; its name does not matter.
     fn field(&self, arguments: &[FieldRef]) -> Result<Field, Error> {
         let context = arguments.first().map_or(&DataType::Null, |field| field.data_type());
         Program::new(self.model.clone(), context, self.outputs())?;
@@ -116,7 +117,7 @@ impl ModelCall {
         })
     }
 
-    /// The results for the contexts of a batch, by a call of the device that waits for the answers.
+    /// Computes the results for the contexts of a batch, with a device call that waits for the answers.
     fn evaluate(&self, engine: &Engine, context: &ArrayRef) -> DataFusionResult<ArrayRef> {
         let program = Program::new(self.model.clone(), context.data_type(), self.outputs())?;
         let mut prepared = program.prepare(context)?;
@@ -133,7 +134,7 @@ impl ModelCall {
         }
     }
 
-    /// The fields of a struct: the value and the error of each token.
+    /// The fields of a struct with the value and the error of each token.
     fn fields(&self) -> Fields {
         let field = |output: Output| Field::new(output.label(&self.model), output.data_type(&self.model), true);
         self.outputs().into_iter().map(field).collect()
@@ -149,7 +150,7 @@ fn literal(expr: &Expr) -> Option<&ScalarValue> {
     }
 }
 
-/// The token of a name.
+/// Looks up a token by its name.
 pub(super) fn token(model: &Model, name: &str) -> Result<TokenId, Error> {
     model.vocabulary().require(name).map_err(|e| e.at("model", model.name()))
 }

@@ -1,4 +1,4 @@
-//! `lam_context`: an `xp` list and single tokens merged into one context.
+//! `lam_context`: merges an `xp` list and single tokens into one context.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(super) static SPEC: FunctionSpec = FunctionSpec {
     body: Body::Computed { returns, evaluate, can_fail: false },
 };
 
-/// A struct with a field for the list, if there is one, and for each pair of a name and a value.
+/// A struct with one field for the list, if there is a list, and one for each pair of a name and a value.
 fn returns(call: &Call) -> Result<Field, Error> {
     let usage = || {
         Error::new(ErrorKind::Plan, "lam_context takes an xp list and then name => value for each token")

@@ -1,4 +1,4 @@
-//! `lam_flags`: what was odd about a row.
+//! `lam_flags`: what is unusual about a row.
 
 use datafusion::logical_expr::Volatility;
 use lamcat_core::udf::{Body, FunctionSpec};

@@ -1,4 +1,4 @@
-//! `lam_inpaint`: missing XP coefficients filled in.
+//! `lam_inpaint`: an XP spectrum with its missing coefficients filled in.
 
 use datafusion::logical_expr::Volatility;
 use lamcat_core::udf::{Body, FunctionSpec};

@@ -1,4 +1,4 @@
-//! `cone_pixels`: the pixels a cone touches, and how to crossmatch with them.
+//! `cone_pixels`: the pixels that a cone touches, and how to crossmatch with them.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;

@@ -1,4 +1,4 @@
-//! `healpix_29`: the deepest pixel of a position.
+//! `healpix_29`: the pixel of a position at the highest order.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Volatility;

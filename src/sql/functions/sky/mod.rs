@@ -1,4 +1,4 @@
-//! Functions of positions on the sky and of the light of stars, whatever survey they come from.
+//! Functions for positions on the sky and for the light of stars, whatever survey they come from.
 
 use lamcat_core::{
     functions,

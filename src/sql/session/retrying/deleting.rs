@@ -1,4 +1,4 @@
-//! Deleting until what is to go is gone.
+//! Deletes files, and repeats requests until the files are gone.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use object_store::{Error, Result, path::Path};
 
 use super::Remote;
 
-/// Files deleted by one request: the most that every store takes.
+/// Number of files that are deleted by one request: the greatest number that every store accepts.
 const TOGETHER: usize = 250;
-/// Requests at once.
+/// Number of requests at once.
 const AT_ONCE: usize = 10;
 
-/// Deletes `paths`, and gives each that is gone.
+/// Deletes `paths`, and returns each path that is gone.
 pub(super) fn deleted(
     remote: Arc<Remote>,
     paths: BoxStream<'static, Result<Path>>,
@@ -31,7 +31,7 @@ pub(super) fn deleted(
     chunks.buffered(AT_ONCE).try_flatten().boxed()
 }
 
-/// Deletes `paths`; what became of each, or one error for all.
+/// Deletes `paths`; returns the result for each of them, or one error for all.
 async fn delete(remote: &Remote, mut paths: Vec<Path>) -> Vec<Result<Path>> {
     let mut patience = remote.patience("DELETE", paths.first());
     let mut done = Vec::with_capacity(paths.len());
@@ -49,18 +49,19 @@ async fn delete(remote: &Remote, mut paths: Vec<Path>) -> Vec<Result<Path>> {
     }
 }
 
-/// What the store answered.
+/// The answer of the store.
 struct Answered {
-    /// For good.
+    /// The final results.
     done: Vec<Result<Path>>,
-    /// What is to be asked for again, and why.
+    /// The paths to request again, and the reason.
     left: Option<(Error, Vec<Path>)>,
 }
 
-/// Sorts the answers to a request to delete `paths`. What is gone when asked `again` was deleted before.
+/// Sorts the answers to a request to delete `paths`. If the request was repeated (`again`), files that are not found
+/// had been deleted before.
 fn sorted(answers: Vec<Result<Path>>, paths: Vec<Path>, again: bool) -> Answered {
     if answers.len() != paths.len() {
-        // A request that fails as a whole has one answer for all.
+        // A request that fails as a whole has a single answer for all paths.
         return match answers.into_iter().find_map(Result::err) {
             Some(e) if is_transient(&e) => Answered { done: Vec::new(), left: Some((e, paths)) },
             Some(e) => Answered { done: vec![Err(e)], left: None },

@@ -1,4 +1,4 @@
-//! Listings that go on after the last name that came.
+//! Listings that continue after the last name received when a request fails.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use object_store::{ObjectMeta, Result, path::Path};
 
 use super::Remote;
 
-/// A listing on its way.
+/// A listing in progress.
 struct Listing {
     remote: Arc<Remote>,
     prefix: Option<Path>,
-    /// The last name that came, or where the listing begins.
+    /// The last name received, or the point where the listing starts.
     last: Option<Path>,
-    /// Whether names come in order, without which it cannot go on.
+    /// Whether names arrive in order; otherwise the listing cannot be continued.
     ordered: bool,
     objects: BoxStream<'static, Result<ObjectMeta>>,
 }
 
-/// What the store lists below `prefix`, after `offset`.
+/// The names that the store lists below `prefix`, after `offset`.
 pub(super) fn listed(
     remote: Arc<Remote>,
     prefix: Option<Path>,

@@ -1,9 +1,9 @@
-//! A remote store whose single faults end nothing: every operation is tried again while that can help.
+//! A remote store that survives single failures: every operation is retried as long as that can help.
 //!
-//! The clients below send each request once, so what was tried and how it ended is known here. Reading goes on where a
-//! body broke off, a listing goes on after the last name that came, and a part of an upload is sent again under its own
-//! number. What cannot be known is said: a write under a condition that failed and was sent again may be refused because
-//! it had been done at the first time, see [`Unsure`].
+//! The underlying clients send each request only once, so this module knows what was tried and how it ended. Reading
+//! continues where a body broke off, a listing continues after the last name received, and a part of an upload is sent
+//! again under the same number. Uncertainty is reported: a conditional write that failed and was sent again may be
+//! refused because the first attempt had succeeded, see [`Unsure`].
 
 mod deleting;
 mod listing;
@@ -23,25 +23,25 @@ use object_store::{
 use policy::Patience;
 pub use policy::Retries;
 
-/// A store that is tried again.
+/// A store whose operations are retried.
 pub struct Retrying(Arc<Remote>);
 
-/// The store below, and how often it is tried.
+/// The underlying store, and the limits for retries.
 struct Remote {
     store: Arc<dyn ObjectStore>,
-    /// The same store's uploads by number of part; `None` if it has none.
+    /// The multipart uploads of the same store; `None` if it does not support them.
     parts: Option<Arc<dyn MultipartStore>>,
     retries: Retries,
 }
 
 impl Retrying {
-    /// A store that takes uploads in parts.
+    /// Wraps a store that supports multipart uploads.
     pub fn new<S: ObjectStore + MultipartStore>(store: S, retries: Retries) -> Self {
         let store = Arc::new(store);
         Self(Arc::new(Remote { store: store.clone(), parts: Some(store), retries }))
     }
 
-    /// A store that is only read, or written in single requests.
+    /// Wraps a store that is only read, or written with single requests.
     pub fn without_parts(store: impl ObjectStore, retries: Retries) -> Self {
         Self(Arc::new(Remote { store: Arc::new(store), parts: None, retries }))
     }
@@ -53,7 +53,8 @@ impl Remote {
         Patience::new(&self.retries, format!("{what} {}/{path}", self.store))
     }
 
-    /// Does `operation` until it succeeds or that cannot be hoped for; also whether it was tried more than once.
+    /// Repeats `operation` until it succeeds or has no chance of success; also returns whether it was tried more than
+    /// once.
     async fn persist<T, W: Future<Output = Result<T>>>(
         &self,
         what: &'static str,
@@ -70,7 +71,7 @@ impl Remote {
     }
 }
 
-/// Refused when sent again, after an attempt of which it is not known whether it was done.
+/// The refusal of a repeated write, after an attempt whose outcome is unknown.
 #[derive(Debug, thiserror::Error)]
 #[error("an earlier attempt may have written it: {0}")]
 struct Unsure(Box<dyn std::error::Error + Send + Sync>);

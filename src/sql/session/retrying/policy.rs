@@ -1,4 +1,4 @@
-//! How often and how long.
+//! How often and for how long operations are retried.
 
 use std::{env, time::Duration};
 
@@ -7,19 +7,20 @@ use lamcat_core::error::{Error, ErrorKind, Result, is_transient, without_secrets
 use object_store::Error as StoreError;
 use tokio::time::{Instant, sleep};
 
-/// Attempts before which it is told aloud that a store falters.
+/// From this number of failed attempts on, a failing store is reported as a warning.
 const QUIET: usize = 3;
 
-/// How often and how long an operation on a remote store is tried again.
+/// How often and for how long an operation on a remote store is retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retries {
-    /// Times after the first.
+    /// Number of attempts after the first.
     pub times: usize,
-    /// Pause before the second attempt; it doubles with each further one, and up to as much again is added by chance.
+    /// Pause before the second attempt. It doubles with each further attempt, and a random time of up to the same
+    /// length is added.
     pub pause: Duration,
     /// Longest pause.
     pub longest: Duration,
-    /// Time since the first attempt after which no further one is made.
+    /// No further attempt is made when this time has passed since the first one.
     pub within: Duration,
 }
 
@@ -35,10 +36,10 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// As the environment says: `LAMCAT_STORE_RETRIES` times within `LAMCAT_STORE_RETRY_SECONDS`.
+    /// The settings of the environment: `LAMCAT_STORE_RETRIES` attempts within `LAMCAT_STORE_RETRY_SECONDS`.
     ///
     /// # Errors
-    /// If one of them is no whole number.
+    /// If one of them is not a whole number.
     pub fn from_env() -> Result<Self> {
         let default = Self::default();
         let times = number("LAMCAT_STORE_RETRIES")?.map_or(default.times, |n| n as usize);
@@ -63,7 +64,7 @@ fn number(name: &str) -> Result<Option<u64>> {
     text.trim().parse().map(Some).map_err(bad)
 }
 
-/// What is left of the attempts at one operation.
+/// The remaining attempts at one operation.
 pub(super) struct Patience {
     what: String,
     pauses: ExponentialBackoff,
@@ -73,17 +74,17 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// For `what`, in words for logs.
+    /// Starts counting for `what`, which names the operation in logs.
     pub(super) fn new(retries: &Retries, what: String) -> Self {
         Self { what, pauses: retries.pauses(), since: Instant::now(), within: retries.within, attempts: 1 }
     }
 
-    /// Attempts until now, with the one that is being made.
+    /// Number of attempts so far, including the current one.
     pub(super) fn attempts(&self) -> usize {
         self.attempts
     }
 
-    /// Whether another attempt may help after one that failed with `e`; waits until it is due.
+    /// Whether another attempt may help after one that failed with `e`; waits until it is time for it.
     pub(super) async fn allows(&mut self, e: &StoreError) -> bool {
         if !is_transient(e) || self.since.elapsed() > self.within {
             return false;

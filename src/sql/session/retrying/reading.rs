@@ -1,4 +1,4 @@
-//! Bodies that go on where they broke off.
+//! Response bodies that continue where they broke off.
 
 use std::{ops::Range, sync::Arc};
 
@@ -11,19 +11,19 @@ use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, Obj
 
 use super::{Remote, policy::Patience};
 
-/// A body on its way.
+/// A body that is being read.
 struct Body {
     remote: Arc<Remote>,
     path: Path,
     options: GetOptions,
     /// The file that the first request found.
     meta: ObjectMeta,
-    /// Bytes that have not come yet.
+    /// Bytes that have not arrived yet.
     left: Range<u64>,
     bytes: BoxStream<'static, Result<Bytes>>,
 }
 
-/// The same bytes, which are asked for again from where they break off.
+/// The same bytes; if the body breaks off, the rest is requested again.
 pub(super) fn resumed(remote: Arc<Remote>, path: &Path, options: &GetOptions, got: GetResult) -> GetResult {
     let GetResultPayload::Stream(bytes) = got.payload else { return got };
     let body = Body {
@@ -58,7 +58,7 @@ impl Body {
         }
     }
 
-    /// Asks for what is left, after it broke off with `e`.
+    /// Requests the remaining bytes after the body broke off with `e`.
     async fn reopen(&mut self, patience: &mut Patience, mut e: Error) -> Result<()> {
         while patience.allows(&e).await {
             match self.remote.store.get_opts(&self.path, self.rest()).await {
@@ -73,7 +73,7 @@ impl Body {
         Err(e)
     }
 
-    /// The request for what is left of the same file.
+    /// The request for the remaining bytes of the same file.
     fn rest(&self) -> GetOptions {
         // Weak tags never match.
         let tag = self.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));

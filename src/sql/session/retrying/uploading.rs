@@ -1,4 +1,4 @@
-//! Uploads whose parts are sent again under their own numbers.
+//! Uploads whose parts are sent again under the same numbers.
 
 use std::{
     fmt,
@@ -14,18 +14,19 @@ use object_store::{
 
 use super::Remote;
 
-/// An upload on its way.
+/// An upload in progress.
 struct Upload {
     remote: Arc<Remote>,
     store: Arc<dyn MultipartStore>,
     path: Path,
     id: String,
     bytes: u64,
-    /// Parts by number; `None` for those on their way.
+    /// Parts by number; `None` for those that are still being sent.
     parts: Arc<Mutex<Vec<Option<PartId>>>>,
 }
 
-/// Begins an upload. One that the store began without its answer coming through is left there, as nobody knows its name.
+/// Starts an upload. If the store started an upload but its answer was lost, that upload is left behind, as its
+/// identifier is unknown.
 pub(super) async fn begin(
     remote: &Arc<Remote>,
     path: &Path,
@@ -55,7 +56,7 @@ impl Upload {
         all.ok_or_else(missing)
     }
 
-    /// What the store has under the path, if that is this upload: an earlier attempt ended it.
+    /// The stored file, if an earlier attempt has completed this upload.
     async fn ended(&self) -> Result<Option<PutResult>> {
         let head = || self.remote.store.head(&self.path);
         match self.remote.persist("HEAD", Some(&self.path), head).await.0 {
@@ -91,7 +92,7 @@ impl MultipartUpload for Upload {
         let parts = self.parts()?;
         let complete = || self.store.complete_multipart(&self.path, &self.id, parts.clone());
         match self.remote.persist("POST", Some(&self.path), complete).await {
-            // The upload is no more if an attempt succeeded whose answer did not come through.
+            // The upload no longer exists if an attempt succeeded whose answer was lost.
             (Err(e @ Error::NotFound { .. }), true) => self.ended().await?.ok_or(e),
             (done, _) => done,
         }

@@ -8,47 +8,47 @@ use crate::session::spool::SCHEME;
 pub(super) const AZURE_DOMAIN: &str = "core.windows.net";
 pub(super) const CLOUDFLARE_DOMAIN: &str = "r2.cloudflarestorage.com";
 
-/// A store: all of a URL that says which one, but its secrets.
+/// A store: all parts of a URL that identify it, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Address {
     /// The files of this machine.
     Local,
-    /// What is kept of standard input and archives.
+    /// The data of standard input and archives.
     Spool,
-    /// A bucket of S3 or of a server that speaks like it.
+    /// A bucket of S3 or of a compatible server.
     S3 { bucket: String, host: S3Host },
     /// A bucket of Google Cloud Storage.
     Google { bucket: String },
-    /// A container of an account of Azure; of the account that the environment names if the URL names none.
+    /// A container of an Azure account; if the URL names no account, the one from the environment is used.
     Azure { account: Option<String>, container: String, domain: String },
-    /// A server of files, as `https://example.org:8443`.
+    /// A file server, such as `https://example.org:8443`.
     Http { origin: String },
 }
 
-/// What a URL says of the server of an S3 bucket.
+/// What a URL says about the server of an S3 bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum S3Host {
-    /// Nothing: the environment does, else it is Amazon's.
+    /// The URL does not name it: it is the server from the environment, or else Amazon's.
     Unnamed,
-    /// Amazon's, in a region if one is named; the domain is `amazonaws.com` or that of China.
+    /// Amazon's server, in a region if one is named; the domain is `amazonaws.com` or the Chinese one.
     Amazon { region: Option<String>, domain: &'static str },
-    /// Cloudflare's, of an account.
+    /// Cloudflare's server of an account.
     Cloudflare { account: String },
 }
 
-/// A part of a URL without its escapes.
+/// Decodes the escapes in a part of a URL.
 pub(super) fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The error of a URL that means no store.
+/// The error for a URL that does not refer to any store.
 pub(super) fn bad(url: &Url, what: &str) -> Error {
     Error::new(ErrorKind::Config, format!("'{}' {what}", shown_url(url)))
 }
 
 impl Address {
-    /// The store's own URL, which no other store has: what [`super::locate::locate`] gives of it is this store and `user`, for which
-    /// something stands where Azure's addresses have a password, others a user name.
+    /// The store's own URL, which no other store has. From it [`super::locate::locate`] returns this store and `user`.
+    /// That part is in the position where Azure's addresses have a password and other addresses have a user name.
     pub(super) fn url(&self, user: Option<&str>) -> String {
         let at = user.map_or_else(String::new, |user| format!("{user}@"));
         match self {
@@ -78,7 +78,7 @@ impl Address {
         }
     }
 
-    /// Whether the store is another than this machine's files.
+    /// Whether the store is anything other than the files of this machine.
     pub(super) fn is_remote(&self) -> bool {
         !matches!(self, Self::Local | Self::Spool)
     }

@@ -1,4 +1,4 @@
-//! The clouds' stores, with the credentials of URL and environment, or as the public may read them.
+//! The stores of cloud providers, with the credentials of the URL or the environment, or with anonymous access.
 
 use std::{collections::BTreeMap, env, sync::Arc};
 
@@ -17,12 +17,12 @@ use super::{
     profile,
 };
 
-/// Parts of the names of variables whose values open stores.
+/// Parts of the names of environment variables that hold secrets.
 const SECRETS: [&str; 5] = ["KEY", "SECRET", "TOKEN", "PASSWORD", "SAS"];
-/// Endings of names of variables that hold a place, or no secret at all.
+/// Suffixes of the names of environment variables that hold a path or another value that is not a secret.
 const PLACES: [&str; 6] = ["_FILE", "_PATH", "_URI", "_URL", "_ENDPOINT", "_SKIP_SIGNATURE"];
 
-/// Checks that a store takes what its URL says of the way in.
+/// Checks that a store supports the kind of credentials in its URL.
 pub(super) fn check(address: &Address, secret: Option<&Secret>) -> Result<()> {
     let Some(secret) = secret else { return Ok(()) };
     let (user, query) = (secret.user.is_some(), secret.query.is_some());
@@ -50,7 +50,7 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     url::form_urlencoded::parse(query.as_bytes()).map(|(key, value)| (key.into_owned(), value.into_owned()))
 }
 
-/// The variables of a cloud, whose secrets are kept out of all texts from now on.
+/// The environment variables of a cloud provider; from now on their secrets are removed from all messages and logs.
 fn variables(prefix: &str) -> BTreeMap<String, String> {
     let texts = env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     let own: BTreeMap<String, String> =
@@ -63,16 +63,16 @@ fn variables(prefix: &str) -> BTreeMap<String, String> {
     own
 }
 
-/// A bucket of S3. Its credentials are those of the URL, else of the environment, else of the profile that the environment
-/// names or of the default one; without any it is read without a signature. Nothing is asked of the machine's metadata
-/// service, unless `AWS_METADATA_ENDPOINT` names it or `AWS_SKIP_SIGNATURE` is false.
+/// Opens an S3 bucket. The credentials are those of the URL, otherwise those of the environment, otherwise those of the
+/// profile that the environment names or of the default profile; without any, requests are not signed. The machine's
+/// metadata service is not asked, unless `AWS_METADATA_ENDPOINT` names it or `AWS_SKIP_SIGNATURE` is false.
 pub(super) fn s3(bucket: &str, host: &S3Host, secret: Option<&Secret>) -> Result<AmazonS3Builder> {
     use AmazonS3ConfigKey as Key;
 
     let user = secret.and_then(|secret| secret.user.as_ref());
     let mut builder = AmazonS3Builder::new();
     for (name, value) in variables("AWS_") {
-        // A session's token belongs to the environment's key.
+        // A session token belongs to the key of the environment.
         match name.to_ascii_lowercase().parse() {
             Ok(Key::Token) if user.is_some() => {}
             Ok(key) => builder = builder.with_config(key, value),
@@ -117,8 +117,8 @@ fn s3_credentials(builder: &AmazonS3Builder) -> bool {
         || all(&[Key::ContainerCredentialsFullUri, Key::ContainerAuthorizationTokenFile])
 }
 
-/// Where buckets are parts of names of hosts, the endpoint's host gets this bucket's, unless it has it: else every bucket
-/// would be the endpoint's.
+/// If bucket names are part of host names, this puts the bucket's name in front of the endpoint's host, unless it is
+/// there already. Otherwise every bucket would be the one of the endpoint.
 fn with_bucket(builder: AmazonS3Builder, bucket: &str, endpoint: Option<&str>) -> AmazonS3Builder {
     let hosted = builder.get_config_value(&AmazonS3ConfigKey::VirtualHostedStyleRequest);
     let builder = builder.with_bucket_name(bucket);
@@ -131,8 +131,9 @@ fn with_bucket(builder: AmazonS3Builder, bucket: &str, endpoint: Option<&str>) -
     }
 }
 
-/// A bucket of Google's, with the credentials of the environment or of `gcloud auth application-default login`, else as the
-/// public may read it. The metadata service is asked only if `GOOGLE_SKIP_SIGNATURE` is false.
+/// Opens a bucket of Google Cloud Storage with the credentials of the environment or of `gcloud auth
+/// application-default login`, or else with anonymous access. The metadata service is asked only if
+/// `GOOGLE_SKIP_SIGNATURE` is false.
 pub(super) fn google(bucket: &str) -> GoogleCloudStorageBuilder {
     use GoogleConfigKey as Key;
 
@@ -151,8 +152,8 @@ pub(super) fn google(bucket: &str) -> GoogleCloudStorageBuilder {
     builder.with_credentials(Arc::new(nobody)).with_skip_signature(true)
 }
 
-/// A container of Azure's. Key, signature and endpoint of the environment are for the account that it names, if it names
-/// one; without credentials the container is read as the public may, and the metadata service is asked only if
+/// Opens an Azure container. If the environment names an account, its key, signature and endpoint are used for that
+/// account only. Without credentials the container is read anonymously, and the metadata service is asked only if
 /// `AZURE_SKIP_SIGNATURE` is false.
 pub(super) fn azure(
     account: Option<&str>,
@@ -199,7 +200,7 @@ pub(super) fn azure(
     }
 }
 
-/// Whether a setting says who one is.
+/// Whether a setting is a credential.
 fn is_azure_credential(key: AzureConfigKey) -> bool {
     use AzureConfigKey as Key;
 

@@ -1,4 +1,4 @@
-//! The hosts of the clouds: which bucket or container an `https` address means.
+//! The hosts of cloud providers: which bucket or container an `https` address refers to.
 
 use lamcat_core::error::Result;
 use url::Url;
@@ -6,18 +6,19 @@ use url::Url;
 use super::address::{AZURE_DOMAIN, Address, CLOUDFLARE_DOMAIN, S3Host, bad, decoded};
 
 pub(super) const FABRIC_DOMAIN: &str = "fabric.microsoft.com";
-/// The domains of Azure's clouds and of Fabric.
+/// The domains of Azure's clouds and of Microsoft Fabric.
 const AZURE_DOMAINS: [&str; 4] = [AZURE_DOMAIN, FABRIC_DOMAIN, "core.chinacloudapi.cn", "core.usgovcloudapi.net"];
 pub(super) const AMAZON_DOMAINS: [&str; 2] = ["amazonaws.com", "amazonaws.com.cn"];
 const GOOGLE_HOST: &str = "storage.googleapis.com";
 
-/// The bucket or container that an `https` address of a cloud means, and the path in it.
+/// The bucket or container that an `https` address refers to, and the path in it.
 pub(super) fn cloud(url: &Url, has_user: bool, query: Option<&str>) -> Result<Option<(Address, String)>> {
     let host = url.host_str().unwrap_or_default();
     if url.scheme() != "https" || url.port().is_some() {
         return Ok(None);
     }
-    // Of the clouds only Azure has a query that opens more than the one address: a shared access signature.
+    // Among the cloud providers, only Azure has a query that is valid for more than one address: a shared access
+    // signature.
     let signed = query.is_some_and(|query| url::form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "sig"));
     if !has_user
         && (query.is_none() || signed)
@@ -57,7 +58,7 @@ fn bucket_or_first_segment(url: &Url, bucket: Option<String>) -> Result<(String,
     }
 }
 
-/// The first segment of a path, which is a bucket or container, and the rest.
+/// The first segment of a path, which is a bucket or container, and the rest of the path.
 fn first_segment(url: &Url, what: &str) -> Result<(String, String)> {
     let path = url.path().trim_start_matches('/');
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -67,7 +68,7 @@ fn first_segment(url: &Url, what: &str) -> Result<(String, String)> {
     Ok((decoded(first), format!("/{rest}")))
 }
 
-/// Bucket, region and domain of an address of Amazon's S3: `BUCKET.s3.REGION.amazonaws.com` and the like.
+/// Bucket, region and domain of an Amazon S3 address: `BUCKET.s3.REGION.amazonaws.com` and the like.
 fn amazon_host(host: &str) -> Option<(Option<String>, Option<String>, &'static str)> {
     let domain = AMAZON_DOMAINS.into_iter().find(|domain| host.ends_with(domain))?;
     let rest = host.strip_suffix(domain)?.strip_suffix('.')?;
@@ -82,13 +83,13 @@ fn amazon_host(host: &str) -> Option<(Option<String>, Option<String>, &'static s
     Some((bucket, region.map(str::to_owned), domain))
 }
 
-/// Whether a text is like `eu-west-1`, not one of the other words that follow `s3-` in names of hosts.
+/// Whether a text looks like `eu-west-1`, unlike the other words that follow `s3-` in host names.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     parts.len() >= 3 && parts[0].len() == 2 && text.ends_with(|c: char| c.is_ascii_digit())
 }
 
-/// Account and domain of an address of Azure's, of the blobs or of the lake.
+/// Account and domain of an Azure address, for blobs or the data lake.
 pub(super) fn azure_host(host: &str) -> Option<(&str, &'static str)> {
     let (account, rest) = host.split_once('.')?;
     let rest = rest.strip_prefix("dfs.").or_else(|| rest.strip_prefix("blob."))?;

@@ -1,5 +1,5 @@
-//! Requests to a server of files. The user and the query of its URL are put on here, at the last moment, and go to that
-//! server alone.
+//! Requests to a file server. The user name, password and query of its URL are added here, at the last moment, and are
+//! sent to that server only.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use object_store::{
 use super::{locate::Secret, ranges::part};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a server may be silent.
+/// Maximum time without data from a server.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes clients that send the secret of a URL, if it has one.
+/// Creates clients that send the secret of a URL, if it has one.
 #[derive(Debug)]
 pub(super) struct Connector(Option<Arc<Secret>>);
 
@@ -37,8 +37,8 @@ impl HttpConnector for Connector {
         let plain = options.get_config_value(&object_store::ClientConfigKey::AllowHttp);
         let failed =
             |e: reqwest::Error| object_store::Error::Generic { store: "HTTP", source: Box::new(e.without_url()) };
-        // A server that is redirected to would read the query in the address of where one came from. User information is
-        // left out on the way to another host as it is.
+        // After a redirect, the new server would see the query in the Referer header. The user name and password are
+        // dropped for another host anyway.
         let client = reqwest::Client::builder()
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -72,7 +72,7 @@ impl HttpService for Service {
         if let Some(query) = secret.and_then(|secret| secret.query.as_ref()) {
             let uri = with_query(request.uri(), query).ok_or_else(|| invalid("the query is none of a URL"))?;
             *request.uri_mut() = uri;
-            // A presigned address is signed for one method.
+            // A presigned address is signed for one HTTP method only.
             if request.method() == Method::HEAD {
                 *request.method_mut() = Method::GET;
                 request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
@@ -94,7 +94,7 @@ fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// What a HEAD would have been answered, of the answer to a GET of the first byte.
+/// Turns the answer to a GET of the first byte into the answer that a HEAD would have received.
 fn head(response: HttpResponse) -> HttpResponse {
     let size =
         response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok()?.rsplit_once('/')?.1.parse().ok());

@@ -1,8 +1,9 @@
-//! Which store a URL means.
+//! Finds the store that a URL refers to.
 //!
-//! A bucket's or container's `https` address means the same as its cloud's own scheme, so that it can be listed and searched
-//! with globs, and so that the same credentials open it, or none. With a query, as a presigned address has it, and on every
-//! other host `https` is plain HTTP: the query and the user information go with each request, to that host alone.
+//! The `https` address of a bucket or container means the same as the URL scheme of its cloud provider, so that it can
+//! be listed and searched with globs, and is opened with the same credentials, or with none. With a query, as in a
+//! presigned address, and for every other host, `https` means plain HTTP: the query and the user information are sent
+//! with each request, and only to that host.
 
 use lamcat_core::error::{Error, ErrorKind, Result, is_query, without_secrets};
 use url::{Position, Url};
@@ -13,12 +14,12 @@ use super::{
 };
 use crate::session::spool::SCHEME;
 
-/// What a URL says of the way in: nothing of it is shown.
+/// The credentials in a URL; no part of them is shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Secret {
     /// User name and password.
     pub(super) user: Option<(String, String)>,
-    /// What stands behind the question mark.
+    /// The text after the question mark.
     pub(super) query: Option<String>,
 }
 
@@ -28,21 +29,21 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A URL taken apart.
+/// A URL, split into its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Located {
     pub(super) store: Address,
-    /// Path in the store as URLs have it, with a slash in front.
+    /// The path in the store, in the encoding of URLs, with a leading slash.
     pub(super) path: String,
-    /// The rest of the path, from the first folder or file that has a wildcard.
+    /// The rest of the path, starting at the first folder or file with a wildcard.
     pub(super) glob: Option<String>,
     pub(super) secret: Option<Secret>,
 }
 
-/// Takes a name apart; `None` if it is a path of this machine.
+/// Splits a name into its parts; `None` if it is a path of this machine.
 ///
 /// # Errors
-/// If it is a URL of no store, or a path of another system.
+/// If it is a URL that does not belong to any store, or a path of another operating system.
 pub(super) fn locate(name: &str) -> Result<Option<Located>> {
     let mut letters = name.chars();
     let drive = (letters.next(), letters.next(), letters.next());
@@ -62,7 +63,7 @@ pub(super) fn locate(name: &str) -> Result<Option<Located>> {
     let folder = path.find(wildcards).map(|at| path[..at].rfind('/').map_or(0, |slash| slash + 1));
     let (folder, glob) = folder.map_or((path, None), |at| (&path[..at], Some(path[at..].to_owned())));
     let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    // What is no query or fragment is of the path, even where no slash is before it.
+    // What follows the host and is not a query or fragment belongs to the path, even without a leading slash.
     let slash = if folder.is_empty() || folder.starts_with('/') { "" } else { "/" };
     let text = format!("{scheme}://{authority}{slash}{}{query}", folder.replace('#', "%23"));
     let url = Url::parse(&text).map_err(|e| {
@@ -72,7 +73,7 @@ pub(super) fn locate(name: &str) -> Result<Option<Located>> {
     Ok(Some(Located { glob, ..of_url(&url)? }))
 }
 
-/// The scheme of a URL and what follows; `None` if the name is a path.
+/// The scheme of a URL and the text after it; `None` if the name is a path.
 pub(in crate::session) fn scheme(name: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = name.split_once(':')?;
     let words = scheme.strip_prefix(|c: char| c.is_ascii_alphabetic())?;
@@ -80,7 +81,8 @@ pub(in crate::session) fn scheme(name: &str) -> Option<(&str, &str)> {
     (is_scheme && (rest.starts_with("//") || scheme.eq_ignore_ascii_case("file"))).then_some((scheme, rest))
 }
 
-/// Path and query. Only in HTTP a fragment begins with `#`; elsewhere `?` is a wildcard unless it begins a query.
+/// Splits off the query. Fragments start with `#` only in HTTP URLs; in other URLs `?` is a wildcard unless it starts a
+/// query.
 fn split_query(tail: &str, is_http: bool) -> (&str, Option<&str>) {
     let tail = if is_http { tail.split('#').next().unwrap_or_default() } else { tail };
     let query = tail.char_indices().find(|(at, c)| *c == '?' && (is_http || is_query(&tail[at + 1..])));
@@ -91,17 +93,17 @@ fn is_http(scheme: &str) -> bool {
     ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http))
 }
 
-/// Where the query of a URL begins, with its question mark.
+/// The position of a URL's query, including its question mark.
 pub(in crate::session) fn query_at(name: &str) -> Option<usize> {
     let (scheme, rest) = scheme(name)?;
     let (path, query) = split_query(rest, is_http(scheme));
     query.map(|_| name.len() - rest.len() + path.len())
 }
 
-/// Takes a URL without wildcards apart.
+/// Splits a URL without wildcards into its parts.
 ///
 /// # Errors
-/// If it is of no store.
+/// If it does not belong to any store.
 pub(super) fn of_url(url: &Url) -> Result<Located> {
     let query = url.query().filter(|q| !q.is_empty()).map(str::to_owned);
     let user = (!url.username().is_empty() || url.password().is_some())
@@ -120,7 +122,7 @@ pub(super) fn of_url(url: &Url) -> Result<Located> {
         }
         "gs" => (Address::Google { bucket: name(url, "bucket")? }, url.path().to_owned(), user),
         "az" | "adl" | "azure" | "abfs" | "abfss" => {
-            // What would be the password is no part of the container's name.
+            // The text in the position of a password is not part of the container's name.
             let token = user.and_then(|(_, password)| (!password.is_empty()).then(|| (password, String::new())));
             (azure(url)?, url.path().to_owned(), token)
         }
@@ -155,11 +157,11 @@ fn azure(url: &Url) -> Result<Address> {
     }
 }
 
-/// The host, which is a bucket or a container.
+/// The host, which is the name of a bucket or container.
 fn name(url: &Url, what: &str) -> Result<String> {
     let host = url.host_str().map(decoded).filter(|host| !host.is_empty());
     let host = host.ok_or_else(|| bad(url, &format!("names no {what}")))?;
-    // Such a name would be another place where it is put into a URL again.
+    // When put into a URL again, such a name would refer to another place.
     if host.contains(['/', '?', '#', '%', '@', ':', '\\']) {
         return Err(bad(url, &format!("names a {what} that there cannot be")));
     }

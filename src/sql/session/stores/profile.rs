@@ -1,4 +1,4 @@
-//! Profiles of Amazon's tools: keys, region and endpoint in `~/.aws/credentials` and `~/.aws/config`.
+//! Profiles of the AWS command-line tools: keys, region and endpoint in `~/.aws/credentials` and `~/.aws/config`.
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
@@ -6,13 +6,13 @@ use ini::{Ini, ParseOption};
 use lamcat_core::error::{Error, ErrorKind, Result, remember_secret};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
-/// What a profile says, by the names that its files have for it.
+/// The settings of a profile, under the names that its files use.
 pub(super) struct Profile(BTreeMap<String, String>);
 
-/// The profile that `AWS_PROFILE` names, else the default one; `None` if there is none or it has no keys.
+/// The profile that `AWS_PROFILE` names, otherwise the default profile; `None` if it does not exist or has no keys.
 ///
 /// # Errors
-/// If a file cannot be read, or the profile that was named is not there or has no keys.
+/// If a file cannot be read, or the named profile does not exist or has no keys.
 pub(super) fn read() -> Result<Option<Profile>> {
     let named = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().find_map(|name| env::var(name).ok());
     let named = named.filter(|name| !name.is_empty());
@@ -50,7 +50,7 @@ fn place(variable: &str, file: &str) -> Option<PathBuf> {
 
 /// The sections of a file.
 fn parse(path: &PathBuf) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-    // Keys may have any character.
+    // Keys may contain any character.
     let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
     let unreadable =
         |e: ini::Error| Error::new(ErrorKind::Config, "cannot read the profiles").at("file", path.display()).source(e);
@@ -66,7 +66,7 @@ impl Profile {
         all(["aws_access_key_id", "aws_secret_access_key"]) || all(["web_identity_token_file", "role_arn"])
     }
 
-    /// Adds the profile's keys, and what the environment does not say of region and endpoint.
+    /// Adds the profile's keys, and its region and endpoint if the environment does not set them.
     pub(super) fn apply(&self, mut builder: AmazonS3Builder) -> AmazonS3Builder {
         use AmazonS3ConfigKey as Key;
 

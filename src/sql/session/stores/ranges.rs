@@ -1,4 +1,4 @@
-//! Parts of files from servers that only send whole ones.
+//! Returns parts of files from servers that only send whole files.
 
 use std::{
     pin::Pin,
@@ -13,10 +13,11 @@ use hyper::{
 };
 use object_store::client::{HttpError, HttpResponse, HttpResponseBody};
 
-/// The part of a whole file that `range`, a header, asks for; an answer that is no whole file stays as it is.
+/// Cuts the part that the header value `range` requests out of an answer with the whole file; other answers are left
+/// unchanged.
 ///
 /// # Errors
-/// If the file does not say how long it is, and breaks off.
+/// If the answer does not say its length, and breaks off.
 pub(super) async fn part(response: HttpResponse, range: &HeaderValue) -> Result<HttpResponse, HttpError> {
     let Some(range) = range.to_str().ok().and_then(|text| text.strip_prefix("bytes=")?.split_once('-')) else {
         return Ok(response);
@@ -47,7 +48,7 @@ pub(super) async fn part(response: HttpResponse, range: &HeaderValue) -> Result<
     Ok(HttpResponse::from_parts(parts, body))
 }
 
-/// First byte and end of `10-19`, `10-` and `-10` in a file; `None` if it has nothing there.
+/// The first byte and the end of `10-19`, `10-` and `-10` in a file; `None` if the file has no bytes there.
 fn bounds((first, last): (&str, &str), length: u64) -> Option<(u64, u64)> {
     let (first, end) = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) => (first, last.saturating_add(1).min(length)),

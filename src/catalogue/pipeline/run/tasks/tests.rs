@@ -27,7 +27,7 @@ impl Claim for Rows {
     }
 }
 
-/// Work that takes a second, writes a file of its own, and counts how much of it goes on at once.
+/// Work that takes a second, writes a file of its own, and counts how many calls run at the same time.
 #[derive(Clone)]
 struct Work {
     storage: Storage,
@@ -62,7 +62,7 @@ fn tasks(count: usize) -> Vec<Task> {
     (0..count).map(task).collect()
 }
 
-/// Shares so many tasks, three at once; gives the seconds that took.
+/// Does `count` tasks, three at a time; returns the claims and the seconds that this took.
 async fn shared(storage: &Storage, count: usize, work: &Work) -> Result<(Vec<Rows>, u64)> {
     let (begun, work) = (Instant::now(), work.clone());
     let valid = ValidClaims::new(storage, &[], |_, _| true).await?;
@@ -143,7 +143,7 @@ async fn a_claim_that_no_longer_stands_is_withdrawn_and_its_task_done_again() {
 #[tokio::test(start_paused = true)]
 async fn who_loses_a_claim_deletes_only_what_is_his() {
     let storage = Unsure::default().storage();
-    // Elsewhere somebody does the task while it is done here, without a lease.
+    // Somebody else does the same task at the same time, without a lease.
     let elsewhere = async {
         sleep(Duration::from_millis(500)).await;
         storage.put("rows/theirs", "rows").await.unwrap();
@@ -163,7 +163,7 @@ async fn after_a_failure_nobody_waits_for_himself() {
     let (claims, seconds) = shared(&storage, 9, &work).await.unwrap();
     assert_eq!((claims.len(), work.most.load(Relaxed)), (9, 3));
     assert!(seconds <= 3, "{seconds} s");
-    // Even if the leases could not be deleted.
+    // The store may even fail to delete the leases.
     let storage = Unsure::default().storage();
     for task in tasks(9) {
         commit::create(&storage, &task.lease, &Holder::begin().0).await.unwrap();

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::session::stores::hosts::AMAZON_DOMAINS;
 
-/// Store and path of a name, as one text.
+/// The store and path that a name refers to, as one text.
 fn means(name: &str) -> String {
     let found = locate(name).unwrap().unwrap();
     let glob = found.glob.map_or_else(String::new, |glob| format!(" {glob}"));
@@ -77,7 +77,7 @@ fn paths_are_no_urls_and_what_means_no_store_says_why() {
 }
 
 proptest! {
-    /// The store's own URL means the store, and no two stores have the same.
+    /// The store's own URL refers to the store, and no two stores have the same URL.
     #[test]
     fn a_stores_url_means_that_store_alone(a in address(), b in address(), user in proptest::option::of("[a-z]{1,9}-[0-9]")) {
         let of = |store: &Address| store.url(user.as_deref());
