@@ -37,7 +37,7 @@ impl Query {
     /// Runs every statement except the last, and plans that one.
     pub(super) async fn plan(&self, session: &Session) -> anyhow::Result<DataFrame> {
         let mut statements = session.parse(&self.0)?;
-        let Some(query) = statements.pop() else { bail!("there is no SQL statement in what was given") };
+        let Some(query) = statements.pop() else { bail!("the given text contains no SQL statement") };
         for statement in statements {
             session.plan(statement).await?.collect().await?;
         }

@@ -51,7 +51,7 @@ pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
     for sql in &text {
         statements.extend(session.parse(sql)?);
     }
-    let Some(last) = statements.pop() else { bail!("there is no SQL statement in what was given") };
+    let Some(last) = statements.pop() else { bail!("the given text contains no SQL statement") };
     for statement in statements {
         display.show(&session, statement).await?;
     }

@@ -41,7 +41,7 @@ pub(super) async fn count(
 ) -> Result<Vec<CutRows>> {
     let conditions = cuts.iter().map(|(name, condition)| {
         Condition::new(arrangement.functions, &arrangement.schema, condition).map_err(|e| {
-            let error = Error::new(ErrorKind::Plan, "the cut is no condition on the columns of the catalogue");
+            let error = Error::new(ErrorKind::Plan, "the cut is not a condition on the columns of the catalogue");
             error.at("cut", name).source(e.strip_backtrace())
         })
     });

@@ -86,7 +86,7 @@ pub(super) async fn withdraw_damaged(
         error
             .at("files", files)
             .retryable(true)
-            .hint("nothing was published; run again: these rows are made anew, and the rest goes on from where it is")
+            .hint("nothing was published; run again: these rows are computed again, and everything else is reused")
     }))
 }
 

@@ -102,7 +102,7 @@ pub async fn first_rows(storage: &Storage, schema: &SchemaRef, leaves: &[Written
     let rows: Vec<Option<RecordBatch>> = futures::stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
     let rows = rows.into_iter().flatten().map(|row| RecordBatch::try_new(schema.clone(), row.columns().to_vec()));
     let rows = rows.collect::<Result<Vec<_>, _>>().and_then(|rows| concat_batches(schema, &rows));
-    rows.map_err(|e| Error::new(ErrorKind::Input, "the leaves have not the same columns").source(e))
+    rows.map_err(|e| Error::new(ErrorKind::Input, "the leaves do not have the same columns").source(e))
 }
 
 async fn first_row(storage: &Storage, leaf: &Written) -> Result<Option<RecordBatch>> {

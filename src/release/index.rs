@@ -115,7 +115,7 @@ async fn sorted(
 fn unique(batch: &RecordBatch, last: &mut Option<i64>) -> Result<()> {
     for id in batch.column(0).as_primitive::<Int64Type>().values() {
         if *last == Some(*id) {
-            let error = Error::new(ErrorKind::Input, format!("{ID_COLUMN} {id} stands in the catalogue twice"));
+            let error = Error::new(ErrorKind::Input, format!("{ID_COLUMN} {id} occurs twice in the catalogue"));
             return Err(error.hint(
                 "the inputs hold the source in two files, or a join gives it two partners: make the query unique",
             ));

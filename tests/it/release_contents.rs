@@ -120,7 +120,7 @@ async fn a_damaged_index_of_text_is_found() {
     assert!(faults().await.iter().any(|what| what.contains("out of order")));
     fs::write(&part, &good).unwrap();
     rewrite(&part, |rows| take(rows, std::iter::once(0).chain(0..rows.num_rows() as u32 - 1)));
-    assert!(faults().await.iter().any(|what| what == "the index is not of the catalogue's rows"));
+    assert!(faults().await.iter().any(|what| what == "the index does not match the catalogue's rows"));
 }
 
 /// Lists with missing elements have the same bytes whatever unit their rows were in, and contain no NULL.

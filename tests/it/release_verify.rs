@@ -134,7 +134,7 @@ async fn an_identifier_that_stands_twice_is_found() {
         rewrite(&leaf, |rows| with_id(rows, id, other));
     });
     let found = in_leaf_alone.await;
-    assert_found(&found, &[Check::Index, Check::Units], "the index is not of the catalogue's rows");
+    assert_found(&found, &[Check::Index, Check::Units], "the index does not match the catalogue's rows");
     assert_found(&found, &[Check::Index, Check::Units], "the rows are not those that the units gave");
     let in_both = signed_faults(&good, |release| {
         let (leaf, id) = inner_row(release);
@@ -244,7 +244,7 @@ async fn files_that_are_not_as_written_are_found() {
     let short = faults(&good, |release| fs::write(release.join("schema.md"), "# Labels").unwrap()).await;
     assert_found(&short, &[Check::Files], "the file has 8 bytes in place of");
     let extra = faults(&good, |release| fs::write(release.join("notes.txt"), "mine").unwrap()).await;
-    assert_found(&extra, &[Check::Files], "the file is not of the release");
+    assert_found(&extra, &[Check::Files], "the file is not in the release's manifest");
 
     let remove_leaf = |release: &Path| fs::remove_file(&leaves(release, MAIN)[0]).unwrap();
     let missing = faults(&good, remove_leaf).await;

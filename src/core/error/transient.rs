@@ -133,12 +133,12 @@ mod tests {
             |e| ParquetError::External(Box::new(io::Error::other(e))).into(),
         ];
         for (i, wrap) in wraps.iter().enumerate() {
-            let error = Error::from_datafusion("a unit cannot be worked", &wrap(busy()));
+            let error = Error::from_datafusion("a unit cannot be computed", &wrap(busy()));
             assert!(error.is_retryable(), "{i}: {error}");
-            assert!(error.to_string().starts_with("a unit cannot be worked: "), "{error}");
+            assert!(error.to_string().starts_with("a unit cannot be computed: "), "{error}");
             assert!(Error::new(ErrorKind::Input, "again").source(error).is_retryable(), "{i}");
             let gone = object_store::Error::NotFound { path: "x".to_owned(), source: "…".into() };
-            assert!(!Error::from_datafusion("a unit cannot be worked", &wrap(gone)).is_retryable(), "{i}");
+            assert!(!Error::from_datafusion("a unit cannot be computed", &wrap(gone)).is_retryable(), "{i}");
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn check(
             faults.push(fault(&file.path, "the file's bytes are not those that were written"));
         }
     }
-    faults.extend(too_many.iter().map(|file| fault(file, "the file is not of the release")));
+    faults.extend(too_many.iter().map(|file| fault(file, "the file is not in the release's manifest")));
     published(storage, folder, faults).await
 }
 

@@ -77,7 +77,7 @@ impl Verifier {
         if read.rows != main.all.rows {
             differs(format!("the index has {} rows, the catalogue {}", read.rows, main.all.rows));
         } else if read.whole && main.indexed.get(number) != Some(&read.sum) {
-            differs("the index is not of the catalogue's rows".into());
+            differs("the index does not match the catalogue's rows".into());
         }
         Ok(read.rows)
     }

@@ -114,7 +114,7 @@ fn ending(start: &[u8]) -> OwnResult<&'static str> {
         return Ok(ending);
     }
     if start.contains(&0) {
-        let message = "what comes on standard input is of no format that lamcat knows";
+        let message = "standard input is not in a format that lamcat can read";
         return Err(Error::new(ErrorKind::Input, message).hint(
             "it may be CSV, ECSV, JSON, FITS, VOTable, Parquet, Arrow, or an archive of such files, compressed or not",
         ));

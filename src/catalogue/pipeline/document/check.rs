@@ -133,7 +133,7 @@ fn check_cuts(session: &Session, pipeline: &Pipeline, schema: &SchemaRef) -> Res
     for (name, condition) in &pipeline.cuts {
         let key = format!("cuts.{name}");
         let wrong = |e: DataFusionError| {
-            pipeline.error(&key, "the cut is no condition on the columns of the catalogue").source(cause(&e))
+            pipeline.error(&key, "the cut is not a condition on the columns of the catalogue").source(cause(&e))
         };
         let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(wrong)?;
         let expr = state.create_logical_expr(condition, &columns).map_err(wrong)?;
@@ -142,7 +142,7 @@ fn check_cuts(session: &Session, pipeline: &Pipeline, schema: &SchemaRef) -> Res
         }
         if expr.exists(|e| Ok(is_of_several_rows(e))).map_err(wrong)? {
             return Err(pipeline
-                .error(&key, "a cut is of each row alone")
+                .error(&key, "a cut must treat each row separately")
                 .hint("compare columns of the row, and literals"));
         }
         let physical = state.create_physical_expr(expr, &columns).map_err(wrong)?;
@@ -178,7 +178,7 @@ fn check_named_columns(pipeline: &Pipeline, schema: &Schema) -> Result<()> {
     for name in &pipeline.tiling.index {
         let t = column("tiling.index", name)?;
         if !(t.is_integer() || t.is_string()) {
-            let message = format!("'{name}' is {t}: an index is of integers or text");
+            let message = format!("'{name}' is {t}: only columns of integers or text can have an index");
             return Err(pipeline.error("tiling.index", message));
         }
     }

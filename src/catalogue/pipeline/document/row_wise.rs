@@ -38,7 +38,7 @@ pub(super) fn steps(
             None => {
                 let inputs: Vec<&str> = reads.keys().copied().collect();
                 return Err(error(format!(
-                    "the query reads '{}', which is no input of the pipeline",
+                    "the query reads '{}', which is not an input of the pipeline",
                     without_secrets(&name.to_string())
                 ))
                 .hint(format!("its inputs: {}; declare another in [inputs]", inputs.join(", "))));
@@ -59,7 +59,7 @@ pub(super) fn steps(
     let mut steps = Vec::new();
     if !(Walk { cut, error: &error }).walk(plan, &mut steps)? {
         return Err(error(format!("the query reads the cut input '{cut}' in a subquery of an expression alone"))
-            .hint("its rows give the rows of the catalogue: write SELECT … FROM it"));
+            .hint("the catalogue is made from its rows: write SELECT … FROM it"));
     }
     steps.push(format!("give {} columns", plan.schema().fields().len()));
     Ok(steps)
@@ -221,7 +221,7 @@ impl Walk<'_> {
             other => return (self.error)(format!("the query is not row-wise: {}", other.display())),
         };
         (self.error)(format!(
-            "{operator} over the cut input '{}' would be of a unit of work, not of the whole sky",
+            "{operator} over the cut input '{}' would be computed for one unit, not for the whole sky",
             self.cut
         ))
         .hint(advice)

@@ -195,7 +195,7 @@ pub(super) fn schedule(document: &Document, typed: &ScheduleSpec) -> Result<Sche
     })?;
     Schedule::new(&typed.cron, time_zone, typed.misfire).map_err(|problem| {
         document
-            .error("schedule.cron", format!("'{}' is no schedule", typed.cron))
+            .error("schedule.cron", format!("'{}' is not a valid schedule", typed.cron))
             .source(problem)
             .hint("give minute, hour, day of the month, month and day of the week: \"0 3 * * 1\" is Mondays at 3:00")
     })

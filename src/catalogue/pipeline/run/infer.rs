@@ -160,7 +160,7 @@ fn undescribed(schema: &Schema) -> SchemaRef {
 fn rows_read(read: &ReadRows, unit: &Unit) -> Result<Option<u64>> {
     match (read.whole(), unit.range.rows) {
         (Some(read), Some(planned)) if read != planned => {
-            let error = Error::new(ErrorKind::Input, format!("{read} rows were read in place of {planned}"));
+            let error = Error::new(ErrorKind::Input, format!("{read} rows were read instead of {planned}"));
             Err(error.at("file", &unit.file).at("rows before", unit.range.before).hint(
                 "the file's footer says another number of rows than the file has: it is damaged, or was changed meanwhile",
             ))
@@ -170,7 +170,7 @@ fn rows_read(read: &ReadRows, unit: &Unit) -> Result<Option<u64>> {
 }
 
 fn failed(file: &str, e: &DataFusionError) -> Error {
-    Error::from_datafusion("a unit cannot be worked", e).at("file", file)
+    Error::from_datafusion("a unit cannot be computed", e).at("file", file)
 }
 
 /// A batch in the form that catalogues require. Missing texts become empty; missing lists and list elements become NaN,
@@ -220,8 +220,7 @@ fn filled<T: ArrowPrimitiveType>(lists: &FixedSizeListArray, missing: T::Native)
 fn null(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Error {
     let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
     let id = ids.and_then(|ids| ids.as_primitive_opt::<Int64Type>()).filter(|ids| ids.is_valid(row));
-    let error =
-        Error::new(ErrorKind::Input, "a row has no value that readers can do without").at("column", field.name());
+    let error = Error::new(ErrorKind::Input, "a row lacks a value that readers need").at("column", field.name());
     let error = match id {
         Some(ids) => error.at(ID_COLUMN, ids.value(row)),
         None => error,
@@ -231,7 +230,9 @@ fn null(column: &ArrayRef, field: &Field, ids: Option<&ArrayRef>) -> Error {
             "a source without identifier or place cannot be in a catalogue: leave such rows out with WHERE".to_owned()
         }
         name => {
-            format!("readers make floats of integers with NULLs: give a value that says so, as in coalesce({name}, -1)")
+            format!(
+                "readers turn integers with NULLs into floats: use a special value instead, as in coalesce({name}, -1)"
+            )
         }
     };
     error.hint(hint)

@@ -73,7 +73,8 @@ pub(super) async fn row_groups(object: &ObjectMeta, mut reader: StoreReader, tab
     })?;
     let columns = metadata.file_metadata().schema_descr().root_schema().get_fields();
     if let Some(other) = columns.iter().find(|column| table.field_with_name(column.name()).is_err()) {
-        let message = format!("the file has a column '{}', which the first files of the table have not", other.name());
+        let message =
+            format!("the file has a column '{}', which the first files of the table do not have", other.name());
         let error = Error::new(ErrorKind::Input, message).at("file", &object.location);
         return Err(error.hint("give the files with other columns as an input of their own, by a glob"));
     }

@@ -164,7 +164,7 @@ impl History {
     pub(super) async fn forget(storage: &Storage, times: &[DateTime<Utc>]) -> Result<()> {
         for due in times {
             let file = storage.shown(&paths::due_entry(paths::SCHEDULE_ENDED, *due));
-            tracing::warn!("{file} is of a scheduler whose clock was ahead, and is forgotten");
+            tracing::warn!("{file} was written by a scheduler whose clock was ahead, and is deleted");
             // The record of the end is deleted last: a due time that was begun and has not ended would be continued.
             for folder in [paths::SCHEDULE_BEGUN, paths::SCHEDULE_ENDED] {
                 storage.delete(&paths::due_entry(folder, *due)).await?;
