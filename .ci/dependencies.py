@@ -65,7 +65,7 @@ def faults(packages, deny, rust):
 def main():
     packages = json.load(sys.stdin)["packages"]
     deny = tomllib.load(open("deny.toml", "rb"))
-    rust = tomllib.load(open("Cargo.toml", "rb"))["package"]["rust-version"]
+    rust = tomllib.load(open("Cargo.toml", "rb"))["workspace"]["package"]["rust-version"]
     assert allowed("(MIT OR GPL-3.0) AND ISC", {"MIT", "ISC"}) and not allowed("MIT AND GPL-3.0", {"MIT"})
     found = list(faults(packages, deny, rust))
     print("\n".join(found) if found else f"{len(packages)} crates: licences, sources and Rust {rust} as they must be")
