@@ -107,7 +107,7 @@ async fn show_estimate(run: &Run, json: bool) -> anyhow::Result<()> {
     }
     if let (Some(rate), Some(seconds)) = (estimate.rows_per_second, estimate.seconds) {
         let time = HumanDuration(Duration::from_secs_f64(seconds));
-        writeln!(out, "the model does {rate:.0} rows/s here: {time} for what is left")?;
+        writeln!(out, "{rate:.0} rows/s of the input here: {time} for what is left")?;
     }
     let todo = match estimate.pending {
         Pending::Nothing => "is the current one: nothing to do",

@@ -203,6 +203,19 @@ fn a_dry_run_says_what_a_run_would_do_and_takes_no_damaged_unit_for_done() {
 }
 
 #[test]
+fn the_time_of_a_run_follows_from_the_rows_that_it_reads() {
+    let folder = workplace();
+    let folder = folder.path();
+    let query = folder.join("sql/release/demo.sql");
+    let text = fs::read_to_string(&query).unwrap();
+    fs::write(&query, text.replace("FROM stars", "FROM stars WHERE source_id < 0")).unwrap();
+    assert_ne!(fs::read_to_string(&query).unwrap(), text);
+    let dry: Value = serde_json::from_str(&run(command(folder, "dry").arg("--dry-run")).0).unwrap();
+    let (rate, seconds) = (dry["rows_per_second"].as_f64().unwrap(), dry["seconds"].as_f64().unwrap());
+    assert!(rate > 0.0 && (seconds * rate / ROWS as f64 - 1.0).abs() < 1e-9, "{dry}");
+}
+
+#[test]
 fn a_second_run_repeats_nothing_and_two_at_once_share() {
     let folder = workplace();
     let folder = folder.path();

@@ -33,7 +33,12 @@ impl ReadRows {
     /// The number of rows, if they were read to the end. A query may stop earlier, for example a join whose other side
     /// is empty.
     pub(super) fn whole(&self) -> Option<u64> {
-        self.ended.load(Ordering::Acquire).then(|| self.rows.load(Ordering::Acquire))
+        self.ended.load(Ordering::Acquire).then(|| self.so_far())
+    }
+
+    /// The number of rows that were read until now.
+    pub(super) fn so_far(&self) -> u64 {
+        self.rows.load(Ordering::Acquire)
     }
 }
 

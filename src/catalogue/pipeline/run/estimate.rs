@@ -40,7 +40,7 @@ pub struct Estimate {
     /// Number of units whose claims do not count, because their files are missing or changed; these units are computed
     /// again.
     pub damaged: usize,
-    /// Rows per second, measured with a sample of the rows that the query returns.
+    /// Input rows per second, measured with the first rows of a unit.
     pub rows_per_second: Option<f64>,
     /// Seconds for the remaining units.
     pub seconds: Option<f64>,

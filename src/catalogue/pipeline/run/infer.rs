@@ -84,15 +84,21 @@ async fn planned(
 }
 
 /// Number of rows of a unit that are used to estimate the speed.
-const SAMPLE_ROWS: usize = 2000;
+const SAMPLE_ROWS: u64 = 2000;
 
-/// Rows that the query returns per second, measured with the first rows of a unit; `None` if it returns none.
+/// Input rows per second, measured with the first rows of a unit; `None` if it has none.
+///
+/// The rows are limited where they are read, not where the query returns them, as a query may drop most of its input.
 pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Job, unit: &Unit) -> Result<Option<f64>> {
     let failed = |e| failed(&unit.file, &e);
-    let (_session, frame, _) = planned(session, pipeline, job, unit).await?;
-    let first = frame.limit(0, Some(SAMPLE_ROWS)).map_err(failed)?;
+    let sample = Unit { range: unit.range.first(SAMPLE_ROWS), ..unit.clone() };
+    let (_session, frame, read) = planned(session, pipeline, job, &sample).await?;
+    // Ranges of several files, and files that do not say how many rows they have, cannot be shortened.
+    let is_short = sample.range.rows.is_some_and(|rows| rows <= SAMPLE_ROWS);
+    let frame = if is_short { frame } else { frame.limit(0, Some(SAMPLE_ROWS as usize)).map_err(failed)? };
     let start = Instant::now();
-    let rows: usize = first.collect().await.map_err(failed)?.iter().map(RecordBatch::num_rows).sum();
+    frame.collect().await.map_err(failed)?;
+    let rows = read.so_far();
     Ok((rows > 0).then(|| rows as f64 / start.elapsed().as_secs_f64().max(1e-6)))
 }
 

@@ -41,6 +41,17 @@ impl InputRange {
         self.file..self.file + self.files
     }
 
+    /// The first `most` rows of this range; all of it if it has several files or an unknown number of rows.
+    #[must_use]
+    pub(super) fn first(self, most: u64) -> Self {
+        match self.rows {
+            Some(rows) if self.files == 1 && rows > most => {
+                Self { rows: Some(most), after: self.after + (rows - most), ..self }
+            }
+            _ => self,
+        }
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         self.before == 0 && self.after == 0
     }
