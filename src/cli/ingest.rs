@@ -7,7 +7,7 @@ use clap::Args;
 use datafusion::common::runtime::SpawnedTask;
 use futures::StreamExt;
 use indicatif::HumanBytes;
-use lamcat_catalogue::ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, plan_jobs};
+use lamcat_catalogue::ingest::{Done, FileJob, IngestOptions, Status, ingest_file, output_schema, work_list};
 use lamcat_formats::OnError;
 use lamcat_model::inference::DeviceKind;
 use lamcat_sql::{
@@ -90,7 +90,7 @@ pub(super) async fn run(args: IngestArgs) -> anyhow::Result<()> {
         on_error: args.on_error.parse()?,
         compression_level: args.compression_level,
     });
-    let jobs = plan_jobs(&session, &args.input, &args.output, &options).await?;
+    let jobs = work_list(&session, &args.input, &args.output, &options).await?;
     if args.dry_run {
         return dry_run(&session, &jobs, &options).await;
     }

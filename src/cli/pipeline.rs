@@ -8,7 +8,7 @@ use std::{
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use lamcat_catalogue::pipeline::{
-    CheckedPlan, Misfire, ModelChoice, Overrides, Pipeline, json_schema, parse_query, plan_check,
+    CheckedQuery, Misfire, ModelChoice, Overrides, Pipeline, check_query, json_schema, parse_query,
 };
 use serde_json::json;
 
@@ -145,7 +145,7 @@ async fn check_file(
     file: &Path,
     overrides: &Overrides,
     no_inputs: bool,
-) -> anyhow::Result<(Pipeline, Option<CheckedPlan>)> {
+) -> anyhow::Result<(Pipeline, Option<CheckedQuery>)> {
     let pipeline = Pipeline::load(file, overrides)?;
     let session = pipeline.open_session().await?;
     if no_inputs {
@@ -154,7 +154,7 @@ async fn check_file(
     }
     session.storage(pipeline.root().exposed())?;
     pipeline.register_inputs(&session).await?;
-    let plan = plan_check(&session, &pipeline).await?;
+    let plan = check_query(&session, &pipeline).await?;
     Ok((pipeline, Some(plan)))
 }
 

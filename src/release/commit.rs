@@ -83,7 +83,7 @@ pub async fn create_over<T: Serialize + DeserializeOwned>(
         if matches!(put, Ok(true)) {
             return Ok(Commit::Won);
         }
-        match (look(storage, name).await, put) {
+        match (read_found(storage, name).await, put) {
             (Ok(Found::Whole(there)), put) => {
                 if is_signed(&there.bytes, &nonce) {
                     return Ok(Commit::Won);
@@ -115,7 +115,7 @@ pub async fn create_over<T: Serialize + DeserializeOwned>(
 /// # Errors
 /// If the store fails, or the file was not written by this program.
 pub async fn read<T: DeserializeOwned>(storage: &Storage, name: &str) -> Result<Option<T>> {
-    match look(storage, name).await? {
+    match read_found(storage, name).await? {
         Found::Whole(there) => parsed(storage, name, &there.bytes).map(Some),
         Found::Nothing => Ok(None),
         Found::Damaged(_) => {
@@ -126,7 +126,7 @@ pub async fn read<T: DeserializeOwned>(storage: &Storage, name: &str) -> Result<
 }
 
 /// Reads a file, and reads it a second time before calling it damaged: the damage can also happen in transit.
-async fn look(storage: &Storage, name: &str) -> Result<Found> {
+async fn read_found(storage: &Storage, name: &str) -> Result<Found> {
     let mut damaged: Option<UpdateVersion> = None;
     for _ in 0..ROUNDS {
         let Some(there) = storage.read(name).await? else { return Ok(Found::Nothing) };

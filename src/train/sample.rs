@@ -8,7 +8,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    look::{Draw, Look},
+    input_sampler::{Draw, InputSampler},
     mix::mix,
     set::TrainingSet,
     settings::Settings,
@@ -58,7 +58,7 @@ impl Batch {
 /// Draws batches; each is a function of the seed, the epoch and its index in the epoch.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    look: Look,
+    inputs: InputSampler,
     training: Vec<u32>,
     validation: Vec<u32>,
     context_length: usize,
@@ -73,10 +73,10 @@ impl Sampler {
     /// # Errors
     /// If there are fewer training stars than one batch needs.
     pub fn new(set: &TrainingSet, settings: &Settings) -> Result<Self> {
-        let look = Look::new(set.vocabulary(), settings);
+        let inputs = InputSampler::new(set.vocabulary(), settings);
         let threshold = (Settings::VALIDATION * u64::MAX as f64) as u64;
         let (validation, training): (Vec<u32>, Vec<u32>) = (0..set.rows() as u32)
-            .filter(|row| look.is_usable(set.row(*row as usize)))
+            .filter(|row| inputs.is_usable(set.row(*row as usize)))
             .partition(|row| mix(settings.seed ^ mix(set.key(*row as usize))) < threshold);
         if training.len() < settings.batch {
             return Err(Error::new(ErrorKind::Config, "the training set has fewer stars than a batch")
@@ -89,7 +89,7 @@ impl Sampler {
         }
         let context_length = settings.architecture.context_length;
         let Settings { batch, seed, .. } = *settings;
-        Ok(Self { look, training, validation, context_length, batch, seed })
+        Ok(Self { inputs, training, validation, context_length, batch, seed })
     }
 
     /// The number of stars to train on.
@@ -136,7 +136,7 @@ impl Sampler {
     /// neighbours pass through the network with few empty slots.
     fn fill(&self, set: &TrainingSet, stars: &[u32], rng: &mut ChaCha8Rng) -> Batch {
         let mut draws: Vec<(usize, Draw)> =
-            stars.iter().map(|star| (*star as usize, self.look.draw(set.row(*star as usize), rng))).collect();
+            stars.iter().map(|star| (*star as usize, self.inputs.draw(set.row(*star as usize), rng))).collect();
         draws.sort_by_key(|(_, draw)| draw.shown.len());
         let slots = stars.len() * self.context_length;
         let mut batch =

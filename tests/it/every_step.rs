@@ -7,7 +7,7 @@ use datafusion::execution::object_store::ObjectStoreRegistry as _;
 use lamcat::{
     error::{Error, Result},
     inference::Engine,
-    pipeline::{Outcome, Overrides, Pipeline, Run, plan_check},
+    pipeline::{Outcome, Overrides, Pipeline, Run, check_query},
     release::{Storage, publish::Current, verify::verify},
     session::{LazyStores, Retries, Retrying, Session, SessionOptions},
 };
@@ -92,8 +92,8 @@ impl Workplace {
         let session = Session::with_engine(&options(Some(self.stores(store))), self.engine.clone());
         let session = session.map_err(|e| Error::from_datafusion("no session", &e))?;
         pipeline.register_inputs(&session).await?;
-        let checked = plan_check(&session, &pipeline).await?;
-        Run::plan(session, pipeline, &tiny(), &checked.schema).await?.execute(&Silent).await
+        let checked = check_query(&session, &pipeline).await?;
+        Run::prepare(session, pipeline, &tiny(), &checked.schema).await?.execute(&Silent).await
     }
 }
 

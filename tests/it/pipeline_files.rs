@@ -11,7 +11,7 @@ use arrow::{
     datatypes::Float32Type,
 };
 use lamcat::{
-    pipeline::{CheckedPlan, ModelChoice, Overrides, Pipeline, json_schema, plan_check},
+    pipeline::{CheckedQuery, ModelChoice, Overrides, Pipeline, check_query, json_schema},
     session::Session,
 };
 
@@ -53,10 +53,10 @@ fn demo_stars() -> Overrides {
 }
 
 /// The session of a pipeline with its inputs, and the result of its check.
-pub async fn checked(pipeline: &Pipeline) -> (Session, lamcat::error::Result<CheckedPlan>) {
+pub async fn checked(pipeline: &Pipeline) -> (Session, lamcat::error::Result<CheckedQuery>) {
     let session = pipeline.open_session().await.unwrap();
     pipeline.register_inputs(&session).await.unwrap();
-    let plan = plan_check(&session, pipeline).await;
+    let plan = check_query(&session, pipeline).await;
     (session, plan)
 }
 
@@ -198,7 +198,7 @@ async fn every_shipped_pipeline_checks_and_gives_what_it_says() {
             "CREATE TABLE stars AS SELECT * REPLACE (CAST(source_id AS BIGINT) AS source_id) FROM '{DEMO_STARS}'"
         );
         session.sql(&stars).await.unwrap().collect().await.unwrap();
-        let plan = plan_check(&session, &pipeline).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let plan = check_query(&session, &pipeline).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let frame = session.sql(&pipeline.sql.text).await.unwrap().limit(0, Some(50)).unwrap();
         let batches = frame.collect().await.unwrap();
         let rows = concat_batches(&batches[0].schema(), &batches).unwrap();
@@ -279,7 +279,7 @@ async fn units_ucds_and_descriptions_come_from_file_query_and_name() {
     let stars =
         format!("CREATE TABLE stars AS SELECT * REPLACE (CAST(source_id AS BIGINT) AS source_id) FROM '{DEMO_STARS}'");
     session.sql(&stars).await.unwrap().collect().await.unwrap();
-    let plan = plan_check(&session, &pipeline).await.unwrap();
+    let plan = check_query(&session, &pipeline).await.unwrap();
     let meta = |column: &str, key: &str| {
         plan.schema.field_with_name(column).unwrap().metadata().get(key).cloned().unwrap_or_default()
     };

@@ -14,7 +14,7 @@ use arrow::{
 use datafusion::parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use lamcat::{
     model::Model,
-    pipeline::{Outcome, Overrides, Pipeline, Run, Stage, Watch, plan_check},
+    pipeline::{Outcome, Overrides, Pipeline, Run, Stage, Watch, check_query},
     release::{Storage, assemble::Manifest},
     session::{Session, SessionOptions},
 };
@@ -95,8 +95,8 @@ impl Store {
         let pipeline = Pipeline::load(self.folder.path().join("labels.toml"), &overrides).unwrap();
         let session = Session::new(&SessionOptions::default()).unwrap();
         pipeline.register_inputs(&session).await.unwrap();
-        let checked = plan_check(&session, &pipeline).await.unwrap();
-        Run::plan(session, pipeline, model, &checked.schema).await.unwrap()
+        let checked = check_query(&session, &pipeline).await.unwrap();
+        Run::prepare(session, pipeline, model, &checked.schema).await.unwrap()
     }
 
     pub async fn publish(&self, version: &str, sql: &str) -> lamcat::error::Result<Outcome> {

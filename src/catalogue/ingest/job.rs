@@ -50,7 +50,7 @@ pub struct FileJob {
 ///
 /// # Errors
 /// If nothing is found, two files would have the same output, or a file has no partner in the join.
-pub async fn plan_jobs(
+pub async fn work_list(
     session: &Session,
     inputs: &[String],
     output: &str,

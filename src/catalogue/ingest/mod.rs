@@ -15,5 +15,5 @@ mod shape;
 
 pub use checksums::{Checksums, MD5SUM};
 pub use file::{Done, Progress, Status, ingest_file, output_schema};
-pub use job::{FileJob, IngestOptions, plan_jobs};
+pub use job::{FileJob, IngestOptions, work_list};
 pub use output::FINGERPRINT;

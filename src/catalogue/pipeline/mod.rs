@@ -9,7 +9,7 @@
 //! | [`schedule`] | runs pipelines when they are due | `document`, `run` |
 //!
 //! ```text
-//! file ──> Pipeline ──> CheckedPlan ──> Run (its Job, its units) ──> release ──> gates, page ──> current release
+//! file ──> Pipeline ──> CheckedQuery ──> Run (its Job, its units) ──> release ──> gates, page ──> current release
 //! ```
 
 mod document;
@@ -18,8 +18,8 @@ mod run;
 pub mod schedule;
 
 pub use document::{
-    CheckedPlan, ColumnText, Gates, Input, InputSpec, Misfire, ModelChoice, Origin, OutputSpec, Overrides, Pipeline,
-    PipelineFile, Resources, Schedule, ScheduleSpec, Sql, Tiling, Units, json_schema, parse_query, plan_check,
+    CheckedQuery, ColumnText, Gates, Input, InputSpec, Misfire, ModelChoice, Origin, OutputSpec, Overrides, Pipeline,
+    PipelineFile, Resources, Schedule, ScheduleSpec, Sql, Tiling, Units, check_query, json_schema, parse_query,
 };
 pub use report::{GateCheck, Stage, StageTime};
 pub use run::{

@@ -8,7 +8,7 @@ use lamcat_plot::{Axis, Chart, Colour, Marks, Series, histogram};
 
 use super::{
     columns::{Band, Columns, Drawn},
-    look::{Kind, Look},
+    plot_style::{Kind, PlotStyle},
     rows::{Key, Rows, grows},
 };
 
@@ -28,7 +28,7 @@ struct Group {
 ///
 /// # Errors
 /// If there are no rows, or none of them has numbers to draw.
-pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look) -> anyhow::Result<Chart> {
+pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, style: &PlotStyle) -> anyhow::Result<Chart> {
     let xs = &rows.numbers[&columns.x];
     if xs.is_empty() {
         bail!("the query gives no rows, so there is nothing to draw\nhint: look at its WHERE and JOIN with lamcat sql");
@@ -43,8 +43,8 @@ pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look
         Some(column) => groups(rows, schema.field(column).data_type()),
         None => vec![Group { name: String::new(), value: None, rows: (0..xs.len()).collect() }],
     };
-    let kind = look.kind.unwrap_or_else(|| guessed_kind(columns, &groups, rows));
-    look.fits(kind)?;
+    let kind = style.kind.unwrap_or_else(|| guessed_kind(columns, &groups, rows));
+    style.fits(kind)?;
     let label = |i: usize| label(schema.field(i));
     let by_value = groups.len() >= ORDERED && groups.iter().all(|g| g.value.is_some()) && columns.color.is_none();
     let crowd = by_value && groups.len() > NAMED;
@@ -78,13 +78,13 @@ pub(super) fn chart(schema: &Schema, columns: &Columns, rows: &Rows, look: &Look
         many => unit(schema.field(many[0].column)).map(|u| format!("[{u}]")).unwrap_or_default(),
     };
     Ok(Chart {
-        title: look.title.clone().unwrap_or_default(),
+        title: style.title.clone().unwrap_or_default(),
         x: Axis {
-            label: look.x_label.clone().unwrap_or_else(|| label(columns.x)),
-            log: look.log_x,
-            inverted: look.invert_x,
+            label: style.x_label.clone().unwrap_or_else(|| label(columns.x)),
+            log: style.log_x,
+            inverted: style.invert_x,
         },
-        y: Axis { label: look.y_label.clone().unwrap_or_else(y_label), log: look.log_y, inverted: look.invert_y },
+        y: Axis { label: style.y_label.clone().unwrap_or_else(y_label), log: style.log_y, inverted: style.invert_y },
         colour,
         series,
         ..Chart::default()
@@ -192,13 +192,13 @@ mod tests {
         let field =
             |n: &&str| Field::new(*n, DataType::Float64, true).with_metadata([("unit".into(), "K".into())].into());
         let schema = Schema::new(names.iter().map(field).collect::<Vec<_>>());
-        let look = Look::from_hint(hint)?;
-        let columns = Columns::choose(&schema, &look)?;
+        let style = PlotStyle::from_hint(hint)?;
+        let columns = Columns::choose(&schema, &style)?;
         let arrays = data.iter().map(|c| Arc::new(Float64Array::from(c.to_vec())) as ArrayRef).collect();
         let batch = RecordBatch::try_new(Arc::new(schema.clone()), arrays)?.project(&columns.all())?;
         let mut rows = Rows::new(&columns);
-        rows.read(&columns, look.kind, &batch)?;
-        chart(&schema, &columns, &rows, &look)
+        rows.read(&columns, style.kind, &batch)?;
+        chart(&schema, &columns, &rows, &style)
     }
 
     #[test]

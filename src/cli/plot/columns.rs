@@ -4,7 +4,7 @@ use anyhow::bail;
 use arrow::datatypes::{DataType, Field, Schema};
 use lamcat_core::schema::nearest;
 
-use super::look::{Kind, Look};
+use super::plot_style::{Kind, PlotStyle};
 
 /// Maximum number of series in a plot; more could not be distinguished.
 pub(super) const MOST_SERIES: usize = 100;
@@ -68,24 +68,24 @@ impl Columns {
     ///
     /// # Errors
     /// If a named column does not exist or has no numbers, or there is nothing to draw.
-    pub(super) fn choose(schema: &Schema, look: &Look) -> anyhow::Result<Self> {
-        if let Some(kind) = look.kind {
-            look.fits(kind)?;
+    pub(super) fn choose(schema: &Schema, style: &PlotStyle) -> anyhow::Result<Self> {
+        if let Some(kind) = style.kind {
+            style.fits(kind)?;
         }
-        let mut bands = look.band.chunks(2);
-        if look.band.len() % 2 == 1 || look.band.len() > 2 * look.y.len().max(1) {
+        let mut bands = style.band.chunks(2);
+        if style.band.len() % 2 == 1 || style.band.len() > 2 * style.y.len().max(1) {
             bail!(
                 "--band has {} columns for {} of --y\nhint: give a lower and an upper edge for each --y",
-                look.band.len(),
-                look.y.len()
+                style.band.len(),
+                style.y.len()
             );
         }
-        let color = look.color.as_ref().map(|c| number(schema, c)).transpose()?;
-        let named_group = look.group.as_ref().map(|c| find(schema, c)).transpose()?;
+        let color = style.color.as_ref().map(|c| number(schema, c)).transpose()?;
+        let named_group = style.group.as_ref().map(|c| find(schema, c)).transpose()?;
         let group_guessed = named_group.is_none();
-        let group = named_group.or_else(|| only_text(schema).filter(|_| !look.no_group));
-        let band_names = look.band.iter().map(|c| number(schema, c)).collect::<anyhow::Result<Vec<_>>>()?;
-        let x_given = look.x.as_ref().map(|c| number(schema, c)).transpose()?;
+        let group = named_group.or_else(|| only_text(schema).filter(|_| !style.no_group));
+        let band_names = style.band.iter().map(|c| number(schema, c)).collect::<anyhow::Result<Vec<_>>>()?;
+        let x_given = style.x.as_ref().map(|c| number(schema, c)).transpose()?;
         let free = |i: &usize| color != Some(*i) && named_group != Some(*i) && !band_names.contains(i);
         let numbers: Vec<usize> = (0..schema.fields().len()).filter(|i| numeric(schema.field(*i))).collect();
         let Some(x) = x_given.or_else(|| numbers.iter().copied().find(free)) else {
@@ -100,18 +100,18 @@ impl Columns {
                 schema.field(*any).name()
             );
         };
-        if look.kind == Some(Kind::Histogram) {
+        if style.kind == Some(Kind::Histogram) {
             return Ok(Self { x, y: Vec::new(), color: None, group, group_guessed });
         }
-        let ys = if look.y.is_empty() {
+        let ys = if style.y.is_empty() {
             let all: Vec<usize> = numbers.iter().copied().filter(|i| *i != x && free(i)).collect();
             let others: Vec<usize> = std::iter::once(x).chain(all.iter().copied()).collect();
             let drawn: Vec<usize> = all.into_iter().filter(|i| !is_band_of(schema, *i, &others)).collect();
             if color.is_some() { drawn.into_iter().take(1).collect() } else { drawn }
         } else {
-            look.y.iter().map(|c| number(schema, c)).collect::<anyhow::Result<_>>()?
+            style.y.iter().map(|c| number(schema, c)).collect::<anyhow::Result<_>>()?
         };
-        if ys.is_empty() && (color.is_some() || look.kind.is_some()) {
+        if ys.is_empty() && (color.is_some() || style.kind.is_some()) {
             bail!("there is no column for y beside x = '{}'\nhint: select another one", schema.field(x).name());
         }
         if ys.len() > MOST_SERIES {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn choose(columns: &[(&str, DataType)], hint: &str) -> anyhow::Result<Columns> {
-        Columns::choose(&schema(columns), &Look::from_hint(hint).unwrap())
+        Columns::choose(&schema(columns), &PlotStyle::from_hint(hint).unwrap())
     }
 
     const F: DataType = DataType::Float64;

@@ -2,7 +2,7 @@
 
 mod chart;
 mod columns;
-mod look;
+mod plot_style;
 mod rows;
 
 use std::{io::Write, path::PathBuf, sync::Arc};
@@ -20,7 +20,7 @@ use lamcat_sql::session::Session;
 use self::{
     chart::chart,
     columns::Columns,
-    look::{Look, parts},
+    plot_style::{PlotStyle, parts},
     rows::Rows,
 };
 use super::{
@@ -53,7 +53,7 @@ pub(super) struct PlotArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    look: Look,
+    style: PlotStyle,
     /// No progress line and no closing remarks.
     #[arg(short, long)]
     quiet: bool,
@@ -64,7 +64,7 @@ pub(super) struct PlotArgs {
 /// A statement, and the picture it is for.
 struct Step {
     statement: Statement,
-    picture: Option<(Look, String)>,
+    picture: Option<(PlotStyle, String)>,
 }
 
 pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
@@ -90,9 +90,9 @@ pub(super) async fn run(args: PlotArgs) -> anyhow::Result<()> {
         let is_query = is_query(&statement);
         match picture {
             Some((hint, text)) => {
-                let look = args.look.clone().or(&hint);
-                let svg = draw(&session, statement, &look, args.quiet).await?;
-                pictures.push(Picture { heading: look.title.unwrap_or_default(), text, svg });
+                let style = args.style.clone().or(&hint);
+                let svg = draw(&session, statement, &style, args.quiet).await?;
+                pictures.push(Picture { heading: style.title.unwrap_or_default(), text, svg });
             }
             None if !is_query => {
                 session.plan(statement).await?.collect().await?;
@@ -139,19 +139,19 @@ fn steps_of(session: &Session, text: &str, title: Option<&str>) -> anyhow::Resul
     if steps.iter().all(|s| s.picture.is_none())
         && let Some(last) = steps.iter_mut().rfind(|s| is_query(&s.statement))
     {
-        last.picture = Some((Look::default(), String::new()));
+        last.picture = Some((PlotStyle::default(), String::new()));
     }
-    for (look, _) in steps.iter_mut().filter_map(|s| s.picture.as_mut()) {
-        look.title = look.title.take().or_else(|| title.map(str::to_owned));
+    for (style, _) in steps.iter_mut().filter_map(|s| s.picture.as_mut()) {
+        style.title = style.title.take().or_else(|| title.map(str::to_owned));
     }
     Ok(steps)
 }
 
 /// Runs a query and draws its rows as an SVG image.
-async fn draw(session: &Session, statement: Statement, look: &Look, quiet: bool) -> anyhow::Result<String> {
+async fn draw(session: &Session, statement: Statement, style: &PlotStyle, quiet: bool) -> anyhow::Result<String> {
     let frame = session.plan(statement).await?;
     let schema = frame.schema().as_arrow().clone();
-    let columns = Columns::choose(&schema, look)?;
+    let columns = Columns::choose(&schema, style)?;
     let frame = only(frame, &columns)?;
     let task = Arc::new(frame.task_ctx());
     let plan = frame.create_physical_plan().await?;
@@ -159,13 +159,13 @@ async fn draw(session: &Session, statement: Statement, look: &Look, quiet: bool)
     let mut rows = Rows::new(&columns);
     let mut batches = execute_stream(plan.clone(), task)?;
     while let Some(batch) = batches.next().await {
-        rows.read(&columns, look.kind, &batch?)?;
+        rows.read(&columns, style.kind, &batch?)?;
     }
     drop(progress);
     for label in untrained_models(plan.as_ref()) {
         eprintln!("warning: model {label}");
     }
-    Ok(chart(&schema, &columns, &rows, look)?.svg()?)
+    Ok(chart(&schema, &columns, &rows, style)?.svg()?)
 }
 
 /// The columns drawn. Nothing here may change the order of the rows: lines follow it.

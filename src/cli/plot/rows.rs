@@ -16,7 +16,7 @@ use arrow::{
 
 use super::{
     columns::{Columns, MOST_SERIES},
-    look::Kind,
+    plot_style::Kind,
 };
 
 /// Number of points that are kept at least. If there are more, every second one is dropped, repeatedly.
@@ -219,15 +219,15 @@ mod tests {
         datatypes::Schema,
     };
 
-    use super::{super::look::Look, *};
+    use super::{super::plot_style::PlotStyle, *};
 
     fn read(columns: &[(&str, ArrayRef)], hint: &str) -> anyhow::Result<(Columns, Rows)> {
         let batch = RecordBatch::try_from_iter(columns.iter().map(|(n, c)| (*n, c.clone())))?;
-        let look = Look::from_hint(hint)?;
+        let style = PlotStyle::from_hint(hint)?;
         let schema: &Schema = batch.schema_ref();
-        let columns = Columns::choose(schema, &look)?;
+        let columns = Columns::choose(schema, &style)?;
         let mut rows = Rows::new(&columns);
-        rows.read(&columns, look.kind, &batch.project(&columns.all())?)?;
+        rows.read(&columns, style.kind, &batch.project(&columns.all())?)?;
         Ok((columns, rows))
     }
 

@@ -24,7 +24,7 @@ use lamcat_core::{
 use super::{
     node::{LamInfer, NamedOutput},
     options::LamcatOptions,
-    share::{Names, Wanted, share},
+    reuse::{Names, Wanted, reuse},
 };
 use crate::functions::{Ask, ModelCall};
 
@@ -137,7 +137,7 @@ fn place(site: &Site, inputs: &mut [LogicalPlan], names: &mut Names) -> Result<O
     let mut columns = Vec::new();
     for output in site.call.outputs() {
         let wanted = Wanted { context: site.context.clone(), model, output };
-        let (plan, column) = match share(input, &wanted, names)? {
+        let (plan, column) = match reuse(input, &wanted, names)? {
             Some(found) => found,
             None => match add_node(input, wanted, names)? {
                 Some(added) => added,

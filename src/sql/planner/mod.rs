@@ -12,7 +12,7 @@ mod node;
 mod options;
 mod physical;
 mod prune;
-mod share;
+mod reuse;
 
 pub use exec::LamInferExec;
 pub use hoist::Hoist;

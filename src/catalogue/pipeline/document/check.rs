@@ -23,7 +23,7 @@ use super::{
 
 /// What is known about the catalogue of a pipeline before any row is read.
 #[derive(Debug, Clone)]
-pub struct CheckedPlan {
+pub struct CheckedQuery {
     /// The catalogue's columns in the query's order, with metadata `unit`, `ucd` and `description`.
     pub schema: SchemaRef,
     /// For each column, where its unit, UCD and description come from.
@@ -111,7 +111,7 @@ pub fn parse_query(session: &Session, pipeline: &Pipeline) -> Result<Statement> 
 ///
 /// # Errors
 /// If one of these checks fails; the error says what to do.
-pub async fn plan_check(session: &Session, pipeline: &Pipeline) -> Result<CheckedPlan> {
+pub async fn check_query(session: &Session, pipeline: &Pipeline) -> Result<CheckedQuery> {
     let failed = |e: DataFusionError| failed("the query cannot be planned", &e).at("file", pipeline.sql.path.display());
     let statement = parse_query(session, pipeline)?;
     let frame = session.plan(statement).await.map_err(failed)?;
@@ -125,7 +125,7 @@ pub async fn plan_check(session: &Session, pipeline: &Pipeline) -> Result<Checke
     frame.create_physical_plan().await.map_err(failed)?;
     check_cuts(session, pipeline, &schema)?;
     check_named_columns(pipeline, &schema)?;
-    Ok(CheckedPlan { schema, origins, steps })
+    Ok(CheckedQuery { schema, origins, steps })
 }
 
 fn check_cuts(session: &Session, pipeline: &Pipeline, schema: &SchemaRef) -> Result<()> {

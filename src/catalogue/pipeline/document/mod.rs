@@ -1,7 +1,7 @@
 //! A pipeline file: what was typed, how it is resolved, and whether its query is suitable for a catalogue.
 //!
 //! ```text
-//! text ──> spec (as typed) ──> rules ──> resolve (Pipeline) ──> check, on a session (CheckedPlan)
+//! text ──> spec (as typed) ──> rules ──> resolve (Pipeline) ──> check, on a session (CheckedQuery)
 //! ```
 //!
 //! - `text`: parses the TOML, and finds the line and column of errors in it.
@@ -23,7 +23,7 @@ mod rules;
 mod spec;
 mod text;
 
-pub use check::{CheckedPlan, parse_query, plan_check};
+pub use check::{CheckedQuery, check_query, parse_query};
 pub use columns::Origin;
 pub use cron::Schedule;
 pub use resolve::{Input, ModelChoice, Overrides, Pipeline, Sql};

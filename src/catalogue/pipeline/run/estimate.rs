@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lamcat_core::error::Result;
 use lamcat_release::{commit, publish::current, units::UnitClaim};
 
-use super::{infer, job::Unit, planned::Run};
+use super::{infer, job::Unit, prepared::Run};
 
 /// Number of claims that are read at once.
 const CLAIMS_AT_ONCE: usize = 16;

@@ -13,7 +13,7 @@ use super::{
     judge::Judged,
     make::MadeRelease,
     outcome::Outcome,
-    planned::Run,
+    prepared::Run,
     progress::{Stopwatch, Watch},
 };
 use crate::pipeline::report::{Stage, StageTime};
@@ -29,7 +29,7 @@ impl Run {
         if let Some(done) = self.published().await? {
             return Ok(done);
         }
-        let decided = self.planned_at.decided(self.storage.check().await?);
+        let decided = self.prepared_at.decided(self.storage.check().await?);
         self.job.record(&self.storage).await?;
         let this = Arc::new(self);
         let watch = &Stopwatch::new(watch);

@@ -106,7 +106,7 @@ pub(super) async fn sample_rate(session: &Session, pipeline: &Pipeline, job: &Jo
 ///
 /// # Errors
 /// If the query fails, a row has no position or no identifier, or the store cannot be written to.
-pub(super) async fn work(
+pub(super) async fn compute_unit(
     session: &Session,
     pipeline: &Pipeline,
     job: &Job,
@@ -116,7 +116,7 @@ pub(super) async fn work(
     match write_rows(session, pipeline, job, storage, unit).await {
         // If a file of the input was changed, that explains the error better.
         Err(e) => Err(job.input.check_unchanged(session, unit.range.file_numbers()).await.err().unwrap_or(e)),
-        worked => worked,
+        computed => computed,
     }
 }
 

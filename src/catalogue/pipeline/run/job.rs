@@ -88,7 +88,7 @@ impl Job {
     ///
     /// # Errors
     /// If an input cannot be read.
-    pub async fn plan(session: &Session, pipeline: &Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
+    pub async fn prepare(session: &Session, pipeline: &Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
         let input = CutInput::open(session, &pipeline.cut_input().path).await?;
         let ranges = input.partition(session, pipeline.units.rows).await?;
         let schema = leaf_schema(columns);

@@ -11,7 +11,7 @@ use lamcat_release::{
 };
 
 use super::{
-    planned::Run,
+    prepared::Run,
     progress::{Stopwatch, Watch},
 };
 use crate::pipeline::report::{self, RunRecord, Stage, judged_gates};

@@ -21,7 +21,7 @@ use lamcat_release::{
 
 use super::{
     infer,
-    planned::Run,
+    prepared::Run,
     progress::Watch,
     tasks::{Task, do_tasks},
     valid_claims::ValidClaims,
@@ -75,7 +75,7 @@ impl Run {
             let (this, counter) = (this.clone(), counter.clone());
             async move {
                 let unit = &this.job.units[number];
-                let claim = infer::work(&this.session, &this.pipeline, &this.job, &this.storage, unit).await?;
+                let claim = infer::compute_unit(&this.session, &this.pipeline, &this.job, &this.storage, unit).await?;
                 counter.fetch_add(claim.input_rows, Ordering::Relaxed);
                 Ok(claim)
             }

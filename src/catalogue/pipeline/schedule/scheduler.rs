@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(30);
 /// Longest time between two checks. After this time at most, it is noticed that another scheduler began something and
 /// did not end it.
-const LOOK: TimeDelta = TimeDelta::minutes(5);
+const CHECK_INTERVAL: TimeDelta = TimeDelta::minutes(5);
 /// Longest time to sleep without reading the clock, since the clock may have been set or the machine suspended.
 const NAP: Duration = Duration::from_secs(20);
 
@@ -51,7 +51,7 @@ pub struct Scheduler<S> {
 }
 
 /// The result of checking a pipeline.
-enum Look {
+enum CheckResult {
     /// What was due is done.
     Done,
     /// Nothing is due until this time.
@@ -97,14 +97,14 @@ impl<S: Scheduled> Scheduler<S> {
     async fn once_one(&self, pipeline: &S, now: DateTime<Utc>, stop: &CancellationToken) -> Result<bool> {
         let mut candidate = Candidate::default();
         while !stop.is_cancelled() {
-            match self.look(pipeline, &mut candidate, now - self.grace, Some(now), stop).await? {
-                Look::Done => {}
-                Look::Nothing(_) => return Ok(true),
-                Look::Held => {
+            match self.check(pipeline, &mut candidate, now - self.grace, Some(now), stop).await? {
+                CheckResult::Done => {}
+                CheckResult::Nothing(_) => return Ok(true),
+                CheckResult::Held => {
                     (self.listener)(pipeline.name(), Event::Held);
                     pause(POLL, stop).await;
                 }
-                Look::LeftOff => pause(PAUSE, stop).await,
+                CheckResult::LeftOff => pause(PAUSE, stop).await,
             }
         }
         Ok(false)
@@ -115,22 +115,22 @@ impl<S: Scheduled> Scheduler<S> {
         let start = (self.now)();
         let tell = |event| (self.listener)(pipeline.name(), event);
         while !stop.is_cancelled() {
-            match self.look(pipeline, &mut candidate, start, None, stop).await {
-                Ok(Look::Done) => {}
-                Ok(Look::Nothing(next)) => {
+            match self.check(pipeline, &mut candidate, start, None, stop).await {
+                Ok(CheckResult::Done) => {}
+                Ok(CheckResult::Nothing(next)) => {
                     tell(Event::Waits(next));
-                    let latest = (self.now)() + LOOK;
+                    let latest = (self.now)() + CHECK_INTERVAL;
                     let until = next.map_or(latest, |next| next.min(latest));
                     tokio::select! {
                         () = sleep_until(&self.now, until) => {}
                         () = stop.cancelled() => {}
                     }
                 }
-                Ok(Look::Held) => {
+                Ok(CheckResult::Held) => {
                     tell(Event::Held);
                     pause(POLL, stop).await;
                 }
-                Ok(Look::LeftOff) => pause(PAUSE, stop).await,
+                Ok(CheckResult::LeftOff) => pause(PAUSE, stop).await,
                 Err(e) => {
                     tell(Event::Trouble(without_secrets(&e.to_string())));
                     pause(PAUSE, stop).await;
@@ -140,14 +140,14 @@ impl<S: Scheduled> Scheduler<S> {
     }
 
     /// Checks what is due `at` a time, or now, and runs it. If there is no history, times are due from `start` on.
-    async fn look(
+    async fn check(
         &self,
         pipeline: &S,
         candidate: &mut Candidate,
         start: DateTime<Utc>,
         at: Option<DateTime<Utc>>,
         stop: &CancellationToken,
-    ) -> Result<Look> {
+    ) -> Result<CheckResult> {
         let catalogue = pipeline.schedule()?;
         let now = at.unwrap_or_else(|| (self.now)());
         let history = History::start(&catalogue.storage, start.trunc_subsecs(0), now).await?;
@@ -161,16 +161,16 @@ impl<S: Scheduled> Scheduler<S> {
             && history.open().is_empty()
             && Due::new(&catalogue.schedule, &history, now, self.grace).is_empty()
         {
-            return Ok(Look::Nothing(first));
+            return Ok(CheckResult::Nothing(first));
         }
         if self.one.available_permits() == 0 {
             tell(Event::Held);
         }
         let permit = tokio::select! {
             permit = self.one.acquire() => permit,
-            () = stop.cancelled() => return Ok(Look::LeftOff),
+            () = stop.cancelled() => return Ok(CheckResult::LeftOff),
         };
-        let Some(lease) = candidate.acquire(&catalogue.storage).await? else { return Ok(Look::Held) };
+        let Some(lease) = candidate.acquire(&catalogue.storage).await? else { return Ok(CheckResult::Held) };
         let done = self.turn(pipeline, &catalogue, &lease, at, stop).await;
         lease.release().await;
         drop(permit);
@@ -185,18 +185,18 @@ impl<S: Scheduled> Scheduler<S> {
         lease: &Lease,
         at: Option<DateTime<Utc>>,
         stop: &CancellationToken,
-    ) -> Result<Look> {
+    ) -> Result<CheckResult> {
         let history = History::read(&catalogue.storage).await?;
         let now = at.unwrap_or_else(|| (self.now)());
         let untimely = history.untimely(&catalogue.storage, now + history::AHEAD).await?;
         if !untimely.is_empty() {
             History::forget(&catalogue.storage, &untimely).await?;
-            return Ok(Look::Done);
+            return Ok(CheckResult::Done);
         }
         history.prune(&catalogue.storage, now).await?;
         for due in history.open() {
             if !self.run(pipeline, catalogue, due, lease, stop).await? {
-                return Ok(Look::LeftOff);
+                return Ok(CheckResult::LeftOff);
             }
         }
         let now = at.unwrap_or_else(|| (self.now)());
@@ -206,8 +206,8 @@ impl<S: Scheduled> Scheduler<S> {
             self.end(pipeline, catalogue, ended).await?;
         }
         match due.run {
-            Some(due) if !self.run(pipeline, catalogue, due, lease, stop).await? => Ok(Look::LeftOff),
-            _ => Ok(Look::Done),
+            Some(due) if !self.run(pipeline, catalogue, due, lease, stop).await? => Ok(CheckResult::LeftOff),
+            _ => Ok(CheckResult::Done),
         }
     }
 

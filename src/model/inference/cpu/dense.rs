@@ -64,7 +64,7 @@ pub(super) struct Part<'a> {
 }
 
 /// Input rows of layers, in f32, and also in 8 bits once a layer has needed that.
-pub(super) struct Rows<'a> {
+pub(super) struct LayerInput<'a> {
     path: Path,
     x: &'a [f32],
     stride: usize,
@@ -74,7 +74,7 @@ pub(super) struct Rows<'a> {
     holds: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> LayerInput<'a> {
     /// Describes `m` rows of `x`, `stride` apart; `rounded` is working memory.
     pub(super) fn new(path: Path, x: &'a [f32], stride: usize, m: usize, rounded: &'a mut Int8Rows) -> Self {
         Self { path, x, stride, m, rounded, holds: 0 }

@@ -6,7 +6,7 @@ use lamcat_kernels::{
 };
 
 use super::{
-    dense::{Part, Rows, STRETCH},
+    dense::{LayerInput, Part, STRETCH},
     network::{DecoderBlock, EncoderBlock, Network, Norm, Rest},
 };
 use crate::LAYER_NORM_EPSILON;
@@ -139,7 +139,7 @@ impl Tile {
         self.add_and_norm(&rest.norm_1, x, &a[..rows * width]);
         let (wide, narrow) = (&rest.dense_1, &rest.dense_2);
         let mut rounded = std::mem::take(&mut self.wide);
-        let mut asked = Rows::new(self.path, x, width, rows, &mut rounded);
+        let mut asked = LayerInput::new(self.path, x, width, rows, &mut rounded);
         for from in (0..wide.n()).step_by(HIDDEN) {
             let units = HIDDEN.min(wide.n() - from);
             let inputs = units.min(narrow.k() - from);
@@ -162,8 +162,8 @@ impl Tile {
     }
 
     /// Describes `rows` rows of `x` as the input of layers.
-    fn rows<'a>(&'a mut self, x: &'a [f32], stride: usize, rows: usize) -> Rows<'a> {
-        Rows::new(self.path, x, stride, rows, &mut self.rounded)
+    fn rows<'a>(&'a mut self, x: &'a [f32], stride: usize, rows: usize) -> LayerInput<'a> {
+        LayerInput::new(self.path, x, stride, rows, &mut self.rounded)
     }
 
     /// Appends the mean perception of each star, `(stars, width)`; zero for a star without tokens.

@@ -56,7 +56,7 @@ pub(super) struct Draw {
 
 /// Draws the shown and the requested tokens.
 #[derive(Debug, Clone)]
-pub(super) struct Look {
+pub(super) struct InputSampler {
     requestable: Vec<bool>,
     groups: Groups,
     context_length: usize,
@@ -65,7 +65,7 @@ pub(super) struct Look {
     requests: Requests,
 }
 
-impl Look {
+impl InputSampler {
     pub(super) fn new(vocabulary: &Vocabulary, settings: &Settings) -> Self {
         let names = vocabulary.tokens().iter().map(|t| t.name.as_str());
         let requestable = names.map(|name| !INPUT_ONLY.contains(&name)).collect();

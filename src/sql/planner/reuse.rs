@@ -53,7 +53,7 @@ impl Names {
 
 /// Searches `plan`, through filters, sorts, windows, joins, projections and aliases, for a node that can be reused, and
 /// adds the output to it; `None` if there is no such node.
-pub(super) fn share(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
+pub(super) fn reuse(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
     if let Some(node) = LamInfer::of(plan) {
         return share_node(node, wanted, names);
     }
@@ -72,7 +72,7 @@ fn share_below(plan: &LogicalPlan, wanted: &Wanted, names: &mut Names) -> Result
         if !here {
             continue;
         }
-        if let Some((input, column)) = share(inputs[*side], wanted, names)? {
+        if let Some((input, column)) = reuse(inputs[*side], wanted, names)? {
             let mut rebuilt: Vec<LogicalPlan> = inputs.iter().map(|i| (*i).clone()).collect();
             rebuilt[*side] = input;
             return Ok(Some((plan.with_new_exprs(plan.expressions(), rebuilt)?, column)));
@@ -98,7 +98,7 @@ fn transparent_inputs(plan: &LogicalPlan) -> &'static [usize] {
 
 fn share_node(node: &LamInfer, wanted: &Wanted, names: &mut Names) -> Result<Option<Found>> {
     if *node.context() != wanted.context || node.model().hash() != wanted.model.hash() {
-        let Some((input, column)) = share(node.input(), wanted, names)? else { return Ok(None) };
+        let Some((input, column)) = reuse(node.input(), wanted, names)? else { return Ok(None) };
         return Ok(Some((node.with_input(input)?.into_plan(), column)));
     }
     if let Some(column) = node.column(wanted.output) {
@@ -117,7 +117,7 @@ fn share_projection(p: &Projection, wanted: &Wanted, names: &mut Names) -> Resul
         _ => None,
     });
     let Some(context) = rename(&wanted.context, &sources.collect())? else { return Ok(None) };
-    let Some((input, column)) = share(&p.input, &Wanted { context, ..*wanted }, names)? else { return Ok(None) };
+    let Some((input, column)) = reuse(&p.input, &Wanted { context, ..*wanted }, names)? else { return Ok(None) };
     let mut exprs = p.expr.clone();
     if !exprs.iter().any(|e| matches!(e, Expr::Column(c) if *c == column)) {
         exprs.push(Expr::Column(column.clone()));
@@ -129,7 +129,7 @@ fn share_alias(a: &SubqueryAlias, wanted: &Wanted, names: &mut Names) -> Result<
     let inner = a.input.schema().iter().map(Column::from);
     let sources = a.schema.iter().map(Column::from).zip(inner).collect();
     let Some(context) = rename(&wanted.context, &sources)? else { return Ok(None) };
-    let Some((input, column)) = share(&a.input, &Wanted { context, ..*wanted }, names)? else { return Ok(None) };
+    let Some((input, column)) = reuse(&a.input, &Wanted { context, ..*wanted }, names)? else { return Ok(None) };
     let plan = LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), a.alias.clone())?);
     Ok(Some((plan, Column::new(Some(a.alias.clone()), column.name))))
 }

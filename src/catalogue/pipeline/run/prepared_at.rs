@@ -11,7 +11,7 @@ use lamcat_release::{
 };
 
 /// The time at which a run was prepared, by the catalogue's log and by the clocks of this machine.
-pub(super) struct PlannedAt {
+pub(super) struct PreparedAt {
     /// Number of the last log entry of the catalogue.
     log: u64,
     /// The time by the system clock, which may be changed later.
@@ -20,7 +20,7 @@ pub(super) struct PlannedAt {
     timer: Instant,
 }
 
-impl PlannedAt {
+impl PreparedAt {
     /// The current time; it must be taken before the inputs are listed.
     pub(super) async fn now(storage: &Storage) -> Result<Self> {
         let (clock, timer) = (Utc::now(), Instant::now());

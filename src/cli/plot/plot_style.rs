@@ -15,7 +15,7 @@ const HINT: &str = "-- plot:";
 /// What is drawn and where.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(super) struct Look {
+pub(super) struct PlotStyle {
     /// Column of the horizontal axis [default: the first with numbers].
     #[arg(long, value_name = "COLUMN")]
     pub(super) x: Option<String>,
@@ -79,10 +79,10 @@ pub(super) enum Kind {
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct Hint {
     #[command(flatten)]
-    look: Look,
+    style: PlotStyle,
 }
 
-impl Look {
+impl PlotStyle {
     /// Reads `kind=line x=wavelength title='A curve' log-x`: the options of the command line without their dashes.
     pub(super) fn from_hint(text: &str) -> anyhow::Result<Self> {
         let options = words(text)?.into_iter().map(|w| format!("--{w}"));
@@ -93,7 +93,7 @@ impl Look {
                  hint: write options as in --help without dashes, e.g. -- plot: kind=line x=wavelength y=flux"
             )
         })?;
-        Ok(hint.look)
+        Ok(hint.style)
     }
 
     /// Checks that a plot of a kind can show everything that the options request.
@@ -184,7 +184,7 @@ fn words(text: &str) -> anyhow::Result<Vec<String>> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Part {
     /// The style of the plot, if the piece begins with a hint.
-    pub(super) hint: Option<Look>,
+    pub(super) hint: Option<PlotStyle>,
     /// The comment below the hint.
     pub(super) caption: String,
     /// The statements.
@@ -211,7 +211,7 @@ pub(super) fn parts(text: &str) -> anyhow::Result<Vec<Part>> {
     let read = |(hint, lines): (Option<String>, Vec<&str>)| {
         let comment = lines.iter().map_while(|l| l.trim_start().strip_prefix("--"));
         let caption = comment.map(str::trim).collect::<Vec<_>>().join("\n");
-        let hint = hint.map(|h| Look::from_hint(&h)).transpose().context("a hint for a picture is wrong")?;
+        let hint = hint.map(|h| PlotStyle::from_hint(&h)).transpose().context("a hint for a picture is wrong")?;
         Ok(Part { hint, caption, sql: lines.join("\n") })
     };
     parts.into_iter().map(read).collect()
@@ -230,13 +230,14 @@ mod tests {
 
     #[test]
     fn hints_are_the_options_without_dashes() {
-        let look = Look::from_hint(" kind=line x=nm y=a,b band=lo,hi title='A curve, \"its\" band' log-x").unwrap();
-        assert_eq!(look.kind, Some(Kind::Line));
-        assert_eq!((look.x.as_deref(), look.y), (Some("nm"), vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(look.band, ["lo", "hi"]);
-        assert_eq!(look.title.as_deref(), Some("A curve, \"its\" band"));
-        assert!(look.log_x && !look.log_y);
-        let e = |text: &str| format!("{:#}", Look::from_hint(text).unwrap_err());
+        let style =
+            PlotStyle::from_hint(" kind=line x=nm y=a,b band=lo,hi title='A curve, \"its\" band' log-x").unwrap();
+        assert_eq!(style.kind, Some(Kind::Line));
+        assert_eq!((style.x.as_deref(), style.y), (Some("nm"), vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(style.band, ["lo", "hi"]);
+        assert_eq!(style.title.as_deref(), Some("A curve, \"its\" band"));
+        assert!(style.log_x && !style.log_y);
+        let e = |text: &str| format!("{:#}", PlotStyle::from_hint(text).unwrap_err());
         assert!(e(" kind=pie").contains("'pie'") && e(" kind=pie").contains("hint:"), "{}", e(" kind=pie"));
         assert!(e(" width=3").contains("--width"), "{}", e(" width=3"));
         assert!(e(" title='open").contains("open quote"));
@@ -244,25 +245,29 @@ mod tests {
 
     #[test]
     fn what_was_typed_goes_before_the_hint() {
-        let hint = Look::from_hint("x=nm y=flux band=lo,hi kind=line").unwrap();
-        let typed = Look::from_hint("y=other log-y").unwrap();
+        let hint = PlotStyle::from_hint("x=nm y=flux band=lo,hi kind=line").unwrap();
+        let typed = PlotStyle::from_hint("y=other log-y").unwrap();
         let both = typed.or(&hint);
         assert_eq!((both.x.as_deref(), both.y.as_slice()), (Some("nm"), &["other".to_owned()][..]));
         assert!(both.band.is_empty() && both.log_y && both.kind == Some(Kind::Line));
-        assert_eq!(Look::default().or(&hint), hint);
+        assert_eq!(PlotStyle::default().or(&hint), hint);
     }
 
     #[test]
     fn what_no_longer_fits_is_dropped_from_the_hint() {
-        let or = |typed: &str, hint: &str| Look::from_hint(typed).unwrap().or(&Look::from_hint(hint).unwrap());
+        let or =
+            |typed: &str, hint: &str| PlotStyle::from_hint(typed).unwrap().or(&PlotStyle::from_hint(hint).unwrap());
         let labels = "x=nm y=flux x-label=wavelength y-label=light";
-        assert_eq!(or("x=pixel", labels), Look::from_hint("x=pixel y=flux y-label=light").unwrap());
-        assert_eq!(or("y=g y-label=G", labels), Look::from_hint("x=nm y=g x-label=wavelength y-label=G").unwrap());
-        assert_eq!(or("kind=histogram", labels), Look::from_hint("kind=histogram x=nm x-label=wavelength").unwrap());
-        assert_eq!(or("kind=points", "kind=line y=a band=b,c"), Look::from_hint("kind=points y=a").unwrap());
-        assert_eq!(or("kind=line", "kind=points color=z"), Look::from_hint("kind=line").unwrap());
-        assert_eq!(or("no-group", "group=a"), Look::from_hint("no-group").unwrap());
-        assert_eq!(or("group=a", "no-group"), Look::from_hint("group=a").unwrap());
+        assert_eq!(or("x=pixel", labels), PlotStyle::from_hint("x=pixel y=flux y-label=light").unwrap());
+        assert_eq!(or("y=g y-label=G", labels), PlotStyle::from_hint("x=nm y=g x-label=wavelength y-label=G").unwrap());
+        assert_eq!(
+            or("kind=histogram", labels),
+            PlotStyle::from_hint("kind=histogram x=nm x-label=wavelength").unwrap()
+        );
+        assert_eq!(or("kind=points", "kind=line y=a band=b,c"), PlotStyle::from_hint("kind=points y=a").unwrap());
+        assert_eq!(or("kind=line", "kind=points color=z"), PlotStyle::from_hint("kind=line").unwrap());
+        assert_eq!(or("no-group", "group=a"), PlotStyle::from_hint("no-group").unwrap());
+        assert_eq!(or("group=a", "no-group"), PlotStyle::from_hint("group=a").unwrap());
     }
 
     #[test]
@@ -273,7 +278,7 @@ mod tests {
         assert_eq!(parts.len(), 3);
         assert_eq!(parts[0].hint, None);
         assert!(parts[0].sql.contains("CREATE VIEW"));
-        assert_eq!(parts[1].hint, Some(Look::from_hint("x=a y=b").unwrap()));
+        assert_eq!(parts[1].hint, Some(PlotStyle::from_hint("x=a y=b").unwrap()));
         assert_eq!(parts[1].caption, "First\nline.");
         assert_eq!(parts[2].hint.as_ref().unwrap().kind, Some(Kind::Histogram));
     }
@@ -281,7 +286,7 @@ mod tests {
     #[test]
     fn hints_are_whole_words_and_comments() {
         let joined = parts("-- plot:x=a\n  -- plot:y=b\nSELECT a, b").unwrap();
-        assert_eq!(joined[1].hint, Some(Look::from_hint("x=a y=b").unwrap()));
+        assert_eq!(joined[1].hint, Some(PlotStyle::from_hint("x=a y=b").unwrap()));
         let text = "SELECT '\n-- plot: kind=line\n' AS note /*\n-- plot: kind=pie */";
         assert_eq!(parts(text).unwrap(), [Part { hint: None, caption: String::new(), sql: text.to_owned() }]);
     }

@@ -8,8 +8,8 @@ use lamcat_model::Model;
 use lamcat_release::{Storage, assemble::Manifest, releases, verify::missing_files};
 use lamcat_sql::session::{LazyStores, Session};
 
-use super::{job::Job, planned_at::PlannedAt};
-use crate::pipeline::document::{Pipeline, plan_check};
+use super::{job::Job, prepared_at::PreparedAt};
+use crate::pipeline::document::{Pipeline, check_query};
 
 /// A run that is ready to be executed.
 pub struct Run {
@@ -17,7 +17,7 @@ pub struct Run {
     pub(super) pipeline: Pipeline,
     pub(super) storage: Storage,
     pub(super) job: Job,
-    pub(super) planned_at: PlannedAt,
+    pub(super) prepared_at: PreparedAt,
     /// Whether a release is published even if it fails gates.
     pub(super) accepting: bool,
 }
@@ -32,9 +32,9 @@ impl Run {
     pub async fn open(pipeline: Pipeline, stores: Option<Arc<LazyStores>>) -> Result<Self> {
         let session = pipeline.open_session_with(stores).await?;
         pipeline.register_inputs(&session).await?;
-        let checked = Box::pin(plan_check(&session, &pipeline)).await?;
+        let checked = Box::pin(check_query(&session, &pipeline)).await?;
         let model = session.engine().model(None)?;
-        Box::pin(Self::plan(session, pipeline, &model, &checked.schema)).await
+        Box::pin(Self::prepare(session, pipeline, &model, &checked.schema)).await
     }
 
     /// Prepares a run of `pipeline`, whose query returns `columns`. The session has `model` as its default model and
@@ -43,11 +43,11 @@ impl Run {
     ///
     /// # Errors
     /// If the inputs cannot be read or the store cannot be opened.
-    pub async fn plan(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
+    pub async fn prepare(session: Session, pipeline: Pipeline, model: &Model, columns: &Schema) -> Result<Self> {
         let storage = session.storage(pipeline.root().exposed())?;
-        let planned_at = PlannedAt::now(&storage).await?;
-        let job = Job::plan(&session, &pipeline, model, columns).await?;
-        Ok(Self { session, pipeline, storage, job, planned_at, accepting: false })
+        let prepared_at = PreparedAt::now(&storage).await?;
+        let job = Job::prepare(&session, &pipeline, model, columns).await?;
+        Ok(Self { session, pipeline, storage, job, prepared_at, accepting: false })
     }
 
     /// The job.
