@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KERNELS = HERE.parents[1] / "src/model/inference/cuda/kernels"
-CONFIG = HERE.parents[1] / "src/model/config.rs"
+WEIGHTS = HERE.parents[1] / "src/model/weights.rs"
 CACHE = Path(os.environ.get("LAMCAT_CUDA", Path.home() / ".cache/lamcat-cuda"))
 PRECISIONS = {"f32": 0, "tf32": 1, "f16": 2, "bf16": 3}
 # Compute capability: bytes of shared memory that blocks of a multiprocessor share; each block takes 1 KiB more than it asks.
@@ -50,7 +50,7 @@ def toolkit() -> Path:
 def defines(model: str, precision: str) -> list[str]:
     width, slots, first, second = MODELS[model]
     numbers = {"PRECISION": PRECISIONS[precision], "WIDTH": width, "SLOTS": slots, "FIRST_HEAD": first, "SECOND_HEAD": second}
-    (epsilon,) = re.findall(r"LAYER_NORM_EPSILON: f32 = ([\d.e-]+);", CONFIG.read_text())
+    (epsilon,) = re.findall(r"LAYER_NORM_EPSILON: f32 = ([\d.e-]+);", WEIGHTS.read_text())
     return [f"-D{name}={value}" for name, value in numbers.items()] + [f"-DLAYER_NORM_EPSILON={epsilon}f"]
 
 

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    config::Architecture,
     domain::{self, Domain},
+    families::Architecture,
     transformer::Transformer,
     weights::Weights,
 };

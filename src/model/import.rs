@@ -10,7 +10,7 @@ use lamcat_core::{
 };
 use serde::Deserialize;
 
-use super::{checkpoint, config::Architecture, file::Model, file::Provenance};
+use super::{checkpoint, families::Architecture, file::Model, file::Provenance};
 
 /// The parts of the authors' `config.json` that define a model; the rest concerns training.
 #[derive(Deserialize)]

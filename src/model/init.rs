@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    config::Architecture,
+    families::Architecture,
     file::{Model, Provenance},
     weights::{Initial, Place},
 };

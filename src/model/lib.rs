@@ -9,7 +9,6 @@
 mod attention;
 mod block;
 mod checkpoint;
-mod config;
 mod decoder;
 pub mod default;
 mod domain;
@@ -27,12 +26,13 @@ mod pickle;
 mod transformer;
 pub mod weights;
 
-pub use config::{Architecture, LAYER_NORM_EPSILON};
 pub use decoder::Decoder;
 pub use domain::{Domain, soften};
 pub use encoder::Encoder;
 pub use factors::Factors;
+pub use families::Architecture;
 pub use file::{Model, Provenance};
 pub use ops::Dropout;
 pub use pass::Pass;
 pub use transformer::{Perception, Prediction, Transformer};
+pub use weights::LAYER_NORM_EPSILON;

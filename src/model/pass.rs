@@ -8,8 +8,8 @@ use candle_nn::{
 };
 
 use super::{
-    config::LAYER_NORM_EPSILON,
     ops::{AddBias, Attend, Dropout, Gelu, Normalise},
+    weights::LAYER_NORM_EPSILON,
 };
 
 /// The mode of a forward pass.

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::{
-    config::Architecture, decoder::Decoder, embedding::Embedding, encoder::Encoder, pass::Pass, weights::Weights,
+    decoder::Decoder, embedding::Embedding, encoder::Encoder, families::Architecture, pass::Pass, weights::Weights,
 };
 
 /// The encoder's output for a batch, ready to answer requests.

@@ -6,7 +6,8 @@ use candle_core::{DType, Tensor};
 use candle_nn::{LayerNorm, Linear};
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-use super::config::LAYER_NORM_EPSILON;
+/// Added to a variance in a layer norm before its square root is taken: PyTorch's default, which the published model uses.
+pub const LAYER_NORM_EPSILON: f32 = 1e-5;
 
 /// The weights of a network. `T` describes one weight: its place in a file ([`Place`]), its numbers, or its tensor.
 #[derive(Debug, Clone)]

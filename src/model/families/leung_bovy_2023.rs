@@ -2,11 +2,8 @@
 //! after it; each block has half the heads and half the hidden units of the one before. The names are those of the
 //! published checkpoint.
 
-use super::Family;
-use crate::{
-    config::Architecture,
-    weights::{BlockWeights, Initial, LayerWeights, Place, Weights},
-};
+use super::{Architecture, Family};
+use crate::weights::{BlockWeights, Initial, LayerWeights, Place, Weights};
 
 /// The family.
 #[derive(Debug)]

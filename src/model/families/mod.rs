@@ -2,16 +2,16 @@
 //!
 //! The engines run any network that [`Weights`] describe; they do not depend on a family.
 
+mod architecture;
 mod leung_bovy_2023;
 
 use std::fmt::Debug;
 
 use lamcat_core::error::{Error, ErrorKind, Result};
 
-use super::{
-    config::Architecture,
-    weights::{Place, Weights},
-};
+pub use architecture::Architecture;
+
+use super::weights::{Place, Weights};
 
 /// A family of networks.
 pub trait Family: Debug + Sync {

@@ -3,19 +3,14 @@
 use lamcat_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    families,
-    weights::{LayerWeights, Place, Weights},
-};
-
-/// Added to a variance in a layer norm before its square root is taken: PyTorch's default, which the published model uses.
-pub const LAYER_NORM_EPSILON: f32 = 1e-5;
+use super::{default, family};
+use crate::weights::{LayerWeights, Place, Weights};
 
 /// Family and sizes of the Transformer; the published model is [`Architecture::leung_bovy_2023`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// Name of its family, which says how many blocks it has; see [`families`].
+    /// Name of its family, which says how many blocks it has; see [`Family`](super::Family).
     #[serde(default = "default_family", skip_serializing_if = "is_default_family")]
     pub family: String,
     /// Number of slots of the context.
@@ -68,7 +63,7 @@ impl Architecture {
     /// # Errors
     /// If the family is unknown.
     pub fn layout(&self, tokens: usize) -> Result<Weights<Place>> {
-        Ok(families::family(&self.family)?.layout(self, tokens))
+        Ok(family(&self.family)?.layout(self, tokens))
     }
 
     /// Returns the floating-point operations of the matrix products for one star, two per multiply-add, with `tokens`
@@ -125,11 +120,11 @@ impl Architecture {
 }
 
 fn default_family() -> String {
-    families::default().name().to_owned()
+    default().name().to_owned()
 }
 
 fn is_default_family(name: &str) -> bool {
-    name == families::default().name()
+    name == default().name()
 }
 
 #[cfg(test)]
