@@ -153,7 +153,7 @@ fn standard_input_is_a_table_of_any_format() {
     assert_eq!(rows, Ok("n\n2\n".to_owned()));
     for (input, said) in [
         (&b""[..], "the file is empty"),
-        (b"\x7fELF\0\0\0", "of no format that lamcat knows"),
+        (b"\x7fELF\0\0\0", "not in a format that lamcat can read"),
         (b"<!DOCTYPE html><html></html>", "a web page"),
     ] {
         let e = sum(folder, input).unwrap_err();
