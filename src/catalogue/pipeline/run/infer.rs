@@ -301,7 +301,7 @@ mod tests {
         };
         let (schema, missing) = column("ra", vec![Some(1.0), None]);
         let e = without_nulls(&missing, schema.field(0), None).unwrap_err().to_string();
-        assert!(e.contains("no value") && e.contains("column ra"), "{e}");
+        assert!(e.contains("lacks a value") && e.contains("column ra"), "{e}");
         let (schema, missing) = column("teff", vec![Some(1.0), None]);
         assert_eq!(without_nulls(&missing, schema.field(0), None).unwrap().null_count(), 1);
         let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
