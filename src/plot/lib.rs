@@ -4,7 +4,7 @@
 //! on a logarithmic axis also those that are not positive; in a line or a band they make a gap.
 //!
 //! ```
-//! use lamcat::plot::{Axis, Chart, Colour, Marks, Series};
+//! use lamcat_plot::{Axis, Chart, Colour, Marks, Series};
 //!
 //! let curve = (0..100).map(|i| f64::from(i) / 10.0).map(|x| (x, x.sin())).collect();
 //! let chart = Chart {
@@ -14,7 +14,7 @@
 //!     ..Chart::default()
 //! };
 //! assert!(chart.svg()?.starts_with("<svg"));
-//! # Ok::<_, lamcat::error::Error>(())
+//! # Ok::<_, lamcat_core::error::Error>(())
 //! ```
 
 mod colour;
