@@ -24,6 +24,11 @@ pub trait Survey: Sync {
     /// Returns the column with this name in its catalogues.
     fn column(&self, name: &str) -> Option<SurveyColumn>;
 
+    /// Columns of its table of sources that `lamcat ingest --join` adds to a table unless other columns are named.
+    fn joined_columns(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The SQL functions for its data, in the order of the reference.
     fn functions(&self) -> Vec<&'static FunctionSpec>;
 
@@ -83,6 +88,11 @@ pub fn surveys() -> &'static [&'static dyn Survey] {
 #[must_use]
 pub fn column(name: &str) -> Option<SurveyColumn> {
     surveys().iter().find_map(|survey| survey.column(name))
+}
+
+/// The columns that are joined to the tables of any survey unless others are named.
+pub fn joined_columns() -> impl Iterator<Item = &'static &'static str> {
+    surveys().iter().flat_map(|survey| survey.joined_columns())
 }
 
 /// The bases that this program knows by name.

@@ -4,6 +4,28 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use lamcat_core::survey::SurveyColumn;
 
+/// Columns of `gaia_source` that are joined to spectra by default: positions, astrometry with the columns that the parallax
+/// zero point needs, and photometry.
+pub(super) const JOINED: [&str; 17] = [
+    "ra",
+    "ra_error",
+    "dec",
+    "dec_error",
+    "parallax",
+    "parallax_error",
+    "pmra",
+    "pmdec",
+    "ruwe",
+    "astrometric_params_solved",
+    "nu_eff_used_in_astrometry",
+    "pseudocolour",
+    "ecl_lat",
+    "phot_g_mean_mag",
+    "phot_bp_mean_mag",
+    "phot_rp_mean_mag",
+    "bp_rp",
+];
+
 static COLUMNS: LazyLock<HashMap<&str, SurveyColumn>> = LazyLock::new(|| {
     let rows = include_str!("dr3_columns.csv").lines().filter(|l| !l.starts_with('#')).skip(1);
     rows.map(|row| {

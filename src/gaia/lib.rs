@@ -44,6 +44,10 @@ impl Survey for Gaia {
         columns::column(name)
     }
 
+    fn joined_columns(&self) -> &'static [&'static str] {
+        &columns::JOINED
+    }
+
     fn functions(&self) -> Vec<&'static FunctionSpec> {
         functions::specs()
     }

@@ -5,6 +5,7 @@ use datafusion::{common::Result, dataframe::DataFrame};
 use lamcat_core::{
     error::{Error, ErrorKind},
     schema::nearest,
+    survey,
 };
 use lamcat_sql::session::{Session, identifier_advice, quoted_path};
 
@@ -14,29 +15,6 @@ use super::job::{FileJob, IngestOptions};
 pub(super) const KEY: &str = "source_id";
 /// Marks rows that found no partner in the join; such rows are counted, and the column is dropped before writing.
 pub(super) const UNMATCHED: &str = "__lamcat_unmatched";
-
-/// Columns of `gaia_source` that are joined by default: positions, astrometry with the columns that the parallax zero
-/// point needs, and photometry.
-/// zero point needs, and photometry.
-const JOINED: [&str; 17] = [
-    "ra",
-    "ra_error",
-    "dec",
-    "dec_error",
-    "parallax",
-    "parallax_error",
-    "pmra",
-    "pmdec",
-    "ruwe",
-    "astrometric_params_solved",
-    "nu_eff_used_in_astrometry",
-    "pseudocolour",
-    "ecl_lat",
-    "phot_g_mean_mag",
-    "phot_bp_mean_mag",
-    "phot_rp_mean_mag",
-    "bp_rp",
-];
 
 /// Plans the query for the rows of a file, sorted by [`KEY`] if `sorted`.
 pub(super) async fn plan(session: &Session, job: &FileJob, options: &IngestOptions, sorted: bool) -> Result<DataFrame> {
@@ -127,7 +105,7 @@ fn joined_columns(input: &Schema, partner: &Schema, options: &IngestOptions) -> 
     }
     if options.join_columns.is_empty() {
         let there = |c: &&&str| partner.index_of(c).is_ok() && input.index_of(c).is_err();
-        return Ok(JOINED.iter().filter(there).map(|c| (*c).to_owned()).collect());
+        return Ok(survey::joined_columns().filter(there).map(|c| (*c).to_owned()).collect());
     }
     let names: Vec<String> = partner.fields().iter().map(|f| f.name().clone()).collect();
     match options.join_columns.iter().find(|c| !names.contains(c)) {
@@ -158,7 +136,9 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    // Its columns are known where its crate is linked.
     use arrow::datatypes::{DataType, Field};
+    use lamcat_gaia as _;
 
     use super::*;
 
