@@ -6,7 +6,7 @@ use lamcat_core::{
 };
 
 /// Number of coefficients of a BP spectrum in Gaia DR4; in DR3 both photometers have 55.
-pub const DR4_BP_COEFFICIENTS: usize = 51;
+pub(super) const DR4_BP_COEFFICIENTS: usize = 51;
 
 /// Returns the bases of Gaia DR3 (numbers 56 and 57 in the archive) and of Gaia DR4.
 pub(super) fn bases() -> Vec<Basis> {
@@ -17,14 +17,14 @@ pub(super) fn bases() -> Vec<Basis> {
 }
 
 /// Advice for spectra that the tables of the `xp_*` functions do not cover.
-pub const BASIS_HINT: &str = "the models and the tables of xp_* are for spectra of Gaia DR3, with 55 coefficients a band on the bases \
+pub(super) const BASIS_HINT: &str = "the models and the tables of xp_* are for spectra of Gaia DR3, with 55 coefficients a band on the bases \
                               56 (BP) and 57 (RP): use those; where 51 of a DR3 spectrum were kept, fill the list up to 55 with NULL";
 
 /// Checks that the number of coefficients of one band is not that of BP in Gaia DR4, for which there are no tables.
 ///
 /// # Errors
 /// If it is; the message names the release.
-pub fn check_band_length(name: &str, length: usize) -> Result<()> {
+pub(super) fn check_band_length(name: &str, length: usize) -> Result<()> {
     if length != DR4_BP_COEFFICIENTS {
         return Ok(());
     }

@@ -12,18 +12,18 @@ mod source_id;
 pub mod xp;
 
 use datafusion::{common::Result as DataFusionResult, logical_expr::LogicalPlan};
-
-pub use bases::{BASIS_HINT, DR4_BP_COEFFICIENTS, check_band_length};
-pub use parallax::parallax_zero_point;
-pub use photometry::g_flux;
-pub use sample::sample;
-pub use source_id::{SOURCE_ID_LEVEL, source_id_pixel};
-
 use lamcat_core::{
     schema::Basis,
     survey::{Survey, SurveyColumn},
     udf::FunctionSpec,
 };
+
+pub use parallax::parallax_zero_point;
+pub use photometry::g_flux;
+pub use sample::sample;
+pub use source_id::{SOURCE_ID_LEVEL, source_id_pixel};
+
+use bases::{BASIS_HINT, DR4_BP_COEFFICIENTS, check_band_length};
 
 /// The Gaia survey.
 #[derive(Debug)]

@@ -44,6 +44,14 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
     sql::parser::{DFParserBuilder, Statement as Parsed},
 };
+use lamcat_core::{
+    error::{Error, ErrorKind, without_secrets},
+    outputs::{SpillFactory, WholeOutputs},
+    schema::limits,
+    survey,
+};
+use lamcat_model::inference::{DeviceKind, Engine, EngineOptions, Precision};
+use object_store::ObjectStoreExt;
 
 pub use comparisons::check_names;
 pub use dictionaries::without_dictionaries;
@@ -52,18 +60,9 @@ pub use identifiers::advice as identifier_advice;
 pub use location::Location;
 pub use many_files::TableFiles;
 pub use names::table_ending;
-use object_store::ObjectStoreExt;
 pub use path_tables::quoted_path;
 pub use retrying::{Retries, Retrying};
 pub use stores::LazyStores;
-
-use lamcat_core::{
-    error::{Error, ErrorKind, without_secrets},
-    outputs::{SpillFactory, WholeOutputs},
-    schema::limits,
-    survey,
-};
-use lamcat_model::inference::{DeviceKind, Engine, EngineOptions, Precision};
 
 use crate::{
     functions,
