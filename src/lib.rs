@@ -36,6 +36,7 @@
 //! | `lamcat-model` | the network and its files ([`model`]), the engines that run it ([`inference`]) | core, kernels |
 //! | `lamcat-gaia` | everything that is specific to Gaia ([`gaia`]) | core, formats |
 //! | `lamcat-sql` | [`functions`], [`planner`], [`session`] | core, formats, model, release |
+//! | `lamcat-cluster` | queries on several machines ([`cluster`]) | core, formats, model, sql |
 //! | `lamcat-train` | training ([`train`]) and evaluation ([`eval`]) | core, model, plot |
 //! | `lamcat-catalogue` | [`pipeline`]s with their schedules, and [`ingest`] | all but gaia and train |
 //! | `lamcat` | the program ([`cli`]) | all |
@@ -118,6 +119,8 @@ pub mod cli;
 pub mod docs;
 
 pub use lamcat_catalogue::{ingest, pipeline};
+#[cfg(feature = "cluster")]
+pub use lamcat_cluster as cluster;
 pub use lamcat_core::{context, error, extinction, outputs, schema, survey, udf};
 pub use lamcat_formats as sources;
 pub use lamcat_gaia as gaia;

@@ -4,13 +4,28 @@
 //! values from a forward pass without SQL. The statement `INFERRED query` gives the number of inference operators in
 //! the query's plan, the rows they inferred and the device batches they used.
 //!
+//! Each statement also runs on a cluster of three workers, on files with the rows of the tables, and must return the same
+//! rows there.
+//!
 //! `cargo test --test slt -- FILTER` runs the files whose name contains FILTER; with `LAMCAT_SLT_UPDATE=1` the expected
 //! results are written anew, to be read before they are committed.
+
+#[cfg(feature = "cluster")]
+#[path = "it/program.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is part of another test, which runs the program in more ways")]
+mod program;
+#[cfg(feature = "cluster")]
+#[path = "it/workers.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is part of another test, which sends signals to workers")]
+mod workers;
 
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use arrow::{
@@ -20,6 +35,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::{
+    common::exec_err,
     datasource::MemTable,
     error::{DataFusionError, Result},
     physical_plan::{ExecutionPlan, collect},
@@ -42,6 +58,8 @@ const LABELS: [&str; 4] = ["teff", "logg", "m_h", "bp0"];
 
 struct Engine {
     session: Session,
+    /// The same tables and models on a cluster.
+    joined: Option<Session>,
 }
 
 #[async_trait::async_trait]
@@ -53,9 +71,15 @@ impl AsyncDB for Engine {
         if let Some(query) = sql.strip_prefix("INFERRED") {
             return self.inferred(query).await;
         }
-        let frame = self.session.sql(sql).await?;
-        let types: Vec<_> = frame.schema().fields().iter().map(|f| column_type(f.data_type())).collect();
-        let rows = text_rows(&frame.collect().await?)?;
+        let answer = answer(&self.session, sql).await;
+        if let Some(joined) = self.joined.as_ref().filter(|_| !sql.to_uppercase().starts_with("EXPLAIN")) {
+            alike(sql, &answer, &self::answer(joined, sql).await)?;
+            if answer.as_ref().is_ok_and(|(types, _)| !types.is_empty()) {
+                let plan = joined.sql(sql).await?.create_physical_plan().await?;
+                DIVIDED.fetch_add(usize::from(plan.name() == "ClusterExec"), Ordering::Relaxed);
+            }
+        }
+        let (types, rows) = answer?;
         if types.is_empty() { Ok(DBOutput::StatementComplete(0)) } else { Ok(DBOutput::Rows { types, rows }) }
     }
 
@@ -64,6 +88,39 @@ impl AsyncDB for Engine {
     fn engine_name(&self) -> &'static str {
         "lamcat"
     }
+}
+
+/// The number of statements that ran on a cluster.
+static DIVIDED: AtomicUsize = AtomicUsize::new(0);
+/// The least number of them in the whole suite.
+const LEAST_DIVIDED: usize = 50;
+
+/// The types and the rows of a statement.
+type Answer = Result<(Vec<DefaultColumnType>, Vec<Vec<String>>)>;
+
+async fn answer(session: &Session, sql: &str) -> Answer {
+    let frame = session.sql(sql).await?;
+    let types = frame.schema().fields().iter().map(|f| column_type(f.data_type())).collect();
+    Ok((types, text_rows(&frame.collect().await?)?))
+}
+
+/// Checks that a statement has the same rows, in any order, or fails, on one machine and on a cluster.
+fn alike(sql: &str, alone: &Answer, joined: &Answer) -> Result<()> {
+    let sorted = |answer: &Answer| {
+        answer.as_ref().ok().map(|(_, rows)| {
+            let mut rows = rows.clone();
+            rows.sort();
+            rows
+        })
+    };
+    if sorted(alone) == sorted(joined) {
+        return Ok(());
+    }
+    let shown = |answer: &Answer| match answer {
+        Ok((_, rows)) => format!("{} rows, {:?}", rows.len(), rows.iter().take(5).collect::<Vec<_>>()),
+        Err(e) => e.strip_backtrace(),
+    };
+    exec_err!("{sql}\non one machine: {}\non a cluster:   {}", shown(alone), shown(joined))
 }
 
 impl Engine {
@@ -131,8 +188,8 @@ fn split_plan(cells: Vec<String>) -> Vec<Vec<String>> {
         .collect()
 }
 
-async fn session() -> Result<Session> {
-    let session = Session::new(&SessionOptions { partitions: Some(2), ..SessionOptions::default() })?;
+/// The two models of the sessions; the first is the default one.
+fn models() -> Result<[Model; 2]> {
     let small = Architecture {
         context_length: 64,
         width: 16,
@@ -143,8 +200,31 @@ async fn session() -> Result<Session> {
         ..Architecture::tiny()
     };
     let first = init::random("first", Architecture::tiny(), Vocabulary::leung_bovy_2023(), 1)?;
+    Ok([first, init::random("second", small, Vocabulary::leung_bovy_2023(), 2)?])
+}
+
+fn empty_session() -> Result<Session> {
+    Session::new(&SessionOptions { partitions: Some(2), ..SessionOptions::default() })
+}
+
+fn with_models(session: Session) -> Result<Session> {
+    let [first, second] = models()?;
     session.engine().set_default_model(first);
-    session.engine().register_model(init::random("second", small, Vocabulary::leung_bovy_2023(), 2)?);
+    session.engine().register_model(second);
+    Ok(session)
+}
+
+const SETTINGS: [&str; 2] = ["datafusion.explain.physical_plan_only = true", "datafusion.execution.batch_size = 64"];
+
+async fn set(session: &Session, settings: &[&str]) -> Result<()> {
+    for setting in settings {
+        session.sql(&format!("SET {setting}")).await?.collect().await?;
+    }
+    Ok(())
+}
+
+async fn session() -> Result<Session> {
+    let session = with_models(empty_session()?)?;
     let stars = sample(ROWS, 1)?;
     session.context().register_batch("raw", stars)?;
     let query = "SELECT CAST(row_number() OVER (ORDER BY source_id) - 1 AS INT) AS id, source_id, \
@@ -157,9 +237,7 @@ async fn session() -> Result<Session> {
     session.context().register_table("stars", Arc::new(MemTable::try_new(all.schema(), partitions)?))?;
     let model = session.engine().model(None)?;
     session.context().register_batch("direct", direct(&model, &all)?)?;
-    for setting in ["datafusion.explain.physical_plan_only = true", "datafusion.execution.batch_size = 64"] {
-        session.sql(&format!("SET {setting}")).await?.collect().await?;
-    }
+    set(&session, &SETTINGS).await?;
     Ok(session)
 }
 
@@ -196,6 +274,54 @@ fn direct(model: &Model, stars: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
+/// A session on a cluster, whose tables are the files of another session's.
+#[cfg(feature = "cluster")]
+mod cluster {
+    use lamcat_cluster::Cluster;
+    use tempfile::TempDir;
+
+    use super::{Result, SETTINGS, Session, empty_session, models, set, with_models, workers::Worker};
+
+    pub(super) struct Joined {
+        pub(super) session: Session,
+        _workers: Vec<Worker>,
+        _folder: TempDir,
+    }
+
+    impl Joined {
+        pub(super) async fn to(alone: &Session) -> Result<Self> {
+            let folder = tempfile::tempdir()?;
+            let path = |name: &str| folder.path().join(name).display().to_string();
+            let mut args = Vec::new();
+            for model in models()? {
+                let file = path(&format!("{}.safetensors", model.name()));
+                model.save(&file)?;
+                args.extend(["--model".to_owned(), format!("{}={file}", model.name())]);
+            }
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let workers: Vec<Worker> = (0..3).map(|_| Worker::start(folder.path(), &args)).collect();
+            let session = with_models(empty_session()?)?;
+            for table in ["stars", "direct", "raw"] {
+                let key = if table == "raw" { "source_id" } else { "id" };
+                for part in 0..4 {
+                    let to = path(&format!("{table}/{part}.parquet"));
+                    let copy =
+                        format!("COPY (SELECT * FROM {table} WHERE {key} % 4 = {part}) TO '{to}' STORED AS PARQUET");
+                    alone.sql(&copy).await?.collect().await?;
+                }
+                let location = path(&format!("{table}/"));
+                let create = format!("CREATE EXTERNAL TABLE {table} STORED AS PARQUET LOCATION '{location}'");
+                session.sql(&create).await?.collect().await?;
+            }
+            let addresses: Vec<String> = workers.iter().map(|worker| worker.address.clone()).collect();
+            Cluster::new(&addresses, None)?.join(&session)?;
+            set(&session, &SETTINGS).await?;
+            set(&session, &["distributed.file_scan_config_bytes_per_partition = 1"]).await?;
+            Ok(Self { session, _workers: workers, _folder: folder })
+        }
+    }
+}
+
 #[expect(clippy::ptr_arg, reason = "the runner's own signature")]
 fn normalise(s: &String) -> String {
     s.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -204,7 +330,7 @@ fn normalise(s: &String) -> String {
 /// The embedded model, stars that were simulated with labels, and what the demonstration called `name` makes of them.
 async fn demonstration(name: &str) -> std::result::Result<Session, Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let session = Session::new(&SessionOptions { partitions: Some(2), ..SessionOptions::default() })?;
+    let session = empty_session()?;
     let stars = root.join("src/cli/demo_stars.parquet");
     let table = format!(
         "CREATE TABLE stars AS SELECT * FROM '{}' WHERE bp_coefficients IS NOT NULL AND rp_coefficients IS NOT NULL \
@@ -222,9 +348,15 @@ async fn run_file(path: &Path) -> std::result::Result<(), Box<dyn std::error::Er
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let paper = path.parent().is_some_and(|folder| folder.ends_with("paper"));
     let session = if paper { demonstration(&name).await? } else { session().await? };
+    #[cfg(feature = "cluster")]
+    let cluster = if paper { None } else { Some(cluster::Joined::to(&session).await?) };
+    #[cfg(feature = "cluster")]
+    let joined = cluster.as_ref().map(|cluster| cluster.session.clone());
+    #[cfg(not(feature = "cluster"))]
+    let joined: Option<Session> = None;
     let mut runner = Runner::new(|| {
-        let session = session.clone();
-        async { Ok(Engine { session }) }
+        let (session, joined) = (session.clone(), joined.clone());
+        async { Ok(Engine { session, joined }) }
     });
     runner.with_column_validator(strict_column_validator);
     if std::env::var_os("LAMCAT_SLT_UPDATE").is_some() {
@@ -255,6 +387,9 @@ async fn main() -> ExitCode {
             }
         }
     }
+    let divided = DIVIDED.load(Ordering::Relaxed);
+    println!("\n{divided} statements ran on a cluster");
+    assert!(!filter.is_empty() || !cfg!(feature = "cluster") || divided >= LEAST_DIVIDED, "too few");
     println!("\nslt: {} passed, {failed} failed", files.len() - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

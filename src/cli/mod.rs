@@ -1,6 +1,8 @@
 //! The command line. Data goes to stdout, everything else to stderr.
 
 mod bench;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod demo;
 mod display;
 mod domain;
@@ -76,6 +78,10 @@ enum Command {
     Release(release::ReleaseCommand),
     /// Measure how many stars a second the model does on this machine, beside what its matrix products could reach.
     Bench(bench::BenchArgs),
+    /// Run queries on several machines.
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Convert files of the Gaia archive (ECSV, CSV, FITS, VOTable, HATS) to Parquet.
     Ingest(ingest::IngestArgs),
     /// Simulate stars with spectra and labels, to train a model on.
@@ -158,6 +164,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Schedule(command) => schedule::run(command).await,
         Command::Release(command) => release::run(command).await,
         Command::Bench(args) => bench::run(&args).await,
+        #[cfg(feature = "cluster")]
+        Command::Cluster(command) => cluster::run(command).await,
         Command::Ingest(args) => ingest::run(args).await,
         Command::Simulate(args) => SpawnedTask::spawn_blocking(move || simulate::run(&args)).join_unwind().await?,
         Command::Train(args) => train::run(*args).await,

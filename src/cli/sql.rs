@@ -35,10 +35,15 @@ pub(super) struct SqlArgs {
     quiet: bool,
     #[command(flatten)]
     session: SessionArgs,
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    cluster: super::cluster::ClusterArgs,
 }
 
 pub(super) async fn run(args: SqlArgs) -> anyhow::Result<()> {
     let session = args.session.open().await?;
+    #[cfg(feature = "cluster")]
+    args.cluster.join(&session)?;
     let mut text: Vec<String> = args.command.clone();
     for path in &args.file {
         text.push(lamcat_formats::read_text(path).with_context(|| format!("cannot read {}", path.display()))?);

@@ -15,4 +15,4 @@ macro_rules! pages {
 }
 pub(crate) use pages;
 
-pages!("": archive_files, reading_tables, models, training, pictures, releases, schedules, object_stores, performance);
+pages!("": archive_files, reading_tables, models, training, pictures, releases, schedules, object_stores, clusters, performance);

@@ -20,7 +20,7 @@ mod remark;
 mod text;
 mod votable;
 
-pub use archive::{ArchiveFileFormat, ArchiveFormat, MALFORMED, display_path, file_bytes};
+pub use archive::{ArchiveFileFormat, ArchiveFormat, ArchiveScan, MALFORMED, display_path, file_bytes};
 pub use arrow_file::ArrowTable;
 pub use bundle::{Bundle, Member};
 pub use choice::TableChoice;
@@ -30,7 +30,7 @@ pub use inflate::{COMPRESSED, ReadSeek, inflated};
 pub use markup::refuse_web_page;
 pub use merge::{FileColumns, check_unique, merged};
 pub use on_error::OnError;
-pub use parquet::{CarefulParquet, CarefulParquetFactory, is_parquet};
+pub use parquet::{CarefulParquet, CarefulParquetFactory, careful_scan, is_parquet, plain_scan};
 pub use remark::remark;
 pub use text::read_text;
 pub use votable::VoTable;

@@ -5,6 +5,10 @@ mod archive;
 mod browser;
 mod circles;
 mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(feature = "cluster")]
+mod cluster_random;
 mod commit;
 mod cpu_engine;
 mod crossmatch;
@@ -79,3 +83,5 @@ mod train;
 mod train_paper;
 mod train_program;
 mod vocabularies;
+#[cfg(feature = "cluster")]
+mod workers;

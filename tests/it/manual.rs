@@ -52,6 +52,7 @@ commands_run!(
     releases,
     schedules,
     object_stores,
+    clusters,
     performance
 );
 

@@ -41,6 +41,7 @@ pub const SESSIONS: &[(&str, &str)] = &[
     ("model domain", "tiny.safetensors -c SELECT~1 -o OUT"),
     ("train", "-c SELECT~1 --dir OUT"),
     ("eval", "-c SELECT~1 -o OUT"),
+    ("cluster worker", "--listen 192.0.2.1:8815 --cluster-token x"),
 ];
 
 /// Options of sessions with invalid values, and the messages about them.
@@ -124,6 +125,7 @@ pub const PROBES: &[Probe] = &[
         "--dry-run",
         Fails("cannot be used with"),
     ),
+    probe("cluster status", "--cluster-token", "--cluster 127.0.0.1:9", "--cluster-token a\u{7f}b", Fails("a header")),
     probe("bench", "--model", BENCH, "--model absent.safetensors", Fails("absent.safetensors")),
     probe("bench", "--labels", BENCH, "--labels teff", Prints("\"labels\":1")),
     probe("bench", "--batch-rows", "--seconds 0.01 --json", "--batch-rows 7", Prints("\"batch_rows\":7")),

@@ -16,7 +16,7 @@ use arrow::datatypes::Schema;
 pub use bytes::display_path;
 use datafusion::common::Result as EngineResult;
 pub use format::ArchiveFileFormat;
-pub use source::MALFORMED;
+pub use source::{ArchiveScan, MALFORMED};
 
 use lamcat_core::error::Result;
 use object_store::{ObjectMeta, ObjectStore};
@@ -69,6 +69,14 @@ impl ArchiveFormat {
         (Self::Arrow, "arrow"),
         (Self::Arrow, "feather"),
     ];
+
+    /// Returns the format that has this name in SQL.
+    #[must_use]
+    pub fn of_sql_name(name: &str) -> Option<Self> {
+        [Self::Ecsv, Self::Fits, Self::VoTable, Self::Json, Self::Arrow]
+            .into_iter()
+            .find(|format| format.name() == name)
+    }
 
     /// Its name in SQL.
     #[must_use]

@@ -52,6 +52,32 @@ impl ArchiveSource {
     }
 }
 
+/// What distinguishes a scan of files of the archive from others of the same files and columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveScan {
+    /// The format of the files.
+    pub format: ArchiveFormat,
+    /// What becomes of malformed values.
+    pub on_error: OnError,
+    /// Which tables of each file are read.
+    pub choice: TableChoice,
+}
+
+impl ArchiveScan {
+    /// Returns what distinguishes a scan; `None` if it does not read a format of the archive.
+    #[must_use]
+    pub fn of(source: &Arc<dyn FileSource>) -> Option<Self> {
+        let source = source.downcast_ref::<ArchiveSource>()?;
+        Some(Self { format: source.format, on_error: source.on_error, choice: source.choice.clone() })
+    }
+
+    /// Returns a scan of all columns of `table_schema`.
+    #[must_use]
+    pub fn source(self, table_schema: TableSchema) -> Arc<dyn FileSource> {
+        Arc::new(ArchiveSource::new(self.format, self.on_error, self.choice, table_schema))
+    }
+}
+
 impl FileSource for ArchiveSource {
     fn create_file_opener(
         &self,

@@ -35,7 +35,7 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt, stream};
 use lamcat_core::outputs::options_with_floats;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use source::{careful, inner};
+use source::{careful, inner, is_careful};
 
 use super::{
     archive::display_path,
@@ -107,6 +107,20 @@ impl CarefulParquet {
         let schema = self.0.infer_schema(state, store, std::slice::from_ref(file)).await?;
         Ok(schema.as_ref().clone())
     }
+}
+
+/// Returns DataFusion's own scan inside a careful one, for a plan that is sent to another process; `None` if the
+/// configuration is not that of a careful scan.
+#[must_use]
+pub fn plain_scan(scan: &FileScanConfig) -> Option<FileScanConfig> {
+    let source = scan.file_source();
+    is_careful(source).then(|| FileScanConfigBuilder::from(scan.clone()).with_source(inner(source)).build())
+}
+
+/// Returns the careful scan around DataFusion's own, the inverse of [`plain_scan`].
+#[must_use]
+pub fn careful_scan(scan: &FileScanConfig) -> FileScanConfig {
+    FileScanConfigBuilder::from(scan.clone()).with_source(careful(scan.file_source().clone())).build()
 }
 
 /// Returns statistics without minimum and maximum of floats.

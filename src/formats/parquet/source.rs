@@ -39,6 +39,11 @@ pub(super) fn inner(source: &Arc<dyn FileSource>) -> Arc<dyn FileSource> {
     source.downcast_ref::<CarefulSource>().map_or_else(|| source.clone(), |careful| careful.0.clone())
 }
 
+/// Whether a scan is a careful one.
+pub(super) fn is_careful(source: &Arc<dyn FileSource>) -> bool {
+    source.is::<CarefulSource>()
+}
+
 fn wrapped(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
     Arc::new(CarefulSource(source))
 }

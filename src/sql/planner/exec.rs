@@ -67,6 +67,18 @@ impl LamInferExec {
         Self { input, context, program, outputs, engine, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 
+    /// The expression that computes the context of a row of the input.
+    #[must_use]
+    pub fn context(&self) -> &Arc<dyn PhysicalExpr> {
+        &self.context
+    }
+
+    /// The outputs that the operator appends, in the order of their columns.
+    #[must_use]
+    pub fn outputs(&self) -> &[NamedOutput] {
+        &self.outputs
+    }
+
     /// The model that the operator runs.
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {

@@ -16,7 +16,7 @@ mod reuse;
 
 pub use exec::LamInferExec;
 pub use hoist::Hoist;
-pub use node::LamInfer;
+pub use node::{LamInfer, NamedOutput};
 pub use options::{LamcatOptions, LamcatSettings};
 pub use physical::{LamPlanner, LamQueryPlanner};
 pub use prune::Prune;

@@ -4,7 +4,10 @@
 //! the other files until their rows are needed, and lists only those folders `name=value` for which the conditions on
 //! them hold.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -244,7 +247,7 @@ impl TableProvider for ManyFiles {
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(KnownColumns)))
+            .with_expr_adapter(Some(known_columns()))
             .build();
         options.format.create_physical_plan(state, config).await
     }
@@ -306,6 +309,20 @@ impl super::Session {
 /// values would be dropped silently.
 #[derive(Debug)]
 struct KnownColumns;
+
+static KNOWN_COLUMNS: LazyLock<Arc<dyn PhysicalExprAdapterFactory>> = LazyLock::new(|| Arc::new(KnownColumns));
+
+/// Returns the check that refuses files with columns that the table does not have.
+#[must_use]
+pub fn known_columns() -> Arc<dyn PhysicalExprAdapterFactory> {
+    KNOWN_COLUMNS.clone()
+}
+
+/// Whether a check is that of [`known_columns`].
+#[must_use]
+pub fn are_known_columns(check: &Arc<dyn PhysicalExprAdapterFactory>) -> bool {
+    Arc::ptr_eq(check, &KNOWN_COLUMNS)
+}
 
 impl PhysicalExprAdapterFactory for KnownColumns {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {

@@ -58,11 +58,11 @@ pub use dictionaries::without_dictionaries;
 pub use files::{FoundFile, Place};
 pub use identifiers::advice as identifier_advice;
 pub use location::Location;
-pub use many_files::TableFiles;
+pub use many_files::{TableFiles, are_known_columns, known_columns};
 pub use names::table_ending;
 pub use path_tables::quoted_path;
 pub use retrying::{Retries, Retrying};
-pub use stores::LazyStores;
+pub use stores::{LazyStores, is_of_this_process};
 
 use crate::{
     functions,
@@ -92,6 +92,7 @@ pub struct Session {
     engine: Arc<Engine>,
     stores: Arc<LazyStores>,
     spilled: SpillFactory,
+    precision: Precision,
 }
 
 /// Rows of a row group of Parquet files that queries write.
@@ -125,7 +126,8 @@ impl Session {
         if let (Some(bytes), Some(n)) = (options.memory_bytes, std::num::NonZeroUsize::new(REPORTED_CONSUMERS)) {
             runtime = runtime.with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), n)));
         }
-        Self::assemble(config(options, &engine), runtime.build_arc()?, engine, stores, spilled)
+        let session = Self::assemble(config(options, &engine), runtime.build_arc()?, engine, stores, spilled)?;
+        Ok(Self { precision: options.precision, ..session })
     }
 
     /// Creates a session with its own tables on the same engine, stores, memory limit and settings, whose queries have
@@ -138,7 +140,8 @@ impl Session {
         let config = self.context.copied_config().with_create_default_catalog_and_schema(true);
         let config = config.with_target_partitions(partitions);
         let (runtime, engine, stores) = (self.context.runtime_env(), self.engine.clone(), self.stores.clone());
-        Self::assemble(config, runtime, engine, stores, self.spilled.clone())
+        let session = Self::assemble(config, runtime, engine, stores, self.spilled.clone())?;
+        Ok(Self { precision: self.precision, ..session })
     }
 
     fn assemble(
@@ -163,7 +166,7 @@ impl Session {
         for function in functions::all(&engine) {
             context.register_udf(function);
         }
-        Ok(Self { context, engine, stores, spilled })
+        Ok(Self { context, engine, stores, spilled, precision: Precision::default() })
     }
 
     /// The DataFusion context, for the DataFrame API and for registering tables.
@@ -176,6 +179,12 @@ impl Session {
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// The precision in which models compute, as it was asked for.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The stores that URLs refer to, for other sessions that share connections with this one.

@@ -136,6 +136,13 @@ pub(super) fn is_file_server(url: &Url) -> bool {
     matches!(locate::of_url(url), Ok(located) if matches!(located.store, Address::Http { .. }))
 }
 
+/// Whether only this process knows what a public URL refers to: unpacked data, or a store whose secret was in a URL.
+#[must_use]
+pub fn is_of_this_process(url: &Url) -> bool {
+    locate::of_url(url)
+        .is_ok_and(|located| located.store == Address::Spool || located.secret.as_ref().and_then(number).is_some())
+}
+
 /// The number of the secret that a public URL refers to.
 fn number(secret: &Secret) -> Option<usize> {
     let (name, password) = secret.user.as_ref().filter(|_| secret.query.is_none())?;
