@@ -48,7 +48,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const HELD_BYTES: usize = 64 << 20;
 
 /// The root of a query on a cluster: returns the rows of the first attempt that lost no worker.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ClusterExec {
     /// The stages as they were planned.
     query: Arc<dyn ExecutionPlan>,
@@ -108,14 +108,7 @@ impl ExecutionPlan for ClusterExec {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let Some(query) = children.pop() else { return internal_err!("ClusterExec has one input") };
-        Ok(Arc::new(Self {
-            query,
-            division: self.division.clone(),
-            cluster: self.cluster.clone(),
-            headers: self.headers.clone(),
-            properties: self.properties.clone(),
-            metrics: ExecutionPlanMetricsSet::new(),
-        }))
+        Ok(Arc::new(Self { query, metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() }))
     }
 
     fn execute(&self, _: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -134,11 +127,11 @@ impl ExecutionPlan for ClusterExec {
 /// The task with headers that go with every request to a worker.
 fn with_headers(task: &TaskContext, headers: &HeaderMap) -> Result<Arc<TaskContext>> {
     let config = task.session_config().clone().with_distributed_passthrough_headers(headers.clone())?;
-    Ok(Arc::new(with_config(task, config)))
+    Ok(with_config(task, config))
 }
 
-fn with_config(task: &TaskContext, config: SessionConfig) -> TaskContext {
-    TaskContext::new(
+fn with_config(task: &TaskContext, config: SessionConfig) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
         task.task_id(),
         task.session_id(),
         config,
@@ -147,7 +140,7 @@ fn with_config(task: &TaskContext, config: SessionConfig) -> TaskContext {
         task.aggregate_functions().clone(),
         task.window_functions().clone(),
         task.runtime_env(),
-    )
+    ))
 }
 
 /// The task with as much memory for rows on their way as the plan needs.
@@ -163,7 +156,7 @@ fn with_room(task: &Arc<TaskContext>, plan: &Arc<dyn ExecutionPlan>) -> Result<A
         return Ok(task.clone());
     }
     let config = task.session_config().clone().with_distributed_worker_connection_buffer_budget_bytes(usize::MAX)?;
-    Ok(Arc::new(with_config(task, config)))
+    Ok(with_config(task, config))
 }
 
 /// The error of a query that was sent again in vain.

@@ -31,7 +31,7 @@ use url::Url;
 use crate::lost::or_lost;
 
 /// The time after which a worker that does not answer counts as lost.
-pub const SILENCE: Duration = Duration::from_secs(15);
+pub const SILENCE: Duration = QUESTION_EVERY.saturating_add(ANSWER_WITHIN);
 /// The time between questions whether the other side is still there.
 pub(crate) const QUESTION_EVERY: Duration = Duration::from_secs(5);
 /// The time that a question waits for its answer.
@@ -59,6 +59,11 @@ impl Channels {
             Ok::<_, Error>(value)
         });
         Ok(Self { open: Arc::default(), token: token.transpose()? })
+    }
+
+    /// What the `authorization` header of every request contains.
+    pub(crate) fn token(&self) -> Option<&HeaderValue> {
+        self.token.as_ref()
     }
 
     fn channel(&self, url: &Url) -> Result<BoxCloneSyncChannel, Error> {

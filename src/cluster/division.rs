@@ -16,13 +16,12 @@ use datafusion_distributed::{DistributedExec, SessionStateBuilderExt};
 #[derive(Debug)]
 pub(crate) struct Division {
     local: Arc<dyn ExecutionPlan>,
-    logical: LogicalPlan,
     state: SessionState,
 }
 
 impl Division {
-    pub(crate) fn new(local: Arc<dyn ExecutionPlan>, logical: LogicalPlan, state: SessionState) -> Self {
-        Self { local, logical, state }
+    pub(crate) fn new(local: Arc<dyn ExecutionPlan>, state: SessionState) -> Self {
+        Self { local, state }
     }
 
     /// The plan in stages; `None` if one stage is enough.
@@ -34,12 +33,12 @@ impl Division {
         let mut builder =
             SessionStateBuilder::new().with_query_planner(Arc::new(Planned(unused))).with_distributed_planner();
         let Some(planner) = builder.query_planner().take() else { return Ok(None) };
-        let plan = planner.create_physical_plan(&self.logical, &self.state).await?;
+        let plan = planner.create_physical_plan(&LogicalPlan::default(), &self.state).await?;
         Ok(plan.exists(|node| Ok(node.is::<DistributedExec>()))?.then_some(plan))
     }
 }
 
-/// Returns a plan that was made before.
+/// Returns a plan that was made before, whatever the logical plan.
 #[derive(Debug)]
 struct Planned(Arc<dyn ExecutionPlan>);
 

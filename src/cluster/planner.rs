@@ -86,7 +86,7 @@ impl QueryPlanner for Planner {
             return Ok(Arc::new(explained_again(explained, of.as_ref())));
         }
         if let Some(sink) = local.downcast_ref::<DataSinkExec>() {
-            let input = self.distributed(sink.input(), plan, session).await?;
+            let input = self.distributed(sink.input(), session).await?;
             return match input {
                 Some(input) => {
                     let recomputed = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -95,7 +95,7 @@ impl QueryPlanner for Planner {
                 None => Ok(local),
             };
         }
-        Ok(self.distributed(&local, plan, session).await?.unwrap_or(local))
+        Ok(self.distributed(&local, session).await?.unwrap_or(local))
     }
 }
 
@@ -104,7 +104,6 @@ impl Planner {
     async fn distributed(
         &self,
         local: &Arc<dyn ExecutionPlan>,
-        logical: &LogicalPlan,
         session: &dyn Planning,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(state) = session.as_any().downcast_ref::<SessionState>() else { return Ok(None) };
@@ -125,7 +124,7 @@ impl Planner {
             Err(e) => return Ok(runs_here(&e)),
         }
         self.cluster.look().await?;
-        let division = Division::new(local.clone(), logical.clone(), state.clone());
+        let division = Division::new(local.clone(), state.clone());
         let Some(stages) = division.stages().await? else { return Ok(None) };
         let headers = Settings::of(session.config(), &self.engine, self.precision)?.to_headers()?;
         Ok(Some(Arc::new(ClusterExec::new(stages, division, self.cluster.clone(), headers))))

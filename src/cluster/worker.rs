@@ -12,12 +12,7 @@ use lamcat_core::error::{Error, ErrorKind};
 use lamcat_sql::session::Session;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::InterceptorLayer,
-    transport::Server,
-};
+use tonic::{Request, Status, service::InterceptorLayer, transport::Server};
 
 use crate::{
     channels::{ANSWER_WITHIN, Channels, QUESTION_EVERY},
@@ -44,16 +39,14 @@ pub async fn serve(
 ) -> Result<(), Error> {
     panics::end_the_process();
     let channels = Channels::new(token)?;
+    let needed = channels.token().cloned();
     let runtime = session.context().runtime_env();
     let state = move |query: WorkerQueryContext| {
         let state = state(&session, &channels, query);
         async move { state }
     };
     let worker = Worker::from_session_builder(state).with_runtime_env(runtime).with_version(VERSION);
-    let unusable = |_| Error::new(ErrorKind::Config, "the token has characters that a header cannot have");
-    let shown: Option<MetadataValue<Ascii>> =
-        token.map(|token| format!("Bearer {token}").parse().map_err(unusable)).transpose()?;
-    let check = move |request: Request<()>| match (&shown, request.metadata().get("authorization")) {
+    let check = move |request: Request<()>| match (&needed, request.metadata().get("authorization")) {
         (None, _) => Ok(request),
         (Some(token), Some(shown)) if equal(token.as_bytes(), shown.as_bytes()) => Ok(request),
         _ => Err(Status::unauthenticated("the token of the cluster is missing or wrong")),
